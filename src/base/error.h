@@ -1,0 +1,59 @@
+#pragma once
+
+#include <expected>
+#include <string>
+#include <utility>
+
+#include "base/errno.h"
+
+namespace anybind {
+
+/// Why something was not done. The numbers are the exit codes of the command line: a contract.
+enum class Code {
+  kFailed = 1,        ///< tried, failed, and everything is as it was before
+  kUsage = 2,         ///< the request makes no sense; nothing was tried
+  kRefused = 3,       ///< a guard or the IOMMU group forbids it; nothing was tried
+  kIncomplete = 4,    ///< tried, failed, and not everything could be put back
+  kNotPermitted = 5,  ///< the kernel wants other rights
+  kNotFound = 6,      ///< no such device or driver
+};
+
+/// An error as a value: what failed, on which object, why, and what to type next.
+/// Library code returns it and never prints.
+struct Error {
+  Code code = Code::kFailed;
+  Errno err{};            ///< 0 when no system call is behind it
+  std::string operation;  ///< what was tried: "bind", "write driver_override"
+  std::string object;     ///< on what: "0000:03:00.0"
+  std::string why;        ///< in words; when empty, the errno's text is used
+  std::string next;       ///< what to type next; may be empty
+
+  /// "operation object: why (ERRNO)", one line, without `next`. Text from outside is made
+  /// printable.
+  [[nodiscard]] std::string message() const;
+};
+
+template <class T = void>
+using Result = std::expected<T, Error>;
+
+[[nodiscard]] inline std::unexpected<Error> fail(Error error) {
+  return std::unexpected<Error>(std::move(error));
+}
+
+/// Lifts the errno of a sysfs operation. EACCES, EPERM and EROFS become kNotPermitted, all others
+/// `code`.
+[[nodiscard]] Error from_errno(Errno err, std::string operation, std::string object,
+                               Code code = Code::kFailed);
+
+}  // namespace anybind
+
+/// The value of a Result or Reply; on an error returns it from the enclosing function.
+#define ANYBIND_TRY(expr)                                            \
+  __extension__({                                                    \
+    auto anybind_try_result = (expr);                                \
+    if (!anybind_try_result.has_value()) {                           \
+      return std::unexpected(std::move(anybind_try_result).error()); \
+    }                                                                \
+    *std::move(anybind_try_result);                                  \
+  })
+#define TRY ANYBIND_TRY

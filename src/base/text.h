@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace anybind {
+
+/// Without one trailing newline, as sysfs_streq() compares.
+[[nodiscard]] std::string_view trim_newline(std::string_view text);
+
+/// The whole text as hexadecimal, with or without 0x, either case, at most `max`; nothing else
+/// allowed.
+[[nodiscard]] std::optional<std::uint64_t> parse_hex(std::string_view text,
+                                                     std::uint64_t max = UINT64_MAX);
+
+/// The whole text as a decimal number without sign, at most `max`.
+[[nodiscard]] std::optional<std::uint64_t> parse_decimal(std::string_view text,
+                                                         std::uint64_t max = UINT64_MAX);
+
+/// Safe to print on a terminal: control characters, DEL and bytes that are no valid UTF-8 become
+/// \xNN; cut to `limit` bytes with "..." at the end.
+[[nodiscard]] std::string printable(std::string_view text, std::size_t limit = 256);
+
+/// One word for a POSIX shell: unchanged where that is safe, else in single quotes.
+[[nodiscard]] std::string shell_quote(std::string_view text);
+
+/// Shell glob as fnmatch(3) without FNM_PATHNAME.
+[[nodiscard]] bool glob_match(const std::string& pattern, const std::string& text);
+/// Has any of the glob characters * ? [
+[[nodiscard]] bool is_glob(std::string_view text);
+
+/// Up to `count` of `candidates` that look most like `word` (edit distance, then order), only those
+/// near enough to be a slip of the fingers.
+[[nodiscard]] std::vector<std::string> nearest(std::string_view word,
+                                               std::span<const std::string> candidates,
+                                               std::size_t count = 3);
+
+/// "a", "a and b", "a, b and c"; empty for none. `word` replaces "and".
+[[nodiscard]] std::string join_words(std::span<const std::string> words,
+                                     std::string_view word = "and");
+
+}  // namespace anybind

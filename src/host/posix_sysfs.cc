@@ -1,0 +1,177 @@
+// The real sysfs. Everything is relative to a directory descriptor:
+//  - a path with a '/' in it is resolved by openat2(RESOLVE_BENEATH), so the kernel itself refuses
+//  to
+//    leave the tree, whatever links stand in it;
+//  - a single name, the everyday case on a held device directory, needs only openat(O_NOFOLLOW).
+// O_NONBLOCK and O_NOCTTY keep a FIFO or a terminal in a hostile tree from holding us up; sysfs
+// ignores them. No O_TRUNC and no O_CREAT: an attribute is written, never replaced.
+#include "host/posix_sysfs.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+namespace anybind {
+namespace {
+
+constexpr int kLinkMax = 4096;
+constexpr int kResolveTries = 8;
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd = -1) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  [[nodiscard]] int get() const { return fd_; }
+  [[nodiscard]] int release() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+std::unexpected<Errno> failed() {
+  return std::unexpected(Errno{errno});
+}
+
+/// A path as a C string on the stack: no allocation on the hot path, no embedded NUL.
+class CPath {
+ public:
+  static Reply<CPath> from(std::string_view path) {
+    CPath out;
+    if (path.empty()) path = ".";
+    if (path.size() >= out.text_.size()) return std::unexpected(Errno{ENAMETOOLONG});
+    if (path.find('\0') != std::string_view::npos) return std::unexpected(Errno{EINVAL});
+    *std::ranges::copy(path, out.text_.begin()).out = '\0';
+    return out;
+  }
+  [[nodiscard]] const char* c_str() const { return text_.data(); }
+
+ private:
+  CPath() {}  // NOLINT(modernize-use-equals-default): leaves text_ uninitialised on purpose
+  std::array<char, 1024> text_;
+};
+
+/// RESOLVE_BENEATH can answer EAGAIN when a rename elsewhere made the kernel unsure; it asks to be
+/// called again.
+Reply<Descriptor> open_beneath(int dir, const char* path, int flags) {
+  open_how how{};
+  how.flags = static_cast<__u64>(flags | O_CLOEXEC);
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  for (int i = 0; i < kResolveTries; ++i) {
+    const long fd = ::syscall(SYS_openat2, dir, path, &how, sizeof how);
+    if (fd >= 0) return Descriptor(static_cast<int>(fd));
+    if (errno != EAGAIN) break;
+  }
+  return failed();
+}
+
+Reply<Descriptor> open_at(int dir, std::string_view path, int flags) {
+  const CPath text = TRY(CPath::from(path));
+  const bool plain = !path.empty() && path != ".." && path.find('/') == std::string_view::npos &&
+                     (flags & O_DIRECTORY) == 0;
+  if (!plain) return open_beneath(dir, text.c_str(), flags);
+  const int fd = ::openat(dir, text.c_str(), flags | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return failed();
+  return Descriptor(fd);
+}
+
+class PosixSysfs final : public Sysfs {
+ public:
+  explicit PosixSysfs(Descriptor dir) : dir_(std::move(dir)) {}
+
+  Reply<std::string> read(std::string_view path) override {
+    const Descriptor file = TRY(open_at(dir_.get(), path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
+    std::array<char, kPageSize + 1> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+    const ssize_t count = ::read(file.get(), buffer.data(), buffer.size());
+    if (count < 0) return failed();
+    if (static_cast<std::size_t>(count) > kPageSize) return std::unexpected(Errno{EFBIG});
+    return std::string(buffer.data(), static_cast<std::size_t>(count));
+  }
+
+  Reply<std::size_t> write(std::string_view path, std::string_view bytes) override {
+    const Descriptor file = TRY(open_at(dir_.get(), path, O_WRONLY | O_NONBLOCK | O_NOCTTY));
+    const ssize_t count = ::write(file.get(), bytes.data(), bytes.size());
+    if (count < 0) return failed();
+    return static_cast<std::size_t>(count);
+  }
+
+  Reply<std::string> read_link(std::string_view path) override {
+    std::array<char, kLinkMax> target;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+    const auto slash = path.rfind('/');
+    Descriptor parent;
+    if (slash != std::string_view::npos) {
+      parent = TRY(open_at(dir_.get(), path.substr(0, slash), O_PATH | O_DIRECTORY));
+      path.remove_prefix(slash + 1);
+    }
+    if (path.empty() || path == "..") return std::unexpected(Errno{EINVAL});
+    const CPath text = TRY(CPath::from(path));
+    const int base = parent.get() >= 0 ? parent.get() : dir_.get();
+    const ssize_t count = ::readlinkat(base, text.c_str(), target.data(), target.size());
+    if (count < 0) return failed();
+    if (count == kLinkMax) return std::unexpected(Errno{ENAMETOOLONG});
+    return std::string(target.data(), static_cast<std::size_t>(count));
+  }
+
+  Reply<std::vector<std::string>> list(std::string_view path) override {
+    Descriptor dir = TRY(open_at(dir_.get(), path, O_RDONLY | O_DIRECTORY));
+    DIR* stream = ::fdopendir(dir.get());
+    if (stream == nullptr) return failed();
+    (void)dir.release();
+    std::vector<std::string> names;
+    errno = 0;
+    while (const dirent* entry = ::readdir(stream)) {  // NOLINT(concurrency-mt-unsafe)
+      const std::string_view name = entry->d_name;
+      if (name == "." || name == "..") continue;
+      if (names.size() == kMaxEntries) {
+        errno = EOVERFLOW;
+        break;
+      }
+      names.emplace_back(name);
+    }
+    const int error = errno;
+    ::closedir(stream);
+    if (error != 0) return std::unexpected(Errno{error});
+    return names;
+  }
+
+  Reply<std::unique_ptr<Sysfs>> open_dir(std::string_view path) override {
+    return std::make_unique<PosixSysfs>(TRY(open_at(dir_.get(), path, O_PATH | O_DIRECTORY)));
+  }
+
+  Reply<Instance> instance() override {
+    struct stat status{};
+    if (::fstat(dir_.get(), &status) != 0) return failed();
+    return Instance{.device = status.st_dev, .inode = status.st_ino};
+  }
+
+ private:
+  Descriptor dir_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Sysfs>> open_sysfs(const std::string& root) {
+  const int fd = ::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) {
+    return fail(from_errno(Errno{errno}, "open sysfs at", root, Code::kNotFound));
+  }
+  return std::make_unique<PosixSysfs>(Descriptor(fd));
+}
+
+}  // namespace anybind

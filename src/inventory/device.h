@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/ids.h"
+#include "host/sysfs.h"
+
+namespace anybind {
+
+/// The ids of a PCI function, from its `uevent` (PCI_ID, PCI_SUBSYS_ID, PCI_CLASS).
+struct PciIds {
+  std::uint16_t vendor = 0;
+  std::uint16_t device = 0;
+  std::uint16_t subvendor = 0;
+  std::uint16_t subdevice = 0;
+  std::uint32_t class_code = 0;  ///< base class << 16 | sub-class << 8 | programming interface
+
+  friend bool operator==(const PciIds&, const PciIds&) = default;
+  /// Bridges are left alone when a whole IOMMU group is bound: base class 06, which vfio accepts
+  /// with any driver or none.
+  [[nodiscard]] bool is_bridge() const { return class_code >> 16 == 0x06; }
+};
+
+/// One device as it was observed at one moment. Each field is a separate read: not an atomic
+/// snapshot.
+struct Device {
+  DeviceId id;
+  std::string modalias;       ///< empty when the bus has none
+  std::optional<PciIds> pci;  ///< only on the pci bus
+  std::optional<DriverName> driver;
+  bool has_override = false;                   ///< the bus offers driver_override for this device
+  std::optional<std::string> driver_override;  ///< unset reads "(null)" or empty: nullopt
+  std::optional<unsigned> iommu_group;
+};
+
+/// The state that binding changes and checks: a held handle, the instance and who drives it.
+struct Binding {
+  std::optional<DriverName> driver;
+  bool has_override = false;
+  std::optional<std::string> driver_override;
+
+  friend bool operator==(const Binding&, const Binding&) = default;
+};
+
+/// Reads the `driver` link of a held device directory; nullopt when there is none.
+/// The link is not the whole truth while a bind or unbind runs (kernel-facts: finding 6).
+[[nodiscard]] Reply<std::optional<DriverName>> read_driver(Sysfs& device);
+
+/// Reads `driver_override` of a held device directory: nullopt when unset, ENOENT when the bus has
+/// none. May block on Linux 6.1 while the device is locked.
+[[nodiscard]] Reply<std::optional<std::string>> read_override(Sysfs& device);
+
+/// `driver` and `driver_override` of a held device directory.
+[[nodiscard]] Reply<Binding> read_binding(Sysfs& device);
+
+/// The number behind the `iommu_group` link of a held device directory; nullopt without an IOMMU.
+[[nodiscard]] Reply<std::optional<unsigned>> read_iommu_group(Sysfs& device);
+
+/// Everything `list` shows of the device `id` whose directory is held open in `device`: one read of
+/// `uevent` (driver, ids, modalias), one of `driver_override`, one link. Text that is not as Linux
+/// writes it (missing keys, binary, over-long) leaves the field empty; only a vanished device is an
+/// error (kNotFound).
+[[nodiscard]] Result<Device> read_device(Sysfs& device, const DeviceId& id);
+
+/// The members of an IOMMU group, by name, sorted. kNotFound when there is no such group.
+[[nodiscard]] Result<std::vector<DeviceId>> read_group(Sysfs& root, unsigned group);
+
+/// Names of the drivers registered on `bus`, sorted (readdir order says nothing about
+/// registration). kNotFound when there is no such bus.
+[[nodiscard]] Result<std::vector<std::string>> read_driver_names(Sysfs& root, const BusName& bus);
+
+/// Names of the devices on `bus`, sorted by address on pci, by name elsewhere. kNotFound: no such
+/// bus.
+[[nodiscard]] Result<std::vector<DeviceName>> read_device_names(Sysfs& root, const BusName& bus);
+
+}  // namespace anybind
