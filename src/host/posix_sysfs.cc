@@ -19,31 +19,13 @@
 #include <cerrno>
 #include <utility>
 
+#include "host/descriptor.h"
+
 namespace anybind {
 namespace {
 
 constexpr int kLinkMax = 4096;
 constexpr int kResolveTries = 8;
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd = -1) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] int get() const { return fd_; }
-  [[nodiscard]] int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 std::unexpected<Errno> failed() {
   return std::unexpected(Errno{errno});
