@@ -22,11 +22,11 @@ enum class Code {
 /// Library code returns it and never prints.
 struct Error {
   Code code = Code::kFailed;
-  Errno err{};            ///< 0 when no system call is behind it
-  std::string operation;  ///< what was tried: "bind", "write driver_override"
-  std::string object;     ///< on what: "0000:03:00.0"
-  std::string why;        ///< in words; when empty, the errno's text is used
-  std::string next;       ///< what to type next; may be empty
+  Errno err{};              ///< 0 when no system call is behind it
+  std::string operation{};  ///< what was tried: "bind", "write driver_override"
+  std::string object{};     ///< on what: "0000:03:00.0"
+  std::string why{};        ///< in words; when empty, the errno's text is used
+  std::string next{};       ///< what to type next; may be empty
 
   /// "operation object: why (ERRNO)", one line, without `next`. Text from outside is made
   /// printable.

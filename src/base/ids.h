@@ -23,11 +23,8 @@ class Name {
   [[nodiscard]] static Result<Name> parse(std::string_view text) {
     if (!is_sysfs_name(text)) {
       return fail({.code = Code::kUsage,
-                   .err = {},
-                   .operation = "",
                    .object = std::string(text),
-                   .why = std::string("not a possible ") + Tag::kWhat + " name",
-                   .next = ""});
+                   .why = std::string("not a possible ") + Tag::kWhat + " name"});
     }
     return Name(std::string(text));
   }

@@ -1,0 +1,31 @@
+# The two commands: `make run` and `make test`. Both install what is missing, as root on Debian 12.
+.DEFAULT_GOAL := build
+.PHONY: build run test unit bench format tidy clean deps-build deps-test deps-bench
+
+deps-build deps-test deps-bench: deps-%:
+	@scripts/deps.sh $*
+
+build: deps-build           ## leaves build/anybind
+	@cmake --preset default >/dev/null
+	@cmake --build --preset default -- --quiet
+
+run: build                  ## the main job, on the embedded driver core
+	@examples/demo.sh build/anybind
+
+test: deps-test build       ## every test; the last line counts them
+	@scripts/test.sh
+
+unit: build                 ## only the unit tests: seconds
+	@ctest --test-dir build -L unit -j2 --output-on-failure
+
+bench: deps-bench build     ## the tables that README quotes
+	@bench/run.py all --anybind build/anybind
+
+format: deps-test           ## rewrites the sources in the project's format
+	@scripts/format.sh --fix
+
+tidy: deps-test build       ## clang-tidy over everything
+	@scripts/tidy.sh
+
+clean:
+	rm -rf build

@@ -1,0 +1,73 @@
+#include "base/text.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace anybind {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+TEST(TextTest, TrimsExactlyOneNewline) {
+  EXPECT_EQ(trim_newline("a\n"), "a");
+  EXPECT_EQ(trim_newline("a\n\n"), "a\n");
+  EXPECT_EQ(trim_newline("a"), "a");
+  EXPECT_EQ(trim_newline(""), "");
+}
+
+TEST(TextTest, ParsesHexOnlyAsAWhole) {
+  EXPECT_EQ(parse_hex("8086"), 0x8086U);
+  EXPECT_EQ(parse_hex("0X10d3"), 0x10d3U);
+  EXPECT_EQ(parse_hex("10000", 0xFFFF), std::nullopt);
+  for (const char* bad : {"", "0x", "-1", "+1", " 1", "1 ", "1g", "0x0x1"}) {
+    EXPECT_EQ(parse_hex(bad), std::nullopt) << bad;
+  }
+}
+
+TEST(TextTest, ParsesDecimalOnlyAsAWhole) {
+  EXPECT_EQ(parse_decimal("42"), 42U);
+  EXPECT_EQ(parse_decimal("18446744073709551616"), std::nullopt);
+  EXPECT_EQ(parse_decimal("4x"), std::nullopt);
+}
+
+TEST(TextTest, PrintableShowsWhatSteersATerminal) {
+  EXPECT_EQ(printable("a\x1b[31mb\n"), "a\\x1b[31mb\\x0a");
+  EXPECT_EQ(printable(std::string_view("a\0b", 3)), "a\\x00b");
+  EXPECT_EQ(printable("\xc2\x9b"
+                      "31m"),
+            "\\xc2\\x9b31m");  // a C1 control
+  EXPECT_EQ(printable("\xff\xc3"), "\\xff\\xc3");
+  EXPECT_EQ(printable("K\xc3\xa4se"), "K\xc3\xa4se");
+}
+
+TEST(TextTest, PrintableIsBounded) {
+  EXPECT_EQ(printable(std::string(5000, 'x'), 8), "xxxxxxxx...");
+  EXPECT_EQ(printable("xxxxxxxx", 8), "xxxxxxxx");
+}
+
+TEST(TextTest, QuotesForAShell) {
+  EXPECT_EQ(shell_quote("0000:03:00.0"), "0000:03:00.0");
+  EXPECT_EQ(shell_quote("i8042 kbd"), "'i8042 kbd'");
+  EXPECT_EQ(shell_quote("a'b"), "'a'\\''b'");
+  EXPECT_EQ(shell_quote("$(rm)"), "'$(rm)'");
+  EXPECT_EQ(shell_quote(""), "''");
+}
+
+TEST(TextTest, FindsTheNearestWords) {
+  const std::vector<std::string> drivers = {"e1000", "e1000e", "nvme", "vfio-pci", "xhci_hcd"};
+  EXPECT_THAT(nearest("vfio_pci", drivers), ElementsAre("vfio-pci"));
+  EXPECT_THAT(nearest("e1000f", drivers), ElementsAre("e1000", "e1000e"));
+  EXPECT_THAT(nearest("something-else", drivers), IsEmpty());
+}
+
+TEST(TextTest, JoinsWords) {
+  const std::vector<std::string> words = {"a", "b", "c"};
+  EXPECT_EQ(join_words(words), "a, b and c");
+  EXPECT_EQ(join_words(std::span(words).first(2), "or"), "a or b");
+  EXPECT_EQ(join_words(std::span(words).first(1)), "a");
+  EXPECT_EQ(join_words({}), "");
+}
+
+}  // namespace
+}  // namespace anybind

@@ -1,0 +1,174 @@
+#include "host/posix_sysfs.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+
+#include "host/faulty_sysfs.h"
+#include "host/tracing_sysfs.h"
+
+namespace anybind {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::UnorderedElementsAre;
+
+/// A small tree in a temporary directory, with a file outside of it that must never be reached.
+class PosixSysfsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = fs::temp_directory_path() / "anybind-XXXXXX";
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    base_ = pattern;
+    fs::create_directories(base_ / "sys/devices/d0");
+    fs::create_directories(base_ / "sys/bus/pci/devices");
+    put("outside", "secret\n");
+    put("sys/devices/d0/uevent", "A=1\n");
+    fs::create_symlink("../../../devices/d0", base_ / "sys/bus/pci/devices/d0");
+    auto opened = open_sysfs(base_ / "sys");
+    ASSERT_TRUE(opened);
+    sysfs_ = *std::move(opened);
+  }
+  void TearDown() override { fs::remove_all(base_); }
+
+  void put(const std::string& path, std::string_view text) {
+    std::ofstream(base_ / path, std::ios::binary) << text;
+  }
+  int read_error(std::string_view path) {
+    const auto reply = sysfs_->read(path);
+    return reply ? 0 : reply.error().value;
+  }
+
+  fs::path base_;
+  std::unique_ptr<Sysfs> sysfs_;
+};
+
+TEST_F(PosixSysfsTest, ReadsThroughLinksInsideTheTree) {
+  EXPECT_EQ(sysfs_->read("bus/pci/devices/d0/uevent"), "A=1\n");
+  EXPECT_EQ(sysfs_->read_link("bus/pci/devices/d0"), "../../../devices/d0");
+}
+
+TEST_F(PosixSysfsTest, NothingLeadsOutOfTheTree) {
+  fs::create_symlink("../../outside", base_ / "sys/devices/up");
+  fs::create_symlink(base_ / "outside", base_ / "sys/devices/absolute");
+  fs::create_symlink("../..", base_ / "sys/devices/parent");
+  for (const char* path : {"devices/up", "devices/absolute", "devices/parent/outside", "../outside",
+                           "devices/../../outside", "/etc/passwd"}) {
+    EXPECT_EQ(read_error(path), EXDEV) << path;
+    EXPECT_FALSE(sysfs_->write(path, "x")) << path;
+  }
+  EXPECT_FALSE(sysfs_->read_link("devices/parent/outside"));
+  EXPECT_FALSE(sysfs_->list("devices/parent"));
+  EXPECT_FALSE(sysfs_->open_dir(".."));
+  EXPECT_FALSE(sysfs_->read(".."));
+}
+
+TEST_F(PosixSysfsTest, AHeldDirectoryDoesNotFollowALinkAsItsAttribute) {
+  fs::create_symlink("../../../outside", base_ / "sys/devices/d0/name");
+  const auto dir = sysfs_->open_dir("devices/d0");
+  ASSERT_TRUE(dir);
+  const auto reply = (*dir)->read("name");
+  ASSERT_FALSE(reply);
+  EXPECT_EQ(reply.error().value, ELOOP);
+}
+
+TEST_F(PosixSysfsTest, LinksThatLoopAreEloop) {
+  fs::create_symlink("loop2", base_ / "sys/devices/loop1");
+  fs::create_symlink("loop1", base_ / "sys/devices/loop2");
+  EXPECT_EQ(read_error("devices/loop1"), ELOOP);
+}
+
+TEST_F(PosixSysfsTest, TextIsBounded) {
+  put("sys/devices/d0/page", std::string(4096, 'x'));
+  put("sys/devices/d0/long", std::string(4097, 'x'));
+  EXPECT_EQ(sysfs_->read("devices/d0/page")->size(), 4096U);
+  EXPECT_EQ(read_error("devices/d0/long"), EFBIG);
+  EXPECT_EQ(read_error(std::string(5000, 'a')), ENAMETOOLONG);
+  EXPECT_EQ(read_error(std::string_view("devices\0x", 9)), EINVAL);
+}
+
+TEST_F(PosixSysfsTest, BinaryTextIsKept) {
+  put("sys/devices/d0/bin", std::string_view("\0\xff\n\0", 4));
+  EXPECT_EQ(sysfs_->read("devices/d0/bin"), std::string("\0\xff\n\0", 4));
+}
+
+TEST_F(PosixSysfsTest, AFifoDoesNotHoldUsUp) {
+  ASSERT_EQ(::mkfifo((base_ / "sys/devices/d0/fifo").c_str(), 0600), 0);
+  EXPECT_EQ(sysfs_->read("devices/d0/fifo"), "");
+  EXPECT_EQ(sysfs_->write("devices/d0/fifo", "x").error().value, ENXIO);
+}
+
+TEST_F(PosixSysfsTest, WritesNeitherMakeNorEmptyAFile) {
+  EXPECT_EQ(sysfs_->write("devices/d0/uevent", "B"), 1U);
+  EXPECT_EQ(sysfs_->read("devices/d0/uevent"), "B=1\n");
+  EXPECT_EQ(sysfs_->write("devices/d0/new", "x").error().value, ENOENT);
+  EXPECT_FALSE(fs::exists(base_ / "sys/devices/d0/new"));
+}
+
+TEST_F(PosixSysfsTest, ListsNames) {
+  EXPECT_THAT(sysfs_->list("").value(), UnorderedElementsAre("devices", "bus"));
+  EXPECT_EQ(sysfs_->list("devices/d0/uevent").error().value, ENOTDIR);
+  EXPECT_EQ(sysfs_->list("nosuch").error().value, ENOENT);
+}
+
+TEST_F(PosixSysfsTest, InstancesTellDirectoriesOfOneNameApart) {
+  const auto before = (*sysfs_->open_dir("bus/pci/devices/d0"))->instance();
+  EXPECT_EQ((*sysfs_->open_dir("devices/d0"))->instance(), before);
+  fs::rename(base_ / "sys/devices/d0", base_ / "sys/devices/old");
+  fs::create_directories(base_ / "sys/devices/d0");
+  EXPECT_NE((*sysfs_->open_dir("devices/d0"))->instance(), before);
+}
+
+TEST_F(PosixSysfsTest, AHeldDirectoryStaysWithTheInstance) {
+  const auto held = sysfs_->open_dir("bus/pci/devices/d0");
+  ASSERT_TRUE(held);
+  fs::remove_all(base_ / "sys/devices/d0");
+  fs::create_directories(base_ / "sys/devices/d0");
+  put("sys/devices/d0/uevent", "newcomer");
+  EXPECT_EQ((*held)->read("uevent").error().value, ENOENT);
+}
+
+TEST_F(PosixSysfsTest, ARootThatIsNoDirectoryIsNotFound) {
+  const auto opened = open_sysfs(base_ / "outside");
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Code::kNotFound);
+}
+
+TEST_F(PosixSysfsTest, TracingSeesEveryCallWithItsFullPath) {
+  Trace trace;
+  const auto traced = trace_sysfs(*sysfs_, trace);
+  const auto dir = traced->open_dir("bus/pci/devices/d0");
+  (void)(*dir)->read("uevent");
+  (void)(*dir)->write("nosuch", "v\n");
+  (void)traced->list("bus");
+  std::vector<std::string> lines;
+  for (const Operation& operation : trace) lines.push_back(operation.str());
+  EXPECT_THAT(lines, ElementsAre("open bus/pci/devices/d0", "read bus/pci/devices/d0/uevent",
+                                 "write bus/pci/devices/d0/nosuch v\\x0a = ENOENT", "list bus"));
+}
+
+TEST_F(PosixSysfsTest, AFaultHitsTheNthCall) {
+  Fault fault{.fail_at = 2, .err = {EIO}};
+  const auto faulty = faulty_sysfs(*sysfs_, fault);
+  const auto dir = faulty->open_dir("devices/d0");
+  ASSERT_TRUE(dir);
+  EXPECT_EQ((*dir)->read("uevent").error().value, EIO);
+  EXPECT_EQ((*dir)->read("uevent"), "A=1\n");
+  EXPECT_EQ(fault.count, 3U);
+}
+
+TEST_F(PosixSysfsTest, AFaultCanComeAfterTheEffect) {
+  Fault fault{.fail_at = 1, .err = {EINTR}, .only_writes = true, .after = true};
+  const auto faulty = faulty_sysfs(*sysfs_, fault);
+  EXPECT_TRUE(faulty->read("devices/d0/uevent"));
+  EXPECT_EQ(faulty->write("devices/d0/uevent", "Z").error().value, EINTR);
+  EXPECT_EQ(sysfs_->read("devices/d0/uevent"), "Z=1\n");
+}
+
+}  // namespace
+}  // namespace anybind
