@@ -13,19 +13,24 @@ namespace anybind {
 /// The devices that a SELECTOR of the command line names, in address order, each once:
 ///   0000:03:00.0  03:00.0  03:00 (all functions)  pci_0000_03_00_0   addresses
 ///   platform/serial8250                                             bus/name
-///   /sys/devices/...  /sys/bus/pci/devices/...                       a path in sysfs
+///   SYSFS/devices/...  SYSFS/bus/pci/devices/...                     a path in sysfs
 ///   eth0                  a network interface        nvme0, nvme0n1, sda   a block or nvme device
 ///   id:8086:10d3[:SV:SD]  class:network              group:7        driver:e1000e
 ///   a shell glob over the address, or over bus/name when it has a '/'
-/// A full address costs no listing of the bus. kNotFound with the nearest names when nothing
-/// matches (a glob that matches nothing too), kUsage when `text` has none of these forms. Only
-/// sysfs is read. `sysfs_root` is what stands before a path in sysfs, normally "/sys".
+/// An empty field of id: is a wildcard, as in lspci -d. Classes are driverctl's words, or hex
+/// digits. A full address costs no listing of the bus. kNotFound with the nearest names when
+/// nothing matches (a glob that matches nothing too), kUsage when `text` has none of these forms.
+/// Only sysfs is read. `sysfs_root` is what stands before a path in sysfs.
 [[nodiscard]] Result<std::vector<DeviceId>> select_devices(Sysfs& root, std::string_view text,
-                                                           std::string_view sysfs_root = "/sys");
+                                                           std::string_view sysfs_root);
 
 /// Several selectors; the union in the order given, each device once. The first error ends it.
 [[nodiscard]] Result<std::vector<DeviceId>> select_devices(Sysfs& root,
                                                            const std::vector<std::string>& texts,
-                                                           std::string_view sysfs_root = "/sys");
+                                                           std::string_view sysfs_root);
+
+/// Written like a device: an address, or a selector with a prefix of devices. For telling a person
+/// that a device stands where a driver belongs.
+[[nodiscard]] bool looks_like_device(std::string_view text);
 
 }  // namespace anybind

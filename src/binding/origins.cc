@@ -1,0 +1,103 @@
+#include "binding/origins.h"
+
+#include <nlohmann/json.hpp>
+
+namespace anybind {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view kFile = "origins.json";
+constexpr int kVersion = 1;
+
+json to_json(const std::optional<std::string>& text) {
+  return text ? json(*text) : json(nullptr);
+}
+
+std::optional<std::string> optional_text(const json& value) {
+  if (value.is_null()) return std::nullopt;
+  return value.get<std::string>();
+}
+
+json to_json(const DeviceId& id, const Origin& origin) {
+  const Binding& binding = origin.binding;
+  return {{"bus", id.bus.str()},
+          {"device", id.name.str()},
+          {"instance", {origin.instance.device, origin.instance.inode}},
+          {"driver", binding.driver ? json(binding.driver->str()) : json(nullptr)},
+          {"driver_override", to_json(binding.driver_override)}};
+}
+
+Result<std::pair<DeviceId, Origin>> from_json(const json& row) {
+  DeviceId id{.bus = TRY(BusName::parse(row.at("bus").get<std::string>())),
+              .name = TRY(DeviceName::parse(row.at("device").get<std::string>()))};
+  Origin origin{.instance = {.device = row.at("instance").at(0).get<std::uint64_t>(),
+                             .inode = row.at("instance").at(1).get<std::uint64_t>()},
+                .binding = {.driver = std::nullopt,
+                            .has_override = true,
+                            .driver_override = optional_text(row.at("driver_override"))}};
+  if (const auto driver = optional_text(row.at("driver"))) {
+    origin.binding.driver = TRY(DriverName::parse(*driver));
+  }
+  return std::pair{std::move(id), std::move(origin)};
+}
+
+Error damaged(std::string why) {
+  return {.code = Code::kFailed,
+          .operation = "read",
+          .object = std::string(kFile),
+          .why = "not understood: " + std::move(why),
+          .next = "move the file out of the way; `restore` then goes by the default match"};
+}
+
+}  // namespace
+
+Result<Origins> Origins::load(Storage& storage, std::string boot_id) {
+  Origins out(storage, std::move(boot_id));
+  const auto bytes = storage.read(kFile);
+  if (!bytes) return fail(from_errno(bytes.error(), "read", std::string(kFile)));
+  if (!bytes->has_value()) return out;
+  try {
+    const json file = json::parse(**bytes);
+    if (file.at("version").get<int>() != kVersion) return fail(damaged("unknown version"));
+    if (file.at("boot").get<std::string>() != out.boot_id_) return out;
+    for (const json& row : file.at("devices")) {
+      out.origins_.insert(TRY(from_json(row)));
+    }
+  } catch (const json::exception& error) {
+    return fail(damaged(error.what()));
+  }
+  return out;
+}
+
+std::optional<Origin> Origins::find(const DeviceId& device, const Instance& instance) const {
+  const auto found = origins_.find(device);
+  if (found == origins_.end() || found->second.instance != instance) return std::nullopt;
+  return found->second;
+}
+
+void Origins::remember(const DeviceId& device, const Origin& origin) {
+  if (find(device, origin.instance)) return;
+  origins_.insert_or_assign(device, origin);
+  changed_ = true;
+}
+
+void Origins::forget(const DeviceId& device) {
+  changed_ = origins_.erase(device) > 0 || changed_;
+}
+
+Result<> Origins::save() {
+  if (!changed_) return {};
+  json rows = json::array();
+  for (const auto& [id, origin] : origins_) rows.push_back(to_json(id, origin));
+  const json file = {{"version", kVersion}, {"boot", boot_id_}, {"devices", std::move(rows)}};
+  const auto saved =
+      storage_.replace(kFile, file.dump(1, ' ', false, json::error_handler_t::replace) + "\n");
+  if (!saved) {
+    return fail(from_errno(saved.error(), "remember the former drivers in", std::string(kFile)));
+  }
+  changed_ = false;
+  return {};
+}
+
+}  // namespace anybind

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/ids.h"
+#include "host/sysfs.h"
+#include "inventory/device.h"
+
+namespace anybind {
+
+/// One write that changes something, with its reason.
+struct Step {
+  enum class Kind {
+    kSetOverride,  ///< write `value` (empty: clear) to the device's driver_override
+    kUnbind,       ///< write the device to the `unbind` of the driver `value`
+    kBind,         ///< write the device to the `bind` of the driver `value`
+    kProbe,        ///< write the device to the bus's drivers_probe
+  };
+  Kind kind;
+  std::string value;
+  std::string reason;  ///< why, in words; shown by --dry-run and -v
+
+  friend bool operator==(const Step&, const Step&) = default;
+};
+
+/// Where a device shall end.
+struct Goal {
+  std::optional<DriverName> driver;  ///< nullopt: no driver, unless `default_match`
+  std::optional<std::string> driver_override;
+  bool default_match = false;  ///< whichever driver the bus then chooses, perhaps none
+  friend bool operator==(const Goal&, const Goal&) = default;
+};
+
+/// What will be done to one device. `before` is at once the undo: rolling back is a walk from
+/// whatever is found then to `before`, planned by the same function as the way forward.
+struct DevicePlan {
+  DeviceId device;
+  Instance instance;  ///< the card that was looked at; another one at this address is left alone
+  Binding before;
+  Goal goal;
+  std::vector<Step> steps;  ///< empty: nothing to do
+};
+
+/// What will be done, in this order. A value: it can be printed, compared and run elsewhere.
+struct Plan {
+  std::vector<DevicePlan> devices;
+  bool restores = false;  ///< gives back what there was: afterwards nothing needs to be remembered
+  std::vector<std::string> notes;  ///< what the planner decided by itself, one line each
+
+  [[nodiscard]] bool empty() const;
+};
+
+/// The steps from `now` to `goal`, in the safe order of kernel-facts 8(6): the override first, so
+/// that no other driver can take the device in between; unbind; bind; and only then an override
+/// that names something else than the driver. Binding through `bind`, not drivers_probe, because
+/// only that tells why it failed. No step when the device is there already.
+[[nodiscard]] std::vector<Step> steps_between(const Binding& now, const Goal& goal);
+
+/// The goal "as it is in `now`".
+[[nodiscard]] Goal as_goal(const Binding& now);
+
+/// The file that `step` on `device` writes, relative to the root of sysfs, and the bytes.
+struct StepWrite {
+  std::string path;
+  std::string bytes;
+};
+[[nodiscard]] StepWrite write_of(const DeviceId& device, const Step& step);
+
+/// The same as a line for a POSIX shell; `sysfs_root` is "/sys".
+[[nodiscard]] std::string shell_line(const DeviceId& device, const Step& step,
+                                     const std::string& sysfs_root);
+
+}  // namespace anybind

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "binding/origins.h"
+#include "binding/plan.h"
+#include "host/sysfs.h"
+
+namespace anybind {
+
+/// What someone asked for. Planning only reads; it decides everything that can be decided before
+/// the first write, and refuses (an Error) what must not be tried.
+struct BindRequest {
+  std::vector<DeviceId> devices;
+  DriverName driver;
+  bool whole_group = false;  ///< also every other member of the IOMMU groups, except bridges
+};
+
+/// Every device to `driver` by its driver_override. A device that is bound there already gets no
+/// step. kNotFound: no such device, or no such driver on the bus (with the nearest names).
+/// kRefused: the bus has no driver_override; a bridge was asked for; or a VFIO driver was asked for
+/// and another member of the IOMMU group is on a host driver (linux
+/// drivers/iommu/iommu.c:iommu_group_claim_dma_owner would refuse the user later).
+[[nodiscard]] Result<Plan> plan_bind(Sysfs& root, const BindRequest& request);
+
+/// Every device to no driver, kept so by the override "none", which is just a name that no driver
+/// has.
+[[nodiscard]] Result<Plan> plan_unbind(Sysfs& root, const std::vector<DeviceId>& devices);
+
+/// Every device to what `origins` remembers of it; where nothing is remembered, and an override is
+/// set or no driver is there, to the default match.
+[[nodiscard]] Result<Plan> plan_restore(Sysfs& root, const std::vector<DeviceId>& devices,
+                                        const Origins& origins);
+
+/// A driver for user space, which only a viable IOMMU group can use: vfio-pci, vfio-platform, and
+/// the variants, which all have "vfio" in their name.
+[[nodiscard]] bool is_vfio_driver(const DriverName& driver);
+
+}  // namespace anybind

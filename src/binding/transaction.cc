@@ -1,0 +1,276 @@
+// How a set of devices is changed: all or nothing.
+//
+// Each device goes through its steps in order, and after each write the state is read back: the
+// kernel reports success for a drivers_probe that bound nothing, and another administrator may
+// write between two of our steps. The files `bind`, `unbind` and `drivers_probe` take a name, and a
+// name can come to mean another card; a held directory handle cannot. So the handle is opened once
+// per device, its instance compared with the one that was planned for, and after the last write the
+// name is resolved again: if it has become another card, our writes may have hit that one, and it
+// is handed back to the bus.
+//
+// Rolling back is not a list of inverse writes: a write that failed may have had its effect, and
+// one that succeeded may have been undone by others. Each touched device is looked at afresh, and
+// steps_between() plans from what is found to what was there before.
+#include "binding/transaction.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+
+namespace anybind {
+namespace {
+
+std::string describe(const std::optional<DriverName>& driver) {
+  return driver ? driver->str() : "no driver";
+}
+
+/// The operation as a person would name it.
+std::string operation_of(const Step& step) {
+  switch (step.kind) {
+    case Step::Kind::kSetOverride:
+      return "set driver_override";
+    case Step::Kind::kUnbind:
+      return "unbind";
+    case Step::Kind::kBind:
+      return "bind";
+    case Step::Kind::kProbe:
+      break;
+  }
+  return "probe";
+}
+
+/// What an errno of `bind` means, beyond its text (kernel-facts 2.2, 9).
+std::string why_bind_failed(Errno err, const std::string& driver) {
+  switch (err.value) {
+    case ENODEV:
+      return driver + " does not accept this device";
+    case EBUSY:
+      return "another driver took it meanwhile, or its IOMMU group is in use by user space";
+    case EAGAIN:
+      return driver + " deferred its probe: something that it needs is not there yet";
+    case EINVAL:
+      return driver + " refused it: is the IOMMU on, and the device in a group?";
+    case ENOENT:
+      return driver + " has gone, or cannot be bound by hand";
+    default:
+      return "the probe of " + driver + " failed: " + err.text();
+  }
+}
+
+Error step_error(const DeviceId& device, const Step& step, Errno err) {
+  Error error = from_errno(err, operation_of(step), device.str());
+  if (error.code == Code::kNotPermitted) return error;
+  if (step.kind == Step::Kind::kBind) {
+    error.why = why_bind_failed(err, step.value);
+    error.next = fmt::format("anybind explain {} {}", device.str(), step.value);
+  }
+  return error;
+}
+
+Error state_error(const DeviceId& device, const Step& step, std::string why) {
+  return {.code = Code::kFailed,
+          .operation = operation_of(step),
+          .object = device.str(),
+          .why = std::move(why),
+          .next = fmt::format("anybind show {}: someone else may be changing it", device.str())};
+}
+
+Error gone_error(const DeviceId& device, std::string why) {
+  return {.code = Code::kNotFound,
+          .operation = "bind",
+          .object = device.str(),
+          .why = std::move(why),
+          .next = "anybind list"};
+}
+
+Error interrupted(const DeviceId& device) {
+  return {.code = Code::kFailed, .object = device.str(), .why = "interrupted before it was done"};
+}
+
+/// One device on its way to a goal.
+class DeviceRun {
+ public:
+  DeviceRun(Sysfs& root, const DeviceId& device, const Instance& instance, Listener& listener)
+      : root_(root), device_(device), instance_(instance), listener_(listener) {}
+
+  /// Holds the device; kNotFound when it is gone or another card has its address.
+  Result<> open() {
+    auto dir = root_.open_dir(device_.path());
+    if (!dir) return fail(gone_error(device_, "it is gone"));
+    const auto now = (*dir)->instance();
+    if (!now || *now != instance_) {
+      return fail(gone_error(device_, "another card has taken its place; nothing was done to it"));
+    }
+    dir_ = std::move(*dir);
+    return {};
+  }
+
+  void rolling_back() { rolling_back_ = true; }
+
+  Result<> run(const std::vector<Step>& steps) {
+    for (const Step& step : steps) {
+      if (!rolling_back_ && listener_.stop_requested()) return fail(interrupted(device_));
+      listener_.on_step(device_, step);
+      TRY(write(step));
+      TRY(verify(step));
+    }
+    return {};
+  }
+
+  /// After the last write: is the name still that card? If not, the writes since open() may have
+  /// gone to the newcomer, and the bus is asked to choose a driver for it.
+  Result<> still_there() {
+    const auto dir = root_.open_dir(device_.path());
+    if (!dir) return fail(gone_error(device_, "it was unplugged meanwhile"));
+    const auto now = (*dir)->instance();
+    if (now && *now == instance_) return {};
+    (void)write({.kind = Step::Kind::kProbe, .value = "", .reason = ""});
+    return fail(gone_error(device_,
+                           "it was replaced by another card meanwhile, which was left to the "
+                           "driver that the bus chooses"));
+  }
+
+  Result<Binding> observe() {
+    auto binding = read_binding(*dir_);
+    if (!binding) return fail(from_errno(binding.error(), "read the state of", device_.str()));
+    return *std::move(binding);
+  }
+
+ private:
+  Result<> write(const Step& step) {
+    const StepWrite write = write_of(device_, step);
+    const bool through_handle = step.kind == Step::Kind::kSetOverride;
+    const auto reply = through_handle ? dir_->write("driver_override", write.bytes)
+                                      : root_.write(write.path, write.bytes);
+    if (reply) return {};
+    // The bind of somebody else came first: verify() finds out whether it is what we want.
+    if (step.kind == Step::Kind::kBind && reply.error().value == EBUSY) {
+      const auto driver = read_driver(*dir_);
+      if (driver && *driver && (*driver)->str() == step.value) return {};
+    }
+    // Unbound meanwhile by somebody else, as was wanted.
+    if (step.kind == Step::Kind::kUnbind && reply.error().value == ENODEV) {
+      const auto driver = read_driver(*dir_);
+      if (driver && !*driver) return {};
+    }
+    return fail(step_error(device_, step, reply.error()));
+  }
+
+  Result<> verify(const Step& step) {
+    if (step.kind == Step::Kind::kSetOverride) {
+      const auto now = read_override(*dir_);
+      if (!now) return fail(step_error(device_, step, now.error()));
+      if (now->value_or("") == step.value) return {};
+      return fail(state_error(device_, step,
+                              fmt::format("it reads \"{}\" after \"{}\" was written",
+                                          printable(now->value_or("")), printable(step.value))));
+    }
+    if (step.kind == Step::Kind::kProbe) return {};  // any driver, or none, is an answer
+    const auto driver = read_driver(*dir_);
+    if (!driver) return fail(step_error(device_, step, driver.error()));
+    const bool want = step.kind == Step::Kind::kBind;
+    const bool as_wanted = want ? *driver && (*driver)->str() == step.value : !*driver;
+    if (as_wanted) return {};
+    return fail(
+        state_error(device_, step,
+                    fmt::format("the kernel reported success, but {} has it", describe(*driver))));
+  }
+
+  Sysfs& root_;
+  const DeviceId& device_;
+  const Instance& instance_;
+  Listener& listener_;
+  std::unique_ptr<Sysfs> dir_;
+  bool rolling_back_ = false;
+};
+
+/// Puts one device back to what it was; nothing to do for one that is gone.
+Result<> put_back(Sysfs& root, const DevicePlan& plan, Listener& listener) {
+  DeviceRun device(root, plan.device, plan.instance, listener);
+  device.rolling_back();
+  if (!device.open()) return {};
+  const Binding now = TRY(device.observe());
+  TRY(device.run(steps_between(now, as_goal(plan.before))));
+  return {};
+}
+
+/// Walks back over the first `touched` devices, last first, and turns `cause` into what is to be
+/// reported.
+Error roll_back(Sysfs& root, const Plan& plan, std::size_t touched, Error cause,
+                Listener& listener) {
+  listener.on_rollback(cause, touched);
+  std::vector<std::string> left;
+  for (std::size_t i = touched; i-- > 0;) {
+    const auto back = put_back(root, plan.devices[i], listener);
+    if (!back) left.push_back(back.error().message());
+  }
+  if (left.empty()) return cause;
+  cause.why = fmt::format("{}; and putting things back failed: {}",
+                          cause.why.empty() ? cause.err.text() : cause.why, join_words(left));
+  cause.code = Code::kIncomplete;
+  cause.next = "anybind list, then anybind restore DEVICE for what is not as it should be";
+  return cause;
+}
+
+Result<Outcome> run_device(Sysfs& root, const DevicePlan& plan, Listener& listener) {
+  Outcome out{.device = plan.device, .before = plan.before, .after = plan.before};
+  if (plan.steps.empty()) return out;
+  DeviceRun device(root, plan.device, plan.instance, listener);
+  TRY(device.open());
+  TRY(device.run(plan.steps));
+  TRY(device.still_there());
+  out.after = plan.before;
+  out.after.driver_override = plan.goal.driver_override;
+  out.after.driver = plan.goal.driver;
+  if (plan.goal.default_match) out.after = TRY(device.observe());
+  out.changed = true;
+  return out;
+}
+
+/// Makes durable what the devices were, before they are touched. The value: those not known before.
+Result<std::vector<DeviceId>> remember(const Plan& plan, Origins* origins) {
+  std::vector<DeviceId> fresh;
+  if (origins == nullptr || plan.restores) return fresh;
+  for (const DevicePlan& device : plan.devices) {
+    if (device.steps.empty() || origins->find(device.device, device.instance)) continue;
+    origins->remember(device.device, {.instance = device.instance, .binding = device.before});
+    fresh.push_back(device.device);
+  }
+  TRY(origins->save());
+  return fresh;
+}
+
+Result<> forget(const std::vector<DeviceId>& devices, Origins* origins) {
+  if (origins == nullptr) return {};
+  for (const DeviceId& device : devices) origins->forget(device);
+  return origins->save();
+}
+
+}  // namespace
+
+Result<std::vector<Outcome>> run(Sysfs& root, const Plan& plan, Origins* origins,
+                                 Listener& listener) {
+  const std::vector<DeviceId> fresh = TRY(remember(plan, origins));
+  std::vector<Outcome> outcomes;
+  for (std::size_t i = 0; i < plan.devices.size(); ++i) {
+    auto outcome = run_device(root, plan.devices[i], listener);
+    if (!outcome) {
+      Error error = roll_back(root, plan, i + 1, std::move(outcome).error(), listener);
+      if (error.code != Code::kIncomplete) TRY(forget(fresh, origins));
+      return fail(std::move(error));
+    }
+    outcomes.push_back(*std::move(outcome));
+  }
+  if (plan.restores) {
+    std::vector<DeviceId> restored;
+    for (const DevicePlan& device : plan.devices) restored.push_back(device.device);
+    TRY(forget(restored, origins));
+  }
+  return outcomes;
+}
+
+}  // namespace anybind
