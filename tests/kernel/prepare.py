@@ -1,0 +1,21 @@
+#!/usr/bin/env python3
+"""Makes everything that guests need before a case can run: prepare.py [VERSION...]
+
+Fetches the kernels, builds the test module for each, and makes their base images. What is there already stays.
+"""
+
+import sys
+
+from guest_image import VERSIONS, base_image, kernel
+
+
+def main() -> int:
+    for version in sys.argv[1:] or VERSIONS:
+        found = kernel(version)
+        image = base_image(found)
+        print(f"{version}: {found.release}, {image.stat().st_size >> 20} MiB in {image.name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
