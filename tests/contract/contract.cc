@@ -1,0 +1,111 @@
+#include "contract.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <string>
+
+namespace anybind::contract {
+
+Target* target = nullptr;
+
+void Contract::SetUp() {
+  for (const char* module : {"e1000e", "e1000", "nvme", "vfio-pci", "pci-stub"}) {
+    ASSERT_TRUE(target->load(module)) << module;
+  }
+  bus("drivers_autoprobe", "1");
+  if (!exists("bus/pci/devices/" + kNicA) || !exists("bus/pci/devices/" + kEduA))
+    bus("rescan", "1");
+  reset_device(kNicA, "e1000e");
+  reset_device(kNicB, "e1000e");
+  reset_device(kNvme, "nvme");
+  reset_device(kEduA, "");
+  reset_device(kEduB, "");
+}
+
+void Contract::TearDown() {
+  if (!test_drivers_) return;
+  for (int number = 0; number < 3; ++number) target->set_probe(number, 0);
+  EXPECT_TRUE(target->unload("anybind_test"));
+}
+
+void Contract::load_test_drivers() {
+  // Loaded with the cards out of their way, so that each statement decides when the first probe
+  // comes.
+  dev(kEduA, "driver_override", "none");
+  dev(kEduB, "driver_override", "none");
+  ASSERT_TRUE(target->load("anybind_test"));
+  test_drivers_ = true;
+  dev(kEduA, "driver_override", "\n");
+  dev(kEduB, "driver_override", "\n");
+}
+
+void Contract::reset_device(const std::string& device, const std::string& driver) {
+  dev(device, "driver_override", "\n");
+  const std::string now = driver_of(device);
+  if (now == driver) return;
+  if (!now.empty()) drv(now, "unbind", device);
+  if (!driver.empty()) drv(driver, "bind", device);
+  ASSERT_EQ(driver_of(device), driver) << "the machine could not be put back: " << device;
+}
+
+void Contract::make_free(const std::string& device) {
+  const std::string now = driver_of(device);
+  if (!now.empty()) {
+    ASSERT_EQ(drv(now, "unbind", device), 0);
+  }
+  ASSERT_EQ(driver_of(device), "");
+}
+
+int Contract::write(const std::string& path, std::string_view bytes) {
+  const auto reply = target->sysfs().write(path, bytes);
+  return reply ? 0 : reply.error().value;
+}
+
+int Contract::bus(const std::string& file, std::string_view bytes) {
+  return write("bus/pci/" + file, bytes);
+}
+int Contract::drv(const std::string& driver, const std::string& file, std::string_view bytes) {
+  return write("bus/pci/drivers/" + driver + "/" + file, bytes);
+}
+int Contract::dev(const std::string& device, const std::string& file, std::string_view bytes) {
+  return write("bus/pci/devices/" + device + "/" + file, bytes);
+}
+
+int Contract::read_error(const std::string& path) {
+  const auto reply = target->sysfs().read(path);
+  return reply ? 0 : reply.error().value;
+}
+
+std::string Contract::read(const std::string& path) {
+  return target->sysfs().read(path).value_or("");
+}
+
+std::string Contract::override_of(const std::string& device) {
+  return read("bus/pci/devices/" + device + "/driver_override");
+}
+
+std::string Contract::link_of(const std::string& path) {
+  const auto target_text = target->sysfs().read_link(path);
+  return target_text ? std::string(link_name(*target_text)) : "";
+}
+
+std::string Contract::driver_of(const std::string& device) {
+  if (!exists("bus/pci/devices/" + device)) return "absent";
+  return link_of("bus/pci/devices/" + device + "/driver");
+}
+
+std::string Contract::group_of(const std::string& device) {
+  return link_of("bus/pci/devices/" + device + "/iommu_group");
+}
+
+bool Contract::exists(const std::string& path) {
+  return target->sysfs().open_dir(path).has_value();
+}
+
+Instance Contract::instance_of(const std::string& device) {
+  const auto dir = target->sysfs().open_dir("bus/pci/devices/" + device);
+  if (!dir) return {};
+  return (*dir)->instance().value_or(Instance{});
+}
+
+}  // namespace anybind::contract

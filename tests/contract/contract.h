@@ -1,0 +1,60 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+#include "target.h"
+
+namespace anybind::contract {
+
+// The machine: two e1000e of one type, an nvme, two edu cards that nobody drives, and behind a
+// conventional bridge two e1000 and one more edu, all in one IOMMU group with that bridge.
+inline const std::string kNicA = "0000:00:03.0";
+inline const std::string kNicB = "0000:00:04.0";
+inline const std::string kNvme = "0000:00:05.0";
+inline const std::string kEduA = "0000:00:06.0";
+inline const std::string kEduB = "0000:00:07.0";
+inline const std::string kBridge = "0000:00:08.0";
+inline const std::string kNobody = "0000:00:1e.7";
+
+extern Target* target;  ///< set by main()
+
+/// A statement about the driver core. Each starts on the same machine: drivers e1000e, e1000, nvme,
+/// vfio-pci and pci-stub loaded, autoprobe on, no override, no dynamic id, the NICs and the nvme
+/// bound, the rest not.
+class Contract : public testing::Test {
+ protected:
+  void SetUp() override;
+  void TearDown() override;
+
+  // One write(2): 0 when the store took it, else the errno.
+  int write(const std::string& path, std::string_view bytes);
+  int bus(const std::string& file, std::string_view bytes);  // bus/pci/FILE
+  int drv(const std::string& driver, const std::string& file,
+          std::string_view bytes);  // of a pci driver
+  int dev(const std::string& device, const std::string& file,
+          std::string_view bytes);  // of a pci device
+
+  int read_error(const std::string& path);
+  std::string read(const std::string& path);  // "" when it cannot be read
+  std::string override_of(const std::string& device);
+  // The driver of a pci device: "" for none, "absent" when the device is not there.
+  std::string driver_of(const std::string& device);
+  bool exists(const std::string& path);
+  std::string link_of(const std::string& path);
+  Instance instance_of(const std::string& device);
+  std::string group_of(const std::string& device);
+
+  void load_test_drivers();  // td0, td1, td2, which match the edu cards, with driver_data 5, 6, 7
+  void make_free(const std::string& device);
+  // Gives an edu card to nobody whatever happened to it.
+  void reset_device(const std::string& device, const std::string& driver);
+
+ private:
+  bool test_drivers_ = false;
+};
+
+}  // namespace anybind::contract

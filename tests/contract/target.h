@@ -1,0 +1,39 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "host/sysfs.h"
+
+namespace anybind::contract {
+
+/// Something that claims to behave like the Linux driver core: the model, or a real kernel in a
+/// guest. Both have the same machine (machine.toml describes the guest of
+/// tests/kernel/cases/contract.sh).
+class Target {
+ public:
+  Target() = default;
+  Target(const Target&) = delete;
+  Target& operator=(const Target&) = delete;
+  virtual ~Target() = default;
+
+  virtual Sysfs& sysfs() = 0;
+  /// Loads or unloads a kernel module; false when that fails.
+  virtual bool load(const std::string& module) = 0;
+  virtual bool unload(const std::string& module) = 0;
+  /// What the probe of the test driver td<number> answers from now on: 0, or an errno (517:
+  /// deferred).
+  virtual void set_probe(int number, int error) = 0;
+  /// What the last probe of the test driver td<number> was given: "1234:11e8 7", or "" before the
+  /// first.
+  virtual std::string probed_id(int number) = 0;
+  /// "model", or the release of the kernel.
+  [[nodiscard]] virtual std::string name() const = 0;
+};
+
+/// The modelled kernel `profile` with the machine file at `machine`.
+std::unique_ptr<Target> model_target(const std::string& machine, const std::string& profile);
+/// The kernel that this program runs on. Only for a guest that is thrown away afterwards.
+std::unique_ptr<Target> kernel_target();
+
+}  // namespace anybind::contract
