@@ -4,8 +4,9 @@
 // usage: floor_bind [-s SYSFS] bind DRIVER ADDRESS...   set the override, unbind, probe; 1 if not bound to it
 //        floor_bind [-s SYSFS] restore ADDRESS...       clear the override, unbind, probe
 //        floor_bind [-s SYSFS] none ADDRESS...          clear the override, unbind: the start of each round
-//        floor_bind [-s SYSFS] check DRIVER ADDRESS...  writes nothing; 1 unless all are bound to DRIVER
-//                                                       ("none": to nothing) and the override agrees
+//        floor_bind [-s SYSFS] bound DRIVER ADDRESS...  writes nothing; 1 unless all are bound to DRIVER
+//                                                       ("none": to nothing)
+//        floor_bind [-s SYSFS] check DRIVER ADDRESS...  the same, and the override must agree
 //
 // bind costs 8 calls for a device without a driver and 10 for one that has one.
 #define _GNU_SOURCE
@@ -75,6 +76,7 @@ static bool change(const char* address, const char* override, bool probe) {
 
 static bool do_one(const char* mode, const char* driver, const char* address) {
   if (strcmp(mode, "bind") == 0) return change(address, driver, true) && bound_to(address, driver);
+  if (strcmp(mode, "bound") == 0) return bound_to(address, driver);
   if (strcmp(mode, "check") == 0) return bound_to(address, driver) && override_is(address, driver);
   const bool probe = strcmp(mode, "restore") == 0;
   if (!change(address, "\n", probe)) return false;
@@ -90,12 +92,16 @@ int main(int argc, char** argv) {
     at = 3;
   }
   const char* mode = at < argc ? argv[at++] : "";
-  const bool with_driver = strcmp(mode, "bind") == 0 || strcmp(mode, "check") == 0;
-  if (!with_driver && strcmp(mode, "restore") != 0 && strcmp(mode, "none") != 0) {
-    fputs("usage: floor_bind [-s SYSFS] bind DRIVER|restore|none|check DRIVER ADDRESS...\n", stderr);
+  const bool with_driver =
+      strcmp(mode, "bind") == 0 || strcmp(mode, "bound") == 0 || strcmp(mode, "check") == 0;
+  const bool without = strcmp(mode, "restore") == 0 || strcmp(mode, "none") == 0;
+  if (!(with_driver && at < argc) && !without) {
+    fputs("usage: floor_bind [-s SYSFS] {bind|bound|check} DRIVER ADDRESS...\n"
+          "       floor_bind [-s SYSFS] {restore|none} ADDRESS...\n",
+          stderr);
     return 2;
   }
-  const char* driver = with_driver && at < argc ? argv[at++] : "none";
+  const char* driver = with_driver ? argv[at++] : "none";
   const int root = open(sysfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
   pci = openat(root, "bus/pci", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (root < 0 || pci < 0) stop("bus/pci");

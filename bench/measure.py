@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-Times = dict[str, list[float]]  # label -> microseconds, by round; the same index is the same round
+Times = dict[str, list[float]]  # label -> microseconds, one a round
 
 
 @dataclass
@@ -63,8 +63,7 @@ def measure(timerun: Path, commands: Sequence[Command], within: Sequence[str] = 
 
 
 def ratio(times: Times, label: str, to: str) -> float:
-    """The median over the rounds that both ran of one time by the other of the same round."""
-    return median(mine / other for mine, other in zip(times[label], times[to]))
+    return median(times[label]) / median(times[to])
 
 
 @dataclass

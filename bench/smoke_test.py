@@ -69,6 +69,7 @@ class OnATree(unittest.TestCase):
         user, host = self.first_with("vfio-pci"), self.first_with("nvme")
         self.assertEqual(exit_code(*check, "vfio-pci", user), 0)
         self.assertEqual(exit_code(*check, "none", user), 1)
+        self.assertEqual(exit_code(*check[:-1], "bound", "nvme", host), 0)
         self.assertEqual(exit_code(*check, "nvme", host), 1)  # bound to it, but nothing overridden
         self.assertEqual(exit_code(*check, "vfio-pci", host), 1)
 
