@@ -1,12 +1,12 @@
-// The floor under `bind` and `restore`: open, write and close the files that must be written, look once at
-// where the driver link points, and nothing else: no plan, no check before, no undo.
+// The floor under `bind` and `restore`: open, write and close the files that must be written, look
+// once at where the driver link points, and nothing else: no plan, no check before, no undo.
 //
-// usage: floor_bind [-s SYSFS] bind DRIVER ADDRESS...   set the override, unbind, probe; 1 if not bound to it
-//        floor_bind [-s SYSFS] restore ADDRESS...       clear the override, unbind, probe
-//        floor_bind [-s SYSFS] none ADDRESS...          clear the override, unbind: the start of each round
-//        floor_bind [-s SYSFS] bound DRIVER ADDRESS...  writes nothing; 1 unless all are bound to DRIVER
-//                                                       ("none": to nothing)
-//        floor_bind [-s SYSFS] check DRIVER ADDRESS...  the same, and the override must agree
+// usage: floor_bind [-s SYSFS] MODE ADDRESS...
+//   bind DRIVER   set the override, unbind, probe; exit code 1 if a device is not bound to DRIVER
+//   restore       clear the override, unbind, probe
+//   none          clear the override, unbind: the state that each round starts from
+//   bound DRIVER  writes nothing; exit code 1 unless all are bound to DRIVER ("none": to nothing)
+//   check DRIVER  the same, and the override must agree
 //
 // bind costs 8 calls for a device without a driver and 10 for one that has one.
 #define _GNU_SOURCE
@@ -96,9 +96,10 @@ int main(int argc, char** argv) {
       strcmp(mode, "bind") == 0 || strcmp(mode, "bound") == 0 || strcmp(mode, "check") == 0;
   const bool without = strcmp(mode, "restore") == 0 || strcmp(mode, "none") == 0;
   if (!(with_driver && at < argc) && !without) {
-    fputs("usage: floor_bind [-s SYSFS] {bind|bound|check} DRIVER ADDRESS...\n"
-          "       floor_bind [-s SYSFS] {restore|none} ADDRESS...\n",
-          stderr);
+    fputs(
+        "usage: floor_bind [-s SYSFS] {bind|bound|check} DRIVER ADDRESS...\n"
+        "       floor_bind [-s SYSFS] {restore|none} ADDRESS...\n",
+        stderr);
     return 2;
   }
   const char* driver = with_driver ? argv[at++] : "none";

@@ -1,12 +1,13 @@
-// The floor under `list`: the system calls that nobody can leave out, by one thread, and nothing else: no
-// names, no sorting, no text. It reads every byte it got and prints how many devices there were.
+// The floor under `list`: the system calls that nobody can leave out, by one thread, and nothing
+// else: no names, no sorting, no text. It looks at every byte it got and prints how many devices
+// there were.
 //
 // usage: floor_list MODE [SYSFS]
-//   min   uevent, the driver link, the iommu_group link                       5 calls a device
-//   uev   uevent (it names the driver), the iommu_group link                  4 calls
-//   list  uevent, driver_override, the iommu_group link: what `anybind list` must know      7 calls
-//   dir   list, through a descriptor of each device's directory: what it takes to be sure that the three
-//         are of one and the same device                                      9 calls
+//   min   uevent, the driver link, the iommu_group link: 5 calls a device
+//   uev   uevent (it names the driver), the iommu_group link: 4 calls
+//   list  uevent, driver_override, the iommu_group link, what `anybind list` must know: 7 calls
+//   dir   list, through a descriptor of each device's directory, which is what it takes to be sure
+//         that the three are of one and the same device: 9 calls
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>

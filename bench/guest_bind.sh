@@ -2,7 +2,7 @@
 # What people write: guest_bind.sh bind|back DRIVER ADDRESS...
 # With `driverctl` before it, the same through driverctl, which takes one device at a time; it ends with 1
 # when no driver takes the device back, as here.
-tool=echo
+tool="echo"
 [ "$1" != driverctl ] || { tool=driverctl; shift; }
 what=$1 driver=$2
 shift 2

@@ -1,16 +1,19 @@
-// Times whole processes, from before the spawn to after the wait, with the commands taking turns (a b a b),
-// so that whatever else the machine does falls on all of them alike.
+// Times whole processes, from before the spawn to after the wait. The commands take turns (a b a
+// b), so that whatever else the machine does falls on all of them alike.
 //
 // usage: timerun [-r] COMMAND [::: COMMAND]...
 //   -r        print every time, one line a run, not one line a command
-// where COMMAND is [-l LABEL] [-n RUNS] [-w WARMUPS] [-p WORDS] [-c WORDS] [-x] PROGRAM [ARGUMENT...]
+// where COMMAND is
+//   [-l LABEL] [-n RUNS] [-w WARMUPS] [-p WORDS] [-c WORDS] [-x] PROGRAM [ARGUMENT...]
 //   -n, -w    how often (default 11), and how often before that without counting (default 1)
-//   -p, -c    a command, in words without quoting, run before each run and after it, outside the time;
-//             both must exit with 0: they put the start state back, and look whether the work was done
+//   -p, -c    a command, in words without quoting, run before each run and after it, outside the
+//             time; both must exit with 0: one puts the start state back, the other looks whether
+//             the work was done
 //   -x        any exit code will do; otherwise it must be 0
 //
-// Prints tab-separated: label, runs, and min, median and max in microseconds; with -r: label, round, us.
-// Output of the commands goes to /dev/null; what they say on standard error is shown in warm-ups only.
+// Prints, separated by tabs: label, runs, and min, median and max in microseconds; with -r: label,
+// round, microseconds. Output of the commands goes to /dev/null; what they say on standard error is
+// shown in warm-ups only.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -119,7 +122,8 @@ static void add_command(char** words) {
       command->any_code = true;
       continue;
     }
-    if (strchr("lnwpc", option) == NULL || words[1] == NULL) die(words[0], "no such option, or no value");
+    if (strchr("lnwpc", option) == NULL || words[1] == NULL)
+      die(words[0], "no such option, or no value");
     char* value = *++words;
     if (option == 'l') command->label = value;
     if (option == 'n') command->runs = number(value);
@@ -144,7 +148,8 @@ static void print_summary(struct command* command) {
   if (runs == 0) return;
   qsort(command->us, runs, sizeof *command->us, ascending);
   const double median = (command->us[(runs - 1) / 2] + command->us[runs / 2]) / 2;
-  printf("%s\t%u\t%.1f\t%.1f\t%.1f\n", command->label, runs, command->us[0], median, command->us[runs - 1]);
+  printf("%s\t%u\t%.1f\t%.1f\t%.1f\n", command->label, runs, command->us[0], median,
+         command->us[runs - 1]);
 }
 
 // Rounds until no command has any left: each round runs every command that has one.

@@ -1,4 +1,4 @@
-// The cheapest process there is here: what starting anything costs.
+// The cheapest process that there is here: what starting anything costs.
 int main(void) {
   return 0;
 }
