@@ -124,8 +124,10 @@ def make_base(of: Kernel, scratch: pathlib.Path, image: pathlib.Path) -> None:
     place_busybox(stage)
     place(HERE / "guest/init", stage / "init")
     place(HERE / "guest/lib.sh", stage / "lib.sh")
-    subprocess.run(["gcc", "-static", "-O1", "-Wall", "-Wextra", "-Werror", "-o", stage / "bin/poke",
-                    HERE / "guest/poke.c"], check=True)
+    place(HERE / "guest/json.awk", stage / "json.awk")
+    for source in sorted((HERE / "guest").glob("*.c")):
+        subprocess.run(["gcc", "-static", "-O1", "-Wall", "-Wextra", "-Werror", "-o", stage / "bin" / source.stem,
+                        source], check=True)
     place_modules(of, stage, build_test_module(of, scratch))
     make_archive(stage, image)
 

@@ -23,6 +23,10 @@ static int probe_result[DRIVERS];
 module_param_array(probe_result, int, NULL, 0644);
 MODULE_PARM_DESC(probe_result, "what probe returns: 0, -errno (-517: deferred), or a positive number");
 
+static char only_device[40];
+module_param_string(only_device, only_device, sizeof(only_device), 0644);
+MODULE_PARM_DESC(only_device, "if set, probe_result is for this device, and other probes succeed");
+
 static uint probe_delay[DRIVERS];
 module_param_array(probe_delay, uint, NULL, 0644);
 MODULE_PARM_DESC(probe_delay, "how long probe takes, in ms");
@@ -55,7 +59,8 @@ module_param_string(probed_id2, probed_id[2], sizeof(probed_id[2]), 0444);
 
 static int probe_as_told(int number, struct device *dev)
 {
-	int result = probe_result[number];
+	bool meant = sysfs_streq(only_device, "") || sysfs_streq(only_device, dev_name(dev));
+	int result = meant ? probe_result[number] : 0;
 
 	probe_count[number]++;
 	msleep(probe_delay[number]);

@@ -1,0 +1,15 @@
+#!/bin/sh
+# What the model promises to behave like: the contract suite, on a real kernel. The machine is that of
+# tests/contract/machine.toml.
+# devices: -device e1000e,addr=3 -device e1000e,addr=4 -device nvme,addr=5,serial=n5 -device edu,addr=6
+# devices: -device edu,addr=7 -device pcie-pci-bridge,id=br,addr=8
+# devices: -device e1000,bus=br,addr=1 -device e1000,bus=br,addr=2 -device edu,bus=br,addr=3
+# payload: contract_tests
+# limit: 240
+. /lib.sh
+
+load e1000e e1000 nvme vfio-pci pci-stub
+wait_bound 0000:00:05.0 nvme
+status=0
+/payload/contract_tests --kernel || status=$? # run.py counts GoogleTest's lines
+check_eq "the suite ends well" 0 "$status"
