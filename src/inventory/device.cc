@@ -2,13 +2,17 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "base/text.h"
 
 namespace anybind {
 namespace {
+
+bool is_pci(const BusName& bus) {
+  return bus.str() == "pci";
+}
 
 /// "8086:10D3" as two 16-bit numbers.
 std::optional<std::pair<std::uint16_t, std::uint16_t>> id_pair(std::string_view text) {
@@ -53,9 +57,40 @@ void take_uevent(Device& out, std::string_view text) {
   if (has_ids) out.pci = ids;
 }
 
+/// `width` hex digits behind the letters `tag`, cut off the front of `text`.
+std::optional<std::uint32_t> take_field(std::string_view& text, std::string_view tag,
+                                        std::size_t width) {
+  if (!text.starts_with(tag) || text.size() < tag.size() + width) return std::nullopt;
+  const auto value = parse_hex(text.substr(tag.size(), width), UINT32_MAX);
+  text.remove_prefix(tag.size() + width);
+  return value ? std::optional(static_cast<std::uint32_t>(*value)) : std::nullopt;
+}
+
 Error no_such(std::string what, std::string object) {
   return {
       .code = Code::kNotFound, .object = std::move(object), .why = "no such " + std::move(what)};
+}
+
+/// A held directory whose device is gone: listing it fails, or gives nothing, for the C library
+/// takes the ENOENT of a removed directory for its end.
+bool is_gone(Sysfs& device) {
+  const auto names = device.list("");
+  return !names || names->empty();
+}
+
+/// What `uevent` would have told, in a tree that has none.
+void take_links(Sysfs& device, Device& out) {
+  if (auto driver = read_driver(device)) out.driver = *std::move(driver);
+  if (const auto modalias = device.read("modalias")) out.modalias = trim_newline(*modalias);
+}
+
+Result<BusName> bus_of_member(Sysfs& root, const std::string& group, const std::string& name) {
+  if (PciAddress::parse(name)) return BusName::literal("pci");
+  const auto subsystem = root.read_link(group + "/" + name + "/subsystem");
+  auto bus = BusName::parse(subsystem ? link_name(*subsystem) : "");
+  if (bus) return bus;
+  return fail(
+      {.code = Code::kFailed, .object = group, .why = "the bus of " + name + " is unknown"});
 }
 
 }  // namespace
@@ -82,6 +117,7 @@ Reply<Binding> read_binding(Sysfs& device) {
   auto override = read_override(device);
   if (!override && override.error().value != ENOENT) return std::unexpected(override.error());
   out.has_override = override.has_value();
+  if (!override && !out.driver && is_gone(device)) return std::unexpected(Errno{ENOENT});
   if (override) out.driver_override = *std::move(override);
   return out;
 }
@@ -97,15 +133,17 @@ Reply<std::optional<unsigned>> read_iommu_group(Sysfs& device) {
 
 Result<Device> read_device(Sysfs& device, const DeviceId& id) {
   Device out{.id = id};
-  const auto uevent = device.read("uevent");
-  if (!uevent && (uevent.error().value == ENOENT || uevent.error().value == ENODEV)) {
-    // A held directory that is gone answers ENOENT too; a tree without uevent files still has
-    // links.
-    if (!device.list("")) return fail(no_such("device", id.str()));
+  if (const auto uevent = device.read("uevent")) {
+    take_uevent(out, *uevent);
+  } else if (is_gone(device)) {
+    return fail(no_such("device", id.str()));
+  } else {
+    take_links(device, out);
   }
-  if (uevent) take_uevent(out, *uevent);
-  if (!uevent || !out.driver) {
-    if (auto driver = read_driver(device); !uevent && driver) out.driver = *std::move(driver);
+  if (!is_pci(id.bus)) {
+    out.pci.reset();
+  } else if (!out.pci) {
+    out.pci = pci_ids_of_modalias(out.modalias);
   }
   if (auto override = read_override(device)) {
     out.has_override = true;
@@ -115,26 +153,46 @@ Result<Device> read_device(Sysfs& device, const DeviceId& id) {
   return out;
 }
 
+std::optional<PciIds> pci_ids_of_modalias(std::string_view modalias) {
+  constexpr std::uint32_t kMax = 0xFFFF;
+  if (!modalias.starts_with("pci:")) return std::nullopt;
+  modalias.remove_prefix(4);
+  const auto vendor = take_field(modalias, "v", 8);
+  const auto device = take_field(modalias, "d", 8);
+  const auto subvendor = take_field(modalias, "sv", 8);
+  const auto subdevice = take_field(modalias, "sd", 8);
+  const auto base = take_field(modalias, "bc", 2);
+  const auto sub = take_field(modalias, "sc", 2);
+  const auto interface = take_field(modalias, "i", 2);
+  if (!vendor || !device || *vendor > kMax || *device > kMax) return std::nullopt;
+  return PciIds{
+      .vendor = static_cast<std::uint16_t>(*vendor),
+      .device = static_cast<std::uint16_t>(*device),
+      .subvendor = static_cast<std::uint16_t>(subvendor.value_or(0)),
+      .subdevice = static_cast<std::uint16_t>(subdevice.value_or(0)),
+      .class_code = base.value_or(0) << 16 | sub.value_or(0) << 8 | interface.value_or(0)};
+}
+
+bool address_less(const DeviceId& a, const DeviceId& b) {
+  if (a.bus != b.bus) return a.bus < b.bus;
+  const std::string& x = a.name.str();
+  const std::string& y = b.name.str();
+  // Addresses have fixed widths, but for the domain (VMD has five digits): the longer is the
+  // greater.
+  if (x.size() != y.size() && is_pci(a.bus)) return x.size() < y.size();
+  return x < y;
+}
+
 Result<std::vector<DeviceId>> read_group(Sysfs& root, unsigned group) {
   const std::string path = "kernel/iommu_groups/" + std::to_string(group) + "/devices";
   const auto names = root.list(path);
   if (!names) return fail(no_such("IOMMU group", std::to_string(group)));
   std::vector<DeviceId> out;
   for (const std::string& text : *names) {
-    auto name = DeviceName::parse(text);
-    if (!name) continue;
-    // Nearly all members are PCI functions; another bus is told by the `subsystem` link of the
-    // member.
-    BusName bus = BusName::literal("pci");
-    if (!PciAddress::parse(text)) {
-      const auto subsystem = root.read_link(path + "/" + text + "/subsystem");
-      auto other = BusName::parse(subsystem ? link_name(*subsystem) : "");
-      if (!other) continue;
-      bus = *std::move(other);
-    }
-    out.push_back({.bus = std::move(bus), .name = *std::move(name)});
+    auto name = TRY(DeviceName::parse(text));
+    out.push_back({.bus = TRY(bus_of_member(root, path, text)), .name = std::move(name)});
   }
-  std::ranges::sort(out);
+  std::ranges::sort(out, address_less);
   return out;
 }
 
@@ -146,14 +204,18 @@ Result<std::vector<std::string>> read_driver_names(Sysfs& root, const BusName& b
 }
 
 Result<std::vector<DeviceName>> read_device_names(Sysfs& root, const BusName& bus) {
-  auto names = root.list("bus/" + bus.str() + "/devices");
+  const auto names = root.list("bus/" + bus.str() + "/devices");
   if (!names) return fail(no_such("bus", bus.str()));
-  std::ranges::sort(*names);
   std::vector<DeviceName> out;
   out.reserve(names->size());
   for (const std::string& text : *names) {
     if (auto name = DeviceName::parse(text)) out.push_back(*std::move(name));
   }
+  const bool by_length = is_pci(bus);  // as in address_less
+  std::ranges::sort(out, [&](const DeviceName& a, const DeviceName& b) {
+    if (by_length && a.str().size() != b.str().size()) return a.str().size() < b.str().size();
+    return a < b;
+  });
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -21,8 +22,7 @@ struct PciIds {
   std::uint32_t class_code = 0;  ///< base class << 16 | sub-class << 8 | programming interface
 
   friend bool operator==(const PciIds&, const PciIds&) = default;
-  /// Bridges are left alone when a whole IOMMU group is bound: base class 06, which vfio accepts
-  /// with any driver or none.
+  /// Base class 06. Bridges are left alone when a whole IOMMU group is bound.
   [[nodiscard]] bool is_bridge() const { return class_code >> 16 == 0x06; }
 };
 
@@ -55,19 +55,27 @@ struct Binding {
 /// none. May block on Linux 6.1 while the device is locked.
 [[nodiscard]] Reply<std::optional<std::string>> read_override(Sysfs& device);
 
-/// `driver` and `driver_override` of a held device directory.
+/// `driver` and `driver_override` of a held device directory. ENOENT when the device is gone.
 [[nodiscard]] Reply<Binding> read_binding(Sysfs& device);
 
 /// The number behind the `iommu_group` link of a held device directory; nullopt without an IOMMU.
 [[nodiscard]] Reply<std::optional<unsigned>> read_iommu_group(Sysfs& device);
 
 /// Everything `list` shows of the device `id` whose directory is held open in `device`: one read of
-/// `uevent` (driver, ids, modalias), one of `driver_override`, one link. Text that is not as Linux
-/// writes it (missing keys, binary, over-long) leaves the field empty; only a vanished device is an
-/// error (kNotFound).
+/// `uevent` (driver, ids, modalias), one of `driver_override`, one link. A tree without `uevent` is
+/// asked for `modalias` and the `driver` link instead. Text that is not as Linux writes it (missing
+/// keys, binary, over-long) leaves the field empty; of two equal keys the first counts. Only a
+/// vanished device (an empty directory) is an error (kNotFound).
 [[nodiscard]] Result<Device> read_device(Sysfs& device, const DeviceId& id);
 
-/// The members of an IOMMU group, by name, sorted. kNotFound when there is no such group.
+/// The ids that a modalias of the pci bus carries: "pci:v00008086d000010D3sv...bc02sc00i00".
+[[nodiscard]] std::optional<PciIds> pci_ids_of_modalias(std::string_view modalias);
+
+/// Address order: by bus, on pci by domain, bus, slot and function, elsewhere by name.
+[[nodiscard]] bool address_less(const DeviceId& a, const DeviceId& b);
+
+/// The members of an IOMMU group in address order. kNotFound when there is no such group; kFailed
+/// when a member's bus cannot be told (to leave it out could make the group look viable).
 [[nodiscard]] Result<std::vector<DeviceId>> read_group(Sysfs& root, unsigned group);
 
 /// Names of the drivers registered on `bus`, sorted (readdir order says nothing about

@@ -4,21 +4,15 @@
 #include <array>
 #include <string_view>
 
-#include "inventory/device.h"
-
 namespace anybind {
-namespace {
 
-/// Drivers that never take a use count on their group's default domain (driver_managed_dma).
-bool manages_dma(const std::string& driver) {
-  static constexpr std::array<std::string_view, 3> kNames = {"pci-stub", "pcieport", "shpchp"};
-  return driver.contains("vfio") || std::ranges::find(kNames, driver) != kNames.end();
+bool manages_dma(const DriverName& driver) {
+  static constexpr std::array<std::string_view, 2> kNames = {"pci-stub", "pcieport"};
+  return driver.str().contains("vfio") || std::ranges::find(kNames, driver.str()) != kNames.end();
 }
 
-}  // namespace
-
 bool GroupMember::blocks_user_space() const {
-  return !is_bridge && driver.has_value() && !manages_dma(driver->str());
+  return driver.has_value() && !manages_dma(*driver);
 }
 
 Result<GroupView> read_group_view(Sysfs& root, unsigned group) {
@@ -26,11 +20,12 @@ Result<GroupView> read_group_view(Sysfs& root, unsigned group) {
   for (const DeviceId& id : TRY(read_group(root, group))) {
     const auto dir = root.open_dir(id.path());
     if (!dir) continue;
-    const auto device = read_device(**dir, id);
+    auto device = read_device(**dir, id);
     if (!device) continue;
     view.members.push_back({.id = id,
-                            .driver = device->driver,
-                            .is_bridge = device->pci.has_value() && device->pci->is_bridge()});
+                            .driver = std::move(device->driver),
+                            .is_bridge = device->pci.has_value() && device->pci->is_bridge(),
+                            .pci = device->pci});
   }
   return view;
 }

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/ids.h"
 #include "host/sysfs.h"
+#include "inventory/device.h"
 
 namespace anybind {
 
@@ -15,17 +16,23 @@ struct GroupMember {
   DeviceId id;
   std::optional<DriverName> driver;
   bool is_bridge = false;
+  std::optional<PciIds> pci{};
 
-  /// Its driver keeps the group from user space. Drivers that manage DMA ownership themselves
-  /// (vfio-*, pci-stub, pcieport) do not, nor does a device without a driver, nor a bridge
-  /// (drivers/iommu/iommu.c:iommu_device_use_default_domain; before 5.19 vfio_dev_viable).
+  /// Its driver keeps the group from user space: each driver counts that does not manage DMA
+  /// ownership itself, as vfio-*, pci-stub and pcieport do. A device without a driver never blocks.
+  /// A bridge does when such a driver has it (shpchp, lpc_ich): since 5.19 its probe takes a use
+  /// count like any other (drivers/iommu/iommu.c:iommu_device_use_default_domain).
   [[nodiscard]] bool blocks_user_space() const;
 };
+
+/// Drivers that never take a use count on their group's default domain (driver_managed_dma in the
+/// kernel's source; sysfs does not show it).
+[[nodiscard]] bool manages_dma(const DriverName& driver);
 
 /// An IOMMU group as it was observed.
 struct GroupView {
   unsigned number = 0;
-  std::vector<GroupMember> members;  ///< sorted by name
+  std::vector<GroupMember> members;  ///< in address order
 };
 
 /// Reads the members of a group, each with its driver and class. kNotFound when there is no such

@@ -10,19 +10,17 @@
 
 #include "base/text.h"
 #include "inventory/device.h"
+#include "inventory/interface.h"
+#include "inventory/unknown.h"
 
 namespace anybind {
 namespace {
 
 using Devices = std::vector<DeviceId>;
 
-const BusName kPci = BusName::literal("pci");
-
-Error not_found(std::string_view object, std::string why, std::string next = "anybind list") {
-  return {.code = Code::kNotFound,
-          .object = std::string(object),
-          .why = std::move(why),
-          .next = std::move(next)};
+const BusName& pci_bus() {
+  static const BusName bus = BusName::literal("pci");
+  return bus;
 }
 
 Error not_understood(std::string_view text, std::string why, std::string next) {
@@ -32,137 +30,96 @@ Error not_understood(std::string_view text, std::string why, std::string next) {
           .next = std::move(next)};
 }
 
+Error nothing_matches(std::string_view text) {
+  return {.code = Code::kNotFound,
+          .object = std::string(text),
+          .why = "nothing matches",
+          .next = "anybind list"};
+}
+
 bool exists(Sysfs& root, const DeviceId& id) {
   return root.open_dir(id.path()).has_value();
 }
 
 Result<Devices> all_on(Sysfs& root, const BusName& bus) {
   Devices out;
-  for (DeviceName& name : TRY(read_device_names(root, bus))) {
-    out.push_back({.bus = bus, .name = std::move(name)});
-  }
+  auto names = TRY(read_device_names(root, bus));
+  out.reserve(names.size());
+  for (DeviceName& name : names) out.push_back({.bus = bus, .name = std::move(name)});
   return out;
 }
 
-/// Nothing named `text` on `bus`: with the nearest names there are.
-Error no_such_device(Sysfs& root, const BusName& bus, std::string_view text,
-                     std::string_view typed) {
-  std::vector<std::string> names;
-  if (const auto devices = all_on(root, bus)) {
-    for (const DeviceId& id : *devices) names.push_back(id.name.str());
+std::vector<BusName> all_buses(Sysfs& root) {
+  std::vector<BusName> out;
+  for (const std::string& text : root.list("bus").value_or(std::vector<std::string>{})) {
+    if (auto bus = BusName::parse(text)) out.push_back(*std::move(bus));
   }
-  std::vector<std::string> near = nearest(text, names);
-  for (std::string& name : near) {
-    if (bus != kPci) name = bus.str() + "/" + name;
-  }
-  return not_found(typed, "no such device",
-                   near.empty() ? "anybind list" : "did you mean " + join_words(near, "or") + "?");
-}
-
-Result<Devices> by_pci_address(Sysfs& root, const PciAddress& address, std::string_view typed) {
-  if (address.function) {
-    DeviceId id{.bus = kPci, .name = DeviceName::literal(address.str())};
-    if (!exists(root, id)) return fail(no_such_device(root, kPci, address.str(), typed));
-    return Devices{std::move(id)};
-  }
-  Devices out;
-  for (unsigned function = 0; function < 8; ++function) {
-    DeviceId id{.bus = kPci,
-                .name = DeviceName::literal(fmt::format("{}.{}", address.str(), function))};
-    if (exists(root, id)) out.push_back(std::move(id));
-  }
-  if (out.empty()) return fail(no_such_device(root, kPci, address.str() + ".0", typed));
+  std::ranges::sort(out);
   return out;
 }
 
-Result<Devices> by_bus_and_name(Sysfs& root, std::string_view bus_text, std::string_view name_text,
-                                std::string_view typed) {
-  const auto bus = BusName::parse(bus_text);
-  auto name = DeviceName::parse(name_text);
-  if (!bus || !name)
-    return fail(not_understood(typed, "not of the form bus/name", "anybind --help"));
-  if (!root.open_dir("bus/" + bus->str())) {
-    auto buses = root.list("bus").value_or(std::vector<std::string>{});
-    std::ranges::sort(buses);
-    const auto near = nearest(bus->str(), buses);
-    return fail(not_found(typed, "no such bus: " + bus->str(),
-                          near.empty() ? "buses: " + join_words(buses)
-                                       : "did you mean " + join_words(near, "or") + "?"));
-  }
-  if (*bus == kPci) {
-    if (const auto address = PciAddress::parse(name_text))
-      return by_pci_address(root, *address, typed);
-  }
-  DeviceId id{.bus = *bus, .name = *std::move(name)};
-  if (!exists(root, id)) return fail(no_such_device(root, *bus, name_text, typed));
-  return Devices{std::move(id)};
-}
-
-/// The device at or above a path below the root: the nearest directory with a `subsystem` link to a
-/// bus.
-Result<Devices> by_path(Sysfs& root, std::string_view path, std::string_view typed) {
-  while (path.ends_with('/')) path.remove_suffix(1);
-  // bus/BUS/devices/NAME names its device by itself.
-  for (std::string here(path); !here.empty();) {
-    const auto dir = root.open_dir(here);
-    const auto subsystem =
-        dir ? (*dir)->read_link("subsystem") : Reply<std::string>(std::unexpected(Errno{2}));
-    if (subsystem && subsystem->contains("bus/")) {
-      const auto bus = BusName::parse(link_name(*subsystem));
-      auto name = DeviceName::parse(link_name(here));
-      if (bus && name && exists(root, {.bus = *bus, .name = *name})) {
-        return Devices{{.bus = *bus, .name = *std::move(name)}};
-      }
-    }
-    const auto slash = here.rfind('/');
-    here.resize(slash == std::string::npos ? 0 : slash);
-  }
-  return fail(not_found(typed, "no device of a bus is at or above this path"));
-}
-
-/// The device that stands behind class/CLASS/NAME: the nearest bus device above it.
-std::optional<DeviceId> behind_class(Sysfs& root, const std::string& link) {
-  const auto target = root.read_link(link);
-  if (!target) return std::nullopt;
-  // "../../devices/pci0000:00/0000:00:03.0/net/eth0": the last component that pci or another bus
-  // knows.
-  std::string_view path = *target;
-  while (path.starts_with("../")) path.remove_prefix(3);
-  std::optional<DeviceId> fallback;
-  for (auto slash = path.rfind('/'); slash != std::string_view::npos; slash = path.rfind('/')) {
-    path = path.substr(0, slash);
-    const auto name = link_name(path);
-    if (const auto address = PciAddress::parse(name); address && address->function) {
-      DeviceId id{.bus = kPci, .name = DeviceName::literal(name)};
-      if (exists(root, id)) return id;
-    }
-    if (fallback) continue;
-    if (const auto here = by_path(root, path, path); here && here->front().name.str() == name) {
-      fallback = here->front();
-    }
-  }
-  return fallback;
-}
-
-std::optional<DeviceId> by_interface(Sysfs& root, std::string_view text) {
-  if (!is_sysfs_name(text)) return std::nullopt;
-  for (const char* kind : {"net", "block", "nvme", "drm", "sound", "input"}) {
-    const std::string link = fmt::format("class/{}/{}", kind, text);
-    if (auto id = behind_class(root, link)) return id;
-  }
-  return std::nullopt;
-}
-
-/// Devices of the pci bus that `wanted` accepts; reads each device's `uevent`.
-Result<Devices> where(Sysfs& root, const std::function<bool(const Device&)>& wanted) {
+/// Devices of the pci bus whose ids `wanted` accepts; reads each device's `uevent`.
+Result<Devices> where(Sysfs& root, const std::function<bool(const PciIds&)>& wanted) {
   Devices out;
-  for (const DeviceId& id : TRY(all_on(root, kPci))) {
+  for (DeviceId& id : TRY(all_on(root, pci_bus()))) {
     const auto dir = root.open_dir(id.path());
     if (!dir) continue;
     const auto device = read_device(**dir, id);
-    if (device && wanted(*device)) out.push_back(id);
+    if (device && device->pci && wanted(*device->pci)) out.push_back(std::move(id));
   }
   return out;
+}
+
+/// 03:00.0, or all functions of 03:00.
+Result<Devices> by_pci_address(Sysfs& root, const PciAddress& address, std::string_view typed) {
+  Devices out;
+  PciAddress each = address;
+  for (std::uint8_t function = 0; function < 8; ++function) {
+    if (address.function && *address.function != function) continue;
+    each.function = function;
+    DeviceId id{.bus = pci_bus(), .name = DeviceName::literal(each.str())};
+    if (exists(root, id)) out.push_back(std::move(id));
+  }
+  if (!out.empty()) return out;
+  each.function = address.function.value_or(0);
+  const DeviceId missing{.bus = pci_bus(), .name = DeviceName::literal(each.str())};
+  return fail(no_such_device(root, missing, typed));
+}
+
+/// platform/serial8250
+Result<Devices> by_bus_and_name(Sysfs& root, std::string_view typed) {
+  const auto slash = typed.find('/');
+  const auto bus = BusName::parse(typed.substr(0, slash));
+  auto name = DeviceName::parse(typed.substr(slash + 1));
+  if (!bus || !name)
+    return fail(not_understood(typed, "not of the form bus/name", "anybind --help"));
+  if (!root.open_dir("bus/" + bus->str())) return fail(no_such_bus(root, *bus, typed));
+  const auto address = *bus == pci_bus() ? PciAddress::parse(name->str()) : std::nullopt;
+  if (address) return by_pci_address(root, *address, typed);
+  DeviceId id{.bus = *bus, .name = *std::move(name)};
+  if (!exists(root, id)) return fail(no_such_device(root, id, typed));
+  return Devices{std::move(id)};
+}
+
+/// A path below the root of sysfs: the device whose directory it is, or whose directory it is in.
+Result<Devices> by_path(Sysfs& root, std::string_view typed, std::string_view sysfs_root) {
+  while (sysfs_root.ends_with('/')) sysfs_root.remove_suffix(1);
+  std::string_view path = typed;
+  if (!path.starts_with(sysfs_root) || !path.substr(sysfs_root.size()).starts_with('/')) {
+    return fail(not_understood(typed, fmt::format("this path is not in {}", sysfs_root),
+                               fmt::format("a path in sysfs begins with {}/", sysfs_root)));
+  }
+  path.remove_prefix(sysfs_root.size() + 1);
+  const auto real = real_path(root, path);
+  if (!real) return fail(from_errno(real.error(), "look at", std::string(typed), Code::kNotFound));
+  Devices above = devices_above(root, *real);
+  if (above.empty()) {
+    Error error = nothing_matches(typed);
+    error.why = "no device of a bus is at or above this path";
+    return fail(std::move(error));
+  }
+  const bool itself = real->ends_with("/" + above.front().name.str());
+  return Devices{std::move(itself ? above.front() : above.back())};
 }
 
 struct ClassWord {
@@ -170,129 +127,126 @@ struct ClassWord {
   std::uint32_t base;
 };
 
-// driverctl's words for PCI base classes.
-constexpr std::array<ClassWord, 12> kClasses = {{{"storage", 0x01},
-                                                 {"network", 0x02},
-                                                 {"display", 0x03},
-                                                 {"multimedia", 0x04},
-                                                 {"memory", 0x05},
-                                                 {"bridge", 0x06},
-                                                 {"communication", 0x07},
-                                                 {"system", 0x08},
-                                                 {"input", 0x09},
-                                                 {"docking", 0x0A},
-                                                 {"processor", 0x0B},
-                                                 {"serial", 0x0C}}};
+// driverctl's words for PCI base classes, and those that came later.
+constexpr auto kClassWords = std::to_array<ClassWord>({{"storage", 0x01},
+                                                       {"network", 0x02},
+                                                       {"display", 0x03},
+                                                       {"multimedia", 0x04},
+                                                       {"memory", 0x05},
+                                                       {"bridge", 0x06},
+                                                       {"communication", 0x07},
+                                                       {"system", 0x08},
+                                                       {"input", 0x09},
+                                                       {"docking", 0x0A},
+                                                       {"processor", 0x0B},
+                                                       {"serial", 0x0C},
+                                                       {"wireless", 0x0D},
+                                                       {"encryption", 0x10},
+                                                       {"signal", 0x11},
+                                                       {"accelerator", 0x12}});
 
+Error no_such_class(std::string_view word, std::string_view typed) {
+  std::vector<std::string> words;
+  words.reserve(kClassWords.size());
+  for (const ClassWord& row : kClassWords) words.emplace_back(row.word);
+  const auto near = nearest(word, words);
+  return not_understood(typed, "no such class",
+                        near.empty() ? "one of " + join_words(words, "or") + ", or its hex digits"
+                                     : "did you mean class:" + join_words(near, "or class:") + "?");
+}
+
+/// class:network, class:02, class:0200, class:020000, class:all
 Result<Devices> by_class(Sysfs& root, std::string_view word, std::string_view typed) {
-  if (word == "all") return all_on(root, kPci);
-  const auto* known = std::ranges::find(kClasses, word, &ClassWord::word);
-  const bool digits =
-      known == kClasses.end() && (word.size() == 2 || word.size() == 4 || word.size() == 6);
-  const auto code = digits ? parse_hex(word, 0xFFFFFF) : std::nullopt;
-  if (known == kClasses.end() && (!code || word.contains('x'))) {
-    std::vector<std::string> words;
-    for (const ClassWord& row : kClasses) words.emplace_back(row.word);
-    const auto near = nearest(word, words);
-    return fail(not_understood(typed, "no such class",
-                               near.empty()
-                                   ? "one of " + join_words(words, "or") + ", or its hex digits"
-                                   : "did you mean class:" + join_words(near, "or class:") + "?"));
+  if (word == "all") return all_on(root, pci_bus());
+  const auto* known = std::ranges::find(kClassWords, word, &ClassWord::word);
+  std::optional<std::uint64_t> want;
+  std::size_t digits = 2;
+  if (known != kClassWords.end()) {
+    want = known->base;
+  } else if ((word.size() == 2 || word.size() == 4 || word.size() == 6) && !word.contains('x')) {
+    want = parse_hex(word);
+    digits = word.size();
   }
-  const std::size_t count = known != kClasses.end() ? 2 : word.size();
-  const std::uint64_t want = known != kClasses.end() ? known->base : *code;
-  return where(root, [&](const Device& device) {
-    return device.pci && device.pci->class_code >> (4 * (6 - count)) == want;
-  });
+  if (!want) return fail(no_such_class(word, typed));
+  return where(root,
+               [&](const PciIds& pci) { return pci.class_code >> (4 * (6 - digits)) == *want; });
 }
 
+/// id:8086:10d3[:SV:SD]; an empty field or * is a wildcard.
 Result<Devices> by_ids(Sysfs& root, std::string_view text, std::string_view typed) {
-  std::array<std::optional<std::uint16_t>, 4> want;
-  std::size_t fields = 0;
-  for (std::string_view rest = text;; ++fields) {
-    const auto colon = rest.find(':');
-    const std::string_view field = rest.substr(0, colon);
-    const auto value = parse_hex(field, 0xFFFF);
-    if (fields == want.size() || (!value && !field.empty() && field != "*")) {
-      return fail(not_understood(typed,
-                                 "not of the form id:VENDOR:DEVICE[:SUBVENDOR:SUBDEVICE], in hex",
-                                 "for instance id:8086:10d3"));
-    }
-    if (value) want[fields] = static_cast<std::uint16_t>(*value);
+  std::array<std::optional<std::uint64_t>, 4> want;
+  const auto bad = [&] {
+    return fail(not_understood(typed,
+                               "not of the form id:VENDOR:DEVICE[:SUBVENDOR:SUBDEVICE], in hex",
+                               "for instance id:8086:10d3"));
+  };
+  if (!text.contains(':')) return bad();
+  for (std::size_t i = 0;; ++i) {
+    const auto colon = text.find(':');
+    const std::string_view field = text.substr(0, colon);
+    const bool wild = field.empty() || field == "*";
+    if (i == want.size()) return bad();
+    want[i] = wild ? std::nullopt : parse_hex(field, 0xFFFF);
+    if (!wild && !want[i]) return bad();
     if (colon == std::string_view::npos) break;
-    rest.remove_prefix(colon + 1);
+    text.remove_prefix(colon + 1);
   }
-  return where(root, [&](const Device& device) {
-    if (!device.pci) return false;
-    const std::array<std::uint16_t, 4> have = {device.pci->vendor, device.pci->device,
-                                               device.pci->subvendor, device.pci->subdevice};
-    for (std::size_t i = 0; i < have.size(); ++i) {
-      if (want[i] && *want[i] != have[i]) return false;
-    }
-    return true;
+  return where(root, [&](const PciIds& pci) {
+    return want[0].value_or(pci.vendor) == pci.vendor &&
+           want[1].value_or(pci.device) == pci.device &&
+           want[2].value_or(pci.subvendor) == pci.subvendor &&
+           want[3].value_or(pci.subdevice) == pci.subdevice;
   });
 }
 
+/// group:7
 Result<Devices> by_group(Sysfs& root, std::string_view text, std::string_view typed) {
   const auto number = parse_decimal(text, UINT32_MAX);
   if (!number) return fail(not_understood(typed, "not a group number", "for instance group:7"));
   return read_group(root, static_cast<unsigned>(*number));
 }
 
-/// Devices of a driver: of any bus that has a driver of this name.
+/// driver:e1000e, on whichever buses have a driver of this name.
 Result<Devices> by_driver(Sysfs& root, std::string_view text, std::string_view typed) {
   const auto driver = DriverName::parse(text);
-  if (!driver) return fail(not_understood(typed, "not a possible driver name", "anybind list"));
+  if (!driver)
+    return fail(not_understood(typed, "not a possible driver name", "for instance driver:e1000e"));
   Devices out;
-  std::vector<std::string> all;
   bool known = false;
-  auto buses = root.list("bus").value_or(std::vector<std::string>{});
-  std::ranges::sort(buses);
-  for (const std::string& bus_text : buses) {
-    const auto bus = BusName::parse(bus_text);
-    if (!bus) continue;
-    const auto entries = root.list(driver_path(*bus, *driver));
-    if (!entries) {
-      if (const auto names = read_driver_names(root, *bus))
-        all.insert(all.end(), names->begin(), names->end());
-      continue;
-    }
+  for (const BusName& bus : all_buses(root)) {
+    const auto entries = root.list(driver_path(bus, *driver));
+    if (!entries) continue;
     known = true;
     for (const std::string& entry : *entries) {
       auto name = DeviceName::parse(entry);
       if (!name || entry == "module") continue;
-      DeviceId id{.bus = *bus, .name = *std::move(name)};
+      DeviceId id{.bus = bus, .name = *std::move(name)};
       if (exists(root, id)) out.push_back(std::move(id));
     }
   }
-  if (known) return out;
-  const auto near = nearest(text, all);
-  return fail(not_found(typed, "no such driver",
-                        near.empty()
-                            ? "anybind list"
-                            : "did you mean driver:" + join_words(near, "or driver:") + "?"));
+  if (!known) return fail(no_such_driver(root, *driver, typed));
+  if (!out.empty()) return out;
+  Error error = nothing_matches(typed);
+  error.why = "this driver has no device";
+  return fail(std::move(error));
 }
 
+/// 0000:03:*, 03:00.*, platform/serial*, */eeprom*
 Result<Devices> by_glob(Sysfs& root, std::string_view typed) {
   const auto slash = typed.find('/');
-  const std::string pattern(slash == std::string_view::npos ? typed : typed.substr(slash + 1));
-  std::vector<std::string> buses = {"pci"};
-  if (slash != std::string_view::npos) {
-    const std::string bus_pattern(typed.substr(0, slash));
-    buses = root.list("bus").value_or(std::vector<std::string>{});
-    std::erase_if(buses, [&](const std::string& bus) { return !glob_match(bus_pattern, bus); });
-    std::ranges::sort(buses);
-  }
+  const bool with_bus = slash != std::string_view::npos;
+  const std::string bus_pattern(with_bus ? typed.substr(0, slash) : "pci");
+  const std::string pattern(with_bus ? typed.substr(slash + 1) : typed);
   Devices out;
-  for (const std::string& text : buses) {
-    const auto bus = BusName::parse(text);
-    const auto devices = bus ? all_on(root, *bus) : Result<Devices>{};
+  for (const BusName& bus : all_buses(root)) {
+    if (!glob_match(bus_pattern, bus.str())) continue;
+    auto devices = all_on(root, bus);
     if (!devices) continue;
-    for (const DeviceId& id : *devices) {
+    for (DeviceId& id : *devices) {
       const std::string& name = id.name.str();
       const bool short_form =
-          *bus == kPci && name.starts_with("0000:") && glob_match(pattern, name.substr(5));
-      if (glob_match(pattern, name) || short_form) out.push_back(id);
+          bus == pci_bus() && name.starts_with("0000:") && glob_match(pattern, name.substr(5));
+      if (glob_match(pattern, name) || short_form) out.push_back(std::move(id));
     }
   }
   return out;
@@ -305,8 +259,8 @@ struct Prefix {
   ByPrefix select;
 };
 
-constexpr std::array<Prefix, 4> kPrefixes = {
-    {{"id:", by_ids}, {"class:", by_class}, {"group:", by_group}, {"driver:", by_driver}}};
+constexpr auto kPrefixes = std::to_array<Prefix>(
+    {{"id:", by_ids}, {"class:", by_class}, {"group:", by_group}, {"driver:", by_driver}});
 
 const Prefix* prefix_of(std::string_view text) {
   const auto* found = std::ranges::find_if(
@@ -314,57 +268,39 @@ const Prefix* prefix_of(std::string_view text) {
   return found == kPrefixes.end() ? nullptr : found;
 }
 
+/// eth0, nvme0n1, or a word that is none of it.
+Result<Devices> by_word(Sysfs& root, std::string_view text) {
+  Devices found = devices_behind(root, text);
+  if (!found.empty()) return found;
+  return fail(no_such_word(root, text));
+}
+
 Result<Devices> by_any_form(Sysfs& root, std::string_view text, std::string_view sysfs_root) {
   if (const Prefix* row = prefix_of(text))
     return row->select(root, text.substr(row->prefix.size()), text);
   if (const auto address = PciAddress::parse(text)) return by_pci_address(root, *address, text);
+  if (text.starts_with('/')) return by_path(root, text, sysfs_root);
   if (is_glob(text)) return by_glob(root, text);
-  if (text.starts_with('/')) {
-    std::string_view path = text;
-    const bool below =
-        path.starts_with(sysfs_root) && path.substr(sysfs_root.size()).starts_with('/');
-    if (!below) {
-      return fail(not_understood(text, fmt::format("this path is not in {}", sysfs_root),
-                                 "a path in sysfs begins with " + std::string(sysfs_root)));
-    }
-    path.remove_prefix(sysfs_root.size() + 1);
-    return by_path(root, path, text);
-  }
-  if (const auto slash = text.find('/'); slash != std::string_view::npos) {
-    return by_bus_and_name(root, text.substr(0, slash), text.substr(slash + 1), text);
-  }
-  if (auto id = by_interface(root, text)) return Devices{*std::move(id)};
-  if (parse_hex(text)) {
-    return fail(not_understood(
-        text, "a bare number could be anything",
-        fmt::format("an address such as {}:00.0, id:VENDOR:DEVICE, or group:N", text)));
-  }
-  return fail(not_found(text, "no such device, network interface or disk",
-                        "anybind list; anybind --help for the forms"));
-}
-
-/// Names of one bus by domain, bus, slot and function where they are such addresses.
-bool address_less(const DeviceId& a, const DeviceId& b) {
-  if (a.bus != b.bus) return a.bus < b.bus;
-  const auto x = PciAddress::parse(a.name.str());
-  const auto y = PciAddress::parse(b.name.str());
-  return x && y ? *x < *y : a.name < b.name;
+  if (text.contains('/')) return by_bus_and_name(root, text);
+  return by_word(root, text);
 }
 
 }  // namespace
 
 Result<Devices> select_devices(Sysfs& root, std::string_view text, std::string_view sysfs_root) {
-  if (text.empty() || text.size() > 4096) {
+  if (text.empty() || text.size() > Sysfs::kPageSize) {
     return fail(not_understood(text, "not a device", "anybind --help tells the forms"));
   }
   Devices out = TRY(by_any_form(root, text, sysfs_root));
-  if (out.empty()) return fail(not_found(text, "nothing matches"));
+  if (out.empty()) return fail(nothing_matches(text));
   std::ranges::sort(out, address_less);
+  out.erase(std::ranges::unique(out).begin(), out.end());
   return out;
 }
 
 Result<Devices> select_devices(Sysfs& root, const std::vector<std::string>& texts,
                                std::string_view sysfs_root) {
+  if (texts.size() == 1) return select_devices(root, texts.front(), sysfs_root);
   Devices out;
   std::set<DeviceId> seen;
   for (const std::string& text : texts) {
@@ -376,7 +312,8 @@ Result<Devices> select_devices(Sysfs& root, const std::vector<std::string>& text
 }
 
 bool looks_like_device(std::string_view text) {
-  return PciAddress::parse(text).has_value() || prefix_of(text) != nullptr || text.starts_with('/');
+  return PciAddress::parse(text).has_value() || prefix_of(text) != nullptr || text.contains('/') ||
+         is_glob(text);
 }
 
 }  // namespace anybind

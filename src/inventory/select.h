@@ -15,6 +15,8 @@ namespace anybind {
 ///   platform/serial8250                                             bus/name
 ///   SYSFS/devices/...  SYSFS/bus/pci/devices/...                     a path in sysfs
 ///   eth0                  a network interface        nvme0, nvme0n1, sda   a block or nvme device
+///                         (the device behind it that a driver would take: not virtio0, but the
+///                         function that it is on)
 ///   id:8086:10d3[:SV:SD]  class:network              group:7        driver:e1000e
 ///   a shell glob over the address, or over bus/name when it has a '/'
 /// An empty field of id: is a wildcard, as in lspci -d. Classes are driverctl's words, or hex
@@ -29,8 +31,8 @@ namespace anybind {
                                                            const std::vector<std::string>& texts,
                                                            std::string_view sysfs_root);
 
-/// Written like a device: an address, or a selector with a prefix of devices. For telling a person
-/// that a device stands where a driver belongs.
+/// Written like a device: an address, a path, bus/name, a glob, or a selector with a prefix; no
+/// driver's name looks so. For telling a person that a device stands where a driver belongs.
 [[nodiscard]] bool looks_like_device(std::string_view text);
 
 }  // namespace anybind

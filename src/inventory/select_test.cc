@@ -1,0 +1,179 @@
+#include "inventory/select.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "inventory/test_tree.h"
+
+namespace anybind {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class SelectTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    tree_.pci({.address = "0000:00:1c.0", .ids = "8086:A110", .class_code = "60400"});
+    tree_.pci({.address = "0000:03:00.0", .driver = "e1000e", .group = 7});
+    tree_.pci({.address = "0000:03:00.1", .driver = "e1000e", .group = 7});
+    tree_.pci({.address = "0000:04:00.0", .ids = "144D:A808", .class_code = "10802"});
+    tree_.pci({.address = "10000:00:01.0", .ids = "8086:0A54", .class_code = "10802"});
+    tree_.interface("net", "eth0", real("0000:03:00.0"));
+    tree_.interface("nvme", "nvme0", real("0000:04:00.0"));
+    tree_.device("platform", "devices/platform/serial8250", "DRIVER=serial8250\n");
+    tree_.device("platform", "devices/platform/PNP0103:00", "");
+    tree_.device("serio", "devices/platform/i8042/serio 0", "");
+    tree_.dir("bus/platform/drivers/serial8250");
+    tree_.link_to("bus/platform/drivers/serial8250/serial8250", "devices/platform/serial8250");
+    tree_.put("bus/pci/drivers/e1000e/bind", "");
+    tree_.put("bus/pci/drivers/idle/bind", "");
+  }
+  static std::string real(const std::string& address) { return "devices/pci0000:00/" + address; }
+
+  /// The devices as words; for an error its code and text.
+  std::vector<std::string> pick(std::string_view text) {
+    const auto ids = select_devices(tree_.sysfs(), text, tree_.root());
+    if (!ids) return {std::to_string(static_cast<int>(ids.error().code)), ids.error().next};
+    std::vector<std::string> out;
+    for (const DeviceId& id : *ids) out.push_back(id.str());
+    return out;
+  }
+  Error error(std::string_view text) {
+    const auto ids = select_devices(tree_.sysfs(), text, tree_.root());
+    return ids ? Error{} : ids.error();
+  }
+  TestTree tree_;
+};
+
+TEST_F(SelectTest, AddressesInEveryForm) {
+  for (const char* text :
+       {"0000:03:00.0", "03:00.0", "3:0.0", "pci_0000_03_00_0", "pci/03:00.0", "00000000:03:00.0"})
+    EXPECT_THAT(pick(text), ElementsAre("0000:03:00.0")) << text;
+  EXPECT_THAT(pick("03:00"), ElementsAre("0000:03:00.0", "0000:03:00.1"));
+  EXPECT_THAT(pick("10000:00:01.0"), ElementsAre("10000:00:01.0"));
+  EXPECT_THAT(pick("0000:00:1C.0"), ElementsAre("0000:00:1c.0"));
+}
+
+TEST_F(SelectTest, BusAndName) {
+  EXPECT_THAT(pick("platform/serial8250"), ElementsAre("platform/serial8250"));
+  EXPECT_THAT(pick("platform/PNP0103:00"), ElementsAre("platform/PNP0103:00"));
+  EXPECT_THAT(pick("serio/serio 0"), ElementsAre("serio/serio 0"));
+}
+
+TEST_F(SelectTest, PathsInSysfs) {
+  const std::string root = tree_.root();
+  EXPECT_THAT(pick(root + "/bus/pci/devices/0000:03:00.0"), ElementsAre("0000:03:00.0"));
+  EXPECT_THAT(pick(root + "/devices/pci0000:00/0000:03:00.0/"), ElementsAre("0000:03:00.0"));
+  EXPECT_THAT(pick(root + "/devices/pci0000:00/0000:03:00.0/uevent"), ElementsAre("0000:03:00.0"));
+  EXPECT_THAT(pick(root + "/class/net/eth0"), ElementsAre("0000:03:00.0"));
+  EXPECT_THAT(pick(root + "/devices/platform/PNP0103:00"), ElementsAre("platform/PNP0103:00"));
+  EXPECT_EQ(error(root + "/bus").code, Code::kNotFound);
+  EXPECT_EQ(error(root + "/nosuch").code, Code::kNotFound);
+  EXPECT_EQ(error("/etc/passwd").code, Code::kUsage);
+  EXPECT_EQ(error(root + "x/devices").code, Code::kUsage);
+  EXPECT_EQ(error(root + "/../../etc/passwd").code, Code::kNotFound);
+}
+
+TEST_F(SelectTest, InterfacesAndDisks) {
+  EXPECT_THAT(pick("eth0"), ElementsAre("0000:03:00.0"));
+  EXPECT_THAT(pick("nvme0"), ElementsAre("0000:04:00.0"));
+}
+
+TEST_F(SelectTest, Ids) {
+  EXPECT_THAT(pick("id:8086:10d3"), ElementsAre("0000:03:00.0", "0000:03:00.1"));
+  EXPECT_THAT(pick("id:144D:"), ElementsAre("0000:04:00.0"));
+  EXPECT_THAT(pick("id:*:a808:1043:8534"), ElementsAre("0000:04:00.0"));
+  for (const char* text : {"id:", "id:8086", "id:xyz:1", "id:18086:1", "id:1:2:3:4:5", "id:-1:2"})
+    EXPECT_EQ(error(text).code, Code::kUsage) << text;
+  EXPECT_EQ(error("id:dead:beef").code, Code::kNotFound);
+}
+
+TEST_F(SelectTest, Classes) {
+  EXPECT_THAT(pick("class:network"), ElementsAre("0000:03:00.0", "0000:03:00.1"));
+  EXPECT_THAT(pick("class:storage"), ElementsAre("0000:04:00.0", "10000:00:01.0"));
+  EXPECT_THAT(pick("class:0108"), ElementsAre("0000:04:00.0", "10000:00:01.0"));
+  EXPECT_THAT(pick("class:060400"), ElementsAre("0000:00:1c.0"));
+  EXPECT_EQ(pick("class:all").size(), 5U);
+  EXPECT_THAT(pick("class:netwrok"), ElementsAre("2", "did you mean class:network?"));
+  EXPECT_EQ(error("class:").code, Code::kUsage);
+}
+
+TEST_F(SelectTest, Groups) {
+  EXPECT_THAT(pick("group:7"), ElementsAre("0000:03:00.0", "0000:03:00.1"));
+  EXPECT_EQ(error("group:8").code, Code::kNotFound);
+  EXPECT_EQ(error("group:x").code, Code::kUsage);
+  EXPECT_EQ(error("group:99999999999").code, Code::kUsage);
+}
+
+TEST_F(SelectTest, DriversOfAnyBus) {
+  EXPECT_THAT(pick("driver:e1000e"), ElementsAre("0000:03:00.0", "0000:03:00.1"));
+  EXPECT_THAT(pick("driver:serial8250"), ElementsAre("platform/serial8250"));
+  EXPECT_EQ(error("driver:idle").why, "this driver has no device");
+  EXPECT_THAT(pick("driver:e100e"), ElementsAre("6", "did you mean driver:e1000e?"));
+  EXPECT_EQ(error("driver:a/b").code, Code::kUsage);
+}
+
+TEST_F(SelectTest, Globs) {
+  EXPECT_THAT(pick("0000:03:*"), ElementsAre("0000:03:00.0", "0000:03:00.1"));
+  EXPECT_THAT(pick("03:00.[0-1]"), ElementsAre("0000:03:00.0", "0000:03:00.1"));
+  EXPECT_THAT(pick("platform/serial*"), ElementsAre("platform/serial8250"));
+  EXPECT_THAT(pick("*/*8250"), ElementsAre("platform/serial8250"));
+  EXPECT_EQ(pick("*").size(), 5U);
+  EXPECT_EQ(error("0000:ff:*").code, Code::kNotFound);
+  EXPECT_EQ(error("nosuchbus/*").code, Code::kNotFound);
+}
+
+TEST_F(SelectTest, ABareNumberIsRefused) {
+  for (const char* text : {"03", "8086", "dead"}) EXPECT_EQ(error(text).code, Code::kUsage) << text;
+}
+
+TEST_F(SelectTest, NearMissesAreSuggested) {
+  EXPECT_THAT(pick("03:00.2"), ElementsAre("6", HasSubstr("0000:03:00.")));
+  EXPECT_THAT(pick("platform/serial8251"), ElementsAre("6", "did you mean platform/serial8250?"));
+  EXPECT_THAT(pick("platfrom/serial8250"), ElementsAre("6", "did you mean platform?"));
+  EXPECT_THAT(pick("etho0"), ElementsAre("6", HasSubstr("eth0")));
+  EXPECT_THAT(pick("PNP0103:00"), ElementsAre("6", "did you mean platform/PNP0103:00?"));
+  EXPECT_THAT(pick("platform"), ElementsAre("6", "anybind list 'platform/*'"));
+  EXPECT_THAT(pick("e1000e"), ElementsAre("6", "its devices: driver:e1000e"));
+}
+
+TEST_F(SelectTest, NonsenseIsUsageOrNotFoundAndNeverACrash) {
+  for (const std::string& text :
+       {std::string(), std::string("\n"), std::string(5000, '*'), std::string("a\0b", 3),
+        std::string("\xff\xfe"), std::string("/"), std::string("//"), std::string("pci/"),
+        std::string("/x"), std::string("a/b/c"), std::string("["), std::string("id:::::"),
+        std::string("../../etc"), std::string("03:00.8"), std::string("03:20.0")}) {
+    const auto ids = select_devices(tree_.sysfs(), text, tree_.root());
+    ASSERT_FALSE(ids) << text;
+    EXPECT_TRUE(ids.error().code == Code::kUsage || ids.error().code == Code::kNotFound) << text;
+  }
+}
+
+TEST_F(SelectTest, SeveralSelectorsKeepTheirOrderAndNameADeviceOnce) {
+  const std::vector<std::string> texts = {"04:00.0", "eth0", "03:00", "04:00.0"};
+  const auto ids = select_devices(tree_.sysfs(), texts, tree_.root());
+  ASSERT_TRUE(ids);
+  std::vector<std::string> out;
+  for (const DeviceId& id : *ids) out.push_back(id.str());
+  EXPECT_THAT(out, ElementsAre("0000:04:00.0", "0000:03:00.0", "0000:03:00.1"));
+  const std::vector<std::string> bad = {"04:00.0", "nosuch"};
+  EXPECT_FALSE(select_devices(tree_.sysfs(), bad, tree_.root()));
+}
+
+TEST_F(SelectTest, ATreeWithoutAnyBusIsHarmless) {
+  tree_.remove("bus");
+  for (const char* text : {"03:00.0", "*", "*/*", "class:network", "driver:x", "x", "platform/x"})
+    EXPECT_EQ(error(text).code, Code::kNotFound) << text;
+}
+
+TEST_F(SelectTest, TellsDevicesFromDrivers) {
+  for (const char* text : {"03:00.0", "03:00", "pci_0000_03_00_0", "id:8086:10d3", "class:network",
+                           "platform/x", "/sys/devices/x", "0000:*"})
+    EXPECT_TRUE(looks_like_device(text)) << text;
+  for (const char* text : {"vfio-pci", "none", "e1000e", "i8042 kbd", "snd_hda_intel", "8250"})
+    EXPECT_FALSE(looks_like_device(text)) << text;
+}
+
+}  // namespace
+}  // namespace anybind
