@@ -62,7 +62,9 @@ Result<Origins> Origins::load(Storage& storage, std::string boot_id) {
     if (file.at("version").get<int>() != kVersion) return fail(damaged("unknown version"));
     if (file.at("boot").get<std::string>() != out.boot_id_) return out;
     for (const json& row : file.at("devices")) {
-      out.origins_.insert(TRY(from_json(row)));
+      auto entry = from_json(row);
+      if (!entry) return fail(damaged(entry.error().message()));
+      out.origins_.insert(*std::move(entry));
     }
   } catch (const json::exception& error) {
     return fail(damaged(error.what()));

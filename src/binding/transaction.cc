@@ -221,8 +221,9 @@ Result<Outcome> run_device(Sysfs& root, const DevicePlan& plan, Listener& listen
   if (plan.steps.empty()) return out;
   DeviceRun device(root, plan.device, plan.instance, listener);
   TRY(device.open());
-  TRY(device.run(plan.steps));
-  TRY(device.still_there());
+  const auto done = device.run(plan.steps);
+  TRY(device.still_there());  // first: it explains the strangest failures of a step
+  if (!done) return fail(done.error());
   out.after = plan.before;
   out.after.driver_override = plan.goal.driver_override;
   out.after.driver = plan.goal.driver;

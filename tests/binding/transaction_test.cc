@@ -1,0 +1,279 @@
+#include <gmock/gmock.h>
+
+#include <array>
+#include <cerrno>
+
+#include "host/faulty_sysfs.h"
+#include "machine.h"
+
+namespace anybind {
+namespace {
+
+using testing::HasSubstr;
+
+class Transaction : public MachineTest {
+ protected:
+  Result<std::vector<Outcome>> run_on(Sysfs& sysfs, const Plan& plan) {
+    Origins memory = origins();
+    return run(sysfs, plan, &memory, recorder_);
+  }
+  Result<std::vector<Outcome>> run_plan(const Result<Plan>& plan) {
+    EXPECT_TRUE(plan) << plan.error().message();
+    return run_on(*sysfs_, *plan);
+  }
+  Result<std::vector<Outcome>> restore(std::vector<DeviceId> devices) {
+    return run_plan(plan_restore(*sysfs_, devices, origins()));
+  }
+};
+
+TEST_F(Transaction, BindsAndRestores) {
+  const auto before = all();
+  ASSERT_TRUE(run_plan(to_vfio({kGpu}, true)));
+  EXPECT_EQ(state_of(kGpu), "vfio-pci vfio-pci");
+  EXPECT_EQ(state_of(kGpuAudio), "vfio-pci vfio-pci");
+  EXPECT_EQ(state_of(kGpuPort), "pcieport (unset)");
+  ASSERT_TRUE(restore({kGpu, kGpuAudio}));
+  EXPECT_EQ(all(), before);
+}
+
+TEST_F(Transaction, RestoreGivesBackWhatWasThereNotWhatMatches) {
+  ASSERT_EQ(write("bus/pci/devices/0000:04:00.0/driver_override", "pci-stub"), 0);
+  ASSERT_EQ(write("bus/pci/drivers/igc/unbind", "0000:04:00.0"), 0);
+  ASSERT_TRUE(run_plan(to_vfio({kNicA})));
+  ASSERT_TRUE(run_plan(plan_unbind(*sysfs_, {kNicA})));  // the first state counts, not the last
+  ASSERT_TRUE(restore({kNicA}));
+  EXPECT_EQ(state_of(kNicA), "- pci-stub");
+}
+
+TEST_F(Transaction, RestoreOfADriverThatWasForcedAndThenLeftForcesItAgain) {
+  ASSERT_EQ(write("bus/pci/devices/0000:04:00.0/driver_override", "pci-stub"), 0);
+  ASSERT_EQ(write("bus/pci/drivers/igc/unbind", "0000:04:00.0"), 0);
+  ASSERT_EQ(write("bus/pci/drivers/pci-stub/bind", "0000:04:00.0"), 0);
+  ASSERT_EQ(write("bus/pci/devices/0000:04:00.0/driver_override", "\n"), 0);
+  ASSERT_TRUE(run_plan(to_vfio({kNicA})));
+  ASSERT_TRUE(restore({kNicA}));
+  EXPECT_EQ(state_of(kNicA), "pci-stub (unset)");
+}
+
+TEST_F(Transaction, RestoreWithoutMemoryGoesByTheDefaultMatch) {
+  ASSERT_EQ(write("bus/pci/devices/0000:04:00.0/driver_override", "vfio-pci"), 0);
+  ASSERT_EQ(write("bus/pci/drivers/igc/unbind", "0000:04:00.0"), 0);
+  ASSERT_EQ(write("bus/pci/drivers/vfio-pci/bind", "0000:04:00.0"), 0);
+  ASSERT_TRUE(restore({kNicA}));
+  EXPECT_EQ(state_of(kNicA), "igc (unset)");
+}
+
+TEST_F(Transaction, RestoreTwiceIsANoOp) {
+  ASSERT_TRUE(run_plan(to_vfio({kNicA})));
+  ASSERT_TRUE(restore({kNicA}));
+  recorder_.lines.clear();
+  ASSERT_TRUE(restore({kNicA}));
+  EXPECT_TRUE(recorder_.lines.empty());
+}
+
+TEST_F(Transaction, ANoOpSendsNoEventAndWritesNothing) {
+  ASSERT_TRUE(run_plan(to_vfio({kNicA})));
+  (void)core_.take_uevents();
+  recorder_.lines.clear();
+  const auto outcome = run_plan(to_vfio({kNicA}));
+  ASSERT_TRUE(outcome);
+  EXPECT_FALSE(outcome->front().changed);
+  EXPECT_TRUE(recorder_.lines.empty());
+  EXPECT_TRUE(core_.take_uevents().empty());
+}
+
+TEST_F(Transaction, AFailingProbePutsAllDevicesBack) {
+  const auto before = all();
+  core_.set_probe("vfio-pci", 0);
+  const auto plan = to_vfio({kNicA, kNicB, kDisk});
+  ASSERT_TRUE(plan);
+  recorder_.before_step = [&](std::size_t count) {
+    core_.set_probe("vfio-pci", count > 6 ? -EIO : 0);
+  };
+  const auto outcome = run_on(*sysfs_, *plan);
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, Code::kFailed);
+  EXPECT_EQ(outcome.error().err.value, EIO);
+  EXPECT_THAT(outcome.error().message(), HasSubstr("bind 0000:06:00.0"));
+  EXPECT_EQ(all(), before);
+  EXPECT_EQ(origins().find(kNicA, (*plan).devices[0].instance), std::nullopt)
+      << "nothing to restore";
+}
+
+TEST_F(Transaction, ADeferredProbeIsAFailureThatIsPutBack) {
+  const auto before = all();
+  core_.set_probe("vfio-pci", -517);
+  const auto outcome = run_plan(to_vfio({kNicA}));
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().err.value, EAGAIN);
+  EXPECT_THAT(outcome.error().message(), HasSubstr("deferred"));
+  EXPECT_EQ(all(), before);
+}
+
+TEST_F(Transaction, AGroupInUseByUserSpaceKeepsTheHostDriverOutAndSaysSo) {
+  ASSERT_TRUE(run_plan(to_vfio({kNicA})));
+  ASSERT_TRUE(core_.hold_group(14, true));
+  const auto outcome = restore({kNicA});
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().err.value, EBUSY);
+  EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci") << "as it was";
+}
+
+TEST_F(Transaction, WhatCannotBePutBackIsIncomplete) {
+  const auto plan = to_vfio({kNicA});
+  recorder_.before_step = [&](std::size_t count) {
+    if (count == 3) core_.set_probe("vfio-pci", -EIO);
+    if (count == 3) core_.set_probe("igc", -EIO);
+  };
+  const auto outcome = run_plan(plan);
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, Code::kIncomplete);
+  EXPECT_THAT(outcome.error().message(), HasSubstr("igc"));
+  EXPECT_NE(origins().find(kNicA, plan->devices[0].instance), std::nullopt)
+      << "restore can try again";
+}
+
+TEST_F(Transaction, CtrlCRollsBack) {
+  const auto before = all();
+  for (std::size_t steps = 0; steps < 6; ++steps) {
+    recorder_.lines.clear();
+    recorder_.stop_after = steps;
+    const auto outcome = run_plan(to_vfio({kNicA, kNicB}));
+    ASSERT_FALSE(outcome);
+    EXPECT_EQ(outcome.error().code, Code::kFailed);
+    EXPECT_EQ(all(), before) << "interrupted after " << steps;
+  }
+}
+
+/// A fault at every operation, before or after it took effect: the set ends whole, or as it was.
+class EveryFault : public Transaction, public testing::WithParamInterface<std::tuple<int, bool>> {};
+
+TEST_P(EveryFault, EndsWholeOrAsItWas) {
+  const auto [error, after] = GetParam();
+  bool reached_the_end = false;
+  for (std::size_t at = 1; !reached_the_end; ++at) {
+    ASSERT_LT(at, 1000U);
+    core_ = drivercore::DriverCore(load());
+    const auto before = all();
+    const auto plan = to_vfio({kNicA, kGpu}, true);
+    ASSERT_TRUE(plan);
+    Fault fault{.fail_at = at, .err = {error}, .after = after};
+    const auto faulty = faulty_sysfs(*sysfs_, fault);
+    const auto outcome = run_on(*faulty, *plan);
+    reached_the_end = fault.count < at;
+    if (outcome) {
+      EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci") << at;
+      EXPECT_EQ(state_of(kGpu), "vfio-pci vfio-pci") << at;
+      EXPECT_EQ(state_of(kGpuAudio), "vfio-pci vfio-pci") << at;
+    } else {
+      EXPECT_NE(outcome.error().code, Code::kIncomplete) << at << " " << outcome.error().message();
+      EXPECT_EQ(all(), before) << "fault " << error << " at operation " << at;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(AllErrnos, EveryFault,
+                         testing::Combine(testing::Values(EIO, ENODEV, ENOENT, EBUSY, EACCES,
+                                                          EINVAL, EAGAIN, ENOMEM, EINTR, 512),
+                                          testing::Bool()));
+
+/// Something else happens before each step in turn.
+class EveryMoment : public Transaction {
+ protected:
+  /// Runs the same bind again and again, `disturb` acting before the 1st, 2nd, ... step.
+  void at_every_step(
+      const std::function<void()>& disturb,
+      const std::function<void(std::size_t, const Result<std::vector<Outcome>>&)>& check) {
+    for (std::size_t at = 1; at <= 3; ++at) {
+      core_ = drivercore::DriverCore(load());
+      storage_ = memory_storage();
+      recorder_.lines.clear();
+      recorder_.before_step = [&](std::size_t count) {
+        if (count == at) disturb();
+      };
+      check(at, run_plan(to_vfio({kNicA})));
+    }
+  }
+};
+
+TEST_F(EveryMoment, UnplugIsNotFound) {
+  at_every_step([&] { core_.unplug("0000:04:00.0"); },
+                [&](std::size_t at, const auto& outcome) {
+                  ASSERT_FALSE(outcome) << at;
+                  EXPECT_EQ(state_of(kNicA), "absent") << at;
+                });
+}
+
+TEST_F(EveryMoment, AnotherCardAtTheAddressIsLeftToItsDriver) {
+  at_every_step(
+      [&] {
+        core_.unplug("0000:04:00.0");
+        ASSERT_TRUE(core_.hot_add("0000:04:00.0"));
+      },
+      [&](std::size_t at, const auto& outcome) {
+        ASSERT_FALSE(outcome) << at;
+        EXPECT_EQ(outcome.error().code, Code::kNotFound) << outcome.error().message();
+        EXPECT_EQ(state_of(kNicA), "igc (unset)") << at << ": the newcomer was hit";
+      });
+}
+
+TEST_F(EveryMoment, AProbeOfSomebodyElseDoesNoHarm) {
+  at_every_step([&] { write("bus/pci/drivers_probe", "0000:04:00.0"); },
+                [&](std::size_t at, const auto& outcome) {
+                  EXPECT_TRUE(outcome) << at << outcome.error().message();
+                  EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci") << at;
+                });
+}
+
+TEST_F(EveryMoment, AnOverrideThatSomebodyClearsIsNoticed) {
+  at_every_step([&] { write("bus/pci/devices/0000:04:00.0/driver_override", "\n"); },
+                [&](std::size_t at, const auto& outcome) {
+                  const std::string want = outcome ? "vfio-pci vfio-pci" : "igc (unset)";
+                  EXPECT_EQ(state_of(kNicA), want) << at;
+                });
+}
+
+TEST_F(EveryMoment, ATargetThatIsUnloadedPutsTheDeviceBack) {
+  at_every_step([&] { core_.unload_module("vfio_pci"); },
+                [&](std::size_t at, const auto& outcome) {
+                  EXPECT_FALSE(outcome) << at;
+                  EXPECT_EQ(state_of(kNicA), "igc (unset)") << at;
+                });
+}
+
+TEST(OriginsTest, SurviveAndAreBoundToTheBoot) {
+  const auto storage = memory_storage();
+  const Instance card{.device = 1, .inode = 7};
+  const Origin origin{
+      .instance = card,
+      .binding = {
+          .driver = driver("i8042 kbd"), .has_override = true, .driver_override = "a \"b\""}};
+  auto first = Origins::load(*storage, "boot");
+  first->remember(kNicA, origin);
+  first->remember(kNicA, {.instance = card, .binding = {}});
+  ASSERT_TRUE(first->save());
+  EXPECT_EQ(Origins::load(*storage, "boot")->find(kNicA, card), origin);
+  EXPECT_EQ(Origins::load(*storage, "boot")->find(kNicA, {.device = 1, .inode = 8}), std::nullopt);
+  EXPECT_EQ(Origins::load(*storage, "another")->find(kNicA, card), std::nullopt);
+}
+
+TEST(OriginsTest, ADamagedFileIsAnErrorAndNotAnEmptyMemory) {
+  const std::array<std::string, 7> files = {
+      "",
+      "{",
+      "[]",
+      R"({"version":2,"boot":"b","devices":[]})",
+      R"({"version":1,"boot":"b"})",
+      R"({"version":1,"boot":"b","devices":[{"bus":"../x","device":"d"}]})",
+      R"({"version":1,"boot":"b","devices":[{"bus":"pci","device":"d","instance":[1],"driver":null,"driver_override":null}]})"};
+  for (const std::string& file : files) {
+    const auto storage = memory_storage();
+    ASSERT_TRUE(storage->replace("origins.json", file));
+    const auto loaded = Origins::load(*storage, "b");
+    ASSERT_FALSE(loaded) << file;
+    EXPECT_FALSE(loaded.error().next.empty()) << file;
+  }
+}
+
+}  // namespace
+}  // namespace anybind
