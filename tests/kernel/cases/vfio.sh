@@ -1,0 +1,45 @@
+#!/bin/sh
+# e1000e, nvme and virtio functions to vfio-pci and back: one by one, and several in one command.
+# devices: -device e1000e,addr=3 -device e1000e,addr=4 -device nvme,addr=5,serial=n5
+# devices: -device virtio-net-pci,addr=9 -device virtio-rng-pci,addr=0xb
+. /lib.sh
+nic=0000:00:03.0 twin=0000:00:04.0 disk=0000:00:05.0 virtio=0000:00:09.0 rng=0000:00:0b.0
+
+load e1000e nvme virtio_pci virtio_net virtio_rng vfio-pci
+wait_bound $nic e1000e
+wait_bound $disk nvme
+wait_bound $virtio virtio-pci
+wait_bound $rng virtio-pci
+all=$(state_of $nic $twin $disk $virtio $rng)
+
+goes_and_returns() { # DEVICE DRIVER
+  before=$(state_of "$1")
+  check_rc "$2: bind to vfio-pci succeeds" 0 anybind bind "$1" vfio-pci
+  check_eq "$2: vfio-pci has it, by its override" "$1 driver=vfio-pci override=vfio-pci" "$(state_of "$1")"
+  check "$2: user space can have its group" viable "$(group_of "$1")"
+  check_rc "$2: restore succeeds" 0 anybind restore "$1"
+  check_eq "$2: all is as it was before" "$before" "$(state_of "$1")"
+}
+
+goes_and_returns $nic e1000e
+check "the network interface is back" test -d /sys/bus/pci/devices/$nic/net
+goes_and_returns $disk nvme
+check "the nvme controller is back" test -d /sys/bus/pci/devices/$disk/nvme
+goes_and_returns $virtio virtio-pci
+check_eq "the other devices never changed" "$all" "$(state_of $nic $twin $disk $virtio $rng)"
+
+check_rc "the card goes once more" 0 anybind bind $nic vfio-pci
+check_rc "and returns by bind to the former driver" 0 anybind bind $nic e1000e
+check_eq "which has it" e1000e "$(driver_of $nic)"
+check_rc "restore still knows what was before" 0 anybind restore $nic
+check_eq "when there was no override" "$all" "$(state_of $nic $twin $disk $virtio $rng)"
+
+four="$nic $disk $virtio $rng"
+# shellcheck disable=SC2086  # a list of words
+{
+  check_rc "four devices of three drivers go in one command" 0 anybind bind $four vfio-pci
+  check_eq "all four are there" 4 "$(state_of $four | grep -c 'driver=vfio-pci override=vfio-pci$')"
+  check_eq "the twin of the first is not" "$twin driver=e1000e override=(null)" "$(state_of $twin)"
+  check_rc "they return in one command" 0 anybind restore $four
+}
+check_eq "and are as they were" "$all" "$(state_of $nic $twin $disk $virtio $rng)"
