@@ -2,8 +2,9 @@
 # The harness itself, without anybind: real drivers bind, hot-plug works, the test module obeys.
 # devices: -device e1000e,addr=3 -device nvme,addr=5,serial=n5 -device edu,addr=6
 # devices: -device pcie-root-port,id=rp1,addr=10,chassis=1,slot=1
+# devices: -device pcie-root-port,id=rp2,addr=11,chassis=2,slot=2
 . /lib.sh
-nic=0000:00:03.0 edu=0000:00:06.0 slot=0000:01:00.0
+nic=0000:00:03.0 edu=0000:00:06.0 slot=0000:01:00.0 other_slot=0000:02:00.0
 
 ok "the guest runs" "$(uname -r)"
 check "the drivers of real cards load" load e1000e nvme
@@ -49,3 +50,10 @@ check "another kind is plugged in there" hot_add e1000e h2 rp1
 check "it comes" wait_bound $slot e1000e
 check_ne "as another instance" "$first" "$(instance_of $slot)"
 check_rc "the machine refuses a device that it does not know" 1 hot_add nonsense h3 rp1
+
+check "td1's probe is told to succeed, in three seconds" test_parameter probe_result 0,0
+test_parameter probe_delay 0,3000 >/dev/null
+{ hot_add edu h4 rp2 && wait_on $other_slot && : >/tmp/came; } >/tmp/moment 2>&1 &
+check "it binds a card" poke /sys/bus/pci/drivers/td1/bind $edu
+check "and in the middle of that another was plugged in" test -e /tmp/came
+wait

@@ -131,7 +131,7 @@ test_parameter() { # NAME [VALUE]: reads or sets a parameter of the test module
 
 # ---- moments at which run.py does something from outside
 
-ask() { # REQUEST: 0 when it was done
+ask() { # REQUEST: 0 when it was done. Only one at a time, also when it is made in the background
   echo "@$1" >&3
   read -r answer <&3
   [ "$answer" = ok ] || { echo "$1: $answer"; return 1; }
