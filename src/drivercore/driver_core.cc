@@ -269,7 +269,7 @@ bool DriverCore::load_module(const std::string& module) {
   bool known = false;
   std::vector<DriverKey> keys;
   for (const auto& [key, driver] : state_.drivers) {
-    if (driver.module == module) keys.push_back(key);
+    if (driver.module == module && !driver.built_in) keys.push_back(key);
   }
   for (const DriverKey key : keys) {
     known = true;
@@ -282,7 +282,7 @@ bool DriverCore::load_module(const std::string& module) {
 bool DriverCore::unload_module(const std::string& module) {
   std::vector<DriverKey> keys;
   for (const auto& [key, driver] : state_.drivers) {
-    if (driver.module == module && driver.registered) keys.push_back(key);
+    if (driver.module == module && !driver.built_in && driver.registered) keys.push_back(key);
   }
   std::ranges::reverse(keys);
   for (const DriverKey key : keys) unregister_driver(key);

@@ -211,7 +211,8 @@ class Loader {
     Reader in(file_, table);
     Driver driver{.bus = in.name("bus", "pci"), .name = in.name("name")};
     if (!in.has("name")) in.complain("name", "a driver must have a name");
-    driver.module = in.flag("built_in", false) ? "" : in.name("module", driver.name);
+    driver.built_in = in.flag("built_in", false);
+    driver.module = in.name("module", driver.built_in ? "" : driver.name);
     driver.ids = in.ids("ids");
     driver.names = in.texts("names");
     driver.dynamic_ids = in.ids("dynamic_ids");

@@ -58,8 +58,9 @@ std::string driver_table(const Driver& driver) {
   Table out("driver");
   out.text("name", driver.name);
   if (driver.bus != "pci") out.text("bus", driver.bus);
-  out.flag("built_in", driver.module.empty(), false);
-  if (!driver.module.empty() && driver.module != driver.name) out.text("module", driver.module);
+  const bool built_in = driver.built_in || driver.module.empty();
+  out.flag("built_in", built_in, false);
+  if (driver.module != (built_in ? "" : driver.name)) out.text("module", driver.module);
   if (!driver.ids.empty()) out.raw("ids", list_of(driver.ids, format_pci_id));
   if (!driver.names.empty()) out.raw("names", list_of(driver.names, same));
   if (!driver.dynamic_ids.empty())

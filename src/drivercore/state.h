@@ -40,7 +40,8 @@ struct ProbeRule {
 struct Driver {
   std::string bus;
   std::string name;
-  std::string module;              ///< empty: built in
+  std::string module;              ///< empty: built in, and nothing in /sys/module
+  bool built_in = false;           ///< its module can be seen, but neither loaded nor unloaded
   std::vector<PciId> ids;          ///< static table, pci
   std::vector<std::string> names;  ///< static table, platform; empty: it matches by its own name
   std::vector<PciId> dynamic_ids;  ///< in insertion order
