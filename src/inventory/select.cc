@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "inventory/device.h"
 #include "inventory/interface.h"
+#include "inventory/pci_class.h"
 #include "inventory/unknown.h"
 
 namespace anybind {
@@ -122,33 +123,8 @@ Result<Devices> by_path(Sysfs& root, std::string_view typed, std::string_view sy
   return Devices{std::move(itself ? above.front() : above.back())};
 }
 
-struct ClassWord {
-  std::string_view word;
-  std::uint32_t base;
-};
-
-// driverctl's words for PCI base classes, and those that came later.
-constexpr auto kClassWords = std::to_array<ClassWord>({{"storage", 0x01},
-                                                       {"network", 0x02},
-                                                       {"display", 0x03},
-                                                       {"multimedia", 0x04},
-                                                       {"memory", 0x05},
-                                                       {"bridge", 0x06},
-                                                       {"communication", 0x07},
-                                                       {"system", 0x08},
-                                                       {"input", 0x09},
-                                                       {"docking", 0x0A},
-                                                       {"processor", 0x0B},
-                                                       {"serial", 0x0C},
-                                                       {"wireless", 0x0D},
-                                                       {"encryption", 0x10},
-                                                       {"signal", 0x11},
-                                                       {"accelerator", 0x12}});
-
 Error no_such_class(std::string_view word, std::string_view typed) {
-  std::vector<std::string> words;
-  words.reserve(kClassWords.size());
-  for (const ClassWord& row : kClassWords) words.emplace_back(row.word);
+  const std::vector<std::string> words = base_class_words();
   const auto near = nearest(word, words);
   return not_understood(typed, "no such class",
                         near.empty() ? "one of " + join_words(words, "or") + ", or its hex digits"
@@ -158,12 +134,9 @@ Error no_such_class(std::string_view word, std::string_view typed) {
 /// class:network, class:02, class:0200, class:020000, class:all
 Result<Devices> by_class(Sysfs& root, std::string_view word, std::string_view typed) {
   if (word == "all") return all_on(root, pci_bus());
-  const auto* known = std::ranges::find(kClassWords, word, &ClassWord::word);
-  std::optional<std::uint64_t> want;
+  std::optional<std::uint64_t> want = base_class(word);
   std::size_t digits = 2;
-  if (known != kClassWords.end()) {
-    want = known->base;
-  } else if ((word.size() == 2 || word.size() == 4 || word.size() == 6) && !word.contains('x')) {
+  if (!want && (word.size() == 2 || word.size() == 4 || word.size() == 6) && !word.contains('x')) {
     want = parse_hex(word);
     digits = word.size();
   }

@@ -1,0 +1,188 @@
+#include "inventory/match.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+
+namespace anybind {
+namespace {
+
+constexpr std::string_view kVfioAlias = "vfio_pci:";
+
+/// Cuts the next word of `line` off.
+std::string_view take_word(std::string_view& line) {
+  const auto start = std::min(line.find_first_not_of(' '), line.size());
+  const auto end = std::min(line.find(' ', start), line.size());
+  const std::string_view word = line.substr(start, end - start);
+  line.remove_prefix(end);
+  return word;
+}
+
+/// One line "alias PATTERN MODULE" against the modalias.
+std::optional<Candidate> match_line(std::string_view line, const std::string& modalias) {
+  if (take_word(line) != "alias") return std::nullopt;
+  const std::string pattern(take_word(line));
+  const bool is_vfio = pattern.starts_with(kVfioAlias) && modalias.starts_with("pci:");
+  const bool matches =
+      is_vfio ? glob_match(pattern, "vfio_" + modalias) : glob_match(pattern, modalias);
+  if (!matches) return std::nullopt;
+  return Candidate{
+      .module = std::string(take_word(line)),
+      .rule = (is_vfio ? "by override only, its alias " : "by its id, alias ") + pattern,
+      .is_vfio = is_vfio};
+}
+
+std::string module_name(std::string text) {
+  std::ranges::replace(text, '-', '_');
+  return text;
+}
+
+/// Drivers of a bus by the module that brought them; those built in under their own name.
+std::multimap<std::string, std::string> drivers_by_module(Sysfs& root, const BusName& bus) {
+  std::multimap<std::string, std::string> out;
+  const auto names = read_driver_names(root, bus);
+  for (const std::string& name : names ? *names : std::vector<std::string>{}) {
+    const auto module = root.read_link("bus/" + bus.str() + "/drivers/" + name + "/module");
+    out.emplace(module_name(module ? std::string(link_name(*module)) : name), name);
+  }
+  return out;
+}
+
+/// Gives each candidate its driver; a module with several drivers becomes several candidates.
+std::vector<Candidate> with_drivers(Sysfs& root, const BusName& bus,
+                                    std::vector<Candidate> candidates) {
+  const auto drivers = drivers_by_module(root, bus);
+  std::vector<Candidate> out;
+  for (Candidate& candidate : candidates) {
+    const auto [from, to] = drivers.equal_range(module_name(candidate.module));
+    for (auto it = from; it != to; ++it) {
+      candidate.driver = it->second;
+      out.push_back(candidate);
+    }
+    if (from == to) out.push_back(std::move(candidate));
+  }
+  return out;
+}
+
+bool is_registered(Sysfs& root, const BusName& bus, const std::string& name) {
+  const auto driver = DriverName::parse(name);
+  return driver && root.open_dir(driver_path(bus, *driver)).has_value();
+}
+
+std::string verdict_of(Sysfs& root, const Explanation& e) {
+  const auto& override = e.device.driver_override;
+  const std::string forced = override.value_or("");
+  const bool there = override && is_registered(root, e.device.id.bus, forced);
+  if (override && !there) {
+    const std::string now =
+        e.device.driver ? "; " + e.device.driver->str() + " keeps it until it is unbound" : "";
+    return fmt::format("driver_override names {}, which is no driver now: nobody else can get it{}",
+                       forced, now);
+  }
+  if (e.device.driver) {
+    const std::string& name = e.device.driver->str();
+    if (forced == name) return name + " has it, by driver_override: no other driver can get it";
+    if (override)
+      return fmt::format("{} has it until it is unbound; then only {}, by driver_override", name,
+                         forced);
+    const auto known = std::ranges::find(e.candidates, name, &Candidate::driver);
+    if (known != e.candidates.end()) return fmt::format("{} has it, {}", name, known->rule);
+    return name +
+           " has it; by which id cannot be seen (a dynamic id, a driver that is built in, or an "
+           "override since cleared)";
+  }
+  if (override)
+    return fmt::format("driverless; {} gets it at the next probe, by driver_override", forced);
+  const auto ready = std::ranges::count_if(
+      e.candidates, [](const Candidate& c) { return !c.driver.empty() && !c.is_vfio; });
+  if (ready == 0) return "driverless, and no driver that is loaded is known to match it";
+  if (ready == 1) return "driverless; the one loaded driver that matches gets it at the next probe";
+  return "driverless; of the loaded drivers that match, the one that registered first gets it at "
+         "the next probe";
+}
+
+void add_group_obstacles(const Explanation& e, const DriverName& driver,
+                         std::vector<Obstacle>& out) {
+  if (!e.group) {
+    out.push_back({.what = "it is in no IOMMU group: the IOMMU is off, or there is none",
+                   .next = "switch it on in the firmware and add intel_iommu=on (on AMD it is on "
+                           "by itself) to the kernel command line"});
+    return;
+  }
+  for (const GroupMember& member : e.group->members) {
+    if (!member.blocks_user_space() || member.id == e.device.id) continue;
+    out.push_back(
+        {.what = fmt::format("IOMMU group {} is not viable: {} is on {}", e.group->number,
+                             member.id.str(), member.driver->str()),
+         .next = fmt::format("anybind bind --group {} {}", e.device.id.str(), driver.str())});
+  }
+}
+
+}  // namespace
+
+std::vector<Candidate> match_aliases(std::string_view modules_alias, const std::string& modalias) {
+  std::vector<Candidate> out;
+  const std::string prefix = modalias.substr(0, modalias.find(':') + 1);
+  while (!modules_alias.empty() && !prefix.empty()) {
+    const auto end = modules_alias.find('\n');
+    const std::string_view line = modules_alias.substr(0, end);
+    modules_alias.remove_prefix(end == std::string_view::npos ? modules_alias.size() : end + 1);
+    // Most of the million bytes are of other buses; look before matching.
+    if (!line.contains(prefix) || line.size() > 1024) continue;
+    auto candidate = match_line(line, modalias);
+    if (candidate && candidate->module.empty()) continue;
+    const auto same = [&](const Candidate& c) {
+      return c.module == candidate->module && c.is_vfio == candidate->is_vfio;
+    };
+    if (candidate && std::ranges::none_of(out, same)) out.push_back(*std::move(candidate));
+  }
+  return out;
+}
+
+Result<Explanation> explain_device(Sysfs& root, const DeviceId& id,
+                                   std::string_view modules_alias) {
+  const auto dir = root.open_dir(id.path());
+  if (!dir) {
+    return fail({.code = Code::kNotFound,
+                 .object = id.str(),
+                 .why = "no such device",
+                 .next = "anybind list"});
+  }
+  Explanation out{.device = TRY(read_device(**dir, id))};
+  out.candidates = with_drivers(root, id.bus, match_aliases(modules_alias, out.device.modalias));
+  if (out.device.iommu_group) {
+    if (auto group = read_group_view(root, *out.device.iommu_group)) out.group = *std::move(group);
+  }
+  const auto gate = root.read(id.path() + "/physfn/sriov_drivers_autoprobe");
+  out.is_gated = gate && gate->starts_with('0') && !out.device.driver_override;
+  out.verdict = verdict_of(root, out);
+  return out;
+}
+
+std::vector<Obstacle> obstacles_for(Sysfs& root, const Explanation& e, const DriverName& driver) {
+  std::vector<Obstacle> out;
+  const DeviceId& id = e.device.id;
+  if (!is_registered(root, id.bus, driver.str())) {
+    const auto names = read_driver_names(root, id.bus);
+    const auto near = names ? nearest(driver.str(), *names) : std::vector<std::string>{};
+    out.push_back(
+        {.what = fmt::format("no driver {} on the {} bus now", driver.str(), id.bus.str()),
+         .next = near.empty()
+                     ? "load its module, for instance: modprobe " + shell_quote(driver.str())
+                     : "did you mean " + join_words(near, "or") + "?"});
+  }
+  if (!e.device.has_override) {
+    out.push_back(
+        {.what = fmt::format("the {} bus has no driver_override", id.bus.str()), .next = ""});
+  }
+  if (driver.str().contains("vfio")) add_group_obstacles(e, driver, out);
+  if (e.device.pci && e.device.pci->is_bridge()) {
+    out.push_back({.what = "it is a bridge: everything behind it would be cut off", .next = ""});
+  }
+  return out;
+}
+
+}  // namespace anybind

@@ -1,0 +1,51 @@
+#include "inventory/match.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace anybind {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr const char* kAliases =
+    "# Aliases extracted from modules themselves.\n"
+    "alias pci:v000010DEd*sv*sd*bc03sc*i* nouveau\n"
+    "alias pci:v000010DEd*sv*sd*bc03sc*i* nvidiafb\n"
+    "alias pci:v000010DEd00001C03sv*sd*bc*sc*i* nouveau\n"
+    "alias pci:v00008086d000015F3sv*sd*bc*sc*i* igc\n"
+    "alias vfio_pci:v000010DEd00002342sv*sd*bc*sc*i* nvgrace_gpu_vfio_pci\n"
+    "alias usb:v046DpC52B* usbhid\n"
+    "alias broken\nalias\n\n"
+    "alias pci:v000010DEd*";
+constexpr const char* kGpu = "pci:v000010DEd00001C03sv00001462sd00003282bc03sc00i00";
+
+std::vector<std::string> modules(const std::string& modalias) {
+  std::vector<std::string> out;
+  for (const Candidate& candidate : match_aliases(kAliases, modalias))
+    out.push_back(candidate.module);
+  return out;
+}
+
+TEST(MatchAliases, FindsEachModuleOnceInTheOrderOfTheFile) {
+  EXPECT_EQ(modules(kGpu), (std::vector<std::string>{"nouveau", "nvidiafb"}));
+}
+
+TEST(MatchAliases, FindsVfioVariantsUnderTheirOwnKindOfAlias) {
+  const auto found =
+      match_aliases(kAliases, "pci:v000010DEd00002342sv00000000sd00000000bc02sc00i00");
+  ASSERT_FALSE(found.empty());
+  EXPECT_EQ(found.front().module, "nvgrace_gpu_vfio_pci");
+  EXPECT_TRUE(found.front().is_vfio);
+  EXPECT_THAT(found.front().rule, HasSubstr("override"));
+}
+
+TEST(MatchAliases, AModaliasOfAnotherBusMatchesNoPciAlias) {
+  EXPECT_THAT(modules("platform:serial8250"), IsEmpty());
+  EXPECT_THAT(modules(""), IsEmpty());
+  EXPECT_THAT(modules("nocolon"), IsEmpty());
+}
+
+}  // namespace
+}  // namespace anybind
