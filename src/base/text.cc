@@ -109,16 +109,19 @@ bool is_glob(std::string_view text) {
 
 std::vector<std::string> nearest(std::string_view word, std::span<const std::string> candidates,
                                  std::size_t count) {
-  std::vector<std::pair<std::size_t, std::string>> ranked;
+  std::vector<std::pair<std::size_t, std::size_t>>
+      ranked;  // distance, then place among the candidates
   const std::size_t limit = std::max<std::size_t>(2, word.size() / 3);
-  for (const std::string& candidate : candidates) {
-    if (candidate.size() > 255 || word.size() > 255) continue;
-    const std::size_t distance = edit_distance(word, candidate);
-    if (distance <= limit) ranked.emplace_back(distance, candidate);
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (candidates[i].size() > 255 || word.size() > 255) continue;
+    const std::size_t distance = edit_distance(word, candidates[i]);
+    if (distance <= limit) ranked.emplace_back(distance, i);
   }
-  std::ranges::stable_sort(ranked, {}, &std::pair<std::size_t, std::string>::first);
+  std::ranges::sort(ranked);
   std::vector<std::string> out;
-  for (std::size_t i = 0; i < ranked.size() && i < count; ++i) out.push_back(ranked[i].second);
+  for (std::size_t i = 0; i < ranked.size() && i < count; ++i) {
+    out.push_back(candidates[ranked[i].second]);
+  }
   return out;
 }
 
