@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+"""Runs the command as a user would, on modelled machines and made-up trees. usage: cli_test.py ANYBIND"""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+MACHINE = HERE / "machine.toml"
+ANYBIND = pathlib.Path(sys.argv.pop(1)).resolve()
+
+DONE, FAILED, USAGE, REFUSED, INCOMPLETE, NOT_PERMITTED, NOT_FOUND = range(7)
+
+
+class Case(unittest.TestCase):
+    """A modelled machine whose state is kept between the commands of one test."""
+
+    def setUp(self) -> None:
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="anybind-cli-"))
+        self.addCleanup(shutil.rmtree, self.dir)
+        self.before = [f"--lab={MACHINE}", f"--state={self.dir / 'state'}"]
+
+    def run_with(self, *args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([ANYBIND, *args], capture_output=True, text=True, timeout=20, check=False,
+                              env={**os.environ, **(env or {})})
+
+    def anybind(self, *args: str, code: int = DONE) -> str:
+        """Runs on the lab; insists on the exit code, and that it fits what was said where."""
+        result = self.run_with(*self.before, *args)
+        self.assertEqual(result.returncode, code, f"{args}: {result.stdout}{result.stderr}")
+        if code:
+            self.assertTrue(result.stderr.startswith("anybind: "), result.stderr)
+        return result.stderr if code else result.stdout
+
+    def devices(self, selector: str = "*") -> dict[str, dict]:
+        return {row["address"]: row for row in json.loads(self.anybind("list", "--json", selector))}
+
+    def state_of(self, address: str) -> tuple[str | None, str | None]:
+        row = self.devices(address)[address]
+        return row["driver"], row["driver_override"]
+
+    def everything(self) -> dict[str, tuple]:
+        return {k: (v["driver"], v["driver_override"]) for k, v in self.devices().items()}
+
+
+class Binding(Case):
+    def test_bind_and_restore(self) -> None:
+        before = self.everything()
+        out = self.anybind("bind", "04:00.0", "vfio-pci")
+        self.assertIn("0000:04:00.0  igc -> vfio-pci", out)
+        self.assertEqual(self.state_of("0000:04:00.0"), ("vfio-pci", "vfio-pci"))
+        self.anybind("restore", "04:00.0")
+        self.assertEqual(self.everything(), before)
+
+    def test_whole_group(self) -> None:
+        before = self.everything()
+        error = self.anybind("bind", "03:00.0", "vfio-pci", code=REFUSED)
+        self.assertIn("0000:03:00.1 (snd_hda_intel)", error)
+        self.assertIn("--group", error)
+        self.assertEqual(self.everything(), before)
+        self.anybind("bind", "--group", "03:00.0", "vfio-pci")
+        self.assertEqual(self.state_of("0000:03:00.1"), ("vfio-pci", "vfio-pci"))
+        self.assertEqual(self.state_of("0000:00:03.0"), ("pcieport", None))
+        self.anybind("restore", "group:13")
+        self.assertEqual(self.everything(), before)
+
+    def test_both_members_by_name_need_no_flag(self) -> None:
+        self.anybind("bind", "03:00", "vfio-pci")
+        self.assertEqual(self.state_of("0000:03:00.0")[0], "vfio-pci")
+
+    def test_dry_run_changes_nothing_and_tells_what_bind_then_does(self) -> None:
+        before = self.everything()
+        out = self.anybind("bind", "--dry-run", "eth0", "vfio-pci")
+        lines = [line.split("  #")[0].strip() for line in out.splitlines() if not line.startswith("#")]
+        self.assertEqual(lines, [
+            "echo vfio-pci > /sys/bus/pci/devices/0000:04:00.0/driver_override",
+            "echo 0000:04:00.0 > /sys/bus/pci/drivers/igc/unbind",
+            "echo 0000:04:00.0 > /sys/bus/pci/drivers/vfio-pci/bind"])
+        self.assertIn("igc -> vfio-pci", out)
+        self.assertEqual(self.everything(), before)
+        done = self.run_with(*self.before, "bind", "-v", "eth0", "vfio-pci").stderr
+        self.assertEqual([line for line in lines if line not in done], [])
+
+    def test_dry_run_predicts_a_failure(self) -> None:
+        self.assertIn("EIO", self.anybind("bind", "--dry-run", "06:00.0", "broken", code=FAILED))
+
+    def test_all_or_none(self) -> None:
+        before = self.everything()
+        error = self.anybind("bind", "04:00.0", "06:00.0", "05:00.0", "moody", code=FAILED)
+        self.assertIn("0000:05:00.0", error)
+        self.assertIn("ENOMEM", error)
+        self.assertEqual(self.everything(), before)
+
+    def test_failing_probe_says_what_failed_on_which_device_and_why(self) -> None:
+        error = self.anybind("bind", "06:00.0", "broken", code=FAILED)
+        self.assertIn("bind 0000:06:00.0: the probe of broken failed", error)
+        self.assertIn("deferred", self.anybind("bind", "06:00.0", "waiting", code=FAILED))
+
+    def test_second_bind_does_nothing(self) -> None:
+        self.anybind("bind", "04:00.0", "vfio-pci")
+        self.assertIn("nothing to do", self.anybind("bind", "04:00.0", "vfio-pci"))
+
+    def test_bind_to_where_it_is_does_not_even_set_an_override(self) -> None:
+        self.anybind("bind", "04:00.0", "igc")
+        self.assertEqual(self.state_of("0000:04:00.0"), ("igc", None))
+
+    def test_none_and_unbind_are_the_same(self) -> None:
+        self.anybind("bind", "04:00.0", "none")
+        self.anybind("unbind", "05:00.0")
+        self.assertEqual(self.state_of("0000:04:00.0"), (None, "none"))
+        self.assertEqual(self.state_of("0000:05:00.0"), (None, "none"))
+        self.anybind("restore", "class:network")
+        self.assertEqual(self.state_of("0000:05:00.0"), ("igc", None))
+
+    def test_platform_device_to_a_driver_that_does_not_match(self) -> None:
+        self.anybind("bind", "platform/serial8250", "forced")
+        row = self.devices("platform/serial8250")["serial8250"]
+        self.assertEqual((row["driver"], row["driver_override"]), ("forced", "forced"))
+        self.anybind("restore", "platform/serial8250")
+        self.assertEqual(self.devices("platform/serial8250")["serial8250"]["driver"], "serial8250")
+
+    def test_json_outcome(self) -> None:
+        rows = json.loads(self.anybind("bind", "--json", "04:00.0", "05:00.0", "vfio-pci"))
+        self.assertEqual([row["after"]["driver"] for row in rows], ["vfio-pci", "vfio-pci"])
+        self.assertEqual(rows[0]["before"], {"driver": "igc", "driver_override": None})
+
+    def test_quiet_says_nothing(self) -> None:
+        self.assertEqual(self.anybind("bind", "-q", "04:00.0", "vfio-pci"), "")
+
+    def test_damaged_memory_is_an_error_and_nothing_is_done(self) -> None:
+        self.anybind("bind", "04:00.0", "vfio-pci")
+        (self.dir / "state" / "origins.json").write_text("{")
+        before = self.everything()
+        self.assertIn("origins.json", self.anybind("restore", "04:00.0", code=FAILED))
+        self.assertEqual(self.everything(), before)
+
+
+class Mistakes(Case):
+    def test_unknown_device(self) -> None:
+        self.assertIn("0000:04:00.0", self.anybind("bind", "0000:04:00.1", "vfio-pci", code=NOT_FOUND))
+        self.assertIn("eth0", self.anybind("bind", "eth9", "vfio-pci", code=NOT_FOUND))
+
+    def test_unknown_driver(self) -> None:
+        self.assertIn("did you mean vfio-pci?", self.anybind("bind", "04:00.0", "vfio_pci", code=NOT_FOUND))
+
+    def test_not_an_address(self) -> None:
+        self.anybind("bind", "0300", "vfio-pci", code=USAGE)
+        self.anybind("show", "0000:99:99.9", code=NOT_FOUND)
+
+    def test_device_where_a_driver_belongs(self) -> None:
+        self.assertIn("must be a driver", self.anybind("bind", "04:00.0", "05:00.0", code=USAGE))
+
+    def test_nonsense_on_the_command_line(self) -> None:
+        self.assertIn("did you mean bind?", self.anybind("bnd", "x", code=USAGE))
+        self.anybind("bind", "--nosuch", "04:00.0", "vfio-pci", code=USAGE)
+        self.anybind("bind", "vfio-pci", code=USAGE)
+        self.anybind("bind", "04:00.0", "a/b", code=USAGE)
+        self.anybind("bind", "", "vfio-pci", code=USAGE)
+        self.assertEqual(self.run_with().returncode, USAGE)
+        self.assertEqual(self.run_with("--lab").returncode, USAGE)
+
+    def test_a_bridge_is_refused(self) -> None:
+        self.assertIn("bridge", self.anybind("bind", "00:03.0", "vfio-pci", code=REFUSED))
+
+    def test_missing_machine_file_and_tree(self) -> None:
+        self.assertEqual(self.run_with("--lab", "/nosuch.toml", "list").returncode, NOT_FOUND)
+        self.assertEqual(self.run_with("--sysfs", "/nosuch", "list").returncode, NOT_FOUND)
+
+    def test_broken_machine_files_say_where(self) -> None:
+        bad = {
+            "kernel = \n": "1:",
+            "kernel = 'linux-9.9'\n": "linux-6.12",
+            "iommu = 3\n": "true or false",
+            "[[device]]\naddress = 'zz'\nid = '1:1'\n": "2:",
+            "[[device]]\naddress = '1:00.0'\n": "must have an id",
+            "[[device]]\naddress = '1:00.0'\nid = '1:1'\ndrivr = 'x'\n": "did you mean driver?",
+            "[[device]]\naddress = '1:00.0'\nid = '1:1'\ndriver = 'x'\n": "no such driver",
+            "[[device]]\naddress = '1:00.0'\nid = '1:1'\nparent = '0000:01:00.0'\n": "ring",
+            "[[driver]]\nname = '../x'\n": "2:",
+            "[[driver]]\nname = 'a'\nids = ['zz']\n": "3:",
+        }
+        for text, want in bad.items():
+            file = self.dir / "bad.toml"
+            file.write_text(text)
+            result = self.run_with("--lab", str(file), "list")
+            self.assertEqual(result.returncode, USAGE, text)
+            self.assertRegex(result.stderr, r"bad\.toml:\d+:\d+: ", text)
+            self.assertIn(want, result.stderr, text)
+
+    def test_text_from_outside_cannot_steer_the_terminal(self) -> None:
+        result = self.run_with(*self.before, "show", "\x1b[31mred")
+        self.assertNotIn("\x1b", result.stdout + result.stderr)
+
+
+class Tree(Case):
+    """A made-up tree of plain files as --sysfs."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.sys = self.dir / "sys"
+        for name in ("bus/pci/devices", "bus/pci/drivers/vfio-pci", "bus/pci/drivers/igc"):
+            (self.sys / name).mkdir(parents=True)
+        self.before = [f"--sysfs={self.sys}"]
+        self.add("0000:04:00.0")
+
+    def add(self, name: str) -> pathlib.Path:
+        device = self.sys / "devices/pci0000:00" / name
+        device.mkdir(parents=True)
+        (self.sys / "bus/pci/devices" / name).symlink_to(f"../../../devices/pci0000:00/{name}")
+        (device / "uevent").write_text("DRIVER=igc\nPCI_CLASS=20000\nPCI_ID=8086:15F3\nMODALIAS=pci:x\n")
+        (device / "driver_override").write_text("(null)\n")
+        (device / "driver").symlink_to("../../../bus/pci/drivers/igc")
+        return device
+
+    def test_list_reads_it(self) -> None:
+        row = self.devices()["0000:04:00.0"]
+        self.assertEqual((row["driver"], row["driver_override"], row["vendor"]), ("igc", None, "8086"))
+
+    def test_a_tree_that_does_not_act_is_found_out(self) -> None:
+        # Plain files take every write and do nothing: success must not be believed.
+        for name in ("bind", "unbind"):
+            (self.sys / "bus/pci/drivers/igc" / name).write_text("")
+            (self.sys / "bus/pci/drivers/vfio-pci" / name).write_text("")
+        result = self.run_with(*self.before, "bind", "04:00.0", "pci-stub")
+        self.assertEqual(result.returncode, NOT_FOUND)
+        (self.sys / "bus/pci/drivers/pci-stub").mkdir()
+        (self.sys / "bus/pci/drivers/pci-stub/bind").write_text("")
+        result = self.run_with(*self.before, "bind", "04:00.0", "pci-stub")
+        self.assertIn(result.returncode, (FAILED, INCOMPLETE), result.stderr)
+
+    def test_read_only_tree_is_not_permitted(self) -> None:
+        if os.geteuid() == 0:
+            os.chmod(self.sys.parent, 0o755)
+            target = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        else:
+            target = []
+            os.chmod(self.sys / "devices/pci0000:00/0000:04:00.0/driver_override", 0o444)
+        copy = self.dir / "anybind"
+        shutil.copy(ANYBIND, copy)
+        result = subprocess.run([*target, copy, *self.before, "bind", "04:00.0", "vfio-pci"], text=True,
+                                capture_output=True, timeout=20, check=False)
+        self.assertEqual(result.returncode, REFUSED if "IOMMU" in result.stderr else NOT_PERMITTED, result.stderr)
+        self.assertIn("EACCES", result.stderr)
+
+    def test_hostile_files(self) -> None:
+        device = self.add("0000:05:00.0")
+        (device / "uevent").write_bytes(b"DRIVER=\xff\x1b[31m\nPCI_ID=zz\nPCI_CLASS=" + b"9" * 5000)
+        looped = self.add("0000:06:00.0")
+        (looped / "driver").unlink()
+        (looped / "driver").symlink_to("driver")
+        (looped / "uevent").unlink()
+        (looped / "uevent").symlink_to("/etc/passwd")
+        (self.sys / "bus/pci/devices/0000:07:00.0").symlink_to("0000:07:00.0")
+        (self.sys / "bus/pci/devices/0000:08:00.0").symlink_to("/etc")
+        for verb in ("list", "show", "explain"):
+            for extra in ([], ["--json"]):
+                result = self.run_with(*self.before, verb, *extra, "0000:0[4-8]:00.0")
+                self.assertIn(result.returncode, (DONE, FAILED, NOT_FOUND), f"{verb}: {result.stderr}")
+                self.assertNotIn("\x1b", result.stdout + result.stderr)
+                self.assertNotIn("root:", result.stdout)
+                if extra and result.returncode == DONE:
+                    json.loads(result.stdout)
+
+
+class Help(Case):
+    def test_version_and_help(self) -> None:
+        self.assertRegex(self.run_with("--version").stdout, r"^anybind \d+\.\d+\.\d+\n$")
+        page = self.run_with("--help")
+        self.assertEqual(page.returncode, DONE)
+        for verb in ("list", "show", "explain", "bind", "unbind", "restore"):
+            self.assertIn(f"\n  {verb} ", page.stdout)
+            own = self.run_with(verb, "--help")
+            self.assertEqual(own.returncode, DONE)
+            self.assertIn(f"usage: anybind {verb}", own.stdout)
+
+    def test_no_colour_in_a_pipe(self) -> None:
+        self.assertNotIn("\x1b", self.anybind("list"))
+
+
+if __name__ == "__main__":
+    result = unittest.main(argv=sys.argv, exit=False, verbosity=2).result
+    bad = len(result.failures) + len(result.errors)
+    print(f"{result.testsRun - bad - len(result.skipped)} passed, {bad} failed, {len(result.skipped)} skipped")
+    sys.exit(1 if bad or not result.testsRun else 0)
