@@ -14,6 +14,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import guest_bind
 from make_tree import make_tree
 
 HERE = Path(__file__).resolve().parent
@@ -80,6 +81,25 @@ class OnATree(unittest.TestCase):
                       "--anybind", given.anybind, "--tools", given.tools)
         for label in ("floor list", *(["anybind list, 1 thread"] if given.anybind.exists() else [])):
             self.assertRegex(text, rf"(?m)^  {re.escape(label)}( +[0-9.e+]+){{6}}$")
+
+
+class GuestTest(unittest.TestCase):
+    """Without a guest: that the harness of tests/kernel is still what the benchmark takes it for."""
+
+    def test_every_tool_is_prepared_and_checked_outside_the_time(self) -> None:
+        functions = guest_bind.addresses(16)
+        self.assertEqual((functions[0], functions[8]), ("0000:00:08.0", "0000:00:09.0"))
+        tools = guest_bind.tools(has_anybind=True, peers=False)
+        self.assertEqual([tool.name for tool in tools], ["floor", "anybind", "shell loop"])
+        text = guest_bind.case_text([guest_bind.commands_for(tools, functions, rounds=3, slow_rounds=1)])
+        self.assertIn(f"anybind bind {' '.join(functions)} vfio-pci", text)
+        self.assertIn(f"-c '/payload/floor_bind check vfio-pci {' '.join(functions)}'", text)
+
+    def test_the_harness_has_what_the_benchmark_uses(self) -> None:
+        line = guest_bind.command_line(Path("k"), Path("i"), "iommu=pt", 1, True, guest_bind.qemu_devices(2))
+        self.assertIn("ne2k_pci,netdev=n0,romfile=,addr=0x8.0,multifunction=on", line)
+        for name in ("kernel", "base_image", "append_payload"):
+            self.assertTrue(callable(getattr(guest_bind.guest_image, name)))
 
 
 class TimerunTest(unittest.TestCase):
