@@ -1,3 +1,219 @@
-int main() {
-  return 0;
+// The table of verbs, the options that all of them share, and how errors reach the user.
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include "base/text.h"
+#include "cli/session.h"
+#include "cli/verb.h"
+
+namespace anybind::cli {
+namespace {
+
+constexpr std::string_view kVersion = "anybind " ANYBIND_VERSION;
+
+constexpr auto kVerbs = std::to_array<Verb>({
+    {"list", "[SELECTOR...]", "devices with their class, name, driver, override and group",
+     setup_list},
+    {"show", "DEVICE...", "everything known about a device", setup_show},
+    {"explain", "DEVICE [DRIVER]", "which drivers match it and why, what would stop DRIVER",
+     setup_explain},
+    {"bind", "DEVICE... DRIVER", "give devices to a driver, all or none", setup_bind},
+    {"unbind", "DEVICE...", "leave devices without a driver, and keep them so", setup_unbind},
+    {"restore", "DEVICE...", "back to what they were before anybind", setup_restore},
+});
+
+struct Globals {
+  MachineChoice machine;
+  bool json = false;
+  bool no_color = false;
+  bool quiet = false;
+  bool verbose = false;
+  unsigned threads = 0;
+};
+
+void add_globals(CLI::App& app, Globals& globals) {
+  auto* sysfs =
+      app.add_option("--sysfs", globals.machine.sysfs, "a tree like /sys")->type_name("DIR");
+  app.add_option("--lab", globals.machine.lab, "a modelled machine instead of this one")
+      ->type_name("FILE")
+      ->excludes(sysfs);
+  app.add_option("--state", globals.machine.state, "where to remember things between commands")
+      ->type_name("DIR");
+  app.add_flag("--json", globals.json, "for programs");
+  app.add_flag("--no-color", globals.no_color, "also when NO_COLOR is set");
+  app.add_flag("-q,--quiet", globals.quiet, "errors only");
+  app.add_flag("-v,--verbose", globals.verbose, "say what is done and why");
+  app.add_option("--threads", globals.threads, "for reading many devices")->type_name("N");
+}
+
+void print_help() {
+  std::string text =
+      "anybind - binds any device to any driver, safely\n\n"
+      "usage: anybind [--sysfs DIR | --lab FILE] [--state DIR] [--json] [--no-color] [-q|-v] VERB "
+      "...\n\n";
+  for (const Verb& verb : kVerbs) {
+    text +=
+        fmt::format("  {:<26} {}\n", fmt::format("{} {}", verb.name, verb.arguments), verb.summary);
+  }
+  text +=
+      "\nanybind VERB --help tells the options of a verb. A DEVICE is an address (0000:03:00.0, "
+      "03:00.0,\n"
+      "03:00), bus/name, a path in sysfs, a network interface, a disk, id:8086:10d3, "
+      "class:network,\n"
+      "group:7, driver:e1000e, or a glob.\n\n"
+      "exit: 0 done  1 failed, all as before  2 usage  3 refused  4 incomplete  5 not permitted\n"
+      "      6 no such device or driver\n";
+  std::fputs(text.c_str(), stdout);
+}
+
+int report(const Error& error) {
+  std::string text = "anybind: " + error.message() + "\n";
+  if (!error.next.empty()) text += "  " + printable(error.next, 1024) + "\n";
+  std::fputs(text.c_str(), stderr);
+  return static_cast<int>(error.code);
+}
+
+Error usage_error(std::string why, std::string next) {
+  return {.code = Code::kUsage, .object = "", .why = std::move(why), .next = std::move(next)};
+}
+
+/// The help page of one verb, with its own usage line and without a list of positional words.
+class VerbHelp final : public CLI::Formatter {
+ public:
+  explicit VerbHelp(const Verb& verb) : verb_(verb) {}
+  std::string make_usage(const CLI::App* /*app*/, std::string /*name*/) const override {
+    return fmt::format("usage: anybind {} {}\n", verb_.name, verb_.arguments);
+  }
+  std::string make_positionals(const CLI::App* /*app*/) const override { return ""; }
+
+ private:
+  const Verb& verb_;
+};
+
+/// Where the verb stands in `args`: the first word that is neither an option nor the value of one.
+std::size_t find_verb(const std::vector<std::string>& args) {
+  static constexpr std::array kWithValue = {"--sysfs", "--lab", "--state", "--threads"};
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    if (std::ranges::find(kWithValue, args[i]) != kWithValue.end()) {
+      ++i;
+    } else if (!args[i].starts_with('-')) {
+      return i;
+    }
+  }
+  return args.size();
+}
+
+const Verb* verb_named(std::string_view name) {
+  const auto* found = std::ranges::find(kVerbs, name, &Verb::name);
+  return found == kVerbs.end() ? nullptr : found;
+}
+
+Error unknown_verb(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Verb& verb : kVerbs) names.emplace_back(verb.name);
+  const auto near = nearest(name, names);
+  return usage_error(
+      fmt::format("no such verb: {}", printable(name)),
+      near.empty() ? "anybind --help" : "did you mean " + join_words(near, "or") + "?");
+}
+
+unsigned terminal_width() {
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return 0;
+  return size.ws_col;
+}
+
+bool wants_color(const Globals& globals) {
+  const char* none = std::getenv("NO_COLOR");  // NOLINT(concurrency-mt-unsafe)
+  const char* term = std::getenv("TERM");      // NOLINT(concurrency-mt-unsafe)
+  const bool forbidden = globals.no_color || (none != nullptr && *none != '\0') ||
+                         (term != nullptr && std::string_view(term) == "dumb");
+  return !forbidden && ::isatty(STDOUT_FILENO) == 1;
+}
+
+std::string names_file() {
+  for (const char* path : {"/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids"}) {
+    if (::access(path, R_OK) == 0) return path;
+  }
+  return "";
+}
+
+Result<int> run_verb(const Globals& globals, const Run& run) {
+  auto session = TRY(Session::open(globals.machine));
+  Context context{.sysfs = session->sysfs(),
+                  .sysfs_root = session->sysfs_root(),
+                  .names_file = names_file(),
+                  .json = globals.json,
+                  .color = wants_color(globals),
+                  .verbosity = globals.quiet     ? -1
+                               : globals.verbose ? 1
+                                                 : 0,
+                  .threads = globals.threads,
+                  .width = terminal_width(),
+                  .session = *session};
+  const int code = TRY(run(context));
+  if (std::fflush(stdout) != 0)
+    return fail(from_errno(Errno{errno}, "write to", "standard output"));
+  return code;
+}
+
+int parse_and_run(const Verb& verb, std::vector<std::string> args) {
+  CLI::App app(std::string(verb.summary), "anybind " + std::string(verb.name));
+  app.formatter(std::make_shared<VerbHelp>(verb));
+  Globals globals;
+  const Run run = verb.setup(app);
+  add_globals(app, globals);
+  try {
+    std::ranges::reverse(args);  // as CLI11 wants them
+    app.parse(std::move(args));
+  } catch (const CLI::CallForHelp&) {
+    std::fputs(app.help().c_str(), stdout);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    return report(usage_error(error.what(), fmt::format("anybind {} --help", verb.name)));
+  }
+  const Result<int> code = run_verb(globals, run);
+  return code ? *code : report(code.error());
+}
+
+int run_main(std::vector<std::string> args) {
+  const std::size_t at = find_verb(args);
+  if (at == args.size()) {
+    const auto has = [&](std::string_view word) {
+      return std::ranges::find(args, word) != args.end();
+    };
+    if (has("--version")) return std::puts(kVersion.data()) < 0 ? 1 : 0;
+    if (has("--help") || has("-h")) return print_help(), 0;
+    return report(usage_error("no verb given", "anybind --help"));
+  }
+  const std::string name = args[at];
+  if (name == "help") return print_help(), 0;
+  const Verb* verb = verb_named(name);
+  if (verb == nullptr) return report(unknown_verb(name));
+  args.erase(args.begin() + static_cast<std::ptrdiff_t>(at));
+  return parse_and_run(*verb, std::move(args));
+}
+
+}  // namespace
+
+std::span<const Verb> verbs() {
+  return kVerbs;
+}
+
+}  // namespace anybind::cli
+
+int main(int argc, char** argv) {
+  return anybind::cli::run_main(std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
 }

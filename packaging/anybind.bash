@@ -1,0 +1,28 @@
+# bash completion for anybind(8): verbs, options, devices of this machine, and for bind the drivers.
+_anybind() {
+  local current=${COMP_WORDS[COMP_CWORD]} verb="" word
+  local verbs="list show explain bind unbind restore help"
+  local options="--sysfs --lab --state --json --no-color --quiet --verbose --threads --help"
+  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    case " $verbs " in *" $word "*) verb=$word; break ;; esac
+  done
+  case $verb in
+    bind) options="$options --group --dry-run" ;;
+    unbind | restore) options="$options --dry-run" ;;
+  esac
+  if [[ -z $verb ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$verbs $options --version" -- "$current")
+  elif [[ $current == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
+  else
+    local words
+    words=$(cd /sys/bus/pci/devices 2>/dev/null && printf '%s\n' *; cd /sys/class/net 2>/dev/null && printf '%s\n' *)
+    case $verb in
+      bind | explain) words="$words none $(cd /sys/bus/pci/drivers 2>/dev/null && printf '%s\n' *)" ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+    # An address has colons, at which readline breaks words.
+    if declare -F __ltrim_colon_completions >/dev/null; then __ltrim_colon_completions "$current"; fi
+  fi
+}
+complete -F _anybind anybind

@@ -1,0 +1,190 @@
+#include "cli/device_table.h"
+
+#include <array>
+#include <deque>
+#include <iterator>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "inventory/pci_class.h"
+
+namespace anybind::cli {
+namespace {
+
+constexpr Cell kNothing = {.text = "-", .style = Style::kDim};
+
+Style driver_style(const DriverName& driver) {
+  return manages_dma(driver) && driver.str() != "pcieport" ? Style::kNotable : Style::kGood;
+}
+
+Cell driver_cell(const Device& device) {
+  if (!device.driver) return kNothing;
+  return {.text = device.driver->str(), .style = driver_style(*device.driver)};
+}
+
+/// An override that is not the driver at work will make a difference one day.
+Cell override_cell(const Device& device) {
+  if (!device.driver_override) return kNothing;
+  const bool is_met = device.driver && device.driver->str() == *device.driver_override;
+  return {.text = *device.driver_override, .style = is_met ? Style::kPlain : Style::kNotable};
+}
+
+std::string words(const std::vector<std::string>& list) {
+  std::string out;
+  for (const std::string& word : list) out.append(out.empty() ? "" : " ").append(word);
+  return out;
+}
+
+/// Turns devices into rows of cells; keeps the text that was made for them.
+class Rows {
+ public:
+  Rows(Table& table, const Users* users, PciNames& names)
+      : table_(table), users_(users), names_(names) {}
+
+  void add(const Device& device) {
+    std::array<Cell, 7> cells = {address(device),     class_cell(device),    name(device),
+                                 driver_cell(device), override_cell(device), group(device),
+                                 users_of(device)};
+    table_.add(std::span(cells).first(users_ != nullptr ? 7 : 6));
+  }
+
+ private:
+  std::string_view keep(std::string text) { return made_.emplace_back(std::move(text)); }
+
+  Cell address(const Device& device) {
+    if (device.id.bus.str() == "pci") return {.text = device.id.name.str()};
+    return {.text = keep(device.id.str())};
+  }
+  static Cell class_cell(const Device& device) {
+    if (!device.pci) return kNothing;
+    return {.text = class_word(device.pci->class_code),
+            .style = device.pci->is_bridge() ? Style::kDim : Style::kPlain};
+  }
+  Cell name(const Device& device) {
+    if (device.pci) return {.text = names_.brief(*device.pci)};
+    return device.modalias.empty() ? kNothing : Cell{.text = device.modalias};
+  }
+  Cell group(const Device& device) {
+    if (!device.iommu_group) return kNothing;
+    return {.text = keep(fmt::format_int(*device.iommu_group).str())};
+  }
+  Cell users_of(const Device& device) {
+    if (users_ == nullptr) return kNothing;
+    const auto found = users_->find(device.id);
+    return found == users_->end() ? kNothing : Cell{.text = keep(words(found->second))};
+  }
+
+  Table& table_;
+  const Users* users_;
+  PciNames& names_;
+  std::deque<std::string> made_;
+};
+
+/// Lines of "  label        text", for what is not empty.
+class Page {
+ public:
+  explicit Page(const Look& look) : look_(look) {}
+
+  void title(std::string_view text) { out_ += styled(text, Style::kHead, look_.color) + "\n"; }
+  void line(std::string_view label, std::string_view text, Style style = Style::kPlain) {
+    if (text.empty()) return;
+    fmt::format_to(std::back_inserter(out_), "  {:<12}{}\n", label,
+                   styled(printable(text, kLongest), style, look_.color));
+  }
+  [[nodiscard]] std::string text() const { return out_; }
+
+ private:
+  static constexpr std::size_t kLongest = 4096;
+  Look look_;
+  std::string out_;
+};
+
+void identity_lines(Page& page, const Details& details, PciNames& names) {
+  const Device& device = details.device;
+  if (const auto& pci = device.pci) {
+    const std::string& name = names.class_name(pci->class_code);
+    page.line("class", fmt::format("{} ({:06x})", name.empty() ? class_word(pci->class_code) : name,
+                                   pci->class_code));
+    const std::string& board = names.subsystem(*pci);
+    const std::string& maker = names.vendor(pci->subvendor);
+    page.line("ids", fmt::format("{:04x}:{:04x}{}", pci->vendor, pci->device,
+                                 details.revision ? fmt::format(" rev {:02x}", *details.revision)
+                                                  : std::string()));
+    page.line("board", fmt::format("{:04x}:{:04x}  {} {}", pci->subvendor, pci->subdevice,
+                                   short_vendor(maker), board));
+  }
+  page.line("modalias", device.modalias);
+}
+
+void driver_lines(Page& page, const Details& details) {
+  const Device& device = details.device;
+  if (!device.driver) {
+    page.line("driver", "none", Style::kDim);
+  } else if (!details.module || *details.module == device.driver->str()) {
+    page.line("driver", device.driver->str(), driver_style(*device.driver));
+  } else {
+    page.line("driver", fmt::format("{} (module {})", device.driver->str(), *details.module),
+              driver_style(*device.driver));
+  }
+  const Cell forced = override_cell(device);
+  if (device.driver_override) page.line("override", forced.text, forced.style);
+  if (!device.has_override) page.line("override", "not offered by this bus", Style::kDim);
+}
+
+void group_lines(Page& page, const Details& details) {
+  if (!details.device.iommu_group) {
+    page.line("IOMMU group", "none", Style::kDim);
+    return;
+  }
+  page.line("IOMMU group", std::to_string(*details.device.iommu_group));
+  for (const GroupMember& member :
+       details.group ? details.group->members : std::vector<GroupMember>{}) {
+    if (member.id == details.device.id) continue;
+    page.line("", fmt::format("with {}  {}", member.id.str(),
+                              member.driver ? member.driver->str() : "-"));
+  }
+}
+
+void function_lines(Page& page, const Details& details) {
+  if (details.physical_function) page.line("VF of", details.physical_function->str());
+  if (!details.sriov) return;
+  const SriovView& sriov = *details.sriov;
+  page.line("VFs", fmt::format("{} of {}{}", sriov.enabled, sriov.total,
+                               sriov.autoprobe ? "" : ", not probed without an override"));
+  for (const DeviceId& function : sriov.functions) page.line("", function.str());
+}
+
+}  // namespace
+
+std::string device_table(const std::vector<Device>& devices, const Users* users, PciNames& names,
+                         const Look& look) {
+  std::vector<Table::Column> columns = {
+      {.title = "ADDRESS"}, {.title = "CLASS"},    {.title = "NAME", .shrinks = true},
+      {.title = "DRIVER"},  {.title = "OVERRIDE"}, {.title = "GROUP"}};
+  if (users != nullptr) columns.push_back({.title = "USERS"});
+  Table table(std::move(columns));
+  Rows rows(table, users, names);
+  for (const Device& device : devices) rows.add(device);
+  return table.render(look);
+}
+
+std::string device_page(const Details& details, PciNames& names, std::string_view sysfs_root,
+                        const Look& look) {
+  Page page(look);
+  const Device& device = details.device;
+  const std::string name = device.pci ? names.full(*device.pci) : "";
+  page.title(printable(device.id.str()) + (name.empty() ? "" : "  " + name));
+  identity_lines(page, details, names);
+  driver_lines(page, details);
+  group_lines(page, details);
+  function_lines(page, details);
+  page.line("users", words(details.users));
+  if (details.numa_node) page.line("NUMA node", std::to_string(*details.numa_node));
+  page.line("power", details.power_state.value_or("") +
+                         (details.runtime_status ? " " + *details.runtime_status : ""));
+  page.line("path", fmt::format("{}/{}", sysfs_root, details.syspath));
+  return page.text();
+}
+
+}  // namespace anybind::cli

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/table.h"
+#include "inventory/details.h"
+#include "inventory/device.h"
+#include "inventory/interface.h"
+#include "inventory/names.h"
+
+namespace anybind::cli {
+
+/// The table of `list`: a line a device, address, class, name, driver, override and group; with
+/// `users` a last column that names its interfaces.
+[[nodiscard]] std::string device_table(const std::vector<Device>& devices, const Users* users,
+                                       PciNames& names, const Look& look);
+
+/// The page of `show`: what is known of one device, a line each; what it does not have is left out.
+/// `sysfs_root` stands before paths.
+[[nodiscard]] std::string device_page(const Details& details, PciNames& names,
+                                      std::string_view sysfs_root, const Look& look);
+
+}  // namespace anybind::cli

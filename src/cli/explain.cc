@@ -1,0 +1,167 @@
+// explain: which drivers match a device, which one wins and why, and what would stop another.
+#include <memory>
+
+#include <fmt/format.h>
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "cli/session.h"
+#include "cli/verb.h"
+#include "inventory/match.h"
+#include "inventory/names.h"
+#include "inventory/select.h"
+
+namespace anybind::cli {
+namespace {
+
+using nlohmann::json;
+
+struct Options {
+  std::vector<std::string> words;
+};
+
+std::string member_words(const GroupMember& member) {
+  std::string out = printable(member.id.str()) + " on " +
+                    (member.driver ? printable(member.driver->str()) : "no driver");
+  if (member.is_bridge) out += ", a bridge: stays";
+  return out;
+}
+
+/// "  label        text"
+std::string field(std::string_view label, std::string_view text) {
+  return fmt::format("  {:<18}{}\n", label, text);
+}
+
+std::string head_text(const Explanation& e, PciNames& names) {
+  const Device& device = e.device;
+  std::string out = printable(device.id.str());
+  if (device.pci) out += "  " + names.brief(*device.pci);
+  out += "\n";
+  out += field("driver", device.driver ? printable(device.driver->str()) : "none");
+  if (device.has_override) {
+    out += field("driver_override",
+                 device.driver_override ? printable(*device.driver_override) : "not set");
+  }
+  std::string group = "none";
+  if (e.group) group = std::to_string(e.group->number);
+  out += field("IOMMU group", group);
+  for (const GroupMember& member : e.group ? e.group->members : std::vector<GroupMember>{}) {
+    if (member.id != device.id) out += field("", "with " + member_words(member));
+  }
+  if (e.is_gated)
+    out += field(
+        "gate",
+        "its physical function has sriov_drivers_autoprobe off: only an override gets it probed");
+  return out;
+}
+
+std::string match_text(const Explanation& e) {
+  std::string out = "\nWho matches\n";
+  for (const Candidate& candidate : e.candidates) {
+    const std::string name = candidate.driver.empty() ? fmt::format("{} (module, not loaded)",
+                                                                    printable(candidate.module))
+                                                      : printable(candidate.driver);
+    out += fmt::format("  {:<18}{}\n", name, printable(candidate.rule));
+  }
+  if (e.candidates.empty()) out += "  no driver that modules.alias knows of\n";
+  if (e.device.has_override)
+    out += "  any other driver  by driver_override, which decides alone once it is set\n";
+  out += "  => " + printable(e.verdict, 1024) + "\n";
+  return out;
+}
+
+std::string answer_text(const Explanation& e, const DriverName& driver,
+                        const std::vector<Obstacle>& obstacles) {
+  const std::string name = printable(driver.str());
+  if (e.device.driver == driver) return fmt::format("\n{} has it already.\n", name);
+  if (obstacles.empty()) {
+    return fmt::format("\n{} can have it. Type: anybind bind {} {}\n", name,
+                       shell_quote(e.device.id.str()), shell_quote(driver.str()));
+  }
+  std::string out = fmt::format("\n{} cannot have it as things are:\n", name);
+  std::string last;
+  for (std::size_t i = 0; i < obstacles.size(); ++i) {
+    out += "  - " + printable(obstacles[i].what, 1024) + "\n";
+    const bool again = i + 1 < obstacles.size() && obstacles[i + 1].next == obstacles[i].next;
+    if (!obstacles[i].next.empty() && !again)
+      out += "    " + printable(obstacles[i].next, 1024) + "\n";
+  }
+  return out;
+}
+
+json optional_json(const auto& value) {
+  return value ? json(value->str()) : json(nullptr);
+}
+
+json to_json(const Explanation& e) {
+  json candidates = json::array();
+  for (const Candidate& c : e.candidates) {
+    candidates.push_back({{"module", c.module},
+                          {"driver", c.driver.empty() ? json(nullptr) : json(c.driver)},
+                          {"rule", c.rule},
+                          {"vfio_variant", c.is_vfio}});
+  }
+  json members = json::array();
+  for (const GroupMember& m : e.group ? e.group->members : std::vector<GroupMember>{}) {
+    members.push_back({{"bus", m.id.bus.str()},
+                       {"address", m.id.name.str()},
+                       {"driver", optional_json(m.driver)},
+                       {"bridge", m.is_bridge},
+                       {"blocks_user_space", m.blocks_user_space()}});
+  }
+  const auto& override = e.device.driver_override;
+  return {{"bus", e.device.id.bus.str()},
+          {"address", e.device.id.name.str()},
+          {"driver", optional_json(e.device.driver)},
+          {"driver_override", override ? json(*override) : json(nullptr)},
+          {"iommu_group", e.group ? json(e.group->number) : json(nullptr)},
+          {"group_members", std::move(members)},
+          {"gated", e.is_gated},
+          {"candidates", std::move(candidates)},
+          {"verdict", e.verdict}};
+}
+
+json to_json(const DriverName& driver, const std::vector<Obstacle>& obstacles) {
+  json rows = json::array();
+  for (const Obstacle& obstacle : obstacles)
+    rows.push_back({{"what", obstacle.what}, {"next", obstacle.next}});
+  return {{"name", driver.str()}, {"possible", obstacles.empty()}, {"obstacles", std::move(rows)}};
+}
+
+Result<int> run_explain(Context& context, const Options& options) {
+  const auto devices =
+      TRY(select_devices(context.sysfs, options.words.front(), context.sysfs_root));
+  std::optional<DriverName> driver;
+  if (options.words.size() == 2) driver = TRY(DriverName::parse(options.words[1]));
+  const std::string aliases = context.session.module_aliases();
+  PciNames names(context.names_file);
+  json rows = json::array();
+  std::string text;
+  for (const DeviceId& id : devices) {
+    const Explanation e = TRY(explain_device(context.sysfs, id, aliases));
+    const auto obstacles =
+        driver ? obstacles_for(context.sysfs, e, *driver) : std::vector<Obstacle>{};
+    rows.push_back(to_json(e));
+    if (driver) rows.back()["asked"] = to_json(*driver, obstacles);
+    text += (text.empty() ? "" : "\n") + head_text(e, names) + match_text(e);
+    if (driver) text += answer_text(e, *driver, obstacles);
+  }
+  if (context.json) text = rows.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  std::fputs(text.c_str(), context.out);
+  return 0;
+}
+
+}  // namespace
+
+Run setup_explain(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("device", options->words, "a selector, and perhaps a driver")
+      ->required()
+      ->expected(1, 2);
+  return [options](Context& context) { return run_explain(context, *options); };
+}
+
+}  // namespace anybind::cli

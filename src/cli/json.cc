@@ -1,0 +1,128 @@
+#include "cli/json.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "inventory/pci_class.h"
+
+namespace anybind::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <class T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json or_null(const std::string& text) {
+  return text.empty() ? Json(nullptr) : Json(text);
+}
+
+Json hex_id(const std::optional<PciIds>& pci, std::uint16_t PciIds::* field) {
+  return pci ? Json(fmt::format("{:04x}", (*pci).*field)) : Json(nullptr);
+}
+
+Json driver_name(const std::optional<DriverName>& driver) {
+  return driver ? Json(driver->str()) : Json(nullptr);
+}
+
+/// What `list` says of a device.
+Json device_object(const Device& device, std::string_view sysfs_root, const std::string& syspath,
+                   const std::vector<std::string>& users, PciNames& names) {
+  const auto& pci = device.pci;
+  Json out;
+  out["address"] = device.id.name.str();
+  out["bus"] = device.id.bus.str();
+  out["syspath"] = fmt::format("{}/{}", sysfs_root, syspath);
+  out["modalias"] = or_null(device.modalias);
+  out["vendor"] = hex_id(pci, &PciIds::vendor);
+  out["device"] = hex_id(pci, &PciIds::device);
+  out["subsystem_vendor"] = hex_id(pci, &PciIds::subvendor);
+  out["subsystem_device"] = hex_id(pci, &PciIds::subdevice);
+  out["class"] = pci ? Json(fmt::format("{:06x}", pci->class_code)) : Json(nullptr);
+  out["class_name"] = pci ? Json(class_word(pci->class_code)) : Json(nullptr);
+  out["name"] = pci ? Json(names.full(*pci)) : Json(nullptr);
+  out["driver"] = driver_name(device.driver);
+  out["driver_override"] = or_null(device.driver_override);
+  out["iommu_group"] = or_null(device.iommu_group);
+  out["users"] = users;
+  return out;
+}
+
+Json group_object(const GroupView& group) {
+  Json members = Json::array();
+  for (const GroupMember& member : group.members) {
+    members.push_back({{"address", member.id.name.str()},
+                       {"bus", member.id.bus.str()},
+                       {"driver", driver_name(member.driver)},
+                       {"bridge", member.is_bridge},
+                       {"blocks_user_space", member.blocks_user_space()}});
+  }
+  return members;
+}
+
+Json sriov_object(const SriovView& sriov) {
+  Json functions = Json::array();
+  for (const DeviceId& id : sriov.functions) functions.push_back(id.name.str());
+  return {{"enabled", sriov.enabled},
+          {"total", sriov.total},
+          {"drivers_autoprobe", sriov.autoprobe},
+          {"functions", std::move(functions)}};
+}
+
+Json details_object(const Details& details, PciNames& names, std::string_view sysfs_root) {
+  Json out = device_object(details.device, sysfs_root, details.syspath, details.users, names);
+  const auto& pf = details.physical_function;
+  out["module"] = or_null(details.module);
+  out["has_driver_override"] = details.device.has_override;
+  out["group_members"] = details.group ? group_object(*details.group) : Json::array();
+  out["numa_node"] = or_null(details.numa_node);
+  out["power_state"] = or_null(details.power_state);
+  out["runtime_status"] = or_null(details.runtime_status);
+  out["revision"] =
+      details.revision ? Json(fmt::format("{:02x}", *details.revision)) : Json(nullptr);
+  out["physical_function"] = pf ? Json(pf->name.str()) : Json(nullptr);
+  out["sriov"] = details.sriov ? sriov_object(*details.sriov) : Json(nullptr);
+  return out;
+}
+
+std::string dump(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+/// An array that starts each object on a line of its own.
+class Lines {
+ public:
+  void add(const Json& value) {
+    out_ += out_.empty() ? "[\n" : ",\n";
+    out_ += dump(value);
+  }
+  [[nodiscard]] std::string text() const { return out_.empty() ? "[]\n" : out_ + "\n]\n"; }
+
+ private:
+  std::string out_;
+};
+
+}  // namespace
+
+std::string list_json(const std::vector<Device>& devices, const std::vector<std::string>& syspaths,
+                      const Users& users, PciNames& names, std::string_view sysfs_root) {
+  Lines lines;
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    const auto found = users.find(devices[i].id);
+    lines.add(device_object(devices[i], sysfs_root, syspaths[i],
+                            found == users.end() ? std::vector<std::string>{} : found->second,
+                            names));
+  }
+  return lines.text();
+}
+
+std::string show_json(const std::vector<Details>& devices, PciNames& names,
+                      std::string_view sysfs_root) {
+  Lines lines;
+  for (const Details& details : devices) lines.add(details_object(details, names, sysfs_root));
+  return lines.text();
+}
+
+}  // namespace anybind::cli

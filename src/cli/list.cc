@@ -1,0 +1,80 @@
+// list: a line a device. The verb that must be cheap: on a machine with tens of thousands of
+// virtual functions it costs little more than the system calls that nobody can leave out.
+#include <algorithm>
+#include <memory>
+#include <thread>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include "cli/device_table.h"
+#include "cli/json.h"
+#include "cli/session.h"
+#include "cli/verb.h"
+#include "inventory/inventory.h"
+#include "inventory/select.h"
+
+namespace anybind::cli {
+namespace {
+
+/// Below this, starting a thread costs more than it saves.
+constexpr std::size_t kWorthThreads = 2000;
+constexpr unsigned kMostThreads = 8;
+
+Result<std::vector<DeviceId>> all_pci_devices(Context& context) {
+  const BusName pci = BusName::literal("pci");
+  auto names = read_device_names(context.sysfs, pci);
+  if (!names) {
+    names.error().next = "anybind list 'platform/*', if this machine has no PCI";
+    return fail(std::move(names.error()));
+  }
+  std::vector<DeviceId> out;
+  out.reserve(names->size());
+  for (DeviceName& name : *names) out.push_back({.bus = pci, .name = std::move(name)});
+  return out;
+}
+
+/// The modelled kernel is one thread's.
+unsigned threads_for(const Context& context, std::size_t devices) {
+  if (context.session.is_lab()) return 1;
+  if (context.threads > 0) return context.threads;
+  if (devices < kWorthThreads) return 1;
+  return std::clamp(std::thread::hardware_concurrency(), 1U, kMostThreads);
+}
+
+std::string as_json(Context& context, const std::vector<Device>& devices, PciNames& names) {
+  std::vector<std::string> syspaths;
+  syspaths.reserve(devices.size());
+  for (const Device& device : devices) syspaths.push_back(read_syspath(context.sysfs, device.id));
+  return list_json(devices, syspaths, read_users(context.sysfs), names, context.sysfs_root);
+}
+
+std::string as_table(Context& context, const std::vector<Device>& devices, PciNames& names) {
+  const Look look{.color = context.color, .width = context.width, .header = context.verbosity >= 0};
+  if (context.verbosity < 1) return device_table(devices, nullptr, names, look);
+  const Users users = read_users(context.sysfs);
+  return device_table(devices, &users, names, look);
+}
+
+Result<int> run_list(Context& context, const std::vector<std::string>& selectors) {
+  const auto ids =
+      TRY(selectors.empty() ? all_pci_devices(context)
+                            : select_devices(context.sysfs, selectors, context.sysfs_root));
+  const auto devices = TRY(read_inventory(context.sysfs, ids, threads_for(context, ids.size())));
+  PciNames names(context.names_file);
+  const std::string text =
+      context.json ? as_json(context, devices, names) : as_table(context, devices, names);
+  std::fwrite(text.data(), 1, text.size(), context.out);
+  return 0;
+}
+
+}  // namespace
+
+Run setup_list(CLI::App& app) {
+  auto selectors = std::make_shared<std::vector<std::string>>();
+  app.add_option("selector", *selectors, "which devices; all of the pci bus when left out");
+  return [selectors](Context& context) { return run_list(context, *selectors); };
+}
+
+}  // namespace anybind::cli

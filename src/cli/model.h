@@ -1,0 +1,29 @@
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "binding/plan.h"
+#include "drivercore/driver_core.h"
+#include "drivercore/model_sysfs.h"
+
+namespace anybind::cli {
+
+/// A modelled kernel in memory with its sysfs: a lab, or a copy of a machine to try a plan on.
+class Model {
+ public:
+  explicit Model(drivercore::State state)
+      : core_(std::move(state)), sysfs_(drivercore::model_sysfs(core_)) {}
+
+  [[nodiscard]] Sysfs& sysfs() { return *sysfs_; }
+  [[nodiscard]] const drivercore::State& state() const { return core_.state(); }
+
+ private:
+  drivercore::DriverCore core_;
+  std::unique_ptr<Sysfs> sysfs_;
+};
+
+/// The same plan for the same devices of another tree, where they are other instances.
+[[nodiscard]] Result<Plan> on_model(Plan plan, Sysfs& model);
+
+}  // namespace anybind::cli

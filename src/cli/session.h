@@ -1,0 +1,70 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "binding/origins.h"
+#include "host/storage.h"
+#include "host/sysfs.h"
+
+namespace anybind::cli {
+
+/// Which machine was asked for.
+struct MachineChoice {
+  std::string sysfs;  ///< --sysfs DIR; empty: /sys
+  std::string lab;    ///< --lab FILE; empty: no lab
+  std::string
+      state;  ///< --state DIR; empty: /run/anybind, or for a lab and for --sysfs nothing is kept
+};
+
+/// A driver core in memory with a Sysfs over it, for a lab and for trying a plan out.
+class Model;
+
+/// The machine of one command: its sysfs, what is kept between two commands, and a copy to try
+/// things on.
+class Session {
+ public:
+  /// kNotFound: no such directory or file. kUsage: the machine file is not understood (with line
+  /// and column); nothing is loaded then.
+  [[nodiscard]] static Result<std::unique_ptr<Session>> open(const MachineChoice& choice);
+
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session();
+
+  [[nodiscard]] Sysfs& sysfs();
+  [[nodiscard]] const std::string& sysfs_root() const { return sysfs_root_; }
+  [[nodiscard]] bool is_lab() const { return lab_ != nullptr; }
+  /// What is kept is kept beyond this command.
+  [[nodiscard]] bool is_kept() const { return kept_; }
+
+  /// The memory behind `restore`. With `to_change`, first waits until no other anybind is changing
+  /// things.
+  [[nodiscard]] Result<Origins> origins(bool to_change);
+
+  /// A modelled machine like this one: a copy of the lab, or a capture of the real machine.
+  [[nodiscard]] Result<std::unique_ptr<Model>> model();
+
+  /// The text of modules.alias: of the running kernel, or made from the drivers of the lab. Empty
+  /// when there is none, and for another tree than /sys.
+  [[nodiscard]] std::string module_aliases() const;
+
+  /// Keeps what became of the lab for the next command with the same --state. Nothing to do
+  /// elsewhere.
+  [[nodiscard]] Result<> keep();
+
+ private:
+  Session();
+  [[nodiscard]] Result<> open_lab(const std::string& file);
+
+  std::string sysfs_root_;
+  std::unique_ptr<Sysfs> real_;
+  std::unique_ptr<Model> lab_;
+  std::string lab_name_;
+  std::unique_ptr<Storage> storage_;
+  bool kept_ = false;
+};
+
+}  // namespace anybind::cli

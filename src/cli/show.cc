@@ -1,0 +1,42 @@
+// show: everything known of a device.
+#include <memory>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include "cli/device_table.h"
+#include "cli/json.h"
+#include "cli/verb.h"
+#include "inventory/select.h"
+
+namespace anybind::cli {
+namespace {
+
+Result<int> run_show(Context& context, const std::vector<std::string>& selectors) {
+  std::vector<Details> devices;
+  for (const DeviceId& id : TRY(select_devices(context.sysfs, selectors, context.sysfs_root)))
+    devices.push_back(TRY(read_details(context.sysfs, id)));
+  PciNames names(context.names_file);
+  std::string text;
+  if (context.json) {
+    text = show_json(devices, names, context.sysfs_root);
+  } else {
+    for (const Details& details : devices) {
+      if (!text.empty()) text += "\n";
+      text += device_page(details, names, context.sysfs_root, {.color = context.color});
+    }
+  }
+  std::fwrite(text.data(), 1, text.size(), context.out);
+  return 0;
+}
+
+}  // namespace
+
+Run setup_show(CLI::App& app) {
+  auto selectors = std::make_shared<std::vector<std::string>>();
+  app.add_option("device", *selectors, "selectors; see anybind --help")->required();
+  return [selectors](Context& context) { return run_show(context, *selectors); };
+}
+
+}  // namespace anybind::cli
