@@ -13,7 +13,7 @@ fi
 cmake --build --preset "$preset" -- --quiet
 status=0
 ctest --test-dir "build/$preset" -L 'unit|contract' -j2 --output-on-failure --no-tests=error \
-  --output-junit junit.xml >"build/$preset/ctest.log" 2>&1 || status=1
+  --test-output-size-passed 1000000 --test-output-size-failed 1000000 --output-junit junit.xml >"build/$preset/ctest.log" 2>&1 || status=1
 [ "$status" = 0 ] || tail -n 200 "build/$preset/ctest.log"
 scripts/summary.py "build/$preset/junit.xml" || status=1
 exit "$status"

@@ -194,8 +194,14 @@ Result<> put_back(Sysfs& root, const DevicePlan& plan, Listener& listener) {
   device.rolling_back();
   if (!device.open()) return {};
   const Binding now = TRY(device.observe());
-  TRY(device.run(steps_between(now, as_goal(plan.before))));
-  return {};
+  const auto back = device.run(steps_between(now, as_goal(plan.before)));
+  if (back) return {};
+  // Its driver would not take it back. Then at least nothing is left behind that binds it elsewhere
+  // later.
+  const Binding left = TRY(device.observe());
+  const Goal as_it_stands{.driver = left.driver, .driver_override = plan.before.driver_override};
+  TRY(device.run(steps_between(left, as_it_stands)));
+  return back;
 }
 
 /// Walks back over the first `touched` devices, last first, and turns `cause` into what is to be

@@ -129,6 +129,7 @@ TEST_F(Transaction, WhatCannotBePutBackIsIncomplete) {
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code, Code::kIncomplete);
   EXPECT_THAT(outcome.error().message(), HasSubstr("igc"));
+  EXPECT_EQ(state_of(kNicA), "- (unset)") << "no override is left behind";
   EXPECT_NE(origins().find(kNicA, plan->devices[0].instance), std::nullopt)
       << "restore can try again";
 }
