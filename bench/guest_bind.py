@@ -178,7 +178,7 @@ def hear(guest: Guest, plans: int, limit: float) -> list[Times]:
             said.append([])
         elif line == "@done" and len(said) == plans:
             return [parse_times("\n".join(lines)) for lines in said]
-        elif said and line.count("\t") == 2:
+        elif said and line.count("\t") == 3:
             said[-1].append(line)
         elif not line.startswith("@"):
             other.append(line)

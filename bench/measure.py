@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-Times = dict[str, list[float]]  # label -> microseconds, one a round
+@dataclass(frozen=True)
+class Run:
+    """Microseconds."""
+
+    wall: float
+    busy: float  # of processor time
+
+
+Times = dict[str, list[Run]]  # label -> its runs, in order
 
 
 @dataclass
@@ -44,8 +52,8 @@ def timerun_line(timerun: str, commands: Sequence[Command]) -> list[str]:
 def parse_times(output: str) -> Times:
     times: Times = {}
     for line in output.splitlines():
-        label, _, us = line.split("\t")
-        times.setdefault(label, []).append(float(us))
+        label, _, wall, busy = line.split("\t")
+        times.setdefault(label, []).append(Run(float(wall), float(busy)))
     return times
 
 
@@ -62,8 +70,8 @@ def measure(timerun: Path, commands: Sequence[Command], within: Sequence[str] = 
     return parse_times(done.stdout)
 
 
-def ratio(times: Times, label: str, to: str) -> float:
-    return median(times[label]) / median(times[to])
+def median_wall(runs: Sequence[Run]) -> float:
+    return median(run.wall for run in runs)
 
 
 @dataclass
@@ -91,14 +99,16 @@ def ms(us: float) -> str:
 
 def times_table(title: str, commands: Sequence[Command], times: Times, to: Sequence[str], devices: int = 0) -> Table:
     """A row a command: milliseconds, per device when there are devices, and its ratio to each of `to`."""
-    columns = ["", "runs", "min ms", "median ms", "max ms"]
+    columns = ["", "runs", "min ms", "median ms", "max ms", "CPU ms"]
     columns += ["us/device"] if devices else []
     table = Table(title, columns + [f"x {label}" for label in to])
     for command in commands:
         took = times[command.label]
-        row = [command.label, str(len(took)), ms(min(took)), ms(median(took)), ms(max(took))]
-        row += [f"{median(took) / devices:.3g}"] if devices else []
-        table.rows.append(row + [f"{ratio(times, command.label, label):.3g}" for label in to])
+        walls = [run.wall for run in took]
+        row = [command.label, str(len(took)), ms(min(walls)), ms(median(walls)), ms(max(walls))]
+        row.append(ms(median(run.busy for run in took)))
+        row += [f"{median(walls) / devices:.3g}"] if devices else []
+        table.rows.append(row + [f"{median(walls) / median_wall(times[label]):.3g}" for label in to])
         if command.note:
             table.notes.append(f"{command.label}: {command.note}")
     return table

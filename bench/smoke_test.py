@@ -80,7 +80,7 @@ class OnATree(unittest.TestCase):
         text = output(HERE / "run.py", "list", "--sizes", "50", "--rounds", "2", "--no-peers",
                       "--anybind", given.anybind, "--tools", given.tools)
         for label in ("floor list", *(["anybind list, 1 thread"] if given.anybind.exists() else [])):
-            self.assertRegex(text, rf"(?m)^  {re.escape(label)}( +[0-9.e+]+){{6}}$")
+            self.assertRegex(text, rf"(?m)^  {re.escape(label)}( +[0-9.e+]+){{7}}$")
 
 
 class GuestTest(unittest.TestCase):

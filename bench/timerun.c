@@ -12,8 +12,8 @@
 //   -x        any exit code will do; otherwise it must be 0
 //
 // Prints, separated by tabs: label, runs, and min, median and max in microseconds; with -r: label,
-// round, microseconds. Output of the commands goes to /dev/null; what they say on standard error is
-// shown in warm-ups only.
+// round, microseconds, and those that it kept a processor busy. Output of the commands goes to
+// /dev/null; what they say on standard error is shown in warm-ups only.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -57,39 +58,50 @@ static double now_us(void) {
   return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
 }
 
-// Runs `words` to their end; the wait status, and the time it took in *us.
-static int run(char** words, const posix_spawn_file_actions_t* actions, double* us) {
+static double busy_us(const struct rusage* used) {
+  const struct timeval *user = &used->ru_utime, *kernel = &used->ru_stime;
+  return (double)(user->tv_sec + kernel->tv_sec) * 1e6 + (double)(user->tv_usec + kernel->tv_usec);
+}
+
+struct taken {
+  double us;
+  double busy_us;
+};
+
+// Runs `words` to their end; the wait status, and what it took.
+static int run(char** words, const posix_spawn_file_actions_t* actions, struct taken* taken) {
+  struct rusage used;
   pid_t child;
   int status;
   const double start = now_us();
   const int error = posix_spawnp(&child, words[0], actions, NULL, words, environ);
   if (error != 0) die(words[0], strerror(error));
-  while (waitpid(child, &status, 0) < 0) {
+  while (wait4(child, &status, 0, &used) < 0) {
     if (errno != EINTR) die(words[0], strerror(errno));
   }
-  *us = now_us() - start;
+  *taken = (struct taken){.us = now_us() - start, .busy_us = busy_us(&used)};
   return status;
 }
 
 static void demand(const struct command* command, char** words, const char* part, bool any_code) {
-  double us;
+  struct taken taken;
   if (words == NULL) return;
-  const int status = run(words, &loud, &us);
+  const int status = run(words, &loud, &taken);
   if (!WIFEXITED(status) || (!any_code && WEXITSTATUS(status) != 0)) die(command->label, part);
 }
 
-static double run_once(struct command* command, bool warmup) {
-  double us;
+static struct taken run_once(struct command* command, bool warmup) {
+  struct taken taken;
   char why[64];
   demand(command, command->prepare, "its -p command failed", false);
-  const int status = run(command->words, warmup ? &loud : &quiet, &us);
+  const int status = run(command->words, warmup ? &loud : &quiet, &taken);
   if (!WIFEXITED(status)) die(command->label, "ended by a signal");
   if (!command->any_code && WEXITSTATUS(status) != 0) {
     snprintf(why, sizeof why, "exit code %d", WEXITSTATUS(status));
     die(command->label, why);
   }
   demand(command, command->check, "its -c command failed: the work was not done", false);
-  return us;
+  return taken;
 }
 
 static char** split(char* text) {
@@ -160,10 +172,10 @@ static void run_rounds(bool warmup, bool raw) {
       struct command* command = &commands[i];
       if (round >= (warmup ? command->warmups : command->runs)) continue;
       any = true;
-      const double us = run_once(command, warmup);
+      const struct taken taken = run_once(command, warmup);
       if (warmup) continue;
-      command->us[round] = us;
-      if (raw) printf("%s\t%u\t%.1f\n", command->label, round, us);
+      command->us[round] = taken.us;
+      if (raw) printf("%s\t%u\t%.1f\t%.0f\n", command->label, round, taken.us, taken.busy_us);
     }
     if (!any) return;
   }
