@@ -17,7 +17,7 @@ def command_line(kernel: pathlib.Path, image: pathlib.Path, append: str, cpus: i
     line = ["qemu-system-x86_64", "-machine", "q35,kernel-irqchip=split", "-accel", "tcg", "-cpu", "max",
             "-smp", str(cpus), "-m", "768", "-nodefaults", "-display", "none", "-net", "none", "-no-reboot",
             "-kernel", str(kernel), "-initrd", str(image),
-            "-append", f"console=ttyS0 panic=-1 loglevel=5 mitigations=off intel_iommu=on {append}".strip()]
+            "-append", f"console=ttyS0 panic=-1 loglevel=5 mitigations=off no_timer_check intel_iommu=on {append}".strip()]
     if iommu:
         line += ["-device", "intel-iommu"]
     return line + devices
