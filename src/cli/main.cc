@@ -44,11 +44,9 @@ struct Globals {
 };
 
 void add_globals(CLI::App& app, Globals& globals) {
-  auto* sysfs =
-      app.add_option("--sysfs", globals.machine.sysfs, "a tree like /sys")->type_name("DIR");
+  app.add_option("--sysfs", globals.machine.sysfs, "a tree like /sys")->type_name("DIR");
   app.add_option("--lab", globals.machine.lab, "a modelled machine instead of this one")
-      ->type_name("FILE")
-      ->excludes(sysfs);
+      ->type_name("FILE");
   app.add_option("--state", globals.machine.state, "where to remember things between commands")
       ->type_name("DIR");
   app.add_flag("--json", globals.json, "for programs");
@@ -151,6 +149,9 @@ std::string names_file() {
 }
 
 Result<int> run_verb(const Globals& globals, const Run& run) {
+  if (!globals.machine.sysfs.empty() && !globals.machine.lab.empty()) {
+    return fail(usage_error("--sysfs and --lab are two machines", "leave one of them out"));
+  }
   auto session = TRY(Session::open(globals.machine));
   Context context{.sysfs = session->sysfs(),
                   .sysfs_root = session->sysfs_root(),

@@ -163,6 +163,7 @@ class Mistakes(Case):
         self.anybind("bind", "", "vfio-pci", code=USAGE)
         self.assertEqual(self.run_with().returncode, USAGE)
         self.assertEqual(self.run_with("--lab").returncode, USAGE)
+        self.anybind("--sysfs=/sys", "list", code=USAGE)
 
     def test_a_bridge_is_refused(self) -> None:
         self.assertIn("bridge", self.anybind("bind", "00:03.0", "vfio-pci", code=REFUSED))
