@@ -1,4 +1,4 @@
-// Every attribute file of the modelled tree: who has it, its text, and what a write to it does.
+// Every attribute file of the modelled tree, as tables.
 #include "drivercore/attributes.h"
 
 #include <algorithm>
@@ -8,270 +8,282 @@
 
 #include <fmt/format.h>
 
+#include "drivercore/bus_type.h"
+#include "drivercore/kernel_text.h"
+
 namespace anybind::drivercore {
 namespace {
 
-using Show = std::string (*)(const DriverCore&, const Owner&);
-using Store = Reply<void> (*)(DriverCore&, const Owner&, std::string_view);
-using Applies = bool (*)(const DriverCore&, const Owner&);
+using Core = DriverCore;
+using Text = std::string_view;
 
-struct Attribute {
-  std::string_view name;
-  Show show;        ///< nullptr: cannot be read
-  Store store;      ///< nullptr: cannot be written
-  Applies applies;  ///< nullptr: always
-};
-
-const Device& device_of(const DriverCore& core, const Owner& owner) {
+const Device& device_of(const Core& core, const Owner& owner) {
   return *core.find(owner.device);
+}
+const Driver& driver_of(const Core& core, const Owner& owner) {
+  return *core.find_driver(owner.driver);
 }
 
 // ---- of a bus
 
-std::string show_autoprobe(const DriverCore& core, const Owner& owner) {
-  return core.state().buses.at(owner.bus).autoprobe ? "1\n" : "0\n";
+Reply<std::string> show_autoprobe(Core& core, const Owner& o) {
+  return core.state().buses.at(o.bus).autoprobe ? "1\n" : "0\n";
+}
+Reply<void> store_autoprobe(Core& core, const Owner& o, Text text) {
+  return core.drivers_autoprobe(o.bus, text);
+}
+Reply<void> store_probe(Core& core, const Owner& o, Text text) {
+  return core.drivers_probe(o.bus, text);
+}
+Reply<void> store_bus_rescan(Core& core, const Owner& /*owner*/, Text text) {
+  return core.rescan(text);
+}
+bool is_pci_bus(const Core& /*core*/, const Owner& o) {
+  return o.bus == "pci";
+}
+Reply<void> store_bus_uevent(Core& core, const Owner& o, Text text) {
+  return core.synthetic_uevent("/bus/" + o.bus, "bus", text);
 }
 
-constexpr std::array<Attribute, 4> kBusAttributes = {{
-    {"drivers_autoprobe", show_autoprobe,
-     [](DriverCore& core, const Owner& o, std::string_view text) {
-       return core.drivers_autoprobe(o.bus, text);
-     },
-     nullptr},
-    {"drivers_probe", nullptr,
-     [](DriverCore& core, const Owner& o, std::string_view text) {
-       return core.drivers_probe(o.bus, text);
-     },
-     nullptr},
-    {"rescan", nullptr,
-     [](DriverCore& core, const Owner&, std::string_view text) { return core.rescan(text); },
-     [](const DriverCore&, const Owner& o) { return o.bus == "pci"; }},
-    {"uevent", nullptr, [](DriverCore&, const Owner&, std::string_view) { return Reply<void>(); },
-     nullptr},
-}};
+constexpr std::array kBusAttributes = std::to_array<Attribute>({
+    {"drivers_autoprobe", show_autoprobe, store_autoprobe},
+    {"drivers_probe", nullptr, store_probe},
+    {"rescan", nullptr, store_bus_rescan, is_pci_bus},
+    {"uevent", nullptr, store_bus_uevent},
+});
 
 // ---- of a driver
 
-bool can_be_bound(const DriverCore& core, const Owner& owner) {
-  return !core.find_driver(owner.bus, owner.driver)->suppress_bind;
+bool has_files(const Core& core, const Owner& o) {
+  return driver_of(core, o).files;
+}
+bool can_be_bound(const Core& core, const Owner& o) {
+  return has_files(core, o) && !driver_of(core, o).suppress_bind;
+}
+bool has_id_files(const Core& core, const Owner& o) {
+  return has_files(core, o) && bus_type(driver_of(core, o).bus).pci_id_files;
 }
 
-bool is_pci_driver(const DriverCore&, const Owner& owner) {
-  return owner.bus == "pci";
+template <auto Operation>
+Reply<void> store_driver(Core& core, const Owner& o, Text text) {
+  const Driver& driver = driver_of(core, o);
+  return (core.*Operation)(driver.bus, driver.name, text);
+}
+Reply<void> store_driver_uevent(Core& core, const Owner& o, Text text) {
+  const Driver& driver = driver_of(core, o);
+  return core.synthetic_uevent("/bus/" + driver.bus + "/drivers/" + driver.name, "drivers", text);
 }
 
-constexpr std::array<Attribute, 5> kDriverAttributes = {{
-    {"bind", nullptr,
-     [](DriverCore& core, const Owner& o, std::string_view text) {
-       return core.bind(o.bus, o.driver, text);
-     },
-     can_be_bound},
-    {"new_id", nullptr,
-     [](DriverCore& core, const Owner& o, std::string_view text) {
-       return core.new_id(o.driver, text);
-     },
-     is_pci_driver},
-    {"remove_id", nullptr,
-     [](DriverCore& core, const Owner& o, std::string_view text) {
-       return core.remove_id(o.driver, text);
-     },
-     is_pci_driver},
-    {"uevent", nullptr, [](DriverCore&, const Owner&, std::string_view) { return Reply<void>(); },
-     nullptr},
-    {"unbind", nullptr,
-     [](DriverCore& core, const Owner& o, std::string_view text) {
-       return core.unbind(o.bus, o.driver, text);
-     },
-     can_be_bound},
-}};
+constexpr std::array kDriverAttributes = std::to_array<Attribute>({
+    {"bind", nullptr, store_driver<&Core::bind>, can_be_bound},
+    {"new_id", nullptr, store_driver<&Core::new_id>, has_id_files},
+    {"remove_id", nullptr, store_driver<&Core::remove_id>, has_id_files},
+    {"uevent", nullptr, store_driver_uevent, has_files},
+    {"unbind", nullptr, store_driver<&Core::unbind>, can_be_bound},
+});
+
+// ---- of a module
+
+Reply<void> store_module_uevent(Core& core, const Owner& o, Text text) {
+  return core.synthetic_uevent("/module/" + o.module, "module", text);
+}
+
+constexpr std::array kModuleAttributes = std::to_array<Attribute>({
+    {"uevent", nullptr, store_module_uevent},
+});
 
 // ---- of a device
 
-bool is_pci(const DriverCore& core, const Owner& owner) {
-  return device_of(core, owner).bus == "pci";
+bool is_pci(const Core& core, const Owner& o) {
+  return device_of(core, o).bus == "pci";
 }
-
-bool is_vga(const DriverCore& core, const Owner& owner) {
-  return is_pci(core, owner) && device_of(core, owner).class_code >> 8 == 0x0300;
+bool is_vga(const Core& core, const Owner& o) {
+  return is_pci(core, o) && device_of(core, o).class_code >> 8 == 0x0300;
 }
-
-bool is_pf(const DriverCore& core, const Owner& owner) {
-  return device_of(core, owner).total_vfs > 0;
+bool is_pf(const Core& core, const Owner& o) {
+  return device_of(core, o).total_vfs > 0;
 }
-
-unsigned count_vfs(const DriverCore& core, const Device& pf) {
-  return static_cast<unsigned>(std::ranges::count_if(core.state().devices, [&](const auto& entry) {
-    return !entry.second.dead && entry.second.physfn == pf.name;
-  }));
+bool has_reset(const Core& core, const Owner& o) {
+  return is_pci(core, o) && device_of(core, o).can_reset;
+}
+bool has_node(const Core& core, const Owner& o) {
+  return is_pci(core, o) || device_of(core, o).numa_node >= 0;
+}
+bool has_override(const Core& core, const Owner& o) {
+  return core.state().profile.has_driver_override && bus_type(device_of(core, o).bus).has_override;
 }
 
 template <auto Member>
-std::string show_id(const DriverCore& core, const Owner& owner) {
-  return fmt::format("0x{:04x}\n", device_of(core, owner).*Member);
+Reply<std::string> show_hex4(Core& core, const Owner& o) {
+  return fmt::format("0x{:04x}\n", device_of(core, o).*Member);
+}
+template <auto Member>
+Reply<std::string> show_flag(Core& core, const Owner& o) {
+  return device_of(core, o).*Member ? "1\n" : "0\n";
+}
+template <auto Member>
+Reply<std::string> show_number(Core& core, const Owner& o) {
+  return fmt::format("{}\n", device_of(core, o).*Member);
+}
+template <char... Letters>
+Reply<std::string> show_fixed(Core& /*core*/, const Owner& /*owner*/) {
+  return std::string{Letters..., '\n'};
 }
 
-/// The 64 bytes of a type 0 or 1 header that say who the function is; the rest is zero.
-std::string show_config(const DriverCore& core, const Owner& owner) {
-  const Device& d = device_of(core, owner);
+Reply<std::string> show_class(Core& core, const Owner& o) {
+  return fmt::format("0x{:06x}\n", device_of(core, o).class_code);
+}
+Reply<std::string> show_revision(Core& core, const Owner& o) {
+  return fmt::format("0x{:02x}\n", device_of(core, o).revision);
+}
+Reply<std::string> show_modalias(Core& core, const Owner& o) {
+  return modalias_of(device_of(core, o)) + "\n";
+}
+Reply<std::string> show_numvfs(Core& core, const Owner& o) {
+  return fmt::format("{}\n", core.index().virtual_functions(o.device).size());
+}
+
+/// How often the function was enabled: once by a host driver, and not by one for user space.
+Reply<std::string> show_enable(Core& core, const Owner& o) {
+  const Device& device = device_of(core, o);
+  const bool host = device.driver && !core.state().drivers.at(*device.driver).managed_dma;
+  const bool port = device.driver && device.class_code >> 8 == 0x0604;
+  return host || port ? "1\n" : "0\n";
+}
+
+/// The part of a type 0 or type 1 header that says who the function is; the rest is zero.
+Reply<std::string> show_config(Core& core, const Owner& o) {
+  const Device& d = device_of(core, o);
   std::string out(256, '\0');
   const auto put = [&](std::size_t at, unsigned value, std::size_t bytes) {
     for (std::size_t i = 0; i < bytes; ++i) out[at + i] = static_cast<char>(value >> (8 * i));
   };
-  put(0x00, d.vendor, 2);
-  put(0x02, d.device, 2);
+  const bool bridge = d.class_code >> 8 == 0x0604;
+  const bool multifunction = !d.name.ends_with(".0");
+  put(0x00, d.physfn.empty() ? d.vendor : 0xFFFFU, 2);
+  put(0x02, d.physfn.empty() ? d.device : 0xFFFFU, 2);
   put(0x08, d.revision, 1);
   put(0x09, d.class_code, 3);
-  const bool bridge = d.class_code >> 8 == 0x0604;
-  put(0x0E, bridge ? 1 : 0, 1);
-  if (!bridge) put(0x2C, d.subvendor, 2);
-  if (!bridge) put(0x2E, d.subdevice, 2);
+  put(0x0E, (bridge ? 1U : 0U) | (multifunction ? 0x80U : 0U), 1);
+  if (bridge) return out;
+  put(0x2C, d.subvendor, 2);
+  put(0x2E, d.subdevice, 2);
   return out;
 }
 
-std::string show_override(const DriverCore& core, const Owner& owner) {
-  return device_of(core, owner).driver_override.value_or("(null)") + "\n";
-}
-
-std::string show_uevent(const DriverCore& core, const Owner& owner) {
-  std::string out;
-  for (const std::string& line : core.uevent_lines(device_of(core, owner))) out += line + "\n";
-  return out;
-}
-
-std::string show_modalias(const DriverCore& core, const Owner& owner) {
-  const std::string line = core.uevent_lines(device_of(core, owner)).back();
-  return line.substr(line.find('=') + 1) + "\n";
-}
-
-std::string show_resource(const DriverCore&, const Owner&) {
+Reply<std::string> show_resource(Core& /*core*/, const Owner& /*owner*/) {
   std::string out;
   for (int i = 0; i < 13; ++i) out += "0x0000000000000000 0x0000000000000000 0x0000000000000000\n";
   return out;
 }
 
-constexpr std::array<Attribute, 24> kDeviceAttributes = {{
-    {"boot_vga",
-     [](const DriverCore& c, const Owner& o) {
-       return std::string(device_of(c, o).boot_vga ? "1\n" : "0\n");
-     },
-     nullptr, is_vga},
-    {"class",
-     [](const DriverCore& c, const Owner& o) {
-       return fmt::format("0x{:06x}\n", device_of(c, o).class_code);
-     },
-     nullptr, is_pci},
-    {"config", show_config, nullptr, is_pci},
-    {"device", show_id<&Device::device>, nullptr, is_pci},
-    {"driver_override", show_override,
-     [](DriverCore& c, const Owner& o, std::string_view text) {
-       return c.driver_override(o.device, text);
-     },
-     nullptr},
-    {"enable",
-     [](const DriverCore& c, const Owner& o) {
-       return std::string(device_of(c, o).driver ? "1\n" : "0\n");
-     },
-     nullptr, is_pci},
-    {"irq", [](const DriverCore&, const Owner&) { return std::string("0\n"); }, nullptr, is_pci},
-    {"local_cpulist", [](const DriverCore&, const Owner&) { return std::string("0-1\n"); }, nullptr,
-     is_pci},
-    {"local_cpus", [](const DriverCore&, const Owner&) { return std::string("3\n"); }, nullptr,
-     is_pci},
-    {"modalias", show_modalias, nullptr, nullptr},
-    {"numa_node",
-     [](const DriverCore& c, const Owner& o) {
-       return fmt::format("{}\n", device_of(c, o).numa_node);
-     },
-     nullptr, is_pci},
-    {"power_state", [](const DriverCore&, const Owner&) { return std::string("unknown\n"); },
-     nullptr, is_pci},
-    {"remove", nullptr,
-     [](DriverCore& c, const Owner& o, std::string_view text) { return c.remove(o.device, text); },
-     is_pci},
-    {"rescan", nullptr,
-     [](DriverCore& c, const Owner&, std::string_view text) { return c.rescan(text); }, is_pci},
-    {"resource", show_resource, nullptr, is_pci},
-    {"revision",
-     [](const DriverCore& c, const Owner& o) {
-       return fmt::format("0x{:02x}\n", device_of(c, o).revision);
-     },
-     nullptr, is_pci},
-    {"sriov_drivers_autoprobe",
-     [](const DriverCore& c, const Owner& o) {
-       return std::string(device_of(c, o).vf_autoprobe ? "1\n" : "0\n");
-     },
-     [](DriverCore& c, const Owner& o, std::string_view text) {
-       return c.sriov_drivers_autoprobe(o.device, text);
-     },
-     is_pf},
-    {"sriov_numvfs",
-     [](const DriverCore& c, const Owner& o) {
-       return fmt::format("{}\n", count_vfs(c, device_of(c, o)));
-     },
-     nullptr, is_pf},
-    {"sriov_totalvfs",
-     [](const DriverCore& c, const Owner& o) {
-       return fmt::format("{}\n", device_of(c, o).total_vfs);
-     },
-     nullptr, is_pf},
-    {"subsystem_device", show_id<&Device::subdevice>, nullptr, is_pci},
-    {"subsystem_vendor", show_id<&Device::subvendor>, nullptr, is_pci},
-    {"uevent", show_uevent,
-     [](DriverCore& c, const Owner& o, std::string_view text) {
-       return c.synthetic_uevent(o.device, text);
-     },
-     nullptr},
-    {"vendor", show_id<&Device::vendor>, nullptr, is_pci},
-    {"waiting_for_supplier", [](const DriverCore&, const Owner&) { return std::string("0\n"); },
-     nullptr, [](const DriverCore& c, const Owner& o) { return !is_pci(c, o); }},
-}};
-
-std::span<const Attribute> attributes_of(const Owner& owner) {
-  if (owner.device != 0) return kDeviceAttributes;
-  if (!owner.driver.empty()) return kDriverAttributes;
-  return kBusAttributes;
+template <auto Operation>
+Reply<std::string> show_by(Core& core, const Owner& o) {
+  return (core.*Operation)(o.device);
+}
+template <auto Operation>
+Reply<void> store_device(Core& core, const Owner& o, Text text) {
+  return (core.*Operation)(o.device, text);
+}
+Reply<void> store_device_rescan(Core& core, const Owner& o, Text text) {
+  return core.rescan(text, o.device);
+}
+Reply<void> store_device_uevent(Core& core, const Owner& o, Text text) {
+  return core.synthetic_uevent(o.device, text);
+}
+Reply<void> store_reset(Core& /*core*/, const Owner& /*owner*/, Text text) {
+  const auto number = TRY(kstrtoul(text));
+  return number == 1 ? Reply<void>() : std::unexpected(Errno{EINVAL});
+}
+/// Nobody has enabled a driverless function, so that there is nothing to take back.
+Reply<void> store_enable(Core& core, const Owner& o, Text text) {
+  const auto number = TRY(kstrtoul(text));
+  if (device_of(core, o).driver) return std::unexpected(Errno{EBUSY});
+  return number != 0 ? Reply<void>() : std::unexpected(Errno{EIO});
 }
 
-const Attribute* find_attribute(const DriverCore& core, const Owner& owner, std::string_view name) {
-  for (const Attribute& attribute : attributes_of(owner)) {
-    const bool applies = attribute.applies == nullptr || attribute.applies(core, owner);
-    if (attribute.name == name && applies) return &attribute;
+constexpr std::array kDeviceAttributes = std::to_array<Attribute>({
+    {"ari_enabled", show_fixed<'0'>, nullptr, is_pci},
+    {"boot_vga", show_flag<&Device::boot_vga>, nullptr, is_vga},
+    {"class", show_class, nullptr, is_pci},
+    {"config", show_config, nullptr, is_pci},
+    {"consistent_dma_mask_bits", show_fixed<'6', '4'>, nullptr, is_pci},
+    {"device", show_hex4<&Device::device>, nullptr, is_pci},
+    {"dma_mask_bits", show_fixed<'6', '4'>, nullptr, is_pci},
+    {"driver_override", show_by<&Core::read_driver_override>, store_device<&Core::driver_override>,
+     has_override},
+    {"enable", show_enable, store_enable, is_pci},
+    {"irq", show_fixed<'0'>, nullptr, is_pci},
+    {"local_cpulist", show_fixed<'0', '-', '1'>, nullptr, is_pci},
+    {"local_cpus", show_fixed<'3'>, nullptr, is_pci},
+    {"modalias", show_modalias, nullptr, nullptr},
+    {"numa_node", show_number<&Device::numa_node>, store_device<&Core::numa_node>, has_node},
+    {"power_state", show_fixed<'D', '0'>, nullptr, is_pci},
+    {"remove", nullptr, store_device<&Core::remove>, is_pci},
+    {"rescan", nullptr, store_device_rescan, is_pci},
+    {"reset", nullptr, store_reset, has_reset},
+    {"reset_method", show_fixed<'b', 'u', 's'>, nullptr, has_reset},
+    {"resource", show_resource, nullptr, is_pci},
+    {"revision", show_revision, nullptr, is_pci},
+    {"sriov_drivers_autoprobe", show_flag<&Device::vf_autoprobe>,
+     store_device<&Core::sriov_drivers_autoprobe>, is_pf},
+    {"sriov_numvfs", show_numvfs, nullptr, is_pf},
+    {"sriov_totalvfs", show_number<&Device::total_vfs>, nullptr, is_pf},
+    {"subsystem_device", show_hex4<&Device::subdevice>, nullptr, is_pci},
+    {"subsystem_vendor", show_hex4<&Device::subvendor>, nullptr, is_pci},
+    {"uevent", show_by<&Core::read_uevent>, store_device_uevent, nullptr},
+    {"vendor", show_hex4<&Device::vendor>, nullptr, is_pci},
+});
+
+/// Empty for an owner that is not there, or whose attributes are gone already.
+std::span<const Attribute> attributes_of(const Core& core, const Owner& owner) {
+  if (owner.device != 0) {
+    const Device* device = core.find(owner.device);
+    const bool listed = device != nullptr && core.key_of(device->bus, device->name) == owner.device;
+    return listed ? kDeviceAttributes : std::span<const Attribute>();
   }
-  return nullptr;
+  if (owner.driver != 0) {
+    const bool there = core.find_driver(owner.driver) != nullptr;
+    return there ? kDriverAttributes : std::span<const Attribute>();
+  }
+  if (!owner.bus.empty()) return kBusAttributes;
+  return kModuleAttributes;
+}
+
+bool applies(const Core& core, const Owner& owner, const Attribute& attribute) {
+  return attribute.applies == nullptr || attribute.applies(core, owner);
 }
 
 }  // namespace
 
 std::vector<std::string> attribute_names(const DriverCore& core, const Owner& owner) {
   std::vector<std::string> out;
-  for (const Attribute& attribute : attributes_of(owner)) {
-    if (find_attribute(core, owner, attribute.name) != nullptr) out.emplace_back(attribute.name);
+  for (const Attribute& attribute : attributes_of(core, owner)) {
+    if (applies(core, owner, attribute)) out.emplace_back(attribute.name);
   }
   return out;
 }
 
-bool has_attribute(const DriverCore& core, const Owner& owner, std::string_view name) {
-  return find_attribute(core, owner, name) != nullptr;
+const Attribute* find_attribute(const DriverCore& core, const Owner& owner, std::string_view name) {
+  const auto all = attributes_of(core, owner);
+  const auto found = std::ranges::lower_bound(all, name, {}, &Attribute::name);
+  const bool has = found != all.end() && found->name == name && applies(core, owner, *found);
+  return has ? &*found : nullptr;
 }
 
-Reply<std::string> show_attribute(const DriverCore& core, const Owner& owner,
-                                  std::string_view name) {
-  const Attribute* attribute = find_attribute(core, owner, name);
-  if (attribute == nullptr) return std::unexpected(Errno{ENOENT});
-  if (attribute->show == nullptr) return std::unexpected(Errno{EACCES});
-  return attribute->show(core, owner);
+Reply<std::string> show_attribute(DriverCore& core, const Owner& owner,
+                                  const Attribute& attribute) {
+  if (attribute.show == nullptr) return std::unexpected(Errno{EACCES});
+  return attribute.show(core, owner);
 }
 
-Reply<std::size_t> store_attribute(DriverCore& core, const Owner& owner, std::string_view name,
+Reply<std::size_t> store_attribute(DriverCore& core, const Owner& owner, const Attribute& attribute,
                                    std::string_view bytes) {
   constexpr std::size_t kPage = 4096;
-  const Attribute* attribute = find_attribute(core, owner, name);
-  if (attribute == nullptr) return std::unexpected(Errno{ENOENT});
-  if (attribute->store == nullptr) return std::unexpected(Errno{EACCES});
+  if (attribute.store == nullptr) return std::unexpected(Errno{EACCES});
   if (bytes.empty()) return 0;
   bytes = bytes.substr(0, kPage);
-  if (const auto reply = attribute->store(core, owner, bytes); !reply)
-    return std::unexpected(reply.error());
+  TRY(attribute.store(core, owner, bytes));
   return bytes.size();
 }
 

@@ -9,26 +9,43 @@
 
 namespace anybind::drivercore {
 
-/// What an attribute belongs to: the bus alone, a driver of it, or a device. A name that is empty,
-/// or a key of 0, is not meant.
+/// What an attribute belongs to: a device, a driver, a bus, or a module; the first that is given.
 struct Owner {
-  std::string bus;
-  std::string driver;
   DeviceKey device = 0;
+  DriverKey driver = 0;
+  std::string bus{};
+  std::string module{};
 };
 
-/// Names of the attributes that the owner has, sorted.
+/// One attribute: who has it, its text, and what a write to it does.
+struct Attribute {
+  using Show = Reply<std::string> (*)(DriverCore&, const Owner&);
+  using Store = Reply<void> (*)(DriverCore&, const Owner&, std::string_view);
+  using Applies = bool (*)(const DriverCore&, const Owner&);
+
+  std::string_view name;
+  Show show = nullptr;        ///< nullptr: cannot be read, not even by root
+  Store store = nullptr;      ///< nullptr: cannot be written
+  Applies applies = nullptr;  ///< nullptr: always
+
+  /// The permission bits: 0200, 0444 or 0644.
+  [[nodiscard]] unsigned mode() const {
+    return (show != nullptr ? 0444U : 0U) | (store != nullptr ? 0200U : 0U);
+  }
+};
+
+/// Names of the attributes that the owner has now, sorted.
 [[nodiscard]] std::vector<std::string> attribute_names(const DriverCore& core, const Owner& owner);
-[[nodiscard]] bool has_attribute(const DriverCore& core, const Owner& owner, std::string_view name);
+/// nullptr when the owner has none of this name now.
+[[nodiscard]] const Attribute* find_attribute(const DriverCore& core, const Owner& owner,
+                                              std::string_view name);
 
-/// The text of an attribute. EACCES where its mode does not let it be read, also for root
-/// (fs/kernfs/file.c:kernfs_fop_open).
-[[nodiscard]] Reply<std::string> show_attribute(const DriverCore& core, const Owner& owner,
-                                                std::string_view name);
+/// Reads it. EACCES where its mode forbids that, also for root (fs/kernfs/file.c:kernfs_fop_open).
+[[nodiscard]] Reply<std::string> show_attribute(DriverCore& core, const Owner& owner,
+                                                const Attribute& attribute);
 
-/// One write(2): at most a page reaches the store, none of it when `bytes` is empty. The count
-/// taken.
-Reply<std::size_t> store_attribute(DriverCore& core, const Owner& owner, std::string_view name,
+/// One write(2): at most a page reaches the store, and nothing of an empty write. The count taken.
+Reply<std::size_t> store_attribute(DriverCore& core, const Owner& owner, const Attribute& attribute,
                                    std::string_view bytes);
 
 }  // namespace anybind::drivercore

@@ -1,116 +1,195 @@
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/errno.h"
+#include "drivercore/index.h"
+#include "drivercore/kernel_step.h"
 #include "drivercore/state.h"
+#include "drivercore/uevent.h"
 
 namespace anybind::drivercore {
 
-/// A moment inside an operation of the modelled kernel at which something else can come between.
-struct KernelStep {
-  enum class Kind {
-    kAddEvent,     ///< the device is in sysfs and its add event is out; nothing has been probed
-    kMatched,      ///< a driver was found to match; the device is not locked yet
-    kProbeBegins,  ///< the driver link is there, probe() runs
-    kProbeEnds,    ///< probe() has answered
-    kBound,        ///< the driver has the device, its bind event is out
-    kLinkOff,      ///< unbind: the driver link is gone, remove() has not run
-    kRemoveEnds,   ///< unbind: remove() is through, dev->driver still set
-    kUnbound,      ///< the device is free, its unbind event is out
-    kRetry,        ///< the worker takes a deferred device in hand
-  };
-  Kind kind;
-  DeviceKey device;
-  DriverKey driver = 0;
-};
-
 /// The modelled kernel: performs operations on a State as drivers/base does, each a sequence of
-/// visible steps. Not thread-safe; several actors take turns through `on_step`.
+/// visible steps (docs: kernel_step.h). At each step `on_step` is called, with no reference into
+/// the state held over the call: another actor may run operations of this same DriverCore there,
+/// and the operation looks everything up again when it goes on.
+///
+/// Where the kernel would sleep until another actor goes on (device_lock, pci_rescan_remove_lock),
+/// `on_blocked` is asked. It lets another actor run and answers true: the operation looks again. Or
+/// it answers false: the operation cannot wait, and ends with EDEADLK, which no kernel says. That
+/// is what happens when nobody set it: a single actor can only be in its own way, from inside
+/// on_step.
+///
+/// Not thread-safe: actors take turns.
 class DriverCore {
  public:
-  explicit DriverCore(State state) : state_(std::move(state)) {}
+  /// Takes any state that a machine file can describe, also one with `driver` set by hand: counts,
+  /// links and numbers that follow from that are put right.
+  explicit DriverCore(State state);
 
   [[nodiscard]] const State& state() const { return state_; }
+  [[nodiscard]] const Index& index() const { return index_; }
 
-  /// Called at each step, with no reference into the state held over the call: the callee may run
-  /// other operations of this same DriverCore.
   void set_on_step(std::function<void(const KernelStep&)> on_step) {
     on_step_ = std::move(on_step);
   }
+  void set_on_blocked(std::function<bool(const Blocked&)> on_blocked) {
+    on_blocked_ = std::move(on_blocked);
+  }
 
-  /// Uevents sent since the last call.
+  /// Uevents sent since the last call, oldest first; at most kMaxUevents are kept.
   [[nodiscard]] std::vector<Uevent> take_uevents();
+  static constexpr std::size_t kMaxUevents = 1U << 16;
 
-  // What user space does, through sysfs. All answer with the kernel's errno, or nothing on success.
+  // What user space does, through sysfs: `text` is what one write(2) brought. The bus and the
+  // driver must be there; a device that is not is ENODEV. All answer with the kernel's errno.
   Reply<void> bind(const std::string& bus, const std::string& driver, std::string_view text);
   Reply<void> unbind(const std::string& bus, const std::string& driver, std::string_view text);
   Reply<void> drivers_probe(const std::string& bus, std::string_view text);
   Reply<void> drivers_autoprobe(const std::string& bus, std::string_view text);
+  Reply<void> new_id(const std::string& bus, const std::string& driver, std::string_view text);
+  Reply<void> remove_id(const std::string& bus, const std::string& driver, std::string_view text);
   Reply<void> driver_override(DeviceKey device, std::string_view text);
-  Reply<void> new_id(const std::string& driver, std::string_view text);
-  Reply<void> remove_id(const std::string& driver, std::string_view text);
+  Reply<std::string> read_driver_override(DeviceKey device);
+  Reply<std::string> read_uevent(DeviceKey device);
   Reply<void> remove(DeviceKey device, std::string_view text);
-  Reply<void> rescan(std::string_view text);
+  /// Of the whole bus, or of what is beside and behind `beside`.
+  Reply<void> rescan(std::string_view text, DeviceKey beside = 0);
   Reply<void> sriov_drivers_autoprobe(DeviceKey device, std::string_view text);
+  Reply<void> numa_node(DeviceKey device, std::string_view text);
+  /// A write to the `uevent` file of whatever stands at `devpath`.
   Reply<void> synthetic_uevent(DeviceKey device, std::string_view text);
+  Reply<void> synthetic_uevent(const std::string& devpath, const std::string& subsystem,
+                               std::string_view text);
 
-  // What the world does. False: no such thing, or not now.
-  /// Plugs in the card of this name from the drawer; the bus adds it and probes.
+  // What the world does. False: no such thing, not now, or it could not wait.
+  /// Plugs the card of this name in: a function, all functions of a slot ("0000:03:00"), or
+  /// BUS/NAME. The slot must be free and the bridge above there. The bus adds it and probes.
   bool hot_add(const std::string& name);
-  /// Takes the card out; it goes to the drawer and a rescan does not find it.
+  /// Takes it out, with all that is behind it; a rescan does not find it again.
   bool unplug(const std::string& name);
   /// Registers all drivers of the module. Loading it again is no error.
   bool load_module(const std::string& module);
   /// Detaches and unregisters them.
   bool unload_module(const std::string& module);
-  /// What the probe of this driver answers from now on: 0 or a negative errno, -517 to defer.
-  bool set_probe(const std::string& driver, int result);
-  /// User space takes or releases an IOMMU group.
+  /// What the probe of this driver answers from now on: 0 or a negative errno, -517 to defer; for
+  /// one device only, when one is named.
+  bool set_probe(const std::string& driver, int result, const std::string& device = "");
+  /// User space takes or releases an IOMMU group, as VFIO does. It cannot take one without a VFIO
+  /// driver in it, one that a host driver uses, or one that is taken.
   bool hold_group(unsigned group, bool held);
-  /// Probes everything that is there and was left to the kernel, in order of addition, as a boot
-  /// does.
+  /// Probes these devices in this order, as a boot does.
   void boot(const std::vector<DeviceKey>& devices);
+
+  // Workers: the retries of deferred devices, and asynchronous probes. By themselves they run when
+  // the operation that gave them work has ended. An explorer that makes them an actor of its own
+  // switches that off.
+  void set_workers_run_by_themselves(bool on) { workers_run_ = on; }
+  [[nodiscard]] bool has_work() const;
+  /// Does one piece of work. False when there is none.
+  bool work();
 
   /// nullptr for one that is not there (any more).
   [[nodiscard]] const Device* find(DeviceKey device) const;
   [[nodiscard]] const Device* find(const std::string& bus, const std::string& name) const;
+  /// nullptr for one that is not registered.
   [[nodiscard]] const Driver* find_driver(const std::string& bus, const std::string& name) const;
+  [[nodiscard]] const Driver* find_driver(DriverKey driver) const;
+  [[nodiscard]] DeviceKey key_of(const std::string& bus, const std::string& name) const {
+    return Index::named(state_, bus, name);
+  }
   /// "/devices/pci0000:00/0000:00:03.0"
   [[nodiscard]] std::string devpath(const Device& device) const;
-  /// The text of the `uevent` file; also what an event carries.
-  [[nodiscard]] std::vector<std::string> uevent_lines(const Device& device,
-                                                      bool modalias = true) const;
 
  private:
+  /// How a try to bind ended. Linux tells the two failures apart by the sign: what goes wrong
+  /// before probe() runs ends a walk over the drivers; what probe() itself answers does not.
+  struct Attempt {
+    enum class Kind { kBound, kRefused, kProbeFailed };
+    Kind kind = Kind::kBound;
+    int error = 0;
+    [[nodiscard]] bool deferred() const;
+  };
+  /// Counts operations under way, so that workers run after the outermost.
+  class Operation;
+  /// Holds device_lock; free again at the latest when it goes out of scope.
+  class DeviceLock;
+  class RescanLock;
+  /// Keeps a driver from going.
+  class DriverUse;
+  /// Which drivers a walk looks at (dd.c:__device_attach).
+  enum class Pass { kAll, kSyncOnly, kAsyncOnly };
+
+  // driver_core.cc
   [[nodiscard]] Device* device(DeviceKey key);
-  [[nodiscard]] Bus& bus_of(const Device& device) { return state_.buses.at(device.bus); }
+  [[nodiscard]] Driver* driver(DriverKey key);
+  [[nodiscard]] DriverKey driver_key(const std::string& bus, const std::string& name) const;
+  [[nodiscard]] bool listed(const Device& device, DeviceKey key) const;
+  [[nodiscard]] bool matches(DeviceKey device, DriverKey driver) const;
   void step(KernelStep::Kind kind, DeviceKey device, DriverKey driver = 0);
+  bool wait(const Blocked& blocked);
+  void adopt();
+  void adopt_binding(DeviceKey key, Device& device);
+
+  // probe.cc
+  Attempt really_probe(DeviceKey device, DriverKey driver);
+  int call_probe(DeviceKey device, DriverKey driver);
+  void fail_probe(DeviceKey device, DriverKey driver);
+  void driver_bound(DeviceKey device, DriverKey driver);
+  Attempt try_driver(DeviceKey device, DriverKey driver);
+  Attempt driver_probe_device(DeviceKey device, DriverKey driver);
+  Reply<bool> device_attach(DeviceKey device, Pass pass = Pass::kAll);
+  Reply<bool> attach_to_any(DeviceKey device, Pass pass);
+  void initial_probe(DeviceKey device);
+  Reply<void> driver_attach(DriverKey driver);
+  Reply<void> offer(DeviceKey device, DriverKey driver);
+  Reply<void> release_driver(DeviceKey device, DriverKey only = 0);
+  void release_locked(DeviceKey device);
+  void defer(DeviceKey device);
+  void undefer(DeviceKey device);
+  void trigger_deferred();
+  void work_async(const AsyncProbe& work);
+
+  // device_life.cc
+  void device_add(DeviceKey device);
+  void pci_bus_add_device(DeviceKey device);
+  void add_all(const std::vector<DeviceKey>& cards);
+  [[nodiscard]] std::vector<DeviceKey> found_by_scan(const std::string& below) const;
+  [[nodiscard]] std::vector<DeviceKey> bring_in(const std::vector<DeviceKey>& cards);
+  DeviceKey renew(DeviceKey card);
+  [[nodiscard]] std::vector<DeviceKey> subtree(DeviceKey device, bool last_first) const;
+  Reply<void> stop_and_remove(DeviceKey device);
+  Reply<void> device_del(DeviceKey device);
+
+  // driver_life.cc
+  [[nodiscard]] std::vector<DriverKey> drivers_of(const std::string& module) const;
+  bool register_driver(DriverKey driver);
+  bool unregister_driver(DriverKey driver);
+  bool wait_for_users(DriverKey driver);
+
+  // iommu.cc
+  bool use_domain(DeviceKey device, DriverKey driver);
+  void unuse_domain(Device& device);
+  void make_children(DeviceKey device, DriverKey driver);
+  void remove_children(DeviceKey device);
+
+  // uevent.cc
+  void send(Uevent event);
   void send(const std::string& action, const Device& device);
 
-  // dd.c. Negative: refused before probe(); positive: what probe() answered, negated; 0: bound.
-  int really_probe(DeviceKey device, DriverKey driver);
-  int driver_probe_device(DeviceKey device, DriverKey driver);
-  int call_probe(DeviceKey device, DriverKey driver);
-  int device_attach(DeviceKey device);
-  void initial_probe(DeviceKey device);
-  void driver_attach(DriverKey driver);
-  void release_driver(DeviceKey device);
-  void retry_deferred();
-  void add_to_bus(DeviceKey device);
-  void remove_from_bus(DeviceKey device);
-  DeviceKey renew(DeviceKey device);
-  void register_driver(DriverKey driver);
-  void unregister_driver(DriverKey driver);
-  [[nodiscard]] DeviceKey named(const std::string& bus, std::string_view text) const;
-
   State state_;
+  Index index_;
   std::function<void(const KernelStep&)> on_step_;
-  bool trigger_ = false;  ///< a bind succeeded: deferred devices are to be retried
-  bool retrying_ = false;
+  std::function<bool(const Blocked&)> on_blocked_;
+  std::deque<Uevent> uevents_;
+  bool workers_run_ = true;
+  unsigned depth_ = 0;
+  std::uint64_t trigger_count_ = 0;  ///< how often the deferred devices were set going
 };
 
 }  // namespace anybind::drivercore

@@ -1,51 +1,15 @@
 // PCI new_id and remove_id, after drivers/pci/pci-driver.c of Linux 6.12.
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstdio>
 
-#include "drivercore/driver_core.h"
-#include "drivercore/match.h"
+#include "drivercore/bus_type.h"
+#include "drivercore/kernel_text.h"
+#include "drivercore/operation.h"
 
 namespace anybind::drivercore {
 namespace {
 
-/// What sscanf("%x %x %x %x %x %x %lx") takes: as many fields as there are, silently up to the
-/// first junk.
-struct Fields {
-  std::size_t count = 0;
-  std::array<std::uint64_t, 7> value{};
-};
-
-/// One hex number as the kernel's sscanf("%x") reads it: blanks, an optional 0x, digits, cut to its
-/// width.
-bool take_number(std::string_view& text, std::uint64_t& value) {
-  constexpr std::string_view kBlanks = " \t\n\v\f\r";
-  text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
-  if (text.size() > 2 && text[0] == '0' && (text[1] | 0x20) == 'x') text.remove_prefix(2);
-  std::size_t digits = 0;
-  value = 0;
-  while (digits < text.size() && std::isxdigit(static_cast<unsigned char>(text[digits])) != 0) {
-    const char c = static_cast<char>(text[digits] | 0x20);
-    value = (value << 4) | static_cast<unsigned>(c >= 'a' ? c - 'a' + 10 : text[digits] - '0');
-    ++digits;
-  }
-  text.remove_prefix(digits);
-  return digits > 0;
-}
-
-Fields scan(std::string_view text) {
-  text = text.substr(0, text.find('\0'));
-  Fields out;
-  for (; out.count < out.value.size(); ++out.count) {
-    std::uint64_t value = 0;
-    if (!take_number(text, value)) break;
-    out.value.at(out.count) = out.count < 6 ? value & 0xFFFFFFFF : value;
-  }
-  return out;
-}
-
-PciId id_of(const Fields& fields) {
+PciId id_of(const HexFields& fields) {
   const auto at = [&](std::size_t i, std::uint32_t otherwise) {
     return i < fields.count ? static_cast<std::uint32_t>(fields.value.at(i)) : otherwise;
   };
@@ -58,55 +22,67 @@ PciId id_of(const Fields& fields) {
           .data = fields.count > 6 ? fields.value[6] : 0};
 }
 
-/// Whether the id, seen as a device, is one that the driver matches already. The comparison is that
-/// of a device of 16-bit ids with the table (new_id_store makes a struct pci_dev of it).
+/// Whether the id, taken for a device, is one that the driver matches already. Not cut to 16 bits:
+/// "1dead beef" is taken beside "dead beef" (kernel-facts: E2).
 bool known_already(const Driver& driver, const PciId& id) {
-  Device device{.bus = "pci",
-                .vendor = static_cast<std::uint16_t>(id.vendor),
-                .device = static_cast<std::uint16_t>(id.device),
-                .subvendor = static_cast<std::uint16_t>(id.subvendor),
-                .subdevice = static_cast<std::uint16_t>(id.subdevice),
-                .class_code = id.class_code,
-                .match_driver = true};
-  return pci_match(device, driver).has_value();
+  const PciFunction as_device{.vendor = id.vendor,
+                              .device = id.device,
+                              .subvendor = id.subvendor,
+                              .subdevice = id.subdevice,
+                              .class_code = id.class_code};
+  const auto is_dynamic = [&](const PciId& known) { return pci_match_one(known, as_device); };
+  const auto is_static = [&](const PciId& known) {
+    return !known.override_only && pci_match_one(known, as_device);
+  };
+  return std::ranges::any_of(driver.dynamic_ids, is_dynamic) ||
+         std::ranges::any_of(driver.ids, is_static);
 }
 
-DriverKey key_of(const State& state, const std::string& driver) {
-  return state.buses.at("pci").driver_names.at(driver);
+/// Only driver_data that some entry of the table has is taken; a driver without a table takes any.
+bool data_allowed(const Driver& driver, std::uint64_t data) {
+  return driver.ids.empty() ||
+         std::ranges::any_of(driver.ids, [&](const PciId& known) { return known.data == data; });
+}
+
+/// remove_id: vendor and device are compared for equality, the others where they are given.
+bool is_meant(const PciId& id, const PciId& wanted) {
+  return id.vendor == wanted.vendor && id.device == wanted.device &&
+         (wanted.subvendor == PciId::kAny || id.subvendor == wanted.subvendor) &&
+         (wanted.subdevice == PciId::kAny || id.subdevice == wanted.subdevice) &&
+         ((id.class_code ^ wanted.class_code) & wanted.class_mask) == 0;
 }
 
 }  // namespace
 
-Reply<void> DriverCore::new_id(const std::string& driver_name, std::string_view text) {
-  const DriverKey key = key_of(state_, driver_name);
-  Driver& driver = state_.drivers.at(key);
-  const Fields fields = scan(text);
-  if (fields.count < 2) return std::unexpected(Errno{EINVAL});
+/// Then every driverless device that the driver matches for any reason is probed, in this write;
+/// how those probes end is not reported.
+Reply<void> DriverCore::new_id(const std::string& bus, const std::string& driver_name,
+                               std::string_view text) {
+  Operation operation(*this);
+  const DriverKey key = driver_key(bus, driver_name);
+  if (key == 0) return kernel_error(ENODEV);
+  Driver& drv = *driver(key);
+  const HexFields fields = scan_hex(text);
+  if (fields.count < 2) return kernel_error(EINVAL);
   const PciId id = id_of(fields);
-  if (fields.count != 7 && known_already(driver, id)) return std::unexpected(Errno{EEXIST});
-  const bool data_known =
-      driver.ids.empty() ||
-      std::ranges::any_of(driver.ids, [&](const PciId& known) { return known.data == id.data; });
-  if (!data_known) return std::unexpected(Errno{EINVAL});
-  driver.dynamic_ids.push_back(id);
-  driver_attach(key);
-  retry_deferred();
-  return {};
+  if (fields.count != 7 && known_already(drv, id)) return kernel_error(EEXIST);
+  if (!data_allowed(drv, id.data)) return kernel_error(EINVAL);
+  drv.dynamic_ids.push_back(id);
+  const DriverUse use(*this, key);
+  return operation.done(driver_attach(key));
 }
 
-Reply<void> DriverCore::remove_id(const std::string& driver_name, std::string_view text) {
-  std::vector<PciId>& ids = state_.drivers.at(key_of(state_, driver_name)).dynamic_ids;
-  const Fields fields = scan(text);
-  if (fields.count < 2) return std::unexpected(Errno{EINVAL});
+Reply<void> DriverCore::remove_id(const std::string& bus, const std::string& driver_name,
+                                  std::string_view text) {
+  const HexFields fields = scan_hex(text);
+  if (fields.count < 2) return kernel_error(EINVAL);
+  Driver* drv = driver(driver_key(bus, driver_name));
+  if (drv == nullptr) return kernel_error(ENODEV);
   const PciId wanted = id_of(fields);
-  const auto found = std::ranges::find_if(ids, [&](const PciId& id) {
-    return id.vendor == wanted.vendor && id.device == wanted.device &&
-           (wanted.subvendor == PciId::kAny || id.subvendor == wanted.subvendor) &&
-           (wanted.subdevice == PciId::kAny || id.subdevice == wanted.subdevice) &&
-           ((id.class_code ^ wanted.class_code) & wanted.class_mask) == 0;
-  });
-  if (found == ids.end()) return std::unexpected(Errno{ENODEV});
-  ids.erase(found);
+  const auto found =
+      std::ranges::find_if(drv->dynamic_ids, [&](const PciId& id) { return is_meant(id, wanted); });
+  if (found == drv->dynamic_ids.end()) return kernel_error(ENODEV);
+  drv->dynamic_ids.erase(found);
   return {};
 }
 

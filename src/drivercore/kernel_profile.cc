@@ -10,8 +10,8 @@ namespace anybind::drivercore {
 
 std::span<const KernelProfile> profiles() {
   static const std::array<KernelProfile, 2> kProfiles = {{
-      {.name = "linux-6.12"},
-      {.name = "linux-6.1", .override_takes_device_lock = true},
+      {},
+      {.name = "linux-6.1", .override_takes_device_lock = true, .uevent_takes_device_lock = true},
   }};
   return kProfiles;
 }

@@ -9,12 +9,15 @@
 namespace anybind::drivercore {
 
 /// A static or dynamic id as a machine file writes it: "8086:10d3", "8086:10d3:1043:8534", "*:*",
-/// with " class=0c0330/ffffff", " data=7" and " override_only" behind it as needed. nullopt: not of
-/// that form.
+/// or "class:0c0330" (also "class:03": by its first bytes); then, as needed, " class=0c0330",
+/// " class=030000/ff0000", " data=7" and " override_only". All numbers are hexadecimal. nullopt:
+/// not of that form.
 [[nodiscard]] std::optional<PciId> parse_pci_id(std::string_view text);
+/// parse_pci_id() of it gives `id` again.
 [[nodiscard]] std::string format_pci_id(const PciId& id);
 
-/// What a probe answers: "ok", "defer", or the name of an errno. nullopt: none of these.
+/// What a probe answers, 0 or a negative errno: "ok", "defer", the name of an errno, or its number.
+/// nullopt: none of these.
 [[nodiscard]] std::optional<int> parse_probe(std::string_view text);
 [[nodiscard]] std::string format_probe(int result);
 

@@ -1,4 +1,5 @@
 // Written by hand rather than through a TOML tree: the order of keys is part of what people read.
+#include <algorithm>
 #include <map>
 
 #include <fmt/format.h>
@@ -37,16 +38,27 @@ std::string same(const std::string& text) {
   return text;
 }
 
+/// One table; what has its usual value is left out.
 class Table {
  public:
   explicit Table(std::string_view heading) : out_(fmt::format("\n[[{}]]\n", heading)) {}
-  Table& text(std::string_view key, std::string_view value) { return raw(key, quoted(value)); }
   Table& raw(std::string_view key, std::string_view value) {
     out_ += fmt::format("{} = {}\n", key, value);
     return *this;
   }
-  Table& flag(std::string_view key, bool value, bool otherwise) {
+  Table& text(std::string_view key, std::string_view value, std::string_view otherwise = "") {
+    return value == otherwise ? *this : raw(key, quoted(value));
+  }
+  template <class Number>
+  Table& number(std::string_view key, Number value, Number otherwise) {
+    return value == otherwise ? *this : raw(key, std::to_string(value));
+  }
+  Table& flag(std::string_view key, bool value, bool otherwise = false) {
     return value == otherwise ? *this : raw(key, value ? "true" : "false");
+  }
+  template <class List, class Format>
+  Table& list(std::string_view key, const List& list, Format format) {
+    return list.empty() ? *this : raw(key, list_of(list, format));
   }
   [[nodiscard]] const std::string& str() const { return out_; }
 
@@ -54,91 +66,115 @@ class Table {
   std::string out_;
 };
 
-std::string driver_table(const Driver& driver) {
-  Table out("driver");
-  out.text("name", driver.name);
-  if (driver.bus != "pci") out.text("bus", driver.bus);
-  const bool built_in = driver.built_in || driver.module.empty();
-  out.flag("built_in", built_in, false);
-  if (driver.module != (built_in ? "" : driver.name)) out.text("module", driver.module);
-  if (!driver.ids.empty()) out.raw("ids", list_of(driver.ids, format_pci_id));
-  if (!driver.names.empty()) out.raw("names", list_of(driver.names, same));
-  if (!driver.dynamic_ids.empty())
-    out.raw("dynamic_ids", list_of(driver.dynamic_ids, format_pci_id));
-  out.flag("managed_dma", driver.managed_dma, false);
-  out.flag("needs_group", driver.needs_group, false);
-  out.flag("suppress_bind", driver.suppress_bind, false);
-  out.flag("loaded", driver.registered, true);
-  if (driver.probe.result != 0) out.text("probe", format_probe(driver.probe.result));
-  std::string special;
+std::string probes_of(const Driver& driver) {
+  std::string out;
   for (const auto& [device, result] : driver.probe.per_device) {
-    special +=
-        (special.empty() ? "" : ", ") + quoted(device) + " = " + quoted(format_probe(result));
+    out += (out.empty() ? "" : ", ") + quoted(device) + " = " + quoted(format_probe(result));
   }
-  if (!special.empty()) out.raw("probe_of", "{ " + special + " }");
+  return "{ " + out + " }";
+}
+
+std::string driver_table(const State& state, const Driver& driver) {
+  Table out("driver");
+  out.text("name", driver.name).text("bus", driver.bus, "pci");
+  out.flag("built_in", driver.built_in);
+  const std::string usual = driver.built_in ? "" : driver.name;
+  if (driver.module.empty() && !driver.built_in) out.flag("built_in", true);
+  if (!driver.module.empty()) out.text("module", driver.module, usual);
+  out.list("ids", driver.ids, format_pci_id).list("names", driver.names, same);
+  out.list("dynamic_ids", driver.dynamic_ids, format_pci_id);
+  out.flag("managed_dma", driver.managed_dma).flag("needs_group", driver.needs_group);
+  out.flag("suppress_bind", driver.suppress_bind).flag("async", driver.async_probe);
+  out.flag("loaded", driver.registered, true);
+  out.text("probe", format_probe(driver.probe.result), "ok");
+  if (!driver.probe.per_device.empty()) out.raw("probe_of", probes_of(driver));
+  if (driver.probed_id) out.text("probed_id", format_pci_id(*driver.probed_id));
+  out.number("instance", driver.registration, 0U);
+  if (!std::ranges::is_sorted(driver.bound)) {
+    out.list("bound", driver.bound, [&](DeviceKey key) { return state.devices.at(key).name; });
+  }
   return out.str();
 }
 
 std::string children_of(const Device& device) {
+  std::string out;
   std::map<std::string, std::vector<std::string>> kinds;
   for (const Child& child : device.children) kinds[child.kind].push_back(child.name);
-  std::string out;
   for (const auto& [kind, names] : kinds) {
     out += (out.empty() ? "" : ", ") + quoted(kind) + " = " + list_of(names, same);
   }
   return "{ " + out + " }";
 }
 
-std::string device_table(const State& state, DeviceKey key, const Device& d) {
-  Table out("device");
-  out.text(d.bus == "pci" ? "address" : "name", d.name);
-  if (d.bus != "pci") out.text("bus", d.bus);
+void put_hardware(Table& out, const Device& d) {
   if (d.bus == "pci") {
     out.text("id", fmt::format("{:04x}:{:04x}", d.vendor, d.device));
-    out.text("subsystem", fmt::format("{:04x}:{:04x}", d.subvendor, d.subdevice));
-    out.text("class", fmt::format("{:06x}", d.class_code));
+    out.text("subsystem", fmt::format("{:04x}:{:04x}", d.subvendor, d.subdevice), "0000:0000");
+    out.text("class", fmt::format("{:06x}", d.class_code), "000000");
+    out.text("revision", fmt::format("{:02x}", d.revision), "00");
   }
-  if (d.revision != 0) out.text("revision", fmt::format("{:02x}", d.revision));
   if (d.group) out.raw("group", std::to_string(*d.group));
-  if (!d.parent.empty()) out.text("parent", d.parent);
-  if (!d.physfn.empty()) out.text("physfn", d.physfn);
-  if (d.total_vfs != 0) out.raw("total_vfs", std::to_string(d.total_vfs));
-  out.flag("vf_autoprobe", d.vf_autoprobe, true);
-  if (d.numa_node != -1) out.raw("numa_node", std::to_string(d.numa_node));
-  out.flag("boot_vga", d.boot_vga, false);
+  out.text("parent", d.parent).text("physfn", d.physfn);
+  out.number("total_vfs", d.total_vfs, 0U).flag("vf_autoprobe", d.vf_autoprobe, true);
+  out.number("numa_node", d.numa_node, -1).flag("boot_vga", d.boot_vga);
+  out.flag("reset", d.can_reset, d.class_code >> 16 != 0x06).text("modalias", d.modalias);
   if (!d.children.empty()) out.raw("children", children_of(d));
-  out.flag("present", d.present, true);
-  out.flag("removed", d.dead && d.present, false);
-  out.flag("deferred", d.deferred, false);
-  if (d.driver_override) out.text("driver_override", *d.driver_override);
-  out.text("driver", d.driver ? state.drivers.at(*d.driver).name : "none");
+}
+
+/// TOML holds Unicode, and user space may have written anything.
+void put_override(Table& out, const std::string& text) {
+  const bool plain =
+      std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  if (plain) {
+    out.raw("driver_override", quoted(text));
+    return;
+  }
+  std::string digits;
+  for (const char c : text) digits += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  out.raw("driver_override_bytes", quoted(digits));
+}
+
+std::string device_table(const State& state, DeviceKey key, const Device& d) {
+  Table out("device");
+  out.text(d.bus == "pci" ? "address" : "name", d.name).text("bus", d.bus, "pci");
+  put_hardware(out, d);
+  out.flag("present", d.present, true).flag("removed", d.gone && d.present);
+  if (d.driver_override) put_override(out, *d.driver_override);
+  if (!d.gone) out.text("driver", d.driver ? state.drivers.at(*d.driver).name : "none");
+  if (d.vfio) out.raw("vfio", std::to_string(*d.vfio));
   out.raw("instance", std::to_string(key));
   return out.str();
+}
+
+std::string top_of(const State& state) {
+  std::string out =
+      fmt::format("kernel = {}\niommu = {}\nseqnum = {}\nnext_instance = {}\n",
+                  quoted(state.profile.name), state.iommu, state.seqnum, state.next_key);
+  const auto name_of = [&](DeviceKey key) {
+    const Device& device = state.devices.at(key);
+    return device.bus == "pci" ? device.name : device.bus + "/" + device.name;
+  };
+  if (!state.deferred.empty()) {
+    out += fmt::format("deferred = {}\n", list_of(state.deferred, name_of));
+  }
+  return out;
 }
 
 }  // namespace
 
 std::string save_machine(const State& state) {
-  std::string out =
-      fmt::format("kernel = {}\niommu = {}\nseqnum = {}\nnext_instance = {}\n",
-                  quoted(state.profile.name), state.iommu, state.seqnum, state.next_key);
+  std::string out = top_of(state);
   for (const auto& [name, bus] : state.buses) {
     if (!bus.autoprobe) out += Table("bus").text("name", name).flag("autoprobe", false, true).str();
   }
-  // Drivers in the order of their registration, which decides who comes first; then those not
-  // loaded.
-  for (const auto& [name, bus] : state.buses) {
-    for (const DriverKey key : bus.drivers) out += driver_table(state.drivers.at(key));
-  }
-  for (const auto& [key, driver] : state.drivers) {
-    if (!driver.registered) out += driver_table(driver);
-  }
+  for (const auto& [key, driver] : state.drivers) out += driver_table(state, driver);
   for (const auto& [number, group] : state.groups) {
-    if (group.held)
-      out += Table("group").raw("number", std::to_string(number)).flag("held", true, false).str();
+    if (group.held) {
+      out += Table("group").raw("number", std::to_string(number)).flag("held", true).str();
+    }
   }
-  for (const auto& [name, bus] : state.buses) {
-    for (const DeviceKey key : bus.devices) out += device_table(state, key, state.devices.at(key));
+  for (const auto& [key, device] : state.devices) {
+    if (!device.gone) out += device_table(state, key, device);
   }
   for (const DeviceKey key : state.drawer) out += device_table(state, key, state.devices.at(key));
   return out;

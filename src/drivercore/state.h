@@ -12,11 +12,12 @@
 namespace anybind::drivercore {
 
 /// Names one instance of a device for the whole life of a State; never used again after it is gone.
+/// It is what `Instance` shows to user space. Keys grow in the order of addition.
 using DeviceKey = std::uint32_t;
-/// Names one driver in the same way.
+/// Names the description of one driver, registered or not.
 using DriverKey = std::uint32_t;
 
-/// struct pci_device_id. Any is 0xFFFFFFFF.
+/// struct pci_device_id. kAny matches everything.
 struct PciId {
   static constexpr std::uint32_t kAny = 0xFFFFFFFF;
   std::uint32_t vendor = kAny;
@@ -37,6 +38,7 @@ struct ProbeRule {
   friend bool operator==(const ProbeRule&, const ProbeRule&) = default;
 };
 
+/// A driver: what its source says of it, and what becomes of that while it is registered.
 struct Driver {
   std::string bus;
   std::string name;
@@ -46,26 +48,36 @@ struct Driver {
   std::vector<std::string> names;  ///< static table, platform; empty: it matches by its own name
   std::vector<PciId> dynamic_ids;  ///< in insertion order
   bool managed_dma = false;    ///< driver_managed_dma: never refused for, never counted in, a group
-  bool needs_group = false;    ///< its probe is EINVAL without an IOMMU group (vfio-pci)
+  bool needs_group = false;    ///< a VFIO driver: probe is EINVAL without an IOMMU group
   bool suppress_bind = false;  ///< no bind and unbind files
-  bool registered = false;
+  bool async_probe = false;    ///< probes from a worker where the kernel allows it
   ProbeRule probe;
+
+  // What the driver core keeps of it.
+  bool registered = false;         ///< in the list of its bus
+  bool files = true;               ///< bind, unbind, new_id ... are there: made last, removed first
+  std::uint32_t registration = 0;  ///< from State::next_key; tells a reloaded driver from the old
   std::vector<DeviceKey> bound;    ///< in the order they were bound
   std::optional<PciId> probed_id;  ///< what the last probe was given
+  unsigned users = 0;              ///< operations under way that hold it: it cannot go before them
   friend bool operator==(const Driver&, const Driver&) = default;
 };
 
-/// What a host driver makes below the device while it is bound: {"net", "eth0"}.
+/// What a host driver makes below the device while it is bound: {"net", "eth0"} at
+/// DEVICE/net/eth0, or at the path below the device that the name is when it has a '/'
+/// ({"block", "nvme/nvme0/nvme0n1"}).
 struct Child {
-  std::string kind;
+  std::string kind;  ///< its class
   std::string name;
   friend bool operator==(const Child&, const Child&) = default;
 };
 
+/// One instance of a device; or a card that is not in the machine now (`gone`).
 struct Device {
+  // What the hardware is.
   std::string bus;
   std::string name;
-  std::string parent;  ///< name of the bridge above; empty: the root of its bus
+  std::string parent;  ///< name of the device above, or BUS/NAME on another bus; empty: none
   std::uint16_t vendor = 0;
   std::uint16_t device = 0;
   std::uint16_t subvendor = 0;
@@ -76,22 +88,27 @@ struct Device {
   std::string physfn;  ///< name of the physical function, for a virtual one
   int numa_node = -1;
   bool boot_vga = false;
-  bool present = true;       ///< false: a card in the drawer; rescan does not find it
+  bool present = true;  ///< false: not in its slot; a rescan does not find it
+  bool can_reset = true;
   bool vf_autoprobe = true;  ///< sriov_drivers_autoprobe, for a physical function
   unsigned total_vfs = 0;
+  std::string modalias;  ///< where it is not the bus's usual one: "acpi:PNP0103:"
   std::vector<Child> children;
 
   // What the driver core keeps of a device that is there.
   std::optional<std::string> driver_override;
-  std::optional<DriverKey> driver;  ///< dev->driver
-  bool driver_link =
-      false;  ///< the symlink, which comes before the probe and goes before the remove
-  bool ready_to_probe = false;  ///< device_add is far enough
-  bool match_driver = false;    ///< pci: set by pci_bus_add_device
-  bool deferred = false;
-  bool dead = false;
-  bool counted = false;  ///< its driver holds a use count on the default domain of its group
-  unsigned probes = 0;   ///< how often a probe() has run on it
+  std::optional<DriverKey> driver;  ///< dev->driver: the truth
+  bool driver_link = false;         ///< the symlink: comes before probe() and goes before remove()
+  bool ready_to_probe = false;      ///< device_add is far enough
+  bool match_driver = false;        ///< pci: set by pci_bus_add_device
+  bool locked = false;              ///< somebody holds device_lock
+  bool deferred = false;            ///< in State::deferred or State::retrying
+  bool dead = false;                ///< being deleted: nothing is probed any more
+  bool gone = false;                ///< not in the machine; in State::drawer
+  bool counted = false;         ///< its driver holds a use count on the default domain of its group
+  bool children_shown = false;  ///< what its driver makes is there
+  std::optional<unsigned> vfio;        ///< the number of its vfio-dev, while a VFIO driver has it
+  std::optional<DriverKey> async_for;  ///< an asynchronous probe of this driver is under way
   friend bool operator==(const Device&, const Device&) = default;
 };
 
@@ -104,23 +121,24 @@ struct Group {
 struct Bus {
   std::string name;
   bool autoprobe = true;
-  std::vector<DeviceKey> devices;  ///< in the order of addition
+  std::vector<DeviceKey> devices;  ///< in the order of addition, which is that of the keys
   std::vector<DriverKey> drivers;  ///< in the order of registration
   std::map<std::string, DeviceKey> device_names;
-  std::map<std::string, DriverKey> driver_names;
+  std::map<std::string, DriverKey> driver_names;  ///< of registered drivers
   friend bool operator==(const Bus&, const Bus&) = default;
 };
 
-/// One uevent, as its lines after ACTION@DEVPATH.
-struct Uevent {
-  std::string action;
-  std::string devpath;
-  std::vector<std::string> lines;  ///< "KEY=VALUE", SEQNUM last
-  friend bool operator==(const Uevent&, const Uevent&) = default;
+/// Work that the kernel leaves to a worker: an asynchronous probe. Driver 0: of every asynchronous
+/// driver that matches.
+struct AsyncProbe {
+  DeviceKey device = 0;
+  DriverKey driver = 0;
+  friend bool operator==(const AsyncProbe&, const AsyncProbe&) = default;
 };
 
 /// The whole modelled kernel: a value. Copy it to try something out. Ordered containers only, no
-/// pointers: the same operations on equal states give equal states.
+/// pointers: the same operations on equal states give equal states. It holds what is true and
+/// nothing that follows from it; what is looked up often is in an Index beside it.
 struct State {
   KernelProfile profile;
   bool iommu = true;
@@ -128,12 +146,13 @@ struct State {
   std::map<DeviceKey, Device> devices;
   std::map<DriverKey, Driver> drivers;
   std::map<unsigned, Group> groups;
-  std::vector<DeviceKey>
-      drawer;  ///< removed or not yet plugged: what a rescan or hot-add can bring
+  std::vector<DeviceKey> drawer;   ///< removed or not yet plugged: what rescan or hot-add bring
   std::deque<DeviceKey> deferred;  ///< waiting for a successful bind
+  std::deque<DeviceKey> retrying;  ///< the worker's list: to be probed again
+  std::deque<AsyncProbe> async;    ///< the worker's other list
+  bool rescan_locked = false;      ///< somebody holds pci_rescan_remove_lock
   std::uint32_t next_key = 1;
-  std::uint64_t seqnum = 1;
-  std::vector<Uevent> uevents;  ///< sent so far, oldest first; see DriverCore::take_uevents
+  std::uint64_t seqnum = 1;  ///< of the next uevent
   friend bool operator==(const State&, const State&) = default;
 };
 

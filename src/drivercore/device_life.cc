@@ -1,0 +1,245 @@
+// Devices that come and go, after drivers/base/core.c and
+// drivers/pci/{probe,bus,remove,pci-sysfs}.c of Linux 6.12.
+//
+// A PCI device is added in two parts. A scan finds functions and adds each: it can be seen, its
+// event is out, but nothing matches it. When the scan is through, each is set free to match and
+// probed, whatever drivers_autoprobe says (kernel-facts 1.3). Removing has two parts as well: first
+// all drivers are released, then all devices deleted. Both happen under pci_rescan_remove_lock.
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <ranges>
+#include <set>
+#include <utility>
+
+#include "drivercore/bus_type.h"
+#include "drivercore/kernel_text.h"
+#include "drivercore/operation.h"
+
+namespace anybind::drivercore {
+namespace {
+
+constexpr int kMaxDepth = 64;  ///< of bridges behind bridges
+
+/// What is left of a device that was deleted: the card.
+void forget_life(Device& device) {
+  device.gone = true;
+  device.driver_override.reset();
+  device.async_for.reset();
+  device.ready_to_probe = device.match_driver = device.locked = false;
+  device.vf_autoprobe = true;
+}
+
+/// Whether `wanted` names this card: by its name, its slot ("0000:03:00"), or as BUS/NAME.
+bool is_named(const Device& card, const std::string& wanted) {
+  if (card.bus == "pci" && (card.name == wanted || card.name.starts_with(wanted + ".")))
+    return true;
+  return card.bus + "/" + card.name == wanted;
+}
+
+}  // namespace
+
+// ---- adding
+
+void DriverCore::device_add(DeviceKey key) {
+  Device& dev = *device(key);
+  Bus& bus = state_.buses.at(dev.bus);
+  bus.devices.push_back(key);
+  bus.device_names.emplace(dev.name, key);
+  if (dev.group) state_.groups.try_emplace(*dev.group);
+  index_.add(state_, key);
+  step(KernelStep::Kind::kAdded, key);
+  send("add", *device(key));
+  step(KernelStep::Kind::kAddEvent, key);
+  device(key)->ready_to_probe = true;
+  if (bus_type(bus.name).two_part_add) return;
+  device(key)->match_driver = true;
+  step(KernelStep::Kind::kReady, key);
+  initial_probe(key);
+}
+
+void DriverCore::pci_bus_add_device(DeviceKey key) {
+  Device* dev = device(key);
+  if (dev == nullptr) return;
+  dev->match_driver = true;
+  step(KernelStep::Kind::kReady, key);
+  if (state_.profile.pci_add_ignores_autoprobe) {
+    (void)device_attach(key);
+  } else {
+    initial_probe(key);
+  }
+}
+
+/// The same card as a new device: another instance, with nothing of what the old one was told.
+DeviceKey DriverCore::renew(DeviceKey card) {
+  auto node = state_.devices.extract(card);
+  Device dev = std::move(node.mapped());
+  dev.dead = dev.gone = false;
+  dev.present = true;
+  const DeviceKey key = state_.next_key++;
+  state_.devices.emplace(key, std::move(dev));
+  return key;
+}
+
+/// Takes out of the drawer those of the cards that can be added now: their slot is free, and what
+/// is above them is there or comes first.
+std::vector<DeviceKey> DriverCore::bring_in(const std::vector<DeviceKey>& cards) {
+  std::vector<DeviceKey> out;
+  std::set<std::string> coming;
+  for (const DeviceKey card : cards) {
+    const Device& dev = state_.devices.at(card);
+    const bool has_parent =
+        dev.parent.empty() || coming.contains(dev.parent) || Index::parent_of(state_, dev) != 0;
+    if (!has_parent || key_of(dev.bus, dev.name) != 0 || !coming.insert(dev.name).second) continue;
+    out.push_back(card);
+  }
+  const std::set<DeviceKey> taken(out.begin(), out.end());
+  std::erase_if(state_.drawer, [&](DeviceKey card) { return taken.contains(card); });
+  return out;
+}
+
+/// In the order of the addresses, so that a bridge comes before what is behind it.
+void DriverCore::add_all(const std::vector<DeviceKey>& cards) {
+  std::vector<DeviceKey> added = bring_in(cards);
+  for (DeviceKey& key : added) {
+    key = renew(key);
+    device_add(key);
+  }
+  for (const DeviceKey key : added) {
+    if (bus_type(state_.devices.at(key).bus).two_part_add) pci_bus_add_device(key);
+  }
+}
+
+/// The cards that a scan finds: in their slots, below the bridge of this name, or anywhere for "".
+/// Virtual functions answer no scan.
+std::vector<DeviceKey> DriverCore::found_by_scan(const std::string& below) const {
+  std::map<std::string, DeviceKey> cards;
+  for (const DeviceKey key : state_.drawer) {
+    const Device& card = state_.devices.at(key);
+    if (card.present && card.bus == "pci" && card.physfn.empty()) cards.emplace(card.name, key);
+  }
+  const auto parent_of = [&](const std::string& name) -> std::string {
+    if (const Device* dev = find("pci", name)) return dev->parent;
+    const auto in_drawer = cards.find(name);
+    return in_drawer == cards.end() ? "" : state_.devices.at(in_drawer->second).parent;
+  };
+  std::vector<DeviceKey> out;
+  for (const auto& [name, key] : cards) {
+    std::string above = state_.devices.at(key).parent;
+    for (int depth = 0; !above.empty() && above != below && depth < kMaxDepth; ++depth) {
+      above = parent_of(above);
+    }
+    if (above == below || below.empty()) out.push_back(key);
+  }
+  return out;
+}
+
+Reply<void> DriverCore::rescan(std::string_view text, DeviceKey beside) {
+  Operation operation(*this);
+  const auto number = TRY(kstrtoul(text));
+  if (number == 0) return {};
+  const Device* dev = find(beside);
+  const std::string below = dev == nullptr ? "" : dev->parent;
+  {
+    const auto lock = TRY(RescanLock::take(*this));
+    add_all(found_by_scan(below));
+  }
+  return operation.done(Reply<void>());
+}
+
+bool DriverCore::hot_add(const std::string& name) {
+  Operation operation(*this);
+  std::map<std::string, DeviceKey> cards;
+  for (const DeviceKey key : state_.drawer) {
+    const Device& card = state_.devices.at(key);
+    if (is_named(card, name)) cards.emplace(card.name, key);
+  }
+  bool added = false;
+  {
+    const auto lock = RescanLock::take(*this);
+    if (!lock) return false;
+    const auto before = state_.drawer.size();
+    const auto keys = cards | std::views::values;
+    add_all({keys.begin(), keys.end()});
+    added = state_.drawer.size() < before;
+  }
+  return operation.done(added);
+}
+
+// ---- removing
+
+/// What is behind a device, its virtual functions, and itself, which comes last; siblings in their
+/// order, or the last first.
+std::vector<DeviceKey> DriverCore::subtree(DeviceKey key, bool last_first) const {
+  std::vector<DeviceKey> out;
+  std::set<DeviceKey> seen;
+  const auto visit = [&](const auto& self, DeviceKey at) -> void {
+    if (!seen.insert(at).second) return;
+    for (const Index::Names* names : {&index_.virtual_functions(at), &index_.children(at)}) {
+      const auto keys = *names | std::views::values;
+      std::vector<DeviceKey> below(keys.begin(), keys.end());
+      if (last_first) std::ranges::reverse(below);
+      for (const DeviceKey each : below) self(self, each);
+    }
+    out.push_back(at);
+  };
+  visit(visit, key);
+  return out;
+}
+
+/// pci_stop_and_remove_bus_device; for another bus the same in one part.
+Reply<void> DriverCore::stop_and_remove(DeviceKey key) {
+  for (const DeviceKey each : subtree(key, true)) TRY(release_driver(each));
+  for (const DeviceKey each : subtree(key, false)) TRY(device_del(each));
+  return {};
+}
+
+Reply<void> DriverCore::device_del(DeviceKey key) {
+  if (find(key) == nullptr) return {};
+  {
+    const auto lock = TRY(DeviceLock::take(*this, key));
+    device(key)->dead = true;
+  }
+  step(KernelStep::Kind::kDead, key);
+  Bus& bus = state_.buses.at(device(key)->bus);
+  const auto at = std::ranges::lower_bound(bus.devices, key);
+  if (at != bus.devices.end() && *at == key) bus.devices.erase(at);
+  bus.device_names.erase(device(key)->name);
+  step(KernelStep::Kind::kUnlisted, key);
+  TRY(release_driver(key));
+  undefer(key);
+  send("remove", *device(key));
+  step(KernelStep::Kind::kRemoveEvent, key);
+  index_.remove(state_, key);
+  forget_life(*device(key));
+  state_.drawer.push_back(key);
+  return {};
+}
+
+Reply<void> DriverCore::remove(DeviceKey key, std::string_view text) {
+  const auto number = TRY(kstrtoul(text));
+  if (number == 0) return {};
+  const auto lock = TRY(RescanLock::take(*this));
+  if (find(key) == nullptr) return {};  // another write was first
+  return stop_and_remove(key);
+}
+
+bool DriverCore::unplug(const std::string& name) {
+  const auto lock = RescanLock::take(*this);
+  if (!lock) return false;
+  std::vector<DeviceKey> keys;
+  for (const auto& [bus_name, bus] : state_.buses) {
+    for (const DeviceKey key : bus.devices) {
+      if (is_named(state_.devices.at(key), name)) keys.push_back(key);
+    }
+  }
+  for (const DeviceKey key : keys | std::views::reverse) {
+    if (find(key) == nullptr) continue;
+    const auto gone = subtree(key, false);
+    if (!stop_and_remove(key)) return false;
+    for (const DeviceKey each : gone) state_.devices.at(each).present = false;
+  }
+  return !keys.empty();
+}
+
+}  // namespace anybind::drivercore

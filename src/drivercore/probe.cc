@@ -1,0 +1,279 @@
+// Binding a device to a driver and releasing it, after drivers/base/dd.c of Linux 6.12.
+//
+// Two kinds of failure must be kept apart, as the kernel does by their sign. What goes wrong before
+// probe() runs (the device is gone or has a driver, the IOMMU group belongs to user space) ends the
+// walk over the drivers. What probe() itself answers does not: the next driver gets its try. `bind`
+// makes both an errno; `drivers_probe` reports only the first kind, as EINVAL.
+//
+// A deferred probe puts the device on a list that is set going by any successful bind, and worked
+// off by one worker through the normal path: with the override, the drivers and the autoprobe flag
+// of that later moment. With the flag off the device is taken from the list all the same, and lost
+// (kernel-facts: E10).
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <utility>
+
+#include "drivercore/bus_type.h"
+#include "drivercore/operation.h"
+
+namespace anybind::drivercore {
+
+// ---- one device, one driver
+
+/// The driver's probe() with what its bus does around it: 0, or a positive errno.
+int DriverCore::call_probe(DeviceKey key, DriverKey driver_key) {
+  const Device& dev = *device(key);
+  Driver& drv = *driver(driver_key);
+  const Device* pf = dev.physfn.empty() ? nullptr : find(dev.bus, dev.physfn);
+  const Admission admission = bus_type(dev.bus).admit(dev, drv, pf);
+  if (admission.error != 0) return admission.error;
+  drv.probed_id = admission.id;
+  step(KernelStep::Kind::kProbeBegins, key, driver_key);
+  const Device& now = *device(key);
+  const Driver& then = *driver(driver_key);
+  if (then.needs_group && !now.group) return EINVAL;
+  const auto special = then.probe.per_device.find(now.name);
+  return std::abs(special == then.probe.per_device.end() ? then.probe.result : special->second);
+}
+
+void DriverCore::fail_probe(DeviceKey key, DriverKey driver_key) {
+  Device& dev = *device(key);
+  dev.driver_link = false;
+  index_.set_probing(key, false);
+  unuse_domain(dev);
+  dev.driver.reset();
+  step(KernelStep::Kind::kProbeFailed, key, driver_key);
+}
+
+void DriverCore::driver_bound(DeviceKey key, DriverKey driver_key) {
+  driver(driver_key)->bound.push_back(key);
+  index_.set_probing(key, false);
+  undefer(key);
+  trigger_deferred();
+  step(KernelStep::Kind::kBound, key, driver_key);
+  if (state_.profile.bind_events) send("bind", *device(key));
+  step(KernelStep::Kind::kBindEvent, key, driver_key);
+}
+
+DriverCore::Attempt DriverCore::really_probe(DeviceKey key, DriverKey driver_key) {
+  device(key)->driver = driver_key;
+  if (!use_domain(key, driver_key)) {
+    device(key)->driver.reset();
+    return {.kind = Attempt::Kind::kRefused, .error = EBUSY};
+  }
+  device(key)->driver_link = true;
+  index_.set_probing(key, true);
+  step(KernelStep::Kind::kLinkOn, key, driver_key);
+  if (const int error = call_probe(key, driver_key); error != 0) {
+    fail_probe(key, driver_key);
+    return {.kind = Attempt::Kind::kProbeFailed, .error = error};
+  }
+  make_children(key, driver_key);
+  step(KernelStep::Kind::kProbeEnds, key, driver_key);
+  driver_bound(key, driver_key);
+  return {};
+}
+
+/// __driver_probe_device. The caller holds the lock of the device.
+DriverCore::Attempt DriverCore::try_driver(DeviceKey key, DriverKey driver_key) {
+  const Device* dev = find(key);
+  const auto refused = [](int error) {
+    return Attempt{.kind = Attempt::Kind::kRefused, .error = error};
+  };
+  if (dev == nullptr || dev->dead || driver(driver_key) == nullptr) return refused(ENODEV);
+  if (dev->driver) return refused(EBUSY);
+  if (!dev->ready_to_probe) return refused(kProbeDefer);
+  const DriverUse use(*this, driver_key);
+  return really_probe(key, driver_key);
+}
+
+/// The same on the paths that queue what is deferred.
+DriverCore::Attempt DriverCore::driver_probe_device(DeviceKey key, DriverKey driver_key) {
+  const auto before = trigger_count_;
+  const Attempt attempt = try_driver(key, driver_key);
+  if (attempt.deferred()) {
+    defer(key);
+    // Somebody bound meanwhile: what this probe waits for may be there now.
+    if (before != trigger_count_) trigger_deferred();
+  }
+  return attempt;
+}
+
+// ---- one device, all drivers
+
+/// bus_for_each_drv with __device_attach_driver. True: bound. An error ended the walk.
+Reply<bool> DriverCore::attach_to_any(DeviceKey key, Pass pass) {
+  const std::string bus = device(key)->bus;
+  const auto& drivers = state_.buses.at(bus).drivers;
+  DriverKey last = 0;
+  for (std::size_t i = 0; i < drivers.size(); ++i) {
+    const DriverKey driver_key = drivers[i];
+    const bool wrong_pass =
+        pass != Pass::kAll && driver(driver_key)->async_probe != (pass == Pass::kAsyncOnly);
+    if (!matches(key, driver_key) || wrong_pass) continue;
+    {
+      const DriverUse use(*this, driver_key);
+      step(KernelStep::Kind::kMatched, key, driver_key);
+      const Attempt attempt = driver_probe_device(key, driver_key);
+      if (attempt.kind == Attempt::Kind::kBound) return true;
+      if (attempt.kind == Attempt::Kind::kRefused) return kernel_error(attempt.error);
+    }
+    last = driver_key;
+    // Drivers may have come and gone meanwhile; this one, which was held, has not.
+    const auto at = std::ranges::find(drivers, last);
+    i = at == drivers.end() ? drivers.size() : static_cast<std::size_t>(at - drivers.begin());
+  }
+  return false;
+}
+
+/// __device_attach. True: the device has a driver.
+Reply<bool> DriverCore::device_attach(DeviceKey key, Pass pass) {
+  auto lock = DeviceLock::take(*this, key);
+  if (!lock && lock.error().value == ENODEV) return false;
+  if (!lock) return std::unexpected(lock.error());
+  const Device& dev = *device(key);
+  Reply<bool> result = dev.driver.has_value();
+  if (!dev.dead && !dev.driver) result = attach_to_any(key, pass);
+  const auto is_async = [&](DriverKey driver_key) {
+    return driver(driver_key)->async_probe && matches(key, driver_key);
+  };
+  if (pass == Pass::kSyncOnly && result && !*result && !device(key)->dead &&
+      std::ranges::any_of(state_.buses.at(device(key)->bus).drivers, is_async)) {
+    state_.async.push_back({.device = key});
+  }
+  lock->unlock();
+  return result;
+}
+
+/// device_initial_probe: what an added or retried device gets.
+void DriverCore::initial_probe(DeviceKey key) {
+  const Device* dev = find(key);
+  if (dev != nullptr && state_.buses.at(dev->bus).autoprobe) {
+    (void)device_attach(key, Pass::kSyncOnly);
+  }
+}
+
+// ---- one driver, all devices
+
+/// __driver_attach. An error only when it cannot wait.
+Reply<void> DriverCore::offer(DeviceKey key, DriverKey driver_key) {
+  Device& dev = *device(key);
+  if (driver(driver_key)->async_probe) {
+    if (dev.driver || dev.async_for) return {};
+    dev.async_for = driver_key;
+    state_.async.push_back({.device = key, .driver = driver_key});
+    return {};
+  }
+  step(KernelStep::Kind::kMatched, key, driver_key);
+  auto lock = DeviceLock::take(*this, key);
+  if (!lock && lock.error().value == ENODEV) return {};
+  if (!lock) return std::unexpected(lock.error());
+  (void)driver_probe_device(key, driver_key);
+  lock->unlock();
+  return {};
+}
+
+/// driver_attach: every device of the bus is offered, in the order of addition; what comes of it is
+/// nobody's business. Bound ones are waited for too, as the kernel does.
+Reply<void> DriverCore::driver_attach(DriverKey driver_key) {
+  const auto& devices = state_.buses.at(driver(driver_key)->bus).devices;
+  for (DeviceKey last = 0;;) {
+    const auto next = std::ranges::upper_bound(devices, last);
+    if (next == devices.end()) return {};
+    last = *next;
+    if (matches(last, driver_key)) TRY(offer(last, driver_key));
+  }
+}
+
+// ---- releasing
+
+/// __device_release_driver. The caller holds the lock, and the device has a driver.
+void DriverCore::release_locked(DeviceKey key) {
+  const DriverKey driver_key = *device(key)->driver;
+  device(key)->driver_link = false;
+  step(KernelStep::Kind::kLinkOff, key, driver_key);
+  step(KernelStep::Kind::kRemoveBegins, key, driver_key);
+  remove_children(key);
+  step(KernelStep::Kind::kRemoveEnds, key, driver_key);
+  Device& dev = *device(key);
+  unuse_domain(dev);
+  dev.driver.reset();
+  std::erase(state_.drivers.at(driver_key).bound, key);
+  step(KernelStep::Kind::kDriverCleared, key, driver_key);
+  if (state_.profile.bind_events) send("unbind", *device(key));
+  step(KernelStep::Kind::kUnbindEvent, key, driver_key);
+}
+
+/// device_release_driver_internal: from whichever driver has it once the lock is had, or from
+/// `only`.
+Reply<void> DriverCore::release_driver(DeviceKey key, DriverKey only) {
+  auto lock = DeviceLock::take(*this, key);
+  if (!lock && lock.error().value == ENODEV) return {};
+  if (!lock) return std::unexpected(lock.error());
+  const auto& has = device(key)->driver;
+  if (!has || (only != 0 && *has != only)) return {};
+  release_locked(key);
+  lock->unlock();
+  return {};
+}
+
+// ---- deferred and asynchronous probes
+
+void DriverCore::defer(DeviceKey key) {
+  Device* dev = device(key);
+  if (dev == nullptr || std::exchange(dev->deferred, true)) return;
+  state_.deferred.push_back(key);
+}
+
+void DriverCore::undefer(DeviceKey key) {
+  Device* dev = device(key);
+  if (dev == nullptr || !std::exchange(dev->deferred, false)) return;
+  std::erase(state_.deferred, key);
+  std::erase(state_.retrying, key);
+}
+
+void DriverCore::trigger_deferred() {
+  ++trigger_count_;
+  auto& retrying = state_.retrying;
+  retrying.insert(retrying.end(), state_.deferred.begin(), state_.deferred.end());
+  state_.deferred.clear();
+}
+
+bool DriverCore::has_work() const {
+  return !state_.retrying.empty() || !state_.async.empty();
+}
+
+void DriverCore::work_async(const AsyncProbe& work) {
+  Device* dev = device(work.device);
+  if (dev == nullptr) return;
+  if (work.driver == 0) {
+    (void)device_attach(work.device, Pass::kAsyncOnly);
+    return;
+  }
+  auto lock = DeviceLock::take(*this, work.device);
+  if (!lock) return;
+  device(work.device)->async_for.reset();
+  (void)driver_probe_device(work.device, work.driver);
+  lock->unlock();
+}
+
+bool DriverCore::work() {
+  const Operation operation(*this);
+  if (!state_.async.empty()) {
+    const AsyncProbe next = state_.async.front();
+    state_.async.pop_front();
+    step(KernelStep::Kind::kRetry, next.device, next.driver);
+    work_async(next);
+    return true;
+  }
+  if (state_.retrying.empty()) return false;
+  const DeviceKey key = state_.retrying.front();
+  state_.retrying.pop_front();
+  if (Device* dev = device(key)) dev->deferred = false;
+  step(KernelStep::Kind::kRetry, key);
+  initial_probe(key);
+  return true;
+}
+
+}  // namespace anybind::drivercore

@@ -1,0 +1,511 @@
+// Each kind of directory has two functions: one finds a name in it, one lists it.
+#include "drivercore/tree.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "drivercore/bus_type.h"
+
+namespace anybind::drivercore {
+namespace {
+
+using Kind = Place::Kind;
+using Names = std::vector<std::string>;
+using Found = std::optional<Entry>;
+
+Found directory(Kind kind, std::string name = "", std::uint32_t key = 0) {
+  return Entry{.place = {.kind = kind, .name = std::move(name), .key = key}};
+}
+Found link_to(std::string path) {
+  return Entry{.kind = Entry::Kind::kLink, .text = std::move(path)};
+}
+Found fixed_text(std::string text) {
+  return Entry{.kind = Entry::Kind::kText, .text = std::move(text)};
+}
+Found attribute(const DriverCore& core, Owner owner, const std::string& name) {
+  const Attribute* found = find_attribute(core, owner, name);
+  if (found == nullptr) return std::nullopt;
+  return Entry{.kind = Entry::Kind::kAttribute, .owner = std::move(owner), .attribute = found};
+}
+
+std::string path_of(const DriverCore& core, const Device& device) {
+  return core.devpath(device).substr(1);
+}
+Found link_to_device(const DriverCore& core, DeviceKey key) {
+  const Device* device = core.find(key);
+  return device == nullptr ? std::nullopt : link_to(path_of(core, *device));
+}
+std::string driver_path(const Driver& driver) {
+  return "bus/" + driver.bus + "/drivers/" + driver.name;
+}
+
+template <class Map>
+void append_names(Names& to, const Map& map) {
+  for (const auto& [name, value] : map) to.push_back(name);
+}
+/// 0 for a name that is not there.
+std::uint32_t key_of(const std::map<std::string, std::uint32_t>& names, const std::string& name) {
+  const auto found = names.find(name);
+  return found == names.end() ? 0 : found->second;
+}
+
+// ---- directories that are always there
+
+struct Fixed {
+  Kind in;
+  std::string_view name;
+  Kind is;
+};
+constexpr std::array kFixed = std::to_array<Fixed>({
+    {Kind::kRoot, "bus", Kind::kBuses},
+    {Kind::kRoot, "class", Kind::kClasses},
+    {Kind::kRoot, "devices", Kind::kDevices},
+    {Kind::kRoot, "kernel", Kind::kKernel},
+    {Kind::kRoot, "module", Kind::kModules},
+    {Kind::kBus, "devices", Kind::kBusDevices},
+    {Kind::kBus, "drivers", Kind::kBusDrivers},
+    {Kind::kDevices, "virtual", Kind::kVirtual},
+    {Kind::kKernel, "iommu_groups", Kind::kGroups},
+    {Kind::kGroup, "devices", Kind::kGroupDevices},
+    {Kind::kModule, "drivers", Kind::kModuleDrivers},
+});
+
+Found find_fixed(const Place& at, std::string_view name) {
+  for (const Fixed& fixed : kFixed) {
+    if (fixed.in == at.kind && fixed.name == name) return directory(fixed.is, at.name, at.key);
+  }
+  return std::nullopt;
+}
+
+void list_fixed(const Place& at, Names& out) {
+  for (const Fixed& fixed : kFixed) {
+    if (fixed.in == at.kind) out.emplace_back(fixed.name);
+  }
+}
+
+// ---- bus/
+
+Found find_bus(const DriverCore& core, const Place& /*at*/, const std::string& name) {
+  if (!core.state().buses.contains(name)) return std::nullopt;
+  return directory(Kind::kBus, name);
+}
+void list_buses(const DriverCore& core, const Place& /*at*/, Names& out) {
+  append_names(out, core.state().buses);
+}
+
+Found find_in_bus(const DriverCore& core, const Place& at, const std::string& name) {
+  return attribute(core, {.bus = at.name}, name);
+}
+void list_bus(const DriverCore& core, const Place& at, Names& out) {
+  std::ranges::move(attribute_names(core, {.bus = at.name}), std::back_inserter(out));
+}
+
+Found find_bus_device(const DriverCore& core, const Place& at, const std::string& name) {
+  return link_to_device(core, core.key_of(at.name, name));
+}
+void list_bus_devices(const DriverCore& core, const Place& at, Names& out) {
+  append_names(out, core.state().buses.at(at.name).device_names);
+}
+
+Found find_bus_driver(const DriverCore& core, const Place& at, const std::string& name) {
+  const DriverKey key = key_of(core.state().buses.at(at.name).driver_names, name);
+  const Driver* driver = core.find_driver(key);
+  if (driver == nullptr) return std::nullopt;
+  Found out = directory(Kind::kDriver, at.name, key);
+  out->place.registration = driver->registration;
+  return out;
+}
+void list_bus_drivers(const DriverCore& core, const Place& at, Names& out) {
+  append_names(out, core.state().buses.at(at.name).driver_names);
+}
+
+Found find_in_driver(const DriverCore& core, const Place& at, const std::string& name) {
+  const Driver& driver = *core.find_driver(at.key);
+  if (name == "module" && !driver.module.empty()) {
+    return link_to("module/" + Index::module_name(driver.module));
+  }
+  if (Found found = attribute(core, {.driver = at.key}, name)) return found;
+  const Device* device = core.find(driver.bus, name);
+  const bool linked = device != nullptr && device->driver == at.key && device->driver_link;
+  return linked ? link_to(path_of(core, *device)) : std::nullopt;
+}
+void list_driver(const DriverCore& core, const Place& at, Names& out) {
+  const Driver& driver = *core.find_driver(at.key);
+  std::ranges::move(attribute_names(core, {.driver = at.key}), std::back_inserter(out));
+  if (!driver.module.empty()) out.emplace_back("module");
+  const auto add = [&](DeviceKey key) {
+    const Device& device = *core.find(key);
+    if (device.driver == at.key && device.driver_link) out.push_back(device.name);
+  };
+  std::ranges::for_each(driver.bound, add);
+  std::ranges::for_each(core.index().probing(), add);
+}
+
+// ---- devices/
+
+Found find_root(const DriverCore& core, const Place& /*at*/, const std::string& name) {
+  if (!core.index().roots().contains(name)) return std::nullopt;
+  return directory(Kind::kDeviceRoot, name);
+}
+void list_roots(const DriverCore& core, const Place& /*at*/, Names& out) {
+  append_names(out, core.index().roots());
+}
+
+Found find_in_root(const DriverCore& core, const Place& at, const std::string& name) {
+  const DeviceKey key = key_of(core.index().root(at.name), name);
+  return key == 0 ? std::nullopt : directory(Kind::kDevice, "", key);
+}
+void list_root(const DriverCore& core, const Place& at, Names& out) {
+  append_names(out, core.index().root(at.name));
+}
+
+/// Paths below a device of what its driver made, with the class.
+std::vector<std::pair<std::string, std::string>> made_by_driver(const Device& device) {
+  std::vector<std::pair<std::string, std::string>> out;
+  if (!device.children_shown) return out;
+  if (device.vfio) {
+    out.emplace_back(fmt::format("vfio-dev/vfio{}", *device.vfio), "vfio-dev");
+    return out;
+  }
+  for (const Child& child : device.children) out.emplace_back(child_path(child), child.kind);
+  return out;
+}
+
+/// The name that stands right below `above` on the way to `path`; empty when it is not on the way.
+std::string next_on_path(const std::string& path, const std::string& above) {
+  const std::string start = above.empty() ? "" : above + "/";
+  if (!path.starts_with(start) || path.size() == start.size()) return "";
+  return path.substr(start.size(), path.find('/', start.size()) - start.size());
+}
+
+bool is_on_a_path(const Device& device, const std::string& path) {
+  return std::ranges::any_of(made_by_driver(device), [&](const auto& made) {
+    return made.first == path || made.first.starts_with(path + "/");
+  });
+}
+
+/// virtfn0, virtfn1 ...: the virtual functions in the order of their addresses.
+Found find_virtual_function(const DriverCore& core, const Place& at, std::string_view name) {
+  if (!name.starts_with("virtfn")) return std::nullopt;
+  const auto number = parse_decimal(name.substr(6));
+  const auto& functions = core.index().virtual_functions(at.key);
+  if (!number || *number >= functions.size()) return std::nullopt;
+  return link_to_device(core,
+                        std::next(functions.begin(), static_cast<std::ptrdiff_t>(*number))->second);
+}
+
+Found find_device_link(const DriverCore& core, const Device& device, std::string_view name) {
+  if (name == "subsystem") return link_to("bus/" + device.bus);
+  if (name == "driver" && device.driver && device.driver_link) {
+    return link_to(driver_path(core.state().drivers.at(*device.driver)));
+  }
+  if (name == "iommu_group" && device.group) {
+    return link_to(fmt::format("kernel/iommu_groups/{}", *device.group));
+  }
+  if (name == "physfn" && !device.physfn.empty()) {
+    return link_to_device(core, core.key_of(device.bus, device.physfn));
+  }
+  return std::nullopt;
+}
+
+Found find_in_device(const DriverCore& core, const Place& at, const std::string& name) {
+  if (Found found = attribute(core, {.device = at.key}, name)) return found;
+  const Device& device = *core.find(at.key);
+  if (Found found = find_device_link(core, device, name)) return found;
+  const DeviceKey child = key_of(core.index().children(at.key), name);
+  if (child != 0) return directory(Kind::kDevice, "", child);
+  if (Found found = find_virtual_function(core, at, name)) return found;
+  return is_on_a_path(device, name) ? directory(Kind::kMade, name, at.key) : std::nullopt;
+}
+void list_device(const DriverCore& core, const Place& at, Names& out) {
+  const Device& device = *core.find(at.key);
+  std::ranges::move(attribute_names(core, {.device = at.key}), std::back_inserter(out));
+  for (const char* link : {"subsystem", "driver", "iommu_group", "physfn"}) {
+    if (find_device_link(core, device, link)) out.emplace_back(link);
+  }
+  append_names(out, core.index().children(at.key));
+  const auto functions = core.index().virtual_functions(at.key).size();
+  for (std::size_t i = 0; i < functions; ++i) out.push_back(fmt::format("virtfn{}", i));
+  for (const auto& [path, kind] : made_by_driver(device)) out.push_back(next_on_path(path, ""));
+}
+
+/// The class of what stands exactly at the path; empty for a directory on the way to it.
+std::string class_at(const Device& device, const std::string& path) {
+  for (const auto& [made, kind] : made_by_driver(device)) {
+    if (made == path) return kind;
+  }
+  return "";
+}
+
+/// What a made thing hangs on: the nearest made thing above it, or the device.
+std::string above_made(const DriverCore& core, const Device& device, std::string path) {
+  while (path.contains('/')) {
+    path.resize(path.rfind('/'));
+    if (!class_at(device, path).empty()) return path_of(core, device) + "/" + path;
+  }
+  return path_of(core, device);
+}
+
+std::string made_uevent(const Device& device, const std::string& path) {
+  std::string out;
+  for (const Child& child : device.children) {
+    if (device.vfio || child_path(child) != path) continue;
+    for (const std::string& line : uevent_lines(child)) out += line + "\n";
+  }
+  return out;
+}
+
+Found find_in_made(const DriverCore& core, const Place& at, const std::string& name) {
+  const Device& device = *core.find(at.key);
+  const std::string below = at.name + "/" + name;
+  if (is_on_a_path(device, below)) return directory(Kind::kMade, below, at.key);
+  const std::string kind = class_at(device, at.name);
+  if (kind.empty()) return std::nullopt;
+  if (name == "uevent") return fixed_text(made_uevent(device, at.name));
+  if (name == "subsystem") return link_to("class/" + kind);
+  if (name == "device") return link_to(above_made(core, device, at.name));
+  return std::nullopt;
+}
+void list_made(const DriverCore& core, const Place& at, Names& out) {
+  const Device& device = *core.find(at.key);
+  if (!class_at(device, at.name).empty()) out = {"device", "subsystem", "uevent"};
+  for (const auto& [path, kind] : made_by_driver(device)) {
+    const std::string next = next_on_path(path, at.name);
+    if (!next.empty()) out.push_back(next);
+  }
+}
+
+// ---- devices/virtual: what hangs on no device
+
+Names virtual_names(const DriverCore& core, std::string_view kind) {
+  Names out;
+  if (kind == "iommu" && core.state().iommu) out.emplace_back("dmar0");
+  if (kind != "vfio") return out;
+  for (const auto& [group, users] : core.index().vfio_groups())
+    out.push_back(std::to_string(group));
+  return out;
+}
+bool has_name(const Names& names, std::string_view name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+void list_virtual(const DriverCore& core, const Place& /*at*/, Names& out) {
+  for (const char* kind : {"iommu", "vfio"}) {
+    if (!virtual_names(core, kind).empty()) out.emplace_back(kind);
+  }
+}
+Found find_virtual(const DriverCore& core, const Place& at, const std::string& name) {
+  Names names;
+  list_virtual(core, at, names);
+  return has_name(names, name) ? directory(Kind::kVirtualClass, name) : std::nullopt;
+}
+
+void list_virtual_class(const DriverCore& core, const Place& at, Names& out) {
+  out = virtual_names(core, at.name);
+}
+Found find_in_virtual_class(const DriverCore& core, const Place& at, const std::string& name) {
+  if (!has_name(virtual_names(core, at.name), name)) return std::nullopt;
+  return directory(Kind::kVirtualOne, at.name + "/" + name);
+}
+
+Found find_in_virtual_one(const DriverCore& /*core*/, const Place& at, const std::string& name) {
+  if (name == "subsystem") return link_to("class/" + at.name.substr(0, at.name.find('/')));
+  if (name != "uevent") return std::nullopt;
+  return fixed_text(at.name.starts_with("vfio/") ? "DEVNAME=" + at.name + "\n" : "");
+}
+void list_virtual_one(const DriverCore& /*core*/, const Place& /*at*/, Names& out) {
+  out = {"subsystem", "uevent"};
+}
+
+// ---- class/
+
+void list_classes(const DriverCore& core, const Place& at, Names& out) {
+  append_names(out, core.index().classes());
+  list_virtual(core, at, out);
+}
+Found find_class(const DriverCore& core, const Place& at, const std::string& name) {
+  Names names;
+  list_virtual(core, at, names);
+  const bool there = core.index().classes().contains(name) || has_name(names, name);
+  return there ? directory(Kind::kClass, name) : std::nullopt;
+}
+
+void list_class(const DriverCore& core, const Place& at, Names& out) {
+  out = virtual_names(core, at.name);
+  append_names(out, core.index().interfaces(at.name));
+}
+Found find_in_class(const DriverCore& core, const Place& at, const std::string& name) {
+  if (has_name(virtual_names(core, at.name), name)) {
+    return link_to("devices/virtual/" + at.name + "/" + name);
+  }
+  const Device* device = core.find(key_of(core.index().interfaces(at.name), name));
+  if (device == nullptr) return std::nullopt;
+  for (const auto& [path, kind] : made_by_driver(*device)) {
+    if (kind == at.name && path.substr(path.rfind('/') + 1) == name) {
+      return link_to(path_of(core, *device) + "/" + path);
+    }
+  }
+  return std::nullopt;
+}
+
+// ---- kernel/iommu_groups
+
+std::optional<unsigned> group_named(const DriverCore& core, const std::string& name) {
+  const auto number = parse_decimal(name, UINT32_MAX);
+  if (!number || std::to_string(*number) != name) return std::nullopt;
+  const auto group = static_cast<unsigned>(*number);
+  return core.index().groups().contains(group) ? std::optional(group) : std::nullopt;
+}
+Found find_group(const DriverCore& core, const Place& /*at*/, const std::string& name) {
+  const auto group = group_named(core, name);
+  return group ? directory(Kind::kGroup, "", *group) : std::nullopt;
+}
+void list_groups(const DriverCore& core, const Place& /*at*/, Names& out) {
+  for (const auto& [group, members] : core.index().groups()) out.push_back(std::to_string(group));
+}
+
+Found find_in_group(const DriverCore& /*core*/, const Place& /*at*/, const std::string& name) {
+  if (name == "type") return fixed_text("DMA-FQ\n");
+  if (name != "reserved_regions") return std::nullopt;
+  return fixed_text("0x00000000fee00000 0x00000000feefffff msi\n");
+}
+void list_group(const DriverCore& /*core*/, const Place& /*at*/, Names& out) {
+  out.insert(out.end(), {"reserved_regions", "type"});
+}
+
+Found find_member(const DriverCore& core, const Place& at, const std::string& name) {
+  return link_to_device(core, key_of(core.index().members(at.key), name));
+}
+void list_members(const DriverCore& core, const Place& at, Names& out) {
+  append_names(out, core.index().members(at.key));
+}
+
+// ---- module/
+
+bool is_loaded(const DriverCore& core, const std::string& module) {
+  const auto found = core.index().modules().find(module);
+  return found != core.index().modules().end() &&
+         std::ranges::any_of(found->second,
+                             [&](DriverKey key) { return core.find_driver(key) != nullptr; });
+}
+Found find_module(const DriverCore& core, const Place& /*at*/, const std::string& name) {
+  return is_loaded(core, name) ? directory(Kind::kModule, name) : std::nullopt;
+}
+void list_modules(const DriverCore& core, const Place& /*at*/, Names& out) {
+  for (const auto& [name, keys] : core.index().modules()) {
+    if (is_loaded(core, name)) out.push_back(name);
+  }
+}
+
+Found find_in_module(const DriverCore& core, const Place& at, const std::string& name) {
+  return attribute(core, {.module = at.name}, name);
+}
+void list_module(const DriverCore& core, const Place& at, Names& out) {
+  std::ranges::move(attribute_names(core, {.module = at.name}), std::back_inserter(out));
+}
+
+/// By "BUS:DRIVER".
+std::map<std::string, std::string> module_drivers(const DriverCore& core, const Place& at) {
+  std::map<std::string, std::string> out;
+  const auto found = core.index().modules().find(at.name);
+  if (found == core.index().modules().end()) return out;
+  for (const DriverKey key : found->second) {
+    const Driver* driver = core.find_driver(key);
+    if (driver != nullptr) out.emplace(driver->bus + ":" + driver->name, driver_path(*driver));
+  }
+  return out;
+}
+Found find_module_driver(const DriverCore& core, const Place& at, const std::string& name) {
+  const auto drivers = module_drivers(core, at);
+  const auto found = drivers.find(name);
+  return found == drivers.end() ? std::nullopt : link_to(found->second);
+}
+void list_module_drivers(const DriverCore& core, const Place& at, Names& out) {
+  append_names(out, module_drivers(core, at));
+}
+
+// ---- the table
+
+struct Directory {
+  Kind kind;
+  Found (*find)(const DriverCore&, const Place&, const std::string&);
+  void (*list)(const DriverCore&, const Place&, Names&);
+};
+constexpr std::array kDirectories = std::to_array<Directory>({
+    {Kind::kBuses, find_bus, list_buses},
+    {Kind::kBus, find_in_bus, list_bus},
+    {Kind::kBusDevices, find_bus_device, list_bus_devices},
+    {Kind::kBusDrivers, find_bus_driver, list_bus_drivers},
+    {Kind::kDriver, find_in_driver, list_driver},
+    {Kind::kDevices, find_root, list_roots},
+    {Kind::kDeviceRoot, find_in_root, list_root},
+    {Kind::kDevice, find_in_device, list_device},
+    {Kind::kMade, find_in_made, list_made},
+    {Kind::kVirtual, find_virtual, list_virtual},
+    {Kind::kVirtualClass, find_in_virtual_class, list_virtual_class},
+    {Kind::kVirtualOne, find_in_virtual_one, list_virtual_one},
+    {Kind::kClasses, find_class, list_classes},
+    {Kind::kClass, find_in_class, list_class},
+    {Kind::kGroups, find_group, list_groups},
+    {Kind::kGroup, find_in_group, list_group},
+    {Kind::kGroupDevices, find_member, list_members},
+    {Kind::kModules, find_module, list_modules},
+    {Kind::kModule, find_in_module, list_module},
+    {Kind::kModuleDrivers, find_module_driver, list_module_drivers},
+});
+
+/// nullptr for a directory that has only what is always there.
+const Directory* directory_of(Kind kind) {
+  const auto* found = std::ranges::find(kDirectories, kind, &Directory::kind);
+  return found == kDirectories.end() ? nullptr : found;
+}
+
+}  // namespace
+
+std::optional<Entry> Tree::find(const Place& at, const std::string& name) const {
+  if (Found found = find_fixed(at, name)) return found;
+  const Directory* directory = directory_of(at.kind);
+  return directory == nullptr ? std::nullopt : directory->find(core_, at, name);
+}
+
+std::vector<std::string> Tree::list(const Place& at) const {
+  Names out;
+  if (const Directory* directory = directory_of(at.kind)) directory->list(core_, at, out);
+  list_fixed(at, out);
+  std::ranges::sort(out);
+  const auto repeated = std::ranges::unique(out);
+  out.erase(repeated.begin(), repeated.end());
+  return out;
+}
+
+bool Tree::exists(const Place& at) const {
+  switch (at.kind) {
+    case Kind::kDriver: {
+      const Driver* driver = core_.find_driver(at.key);
+      return driver != nullptr && driver->registration == at.registration;
+    }
+    case Kind::kDevice:
+      return core_.find(at.key) != nullptr;
+    case Kind::kMade: {
+      const Device* device = core_.find(at.key);
+      return device != nullptr && is_on_a_path(*device, at.name);
+    }
+    case Kind::kGroup:
+    case Kind::kGroupDevices:
+      return core_.index().groups().contains(at.key);
+    case Kind::kModule:
+    case Kind::kModuleDrivers:
+      return is_loaded(core_, at.name);
+    case Kind::kDeviceRoot:
+      return core_.index().roots().contains(at.name);
+    default:
+      return true;
+  }
+}
+
+}  // namespace anybind::drivercore
