@@ -1,6 +1,8 @@
 // bind, unbind and restore: three goals for one plan.
 #include <csignal>
+#include <functional>
 #include <memory>
+#include <optional>
 
 #include <fmt/format.h>
 #include <CLI/App.hpp>
@@ -129,13 +131,18 @@ void print_notes(const Context& context, const Plan& plan, const char* lead) {
     fmt::print(context.out, "{}{}\n", lead, printable(note));
 }
 
-/// Plans on this machine; the plan function reads, nothing else.
-using Planning = std::function<Result<Plan>(Sysfs&, const Origins&)>;
+/// Plans on this machine; reads, nothing else. Only `restore` asks what there was before.
+struct Planning {
+  std::function<Result<Plan>(Sysfs&, const Origins*)> plan;
+  bool needs_origins = false;
+};
 
 /// The same code, run against a model of this machine; only what the model says is printed.
-Result<int> try_out(Context& context, const Planning& planning, const Origins& origins) {
+Result<int> try_out(Context& context, const Planning& planning) {
+  std::optional<Origins> origins;  // not read without need: another user may not read them
+  if (planning.needs_origins) origins.emplace(TRY(context.session.origins(false)));
   const auto model = TRY(context.session.model());
-  const Plan here = TRY(planning(context.sysfs, origins));
+  const Plan here = TRY(planning.plan(context.sysfs, origins ? &*origins : nullptr));
   const Plan there = TRY(on_model(here, model->sysfs()));
   print_notes(context, here, "# ");
   Script script(context);
@@ -152,9 +159,9 @@ Result<int> try_out(Context& context, const Planning& planning, const Origins& o
 }
 
 Result<int> plan_and_run(Context& context, const Options& options, const Planning& planning) {
-  Origins origins = TRY(context.session.origins(!options.dry_run));
-  if (options.dry_run) return try_out(context, planning, origins);
-  const Plan plan = TRY(planning(context.sysfs, origins));
+  if (options.dry_run) return try_out(context, planning);
+  Origins origins = TRY(context.session.origins(true));
+  const Plan plan = TRY(planning.plan(context.sysfs, &origins));
   print_notes(context, plan, "");
   catch_signals();
   Narrator narrator(context);
@@ -182,23 +189,27 @@ Result<int> run_bind(Context& context, const Options& options) {
   const DriverName driver = TRY(driver_argument(words.back()));
   words.pop_back();
   const auto devices = TRY(select_devices(context.sysfs, words, context.sysfs_root));
-  return plan_and_run(context, options, [&](Sysfs& sysfs, const Origins&) {
-    if (driver.str() == "none") return plan_unbind(sysfs, devices);
-    return plan_bind(sysfs, {.devices = devices, .driver = driver, .whole_group = options.group});
-  });
+  return plan_and_run(context, options, {.plan = [&](Sysfs& sysfs, const Origins*) {
+                        if (driver.str() == "none") return plan_unbind(sysfs, devices);
+                        return plan_bind(
+                            sysfs,
+                            {.devices = devices, .driver = driver, .whole_group = options.group});
+                      }});
 }
 
 Result<int> run_unbind(Context& context, const Options& options) {
   const auto devices = TRY(select_devices(context.sysfs, options.words, context.sysfs_root));
-  return plan_and_run(context, options,
-                      [&](Sysfs& sysfs, const Origins&) { return plan_unbind(sysfs, devices); });
+  return plan_and_run(context, options, {.plan = [&](Sysfs& sysfs, const Origins*) {
+                        return plan_unbind(sysfs, devices);
+                      }});
 }
 
 Result<int> run_restore(Context& context, const Options& options) {
   const auto devices = TRY(select_devices(context.sysfs, options.words, context.sysfs_root));
-  return plan_and_run(context, options, [&](Sysfs& sysfs, const Origins& origins) {
-    return plan_restore(sysfs, devices, origins);
-  });
+  const auto plan = [&](Sysfs& sysfs, const Origins* origins) {
+    return plan_restore(sysfs, devices, *origins);
+  };
+  return plan_and_run(context, options, {.plan = plan, .needs_origins = true});
 }
 
 using Verbed = Result<int> (*)(Context&, const Options&);
