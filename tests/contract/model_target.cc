@@ -31,7 +31,9 @@ class ModelTarget final : public Target {
                   static_cast<unsigned long long>(id.data));
     return text;
   }
-  [[nodiscard]] std::string name() const override { return "model of " + core_.state().profile.name; }
+  [[nodiscard]] std::string name() const override {
+    return "model of " + core_.state().profile.name;
+  }
 
  private:
   DriverCore core_;
