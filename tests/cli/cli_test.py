@@ -268,6 +268,20 @@ class Tree(Case):
                     json.loads(result.stdout)
 
 
+class Json(Case):
+    def test_list_keeps_to_its_schema(self) -> None:
+        schema = json.loads((HERE.parent.parent / "docs" / "list.schema.json").read_text())["items"]
+        kinds = {"string": str, "integer": int, "array": list, "null": type(None)}
+        for row in json.loads(self.anybind("list", "--json", "*/*")):
+            self.assertEqual([key for key in schema["required"] if key not in row], [])
+            for key, value in row.items():
+                rule = schema["properties"][key]
+                types = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
+                self.assertIsInstance(value, tuple(kinds[kind] for kind in types), f"{key}: {value}")
+                if "pattern" in rule and value is not None:
+                    self.assertRegex(value, rule["pattern"])
+
+
 class Help(Case):
     def test_version_and_help(self) -> None:
         self.assertRegex(self.run_with("--version").stdout, r"^anybind \d+\.\d+\.\d+\n$")
