@@ -156,8 +156,11 @@ class Loader {
 
   void register_drivers() {
     for (auto& [name, bus] : state_.buses) {
-      const auto order = [&](DriverKey key) { return state_.drivers.at(key).registration; };
-      std::ranges::stable_sort(bus.drivers, {}, order);
+      // Equal ones stay in the order of the file, which is that of their keys.
+      const auto order = [&](DriverKey key) {
+        return std::pair(state_.drivers.at(key).registration, key);
+      };
+      std::ranges::sort(bus.drivers, {}, order);
       for (const DriverKey key : bus.drivers) {
         bus.driver_names.emplace(state_.drivers.at(key).name, key);
       }
