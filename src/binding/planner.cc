@@ -43,6 +43,7 @@ Result<Look> look_at(Sysfs& root, const DeviceId& device) {
 
 Result<std::vector<Look>> look_at_all(Sysfs& root, const std::vector<DeviceId>& devices) {
   std::vector<Look> out;
+  out.reserve(devices.size());
   for (const DeviceId& device : devices) out.push_back(TRY(look_at(root, device)));
   return out;
 }

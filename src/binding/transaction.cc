@@ -274,6 +274,7 @@ Result<std::vector<Outcome>> run(Sysfs& root, const Plan& plan, Origins* origins
   }
   if (plan.restores) {
     std::vector<DeviceId> restored;
+    restored.reserve(plan.devices.size());
     for (const DevicePlan& device : plan.devices) restored.push_back(device.device);
     TRY(forget(restored, origins));
   }

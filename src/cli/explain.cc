@@ -82,7 +82,6 @@ std::string answer_text(const Explanation& e, const DriverName& driver,
                        shell_quote(e.device.id.str()), shell_quote(driver.str()));
   }
   std::string out = fmt::format("\n{} cannot have it as things are:\n", name);
-  std::string last;
   for (std::size_t i = 0; i < obstacles.size(); ++i) {
     out += "  - " + printable(obstacles[i].what, 1024) + "\n";
     const bool again = i + 1 < obstacles.size() && obstacles[i + 1].next == obstacles[i].next;

@@ -120,6 +120,7 @@ const Verb* verb_named(std::string_view name) {
 
 Error unknown_verb(const std::string& name) {
   std::vector<std::string> names;
+  names.reserve(kVerbs.size());
   for (const Verb& verb : kVerbs) names.emplace_back(verb.name);
   const auto near = nearest(name, names);
   return usage_error(
@@ -195,7 +196,7 @@ int run_main(std::vector<std::string> args) {
     const auto has = [&](std::string_view word) {
       return std::ranges::find(args, word) != args.end();
     };
-    if (has("--version")) return std::puts(kVersion.data()) < 0 ? 1 : 0;
+    if (has("--version")) return std::puts(std::string(kVersion).c_str()) < 0 ? 1 : 0;
     if (has("--help") || has("-h")) return print_help(), 0;
     return report(usage_error("no verb given", "anybind --help"));
   }

@@ -137,7 +137,6 @@ void Table::append_line(std::string& out, std::span<const Item> row,
     if (item.width > 0 && room > 0) {
       out.append(pending, ' ');
       used += pending;
-      pending = 0;
       const bool fits = item.width <= room;
       const std::string cut = fits ? std::string() : cut_to_width(item.text, room);
       if (look.color) out += escape_of(item.style);
