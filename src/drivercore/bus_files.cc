@@ -144,7 +144,9 @@ bool DriverCore::set_probe(const std::string& driver, int result, const std::str
 
 void DriverCore::boot(const std::vector<DeviceKey>& devices) {
   Operation operation(*this);
-  for (const DeviceKey key : devices) (void)device_attach(key);
+  for (const DeviceKey key : devices) {
+    [[maybe_unused]] const auto attached = device_attach(key);
+  }
   (void)operation.done(true);
 }
 

@@ -79,17 +79,20 @@ std::optional<PciId> pci_match(const Device& device, const Driver& driver) {
   return forced ? std::optional(PciId{}) : std::nullopt;
 }
 
-const BusType kPciBus = {
-    .name = "pci",
-    .pci_id_files = true,
-    .has_override = true,
-    .two_part_add = true,
-    .match = match,
-    .made_for = made_for,
-    .admit = admit,
-    .modalias = modalias,
-    .uevent = uevent,
-    .root = root,
-};
+const BusType& pci_bus() {
+  static const BusType type = {
+      .name = "pci",
+      .pci_id_files = true,
+      .has_override = true,
+      .two_part_add = true,
+      .match = match,
+      .made_for = made_for,
+      .admit = admit,
+      .modalias = modalias,
+      .uevent = uevent,
+      .root = root,
+  };
+  return type;
+}
 
 }  // namespace anybind::drivercore

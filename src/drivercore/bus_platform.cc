@@ -49,15 +49,18 @@ std::string root(const Device& /*device*/) {
 
 }  // namespace
 
-const BusType kPlatformBus = {
-    .name = "platform",
-    .has_override = true,
-    .match = match,
-    .made_for = made_for,
-    .admit = admit,
-    .modalias = modalias,
-    .uevent = uevent,
-    .root = root,
-};
+const BusType& platform_bus() {
+  static const BusType type = {
+      .name = "platform",
+      .has_override = true,
+      .match = match,
+      .made_for = made_for,
+      .admit = admit,
+      .modalias = modalias,
+      .uevent = uevent,
+      .root = root,
+  };
+  return type;
+}
 
 }  // namespace anybind::drivercore

@@ -49,8 +49,8 @@ struct BusType {
 /// nullptr for a name that is none.
 [[nodiscard]] const BusType* find_bus_type(std::string_view name);
 
-extern const BusType kPciBus;       // bus_pci.cc
-extern const BusType kPlatformBus;  // bus_platform.cc
+[[nodiscard]] const BusType& pci_bus();       // bus_pci.cc
+[[nodiscard]] const BusType& platform_bus();  // bus_platform.cc
 
 /// A PCI function as an id sees it.
 struct PciFunction {

@@ -64,7 +64,7 @@ void DriverCore::pci_bus_add_device(DeviceKey key) {
   dev->match_driver = true;
   step(KernelStep::Kind::kReady, key);
   if (state_.profile.pci_add_ignores_autoprobe) {
-    (void)device_attach(key);
+    [[maybe_unused]] const auto attached = device_attach(key);
   } else {
     initial_probe(key);
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <ranges>
 #include <utility>
 
 #include "drivercore/bus_type.h"
@@ -62,13 +63,11 @@ bool DriverCore::matches(DeviceKey key, DriverKey driver_key) const {
 }
 
 std::string DriverCore::devpath(const Device& device) const {
-  std::string below = "/" + device.name;
-  const Device* top = &device;
-  while (const Device* parent = find(Index::parent_of(state_, *top))) {
-    below = "/" + parent->name + below;
-    top = parent;
-  }
-  return "/devices/" + bus_type(top->bus).root(*top) + below;
+  std::vector<const Device*> way = {&device};
+  while (const Device* parent = find(Index::parent_of(state_, *way.back()))) way.push_back(parent);
+  std::string out = "/devices/" + bus_type(way.back()->bus).root(*way.back());
+  for (const Device* each : way | std::views::reverse) out.append("/").append(each->name);
+  return out;
 }
 
 // ---- steps and waiting

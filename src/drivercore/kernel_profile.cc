@@ -9,11 +9,11 @@
 namespace anybind::drivercore {
 
 std::span<const KernelProfile> profiles() {
-  static const std::array<KernelProfile, 2> kProfiles = {{
+  static const std::array<KernelProfile, 2> all = {{
       {},
       {.name = "linux-6.1", .override_takes_device_lock = true, .uevent_takes_device_lock = true},
   }};
-  return kProfiles;
+  return all;
 }
 
 Result<KernelProfile> find_profile(std::string_view name) {

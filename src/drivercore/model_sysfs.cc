@@ -44,10 +44,12 @@ struct Level {
 using Way = std::vector<Level>;
 
 /// "../../../bus/pci/drivers/x" for a link in the directory at the end of `from` to `to`, which is
-/// from the root.
+/// from the root. Up to the nearest directory that `to` is in, also when `from` is in `to`
+/// (fs/kernfs/symlink.c:kernfs_get_target_path).
 std::string relative(const Way& from, const Names& to) {
   std::size_t common = 0;
-  while (common + 1 < from.size() && common < to.size() && from[common + 1].name == to[common]) {
+  while (common + 1 < from.size() && common + 1 < to.size() &&
+         from[common + 1].name == to[common]) {
     ++common;
   }
   std::string out;

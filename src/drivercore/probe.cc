@@ -150,7 +150,7 @@ Reply<bool> DriverCore::device_attach(DeviceKey key, Pass pass) {
 void DriverCore::initial_probe(DeviceKey key) {
   const Device* dev = find(key);
   if (dev != nullptr && state_.buses.at(dev->bus).autoprobe) {
-    (void)device_attach(key, Pass::kSyncOnly);
+    [[maybe_unused]] const auto attached = device_attach(key, Pass::kSyncOnly);
   }
 }
 
@@ -248,7 +248,7 @@ void DriverCore::work_async(const AsyncProbe& work) {
   Device* dev = device(work.device);
   if (dev == nullptr) return;
   if (work.driver == 0) {
-    (void)device_attach(work.device, Pass::kAsyncOnly);
+    [[maybe_unused]] const auto attached = device_attach(work.device, Pass::kAsyncOnly);
     return;
   }
   auto lock = DeviceLock::take(*this, work.device);

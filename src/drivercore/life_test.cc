@@ -1,0 +1,428 @@
+// Devices, drivers and modules that come and go; what is told of it (kernel-facts 1, 6).
+#include "drivercore/machine_fixture.h"
+
+namespace anybind::drivercore {
+namespace {
+
+using testing::ElementsAre;
+using HotAdd = MachineTest;
+using Remove = MachineTest;
+using Modules = MachineTest;
+using Deferral = MachineTest;
+using Uevents = MachineTest;
+using Async = MachineTest;
+
+// ---- adding
+
+TEST_F(HotAdd, ProbesAPciFunctionAlsoWithAutoprobeOff) {
+  ASSERT_EQ(bus("drivers_autoprobe", "0"), 0);
+  EXPECT_TRUE(core_.hot_add(kSpareNic));
+  EXPECT_EQ(driver_of(kSpareNic), "e1000e") << "so on 6.1 and on 6.12 [E1, E4-F]";
+}
+
+TEST_F(HotAdd, HoldsAPciFunctionBackWhereTheKernelHonoursAutoprobe) {
+  State later = core_.state();
+  later.profile.pci_add_ignores_autoprobe = false;
+  core_ = DriverCore(later);
+  ASSERT_EQ(bus("drivers_autoprobe", "0"), 0);
+  EXPECT_TRUE(core_.hot_add(kSpareNic));
+  EXPECT_EQ(driver_of(kSpareNic), "");
+}
+
+TEST_F(HotAdd, HoldsAPlatformDeviceBackWithAutoprobeOff) {
+  ASSERT_EQ(write("bus/platform/drivers_autoprobe", "0"), 0);
+  ASSERT_TRUE(core_.unplug("platform/pcspkr"));
+  EXPECT_TRUE(core_.hot_add("platform/pcspkr"));
+  EXPECT_EQ(link("bus/platform/devices/pcspkr/driver"), "ENOENT");
+  ASSERT_EQ(write("bus/platform/drivers_autoprobe", "1"), 0);
+  EXPECT_EQ(link("bus/platform/devices/pcspkr/driver"), "ENOENT") << "turning it on probes nothing";
+}
+
+TEST_F(HotAdd, WantsAFreeSlotAndWhatIsAboveIt) {
+  EXPECT_FALSE(core_.hot_add(kNicA)) << "it is there";
+  EXPECT_FALSE(core_.hot_add(kNobody)) << "there is no such card";
+  ASSERT_TRUE(core_.unplug(kBridge));
+  EXPECT_FALSE(core_.hot_add(kSharedA)) << "its bridge is gone";
+  EXPECT_TRUE(core_.hot_add(kBridge));
+  EXPECT_TRUE(core_.hot_add(kSharedA));
+  EXPECT_EQ(driver_of(kSharedA), "e1000");
+}
+
+TEST_F(HotAdd, TakesAllFunctionsOfASlot) {
+  core_ = DriverCore(load(R"(
+    driver = [{ name = "d", ids = ["1:1"] }]
+    device = [
+      { address = "03:00.1", id = "1:1", present = false },
+      { address = "03:00.0", id = "1:1", present = false },
+      { address = "04:00.0", id = "1:1", present = false },
+    ])"));
+  EXPECT_TRUE(core_.hot_add("0000:03:00"));
+  EXPECT_EQ(list("bus/pci/devices"), (std::vector<std::string>{"0000:03:00.0", "0000:03:00.1"}));
+  EXPECT_EQ(driver_of("0000:03:00.1"), "d");
+  EXPECT_TRUE(core_.unplug("0000:03:00"));
+  EXPECT_EQ(list("bus/pci/devices"), std::vector<std::string>{});
+}
+
+TEST_F(HotAdd, AnotherCardCanGetTheAddress) {
+  core_ = DriverCore(load(R"(
+    driver = [{ name = "d", ids = ["1:1"] }, { name = "e", ids = ["2:2"] }]
+    device = [{ address = "03:00.0", id = "1:1" }, { address = "03:00.0", id = "2:2", present = false }]
+  )"));
+  const auto before = sysfs_->open_dir("bus/pci/devices/0000:03:00.0");
+  ASSERT_TRUE(core_.unplug("0000:03:00.0"));
+  ASSERT_TRUE(core_.hot_add("0000:03:00.0"));
+  EXPECT_EQ(driver_of("0000:03:00.0"), "e") << "the card that lay in the drawer first";
+  const auto after = sysfs_->open_dir("bus/pci/devices/0000:03:00.0");
+  EXPECT_NE((*before)->instance(), (*after)->instance());
+  EXPECT_EQ((*before)->read("vendor").error().value, ENOENT) << "a held directory goes dead [E4d]";
+  EXPECT_EQ((*before)->write("driver_override", "x").error().value, ENOENT);
+}
+
+// ---- removing
+
+TEST_F(Remove, WantsANumberAndZeroIsNoRequest) {
+  EXPECT_EQ(dev(kEduA, "remove", "0"), 0);
+  EXPECT_EQ(dev(kEduA, "remove", "x"), EINVAL);
+  EXPECT_EQ(bus("rescan", "x"), EINVAL);
+  EXPECT_EQ(bus("rescan", "0"), 0);
+  EXPECT_EQ(driver_of(kEduA), "");
+  EXPECT_EQ(dev(kEduA, "remove", "0x1\n"), 0);
+  EXPECT_EQ(driver_of(kEduA), "absent");
+}
+
+TEST_F(Remove, AndRescanGiveAnotherInstanceWithNothingOfTheOld) {
+  ASSERT_EQ(dev(kNicA, "driver_override", "none"), 0);
+  const DeviceKey before = key(kNicA);
+  ASSERT_EQ(dev(kNicA, "remove", "1"), 0);
+  EXPECT_EQ(bus("drivers_probe", kNicA), ENODEV);
+  EXPECT_EQ(bus("rescan", "1"), 0);
+  EXPECT_GT(key(kNicA), before);
+  EXPECT_EQ(read("bus/pci/devices/" + kNicA + "/driver_override"), "(null)\n");
+  EXPECT_EQ(driver_of(kNicA), "e1000e");
+}
+
+TEST_F(Remove, OfABridgeTakesWhatIsBehindIt) {
+  ASSERT_EQ(dev(kBridge, "remove", "1"), 0);
+  for (const auto& device : {kBridge, kSharedA, kSharedB, kSharedEdu}) {
+    EXPECT_EQ(driver_of(device), "absent");
+  }
+  EXPECT_EQ(list("kernel/iommu_groups/6/devices"), std::vector<std::string>{"(error)"});
+  EXPECT_EQ(core_.state().groups.at(6).in_use, 0U);
+  EXPECT_EQ(bus("rescan", "1"), 0);
+  EXPECT_EQ(driver_of(kSharedB), "e1000");
+  EXPECT_EQ(list("kernel/iommu_groups/6/devices").size(), 4U);
+}
+
+TEST_F(Remove, RescanDoesNotFindWhatWasUnplugged) {
+  ASSERT_TRUE(core_.unplug(kNicA));
+  EXPECT_EQ(bus("rescan", "1"), 0);
+  EXPECT_EQ(driver_of(kNicA), "absent");
+}
+
+TEST_F(Remove, RescanOfOneDeviceLooksOnlyBesideAndBehindIt) {
+  ASSERT_EQ(dev(kNicA, "remove", "1"), 0);
+  ASSERT_EQ(dev(kSharedA, "remove", "1"), 0);
+  EXPECT_EQ(dev(kSharedB, "rescan", "1"), 0);
+  EXPECT_EQ(driver_of(kSharedA), "e1000");
+  EXPECT_EQ(driver_of(kNicA), "absent");
+  EXPECT_EQ(dev(kNicB, "rescan", "1"), 0);
+  EXPECT_EQ(driver_of(kNicA), "e1000e");
+}
+
+// ---- drivers and modules
+
+TEST_F(Modules, LoadingOneBindsEveryDriverlessDeviceThatItMatches) {
+  ASSERT_EQ(dev(kEduB, "driver_override", "td2"), 0);
+  EXPECT_TRUE(core_.load_module("tdrv"));
+  EXPECT_EQ(driver_of(kEduA), "td0");
+  EXPECT_EQ(driver_of(kEduB), "td2") << "a forgotten override is honoured [E3]";
+  EXPECT_TRUE(core_.load_module("tdrv")) << "again is no error";
+  EXPECT_FALSE(core_.load_module("no_such_module"));
+}
+
+TEST_F(Modules, LoadingOneWithAutoprobeOffBindsNothingAndOnDoesNotCatchUp) {
+  ASSERT_EQ(bus("drivers_autoprobe", "0"), 0);
+  ASSERT_TRUE(core_.load_module("tdrv"));
+  ASSERT_EQ(bus("drivers_autoprobe", "1"), 0);
+  EXPECT_EQ(driver_of(kEduA), "");
+}
+
+TEST_F(Modules, UnloadingOneLeavesItsDevicesToNobody) {
+  ASSERT_EQ(drv("pci-stub", "new_id", "8086 10d3"), 0);
+  EXPECT_TRUE(core_.unload_module("e1000e"));
+  EXPECT_EQ(driver_of(kNicA), "") << "no other driver is offered them";
+  EXPECT_EQ(drv("e1000e", "bind", kNicA), ENOENT);
+  EXPECT_EQ(list("bus/pci/drivers").size(), 5U);
+  EXPECT_FALSE(core_.unload_module("e1000e"));
+}
+
+TEST_F(Modules, AreKnownByEitherSpelling) {
+  EXPECT_TRUE(core_.unload_module("vfio_pci"));
+  EXPECT_TRUE(core_.load_module("vfio-pci"));
+  EXPECT_EQ(link("bus/pci/drivers/vfio-pci/module"), "../../../../module/vfio_pci");
+  EXPECT_EQ(link("module/vfio_pci/drivers/pci:vfio-pci"), "../../../bus/pci/drivers/vfio-pci");
+}
+
+TEST_F(Modules, BuiltInOnesCanBeSeenButNotUnloaded) {
+  EXPECT_EQ(link("bus/pci/drivers/pcieport/module"), "../../../../module/pcieportdrv");
+  EXPECT_FALSE(core_.unload_module("pcieportdrv"));
+  EXPECT_EQ(driver_of(kBridge), "pcieport");
+  EXPECT_EQ(list("bus/platform/drivers/serial8250"),
+            (std::vector<std::string>{"bind", "serial8250", "uevent", "unbind"}));
+}
+
+TEST_F(Modules, AReloadedDriverIsAnotherInstance) {
+  const auto held = sysfs_->open_dir("bus/pci/drivers/e1000e");
+  ASSERT_TRUE(core_.unload_module("e1000e"));
+  ASSERT_TRUE(core_.load_module("e1000e"));
+  const auto now = sysfs_->open_dir("bus/pci/drivers/e1000e");
+  EXPECT_NE((*held)->instance(), (*now)->instance());
+  EXPECT_EQ((*held)->write("bind", kNicA).error().value, ENOENT);
+}
+
+// ---- deferred probes [E10]
+
+TEST_F(Deferral, IsRetriedAfterAnySuccessfulBind) {
+  ASSERT_TRUE(core_.load_module("tdrv"));
+  for (const char* driver : {"td0", "td1", "td2"}) core_.set_probe(driver, -517);
+  ASSERT_EQ(drv("td0", "unbind", kEduA), 0);
+  EXPECT_EQ(bus("drivers_probe", kEduA), 0) << "deferred is no error";
+  EXPECT_EQ(driver_of(kEduA), "");
+  core_.set_probe("td1", 0);
+  ASSERT_EQ(drv("e1000e", "unbind", kNicA), 0);
+  EXPECT_EQ(driver_of(kEduA), "") << "an unbind sets nothing going";
+  ASSERT_EQ(drv("e1000e", "bind", kNicA), 0);
+  EXPECT_EQ(driver_of(kEduA), "td1");
+  EXPECT_TRUE(core_.state().deferred.empty());
+}
+
+TEST_F(Deferral, GoesOnToTheNextDriver) {
+  ASSERT_TRUE(core_.load_module("tdrv"));
+  ASSERT_EQ(drv("td0", "unbind", kEduA), 0);
+  core_.set_probe("td0", -517);
+  EXPECT_EQ(bus("drivers_probe", kEduA), 0);
+  EXPECT_EQ(driver_of(kEduA), "td1");
+  EXPECT_TRUE(core_.state().deferred.empty()) << "bound devices leave the list";
+}
+
+TEST_F(Deferral, IsRetriedWithTheOverrideOfThen) {
+  ASSERT_TRUE(core_.load_module("tdrv"));
+  for (const char* driver : {"td0", "td1"}) core_.set_probe(driver, -517);
+  core_.set_probe("td2", -517);
+  ASSERT_EQ(drv("td0", "unbind", kEduA), 0);
+  ASSERT_EQ(bus("drivers_probe", kEduA), 0);
+  core_.set_probe("td2", 0);
+  ASSERT_EQ(dev(kEduA, "driver_override", "td2"), 0);
+  ASSERT_EQ(drv("e1000e", "unbind", kNicA), 0);
+  ASSERT_EQ(bus("drivers_probe", kNicA), 0);
+  EXPECT_EQ(driver_of(kEduA), "td2");
+}
+
+TEST_F(Deferral, IsLostWhenItsRetryFallsInAnAutoprobeOffWindow) {
+  ASSERT_TRUE(core_.load_module("tdrv"));
+  for (const char* driver : {"td0", "td1", "td2"}) core_.set_probe(driver, -517);
+  ASSERT_EQ(drv("td0", "unbind", kEduA), 0);
+  ASSERT_EQ(bus("drivers_probe", kEduA), 0);
+  core_.set_probe("td0", 0);
+  ASSERT_EQ(bus("drivers_autoprobe", "0"), 0);
+  for (const char* flag : {"0", "1"}) {
+    ASSERT_EQ(bus("drivers_autoprobe", flag), 0);
+    ASSERT_EQ(drv("e1000e", "unbind", kNicA), 0);
+    ASSERT_EQ(drv("e1000e", "bind", kNicA), 0);
+    EXPECT_EQ(driver_of(kEduA), "") << "autoprobe " << flag;
+  }
+}
+
+TEST_F(Deferral, EndsWithTheDevice) {
+  ASSERT_TRUE(core_.load_module("tdrv"));
+  core_.set_probe("td0", -517, kEduA);
+  core_.set_probe("td1", -517, kEduA);
+  core_.set_probe("td2", -517, kEduA);
+  ASSERT_EQ(drv("td0", "unbind", kEduA), 0);
+  ASSERT_EQ(bus("drivers_probe", kEduA), 0);
+  ASSERT_EQ(core_.state().deferred.size(), 1U);
+  ASSERT_EQ(dev(kEduA, "remove", "1"), 0);
+  EXPECT_TRUE(core_.state().deferred.empty());
+}
+
+TEST_F(Deferral, IsRetriedInTheOrderOfTheList) {
+  core_ = DriverCore(load(R"(
+    driver = [
+      { name = "late", ids = ["1:1"], probe = "defer" },
+      { name = "trigger", ids = ["2:2"] },
+    ]
+    device = [
+      { address = "00:03.0", id = "1:1" },
+      { address = "00:02.0", id = "1:1" },
+      { address = "00:04.0", id = "2:2", driver = "none" },
+    ])"));
+  std::vector<std::string> retried;
+  core_.set_on_step([&](const KernelStep& step) {
+    if (step.kind == KernelStep::Kind::kRetry) retried.push_back(core_.find(step.device)->name);
+  });
+  ASSERT_EQ(drv("trigger", "bind", "0000:00:04.0"), 0);
+  EXPECT_THAT(retried, ElementsAre("0000:00:03.0", "0000:00:02.0"));
+  EXPECT_EQ(core_.state().deferred.size(), 2U) << "still deferred";
+}
+
+// ---- asynchronous probes (1.6)
+
+constexpr std::string_view kAsyncMachine = R"(
+driver = [
+  { name = "slow", ids = ["1:1"], async = true },
+  { name = "quick", ids = ["1:1"] },
+  { name = "pslow", bus = "platform", names = ["thing"], async = true },
+  { name = "pquick", bus = "platform", names = ["thing"] },
+]
+device = [
+  { address = "00:02.0", id = "1:1", present = false },
+  { bus = "platform", name = "thing.0", present = false },
+]
+)";
+
+TEST_F(Async, OnPciOrderOfRegistrationAloneCounts) {
+  core_ = DriverCore(load(kAsyncMachine));
+  ASSERT_TRUE(core_.hot_add("0000:00:02.0"));
+  EXPECT_EQ(driver_of("0000:00:02.0"), "slow") << "[E3]";
+}
+
+TEST_F(Async, ElsewhereSynchronousDriversComeFirst) {
+  core_ = DriverCore(load(kAsyncMachine));
+  ASSERT_TRUE(core_.hot_add("platform/thing.0"));
+  EXPECT_EQ(link("bus/platform/devices/thing.0/driver"), "../../../bus/platform/drivers/pquick");
+  ASSERT_TRUE(core_.unload_module("pquick"));
+  ASSERT_TRUE(core_.unplug("platform/thing.0"));
+  ASSERT_TRUE(core_.hot_add("platform/thing.0"));
+  EXPECT_EQ(link("bus/platform/devices/thing.0/driver"), "../../../bus/platform/drivers/pslow");
+}
+
+TEST_F(Async, NewIdReturnsBeforeTheProbe) {
+  core_ = DriverCore(load(kAsyncMachine));
+  core_.set_workers_run_by_themselves(false);
+  ASSERT_TRUE(core_.unload_module("quick"));
+  ASSERT_TRUE(core_.hot_add("0000:00:02.0"));
+  ASSERT_EQ(drv("slow", "unbind", "0000:00:02.0"), 0);
+  EXPECT_EQ(drv("slow", "new_id", "dead beef"), 0);
+  EXPECT_EQ(driver_of("0000:00:02.0"), "");
+  EXPECT_TRUE(core_.has_work());
+  EXPECT_TRUE(core_.work());
+  EXPECT_EQ(driver_of("0000:00:02.0"), "slow");
+  EXPECT_FALSE(core_.work());
+}
+
+// ---- uevents (6)
+
+TEST_F(Uevents, ComeInTheKernelsOrder) {
+  (void)core_.take_uevents();
+  ASSERT_EQ(drv("e1000e", "unbind", kNicA), 0);
+  EXPECT_THAT(events(), ElementsAre("remove eth0", "unbind " + kNicA));
+  ASSERT_EQ(bus("drivers_probe", kNicA), 0);
+  EXPECT_THAT(events(), ElementsAre("add eth0", "bind " + kNicA));
+  ASSERT_EQ(dev(kNicA, "remove", "1"), 0);
+  EXPECT_THAT(events(), ElementsAre("remove eth0", "unbind " + kNicA, "remove " + kNicA));
+  ASSERT_EQ(bus("rescan", "1"), 0);
+  EXPECT_THAT(events(), ElementsAre("add " + kNicA, "add eth0", "bind " + kNicA));
+  ASSERT_EQ(dev(kEduA, "remove", "1"), 0);
+  EXPECT_THAT(events(), ElementsAre("remove " + kEduA));
+  ASSERT_EQ(bus("rescan", "1"), 0);
+  EXPECT_THAT(events(), ElementsAre("add " + kEduA)) << "driverless: nothing else";
+}
+
+TEST_F(Uevents, OfModulesComeLast) {
+  (void)core_.take_uevents();
+  ASSERT_TRUE(core_.unload_module("nvme"));
+  EXPECT_THAT(events(), ElementsAre("remove nvme0n1", "remove nvme0", "unbind " + kNvme,
+                                    "remove nvme", "remove nvme"));
+  ASSERT_TRUE(core_.load_module("nvme"));
+  EXPECT_THAT(events(),
+              ElementsAre("add nvme0n1", "add nvme0", "bind " + kNvme, "add nvme", "add nvme"));
+}
+
+TEST_F(Uevents, OfVfioHaveTheGroupBeforeTheDevice) {
+  ASSERT_EQ(drv("e1000", "unbind", kSharedA), 0);
+  ASSERT_EQ(drv("e1000", "unbind", kSharedB), 0);
+  ASSERT_EQ(dev(kSharedA, "driver_override", "vfio-pci"), 0);
+  ASSERT_EQ(dev(kSharedB, "driver_override", "vfio-pci"), 0);
+  (void)core_.take_uevents();
+  ASSERT_EQ(bus("drivers_probe", kSharedA), 0);
+  EXPECT_THAT(events(), ElementsAre("add 6", "add vfio0", "bind " + kSharedA));
+  ASSERT_EQ(bus("drivers_probe", kSharedB), 0);
+  EXPECT_THAT(events(), ElementsAre("add vfio1", "bind " + kSharedB));
+  ASSERT_EQ(drv("vfio-pci", "unbind", kSharedA), 0);
+  EXPECT_THAT(events(), ElementsAre("remove vfio0", "unbind " + kSharedA));
+  ASSERT_EQ(drv("vfio-pci", "unbind", kSharedB), 0);
+  EXPECT_THAT(events(), ElementsAre("remove vfio1", "remove 6", "unbind " + kSharedB));
+}
+
+TEST_F(Uevents, AreNotSentForWhatChangesNothing) {
+  (void)core_.take_uevents();
+  core_.set_probe("e1000e", -EIO);
+  ASSERT_EQ(drv("e1000e", "unbind", kNicA), 0);
+  (void)core_.take_uevents();
+  EXPECT_EQ(drv("e1000e", "bind", kNicA), EIO);
+  EXPECT_EQ(bus("drivers_probe", kNicA), 0);
+  EXPECT_EQ(drv("pci-stub", "new_id", "dead beef"), 0);
+  EXPECT_EQ(drv("pci-stub", "remove_id", "dead beef"), 0);
+  EXPECT_EQ(bus("drivers_autoprobe", "0"), 0);
+  EXPECT_EQ(events(), std::vector<std::string>{});
+}
+
+TEST_F(Uevents, HaveTheKernelsLines) {
+  (void)core_.take_uevents();
+  ASSERT_EQ(drv("e1000e", "unbind", kNicA), 0);
+  ASSERT_EQ(drv("e1000e", "bind", kNicA), 0);
+  const auto sent = core_.take_uevents();
+  ASSERT_EQ(sent.size(), 4U);
+  const std::string path = "/devices/pci0000:00/0000:00:03.0";
+  EXPECT_THAT(sent[0].lines, ElementsAre("ACTION=remove", "DEVPATH=" + path + "/net/eth0",
+                                         "SUBSYSTEM=net", "INTERFACE=eth0", testing::_));
+  EXPECT_THAT(sent[1].lines,
+              ElementsAre("ACTION=unbind", "DEVPATH=" + path, "SUBSYSTEM=pci", "PCI_CLASS=20000",
+                          "PCI_ID=8086:10D3", "PCI_SUBSYS_ID=8086:0000",
+                          "PCI_SLOT_NAME=0000:00:03.0", testing::StartsWith("SEQNUM=")))
+      << "no DRIVER, and MODALIAS stripped";
+  EXPECT_THAT(sent[3].lines,
+              ElementsAre("ACTION=bind", "DEVPATH=" + path, "SUBSYSTEM=pci", "DRIVER=e1000e",
+                          "PCI_CLASS=20000", "PCI_ID=8086:10D3", "PCI_SUBSYS_ID=8086:0000",
+                          "PCI_SLOT_NAME=0000:00:03.0",
+                          "MODALIAS=pci:v00008086d000010D3sv00008086sd00000000bc02sc00i00",
+                          "SEQNUM=" + std::to_string(core_.state().seqnum - 1)));
+}
+
+TEST_F(Uevents, SyntheticOnesAreCheckedAndMarked) {
+  const std::string uuid = "12345678-1234-1234-1234-123456789abc";
+  for (const std::string& good : {std::string("add"), std::string("add\n"), std::string("offline"),
+                                  "change " + uuid, "add " + uuid + " A=1 B=2"}) {
+    EXPECT_EQ(dev(kNicA, "uevent", good), 0) << good;
+  }
+  for (const std::string& bad :
+       {std::string("\n"), std::string("junk"), std::string("add x"), "add " + uuid + " A_B=1",
+        "change " + uuid + " A=1,2", "add " + uuid + " A", "add " + uuid + " "}) {
+    EXPECT_EQ(dev(kNicA, "uevent", bad), EINVAL) << bad;
+  }
+  const auto sent = core_.take_uevents();
+  EXPECT_THAT(
+      sent.back().lines,
+      testing::IsSupersetOf({std::string("SYNTH_UUID=" + uuid), std::string("SYNTH_ARG_A=1"),
+                             std::string("SYNTH_ARG_B=2"), std::string("DRIVER=e1000e")}));
+  EXPECT_EQ(sent.back().lines[3], "SYNTH_UUID=" + uuid) << "before the keys of the bus [E6]";
+  EXPECT_EQ(bus("uevent", "add"), 0);
+  EXPECT_EQ(drv("pcieport", "uevent", "change"), 0);
+  EXPECT_THAT(core_.take_uevents().back().lines,
+              ElementsAre("ACTION=change", "DEVPATH=/bus/pci/drivers/pcieport", "SUBSYSTEM=drivers",
+                          "SYNTH_UUID=0", testing::_));
+}
+
+TEST_F(Uevents, AreKeptUpToABoundTheNewestLast) {
+  (void)core_.take_uevents();
+  const auto first = core_.state().seqnum;
+  for (std::size_t i = 0; i < DriverCore::kMaxUevents + 5; ++i) {
+    ASSERT_EQ(core_.synthetic_uevent(key(kNicA), "add"), Reply<void>());
+  }
+  const auto kept = core_.take_uevents();
+  EXPECT_EQ(kept.size(), DriverCore::kMaxUevents);
+  EXPECT_EQ(kept.front().lines.back(), "SEQNUM=" + std::to_string(first + 5));
+}
+
+}  // namespace
+}  // namespace anybind::drivercore
