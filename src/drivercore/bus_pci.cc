@@ -35,9 +35,9 @@ bool made_for(const Device& device, const Driver& driver) {
 /// an override; then the match is made again, under the lock.
 Admission admit(const Device& device, const Driver& driver, const Device* pf) {
   const bool gated = pf != nullptr && !pf->vf_autoprobe && !device.driver_override;
-  auto id = pci_match(device, driver);
+  const auto id = pci_match(device, driver);
   if (gated || !id) return {.error = ENODEV};
-  return {.error = 0, .id = std::move(id)};
+  return {.error = 0, .id = id};
 }
 
 std::string modalias(const Device& d) {
@@ -80,7 +80,7 @@ std::optional<PciId> pci_match(const Device& device, const Driver& driver) {
 }
 
 const BusType& pci_bus() {
-  static const BusType type = {
+  static const BusType kType = {
       .name = "pci",
       .pci_id_files = true,
       .has_override = true,
@@ -92,7 +92,7 @@ const BusType& pci_bus() {
       .uevent = uevent,
       .root = root,
   };
-  return type;
+  return kType;
 }
 
 }  // namespace anybind::drivercore

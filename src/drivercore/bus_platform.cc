@@ -50,7 +50,7 @@ std::string root(const Device& /*device*/) {
 }  // namespace
 
 const BusType& platform_bus() {
-  static const BusType type = {
+  static const BusType kType = {
       .name = "platform",
       .has_override = true,
       .match = match,
@@ -60,7 +60,7 @@ const BusType& platform_bus() {
       .uevent = uevent,
       .root = root,
   };
-  return type;
+  return kType;
 }
 
 }  // namespace anybind::drivercore

@@ -7,8 +7,8 @@
 namespace anybind::drivercore {
 
 std::span<const BusType* const> bus_types() {
-  static const std::array<const BusType*, 2> all = {&pci_bus(), &platform_bus()};
-  return all;
+  static const std::array<const BusType*, 2> kAll = {&pci_bus(), &platform_bus()};
+  return kAll;
 }
 
 const BusType* find_bus_type(std::string_view name) {

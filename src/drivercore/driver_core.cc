@@ -65,7 +65,8 @@ bool DriverCore::matches(DeviceKey key, DriverKey driver_key) const {
 std::string DriverCore::devpath(const Device& device) const {
   std::vector<const Device*> way = {&device};
   while (const Device* parent = find(Index::parent_of(state_, *way.back()))) way.push_back(parent);
-  std::string out = "/devices/" + bus_type(way.back()->bus).root(*way.back());
+  std::string out = "/devices/";
+  out += bus_type(way.back()->bus).root(*way.back());
   for (const Device* each : way | std::views::reverse) out.append("/").append(each->name);
   return out;
 }

@@ -65,9 +65,9 @@ class Index {
  private:
   template <class Map>
   static const Names& at(const Map& map, const typename Map::key_type& key) {
-    static const Names none;
+    static const Names kNone;
     const auto found = map.find(key);
-    return found == map.end() ? none : found->second;
+    return found == map.end() ? kNone : found->second;
   }
   void take_vfio(unsigned number);
 

@@ -9,11 +9,11 @@
 namespace anybind::drivercore {
 
 std::span<const KernelProfile> profiles() {
-  static const std::array<KernelProfile, 2> all = {{
+  static const std::array<KernelProfile, 2> kAll = {{
       {},
       {.name = "linux-6.1", .override_takes_device_lock = true, .uevent_takes_device_lock = true},
   }};
-  return all;
+  return kAll;
 }
 
 Result<KernelProfile> find_profile(std::string_view name) {

@@ -175,6 +175,7 @@ class Loader {
     const std::string bus = in.text("bus", "pci");
     Driver& driver = state_.drivers.at(driver_names_.at(bus).at(in.text("name")));
     std::vector<DeviceKey> order;
+    order.reserve(names.size());
     for (const std::string& name : names) order.push_back(Index::named(state_, bus, name));
     if (!std::ranges::is_permutation(order, driver.bound)) {
       return fault(table, "bound", "must list the devices whose driver it is");

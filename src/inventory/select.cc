@@ -20,8 +20,8 @@ namespace {
 using Devices = std::vector<DeviceId>;
 
 const BusName& pci_bus() {
-  static const BusName bus = BusName::literal("pci");
-  return bus;
+  static const BusName kPci = BusName::literal("pci");
+  return kPci;
 }
 
 Error not_understood(std::string_view text, std::string why, std::string next) {

@@ -9,7 +9,6 @@
 namespace anybind::lab {
 namespace {
 
-using drivercore::Child;
 using drivercore::DeviceKey;
 using drivercore::Driver;
 using drivercore::DriverKey;
