@@ -61,7 +61,15 @@ bool can_be_bound(const Core& core, const Owner& o) {
   return has_files(core, o) && !driver_of(core, o).suppress_bind;
 }
 bool has_id_files(const Core& core, const Owner& o) {
-  return has_files(core, o) && bus_type(driver_of(core, o).bus).pci_id_files;
+  const IdFiles* files = bus_type(driver_of(core, o).bus).id_files;
+  const auto& wanted = files == nullptr ? std::nullopt : files->mechanism;
+  return has_files(core, o) && files != nullptr && (!wanted || core.state().profile.has(*wanted));
+}
+bool is_vfio(const Core& core, const Owner& o) {
+  return can_be_bound(core, o) && driver_of(core, o).needs_group;
+}
+Reply<std::string> show_driver_autoprobe(Core& core, const Owner& o) {
+  return driver_of(core, o).autoprobe ? "1\n" : "0\n";
 }
 
 template <auto Operation>
@@ -75,11 +83,14 @@ Reply<void> store_driver_uevent(Core& core, const Owner& o, Text text) {
 }
 
 constexpr std::array kDriverAttributes = std::to_array<Attribute>({
+    {"autoprobe", show_driver_autoprobe, store_driver<&Core::driver_autoprobe>, has_files, 0,
+     Mechanism::kAutoprobeFlag},
     {"bind", nullptr, store_driver<&Core::bind>, can_be_bound},
     {"new_id", nullptr, store_driver<&Core::new_id>, has_id_files},
     {"remove_id", nullptr, store_driver<&Core::remove_id>, has_id_files},
     {"uevent", nullptr, store_driver_uevent, has_files},
     {"unbind", nullptr, store_driver<&Core::unbind>, can_be_bound},
+    {"vfio_bind", nullptr, store_driver<&Core::vfio_bind>, is_vfio, 0, Mechanism::kVfioBind},
 });
 
 // ---- of a module
@@ -110,7 +121,7 @@ bool has_node(const Core& core, const Owner& o) {
   return is_pci(core, o) || device_of(core, o).numa_node >= 0;
 }
 bool has_override(const Core& core, const Owner& o) {
-  return core.state().profile.has_driver_override && bus_type(device_of(core, o).bus).has_override;
+  return bus_type(device_of(core, o).bus).has_override;
 }
 
 template <auto Member>
@@ -211,22 +222,26 @@ constexpr std::array kDeviceAttributes = std::to_array<Attribute>({
     {"device", show_hex4<&Device::device>, nullptr, is_pci},
     {"dma_mask_bits", show_fixed<'6', '4'>, nullptr, is_pci},
     {"driver_override", show_by<&Core::read_driver_override>, store_device<&Core::driver_override>,
-     has_override},
+     has_override, 3016, Mechanism::kDriverOverride},
+    {"driver_probe_id", show_by<&Core::read_driver_probe_id>, store_device<&Core::driver_probe_id>,
+     nullptr, 0, Mechanism::kDriverProbeId},
     {"enable", show_enable, store_enable, is_pci},
     {"irq", show_fixed<'0'>, nullptr, is_pci},
     {"local_cpulist", show_fixed<'0', '-', '1'>, nullptr, is_pci},
     {"local_cpus", show_fixed<'3'>, nullptr, is_pci},
     {"modalias", show_modalias, nullptr, nullptr},
     {"numa_node", show_number<&Device::numa_node>, store_device<&Core::numa_node>, has_node},
-    {"power_state", show_fixed<'D', '0'>, nullptr, is_pci},
+    {"power_state", show_fixed<'D', '0'>, nullptr, is_pci, 5011},
+    {"preferred_driver", show_by<&Core::read_driver_override>, store_device<&Core::driver_override>,
+     has_override, 0, Mechanism::kPreferredDriver},
     {"remove", nullptr, store_device<&Core::remove>, is_pci},
     {"rescan", nullptr, store_device_rescan, is_pci},
     {"reset", nullptr, store_reset, has_reset},
-    {"reset_method", show_fixed<'b', 'u', 's'>, nullptr, has_reset},
+    {"reset_method", show_fixed<'b', 'u', 's'>, nullptr, has_reset, 5015},
     {"resource", show_resource, nullptr, is_pci},
-    {"revision", show_revision, nullptr, is_pci},
+    {"revision", show_revision, nullptr, is_pci, 4010},
     {"sriov_drivers_autoprobe", show_flag<&Device::vf_autoprobe>,
-     store_device<&Core::sriov_drivers_autoprobe>, is_pf},
+     store_device<&Core::sriov_drivers_autoprobe>, is_pf, 4012},
     {"sriov_numvfs", show_numvfs, nullptr, is_pf},
     {"sriov_totalvfs", show_number<&Device::total_vfs>, nullptr, is_pf},
     {"subsystem_device", show_hex4<&Device::subdevice>, nullptr, is_pci},
@@ -251,6 +266,9 @@ std::span<const Attribute> attributes_of(const Core& core, const Owner& owner) {
 }
 
 bool applies(const Core& core, const Owner& owner, const Attribute& attribute) {
+  const KernelProfile& kernel = core.state().profile;
+  if (kernel.version < attribute.since) return false;
+  if (attribute.mechanism && !kernel.has(*attribute.mechanism)) return false;
   return attribute.applies == nullptr || attribute.applies(core, owner);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,8 @@ struct Attribute {
   Show show = nullptr;        ///< nullptr: cannot be read, not even by root
   Store store = nullptr;      ///< nullptr: cannot be written
   Applies applies = nullptr;  ///< nullptr: always
+  unsigned since = 0;         ///< the first version of Linux that has it (KernelProfile::version)
+  std::optional<Mechanism> mechanism{};  ///< only on a kernel with this one
 
   /// The permission bits: 0200, 0444 or 0644.
   [[nodiscard]] unsigned mode() const {

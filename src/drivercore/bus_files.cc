@@ -19,21 +19,30 @@ Errno as_bind_says(int error, const KernelProfile& profile) {
 
 }  // namespace
 
-/// bind_store. Straight to the probe, so that a deferral is not queued.
-Reply<void> DriverCore::bind(const std::string& bus, const std::string& driver_name,
-                             std::string_view text) {
+/// bind_store, and what is like it. Straight to the probe, so that a deferral is not queued (before
+/// 5.14 it was).
+Reply<void> DriverCore::bind_by_file(const std::string& bus, const std::string& driver_name,
+                                     std::string_view text, Offer offer) {
   Operation operation(*this);
   const DeviceKey key = key_of(bus, std::string(name_in(text)));
   const DriverKey driver_key = this->driver_key(bus, driver_name);
-  if (!matches(key, driver_key)) return kernel_error(ENODEV);
+  if (find(key) == nullptr || driver_key == 0) return kernel_error(ENODEV);
+  if (offer != Offer::kPrivateFile && !matches(key, driver_key, offer)) return kernel_error(ENODEV);
   const DriverUse use(*this, driver_key);
   step(KernelStep::Kind::kMatched, key, driver_key);
   auto lock = DeviceLock::take(*this, key);
   if (!lock) return std::unexpected(lock.error());
-  const Attempt attempt = try_driver(key, driver_key);
+  const Attempt attempt = state_.profile.bind_reports_probe_errno
+                              ? try_driver(key, driver_key, offer)
+                              : driver_probe_device(key, driver_key);
   lock->unlock();
   if (attempt.kind == Attempt::Kind::kBound) return operation.done(Reply<void>());
   return operation.done(Reply<void>(std::unexpected(as_bind_says(attempt.error, state_.profile))));
+}
+
+Reply<void> DriverCore::bind(const std::string& bus, const std::string& driver_name,
+                             std::string_view text) {
+  return bind_by_file(bus, driver_name, text, Offer::kBindFile);
 }
 
 /// unbind_store. Whether the device is this driver's is asked before the lock; what is released is

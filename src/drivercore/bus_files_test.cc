@@ -239,9 +239,10 @@ TEST_F(DriverOverride, BindsAPlatformDeviceToADriverThatDoesNotMatch) {
 
 TEST_F(DriverOverride, IsNotThereOnAKernelBefore316) {
   State old = core_.state();
-  old.profile.has_driver_override = false;
+  old.profile = *find_profile("linux-3.14");
   core_ = DriverCore(old);
   EXPECT_EQ(dev(kNicA, "driver_override", "x"), ENOENT);
+  EXPECT_EQ(read("bus/pci/devices/" + kNicA + "/revision"), "ENOENT") << "came with 4.10";
 }
 
 // ---- sriov_drivers_autoprobe

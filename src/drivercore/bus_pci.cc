@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "drivercore/bus_type.h"
+#include "drivercore/kernel_text.h"
 
 namespace anybind::drivercore {
 namespace {
@@ -21,8 +22,49 @@ PciFunction function_of(const Device& d) {
           .class_code = d.class_code};
 }
 
-bool match(const Device& device, const Driver& driver) {
-  return device.match_driver && pci_match(device, driver).has_value();
+std::string probe_id(const Device& d) {
+  return fmt::format("{:04x} {:04x}", d.vendor, d.device);
+}
+
+/// "VENDOR DEVICE [SUBVENDOR SUBDEVICE [CLASS]]", read as new_id reads it.
+std::optional<std::string> parse_probe_id(std::string_view text) {
+  constexpr std::size_t kFields = 5;
+  const HexFields fields = scan_hex(text);
+  if (fields.count < 2) return std::nullopt;
+  std::string out;
+  for (std::size_t i = 0; i < std::min(fields.count, kFields); ++i) {
+    out += fmt::format("{}{:04x}", i == 0 ? "" : " ", fields.value.at(i));
+  }
+  return out;
+}
+
+/// What ids are compared with: the function, or the id that was written to driver_probe_id in its
+/// place. What such an id does not say is 0, so that no entry by class or by card matches either.
+PciFunction matched_as(const Device& device) {
+  if (device.probe_id.empty()) return function_of(device);
+  const HexFields fields = scan_hex(device.probe_id);
+  const auto at = [&](std::size_t i) { return static_cast<std::uint32_t>(fields.value.at(i)); };
+  return {.vendor = at(0),
+          .device = at(1),
+          .subvendor = at(2),
+          .subdevice = at(3),
+          .class_code = at(4)};
+}
+
+/// What a probe is given when the device names the driver and no id matches. preferred_driver makes
+/// one for the device (the thread, note 2); driver_override has one for all.
+PciId id_for_named(const KernelProfile& kernel, const Device& d) {
+  if (!kernel.has(Mechanism::kPreferredDriver)) return {};
+  return {.vendor = d.vendor,
+          .device = d.device,
+          .subvendor = d.subvendor,
+          .subdevice = d.subdevice,
+          .class_code = d.class_code,
+          .class_mask = 0xFFFFFF};
+}
+
+bool match(const KernelProfile& kernel, const Device& device, const Driver& driver) {
+  return device.match_driver && pci_match(kernel, device, driver).has_value();
 }
 
 bool made_for(const Device& device, const Driver& driver) {
@@ -33,9 +75,11 @@ bool made_for(const Device& device, const Driver& driver) {
 
 /// pci_device_probe: virtual functions wait for the leave of their physical one, unless they have
 /// an override; then the match is made again, under the lock.
-Admission admit(const Device& device, const Driver& driver, const Device* pf) {
+Admission admit(const KernelProfile& kernel, const Device& device, const Driver& driver,
+                const Device* pf, bool unmatched) {
   const bool gated = pf != nullptr && !pf->vf_autoprobe && !device.driver_override;
-  const auto id = pci_match(device, driver);
+  auto id = pci_match(kernel, device, driver);
+  if (!id && unmatched) id.emplace();
   if (gated || !id) return {.error = ENODEV};
   return {.error = 0, .id = id};
 }
@@ -66,28 +110,36 @@ bool pci_match_one(const PciId& id, const PciFunction& function) {
          ((id.class_code ^ function.class_code) & id.class_mask) == 0;
 }
 
-std::optional<PciId> pci_match(const Device& device, const Driver& driver) {
-  const bool forced = device.driver_override == driver.name;
-  if (device.driver_override && !forced) return std::nullopt;
-  const PciFunction function = function_of(device);
+bool counts_always(const KernelProfile& kernel, const PciId& id) {
+  return !id.override_only || kernel.has(Mechanism::kSysfsBindOnly);
+}
+
+std::optional<PciId> pci_match(const KernelProfile& kernel, const Device& device,
+                               const Driver& driver) {
+  const bool named = device.driver_override == driver.name;
+  if (device.driver_override && !named) return std::nullopt;
+  const PciFunction function = matched_as(device);
   for (const PciId& id : driver.dynamic_ids) {
     if (pci_match_one(id, function)) return id;
   }
+  const bool overridden = named && kernel.has(Mechanism::kDriverOverride);
   for (const PciId& id : driver.ids) {
-    if (pci_match_one(id, function) && (forced || !id.override_only)) return id;
+    if (pci_match_one(id, function) && (overridden || counts_always(kernel, id))) return id;
   }
-  return forced ? std::optional(PciId{}) : std::nullopt;
+  return named ? std::optional(id_for_named(kernel, device)) : std::nullopt;
 }
 
 const BusType& pci_bus() {
   static const BusType kType = {
       .name = "pci",
-      .pci_id_files = true,
+      .id_files = &kPciIdFiles,
       .has_override = true,
       .two_part_add = true,
       .match = match,
       .made_for = made_for,
       .admit = admit,
+      .probe_id = probe_id,
+      .parse_probe_id = parse_probe_id,
       .modalias = modalias,
       .uevent = uevent,
       .root = root,

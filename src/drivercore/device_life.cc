@@ -25,6 +25,7 @@ constexpr int kMaxDepth = 64;  ///< of bridges behind bridges
 void forget_life(Device& device) {
   device.gone = true;
   device.driver_override.reset();
+  device.probe_id.clear();
   device.async_for.reset();
   device.ready_to_probe = device.match_driver = device.locked = false;
   device.vf_autoprobe = true;

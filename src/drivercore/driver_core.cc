@@ -56,12 +56,6 @@ bool DriverCore::listed(const Device& device, DeviceKey key) const {
   return key_of(device.bus, device.name) == key;
 }
 
-bool DriverCore::matches(DeviceKey key, DriverKey driver_key) const {
-  const Device* dev = find(key);
-  const Driver* drv = find_driver(driver_key);
-  return dev != nullptr && drv != nullptr && bus_type(dev->bus).match(*dev, *drv);
-}
-
 std::string DriverCore::devpath(const Device& device) const {
   std::vector<const Device*> way = {&device};
   while (const Device* parent = find(Index::parent_of(state_, *way.back()))) way.push_back(parent);
@@ -124,7 +118,11 @@ void DriverCore::adopt() {
   for (auto& [key, driver] : state_.drivers) {
     if (driver.registered && driver.registration == 0) driver.registration = state_.next_key++;
   }
-  for (auto& [key, device] : state_.devices) device.children_shown = false;
+  for (auto& [key, device] : state_.devices) {
+    device.children_shown = false;
+    if (!state_.profile.device_names_driver()) device.driver_override.reset();
+    if (!state_.profile.has(Mechanism::kDriverProbeId)) device.probe_id.clear();
+  }
   index_ = Index(state_);
   // Numbers that are given first, so that no other device is given one of them.
   for (const bool numbered : {true, false}) {

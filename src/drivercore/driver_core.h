@@ -49,13 +49,18 @@ class DriverCore {
   // What user space does, through sysfs: `text` is what one write(2) brought. The bus and the
   // driver must be there; a device that is not is ENODEV. All answer with the kernel's errno.
   Reply<void> bind(const std::string& bus, const std::string& driver, std::string_view text);
+  Reply<void> vfio_bind(const std::string& bus, const std::string& driver, std::string_view text);
   Reply<void> unbind(const std::string& bus, const std::string& driver, std::string_view text);
   Reply<void> drivers_probe(const std::string& bus, std::string_view text);
   Reply<void> drivers_autoprobe(const std::string& bus, std::string_view text);
   Reply<void> new_id(const std::string& bus, const std::string& driver, std::string_view text);
   Reply<void> remove_id(const std::string& bus, const std::string& driver, std::string_view text);
+  Reply<void> driver_autoprobe(const std::string& bus, const std::string& driver,
+                               std::string_view text);
   Reply<void> driver_override(DeviceKey device, std::string_view text);
   Reply<std::string> read_driver_override(DeviceKey device);
+  Reply<void> driver_probe_id(DeviceKey device, std::string_view text);
+  Reply<std::string> read_driver_probe_id(DeviceKey device);
   Reply<std::string> read_uevent(DeviceKey device);
   Reply<void> remove(DeviceKey device, std::string_view text);
   /// Of the whole bus, or of what is beside and behind `beside`.
@@ -115,6 +120,8 @@ class DriverCore {
     int error = 0;
     [[nodiscard]] bool deferred() const;
   };
+  /// How a device comes to be offered to a driver: unasked, or by a write to a file of the driver.
+  enum class Offer { kAutomatic, kBindFile, kPrivateFile };
   /// Counts operations under way, so that workers run after the outermost.
   class Operation;
   /// Holds device_lock; free again at the latest when it goes out of scope.
@@ -130,18 +137,25 @@ class DriverCore {
   [[nodiscard]] Driver* driver(DriverKey key);
   [[nodiscard]] DriverKey driver_key(const std::string& bus, const std::string& name) const;
   [[nodiscard]] bool listed(const Device& device, DeviceKey key) const;
-  [[nodiscard]] bool matches(DeviceKey device, DriverKey driver) const;
   void step(KernelStep::Kind kind, DeviceKey device, DriverKey driver = 0);
   bool wait(const Blocked& blocked);
   void adopt();
   void adopt_binding(DeviceKey key, Device& device);
 
+  // mechanisms.cc
+  [[nodiscard]] bool matches(DeviceKey device, DriverKey driver,
+                             Offer offer = Offer::kAutomatic) const;
+
+  // bus_files.cc
+  Reply<void> bind_by_file(const std::string& bus, const std::string& driver_name,
+                           std::string_view text, Offer offer);
+
   // probe.cc
-  Attempt really_probe(DeviceKey device, DriverKey driver);
-  int call_probe(DeviceKey device, DriverKey driver);
+  Attempt really_probe(DeviceKey device, DriverKey driver, Offer offer);
+  int call_probe(DeviceKey device, DriverKey driver, Offer offer);
   void fail_probe(DeviceKey device, DriverKey driver);
   void driver_bound(DeviceKey device, DriverKey driver);
-  Attempt try_driver(DeviceKey device, DriverKey driver);
+  Attempt try_driver(DeviceKey device, DriverKey driver, Offer offer = Offer::kAutomatic);
   Attempt driver_probe_device(DeviceKey device, DriverKey driver);
   Reply<bool> device_attach(DeviceKey device, Pass pass = Pass::kAll);
   Reply<bool> attach_to_any(DeviceKey device, Pass pass);

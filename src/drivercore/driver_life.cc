@@ -59,6 +59,7 @@ bool DriverCore::register_driver(DriverKey key) {
   Driver& drv = state_.drivers.at(key);
   Bus& bus = state_.buses.at(drv.bus);
   drv.registered = true;
+  drv.autoprobe = !drv.sysfs_bind_only;
   drv.files = false;
   drv.registration = state_.next_key++;
   bus.drivers.push_back(key);
@@ -100,6 +101,7 @@ bool DriverCore::unregister_driver(DriverKey key) {
   }
   bus.driver_names.erase(drv.name);
   drv.dynamic_ids.clear();
+  drv.dynamic_names.clear();
   drv.registered = false;
   drv.registration = 0;
   drv.files = true;

@@ -7,12 +7,37 @@
 #include "base/text.h"
 
 namespace anybind::drivercore {
+namespace {
+
+/// Today's kernel with the proposal in the place of driver_override: what then differs is the
+/// mechanism, and not twelve years of other work.
+KernelProfile proposal(const char* name, Mechanism mechanism) {
+  return {.name = name, .mechanism = mechanism};
+}
+
+}  // namespace
 
 std::span<const KernelProfile> profiles() {
-  static const std::array<KernelProfile, 2> kAll = {{
+  static const std::array kAll = std::to_array<KernelProfile>({
       {},
-      {.name = "linux-6.1", .override_takes_device_lock = true, .uevent_takes_device_lock = true},
-  }};
+      {.name = "linux-6.1",
+       .version = 6001,
+       .override_takes_device_lock = true,
+       .uevent_takes_device_lock = true},
+      {.name = "linux-3.14",
+       .version = 3014,
+       .mechanism = std::nullopt,
+       .bind_reports_probe_errno = false,
+       .new_id_refuses_duplicates = false,
+       .dma_ownership = false,
+       .bind_events = false},
+      proposal("sysfs-bind-only", Mechanism::kSysfsBindOnly),
+      proposal("vfio-bind", Mechanism::kVfioBind),
+      proposal("autoprobe-flag", Mechanism::kAutoprobeFlag),
+      proposal("preferred-driver", Mechanism::kPreferredDriver),
+      proposal("driver-probe-id", Mechanism::kDriverProbeId),
+      proposal("platform-new-id", Mechanism::kPlatformNewId),
+  });
   return kAll;
 }
 

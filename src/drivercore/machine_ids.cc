@@ -1,5 +1,6 @@
 #include "drivercore/machine_ids.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -106,6 +107,10 @@ std::string format_pci_id(const PciId& id) {
   if (id.data != 0) out += fmt::format(" data={:x}", id.data);
   if (id.override_only) out += " override_only";
   return out;
+}
+
+bool has_override_only_id(const Driver& driver) {
+  return std::ranges::any_of(driver.ids, &PciId::override_only);
 }
 
 std::optional<int> parse_probe(std::string_view text) {

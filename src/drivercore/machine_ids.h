@@ -16,6 +16,10 @@ namespace anybind::drivercore {
 /// parse_pci_id() of it gives `id` again.
 [[nodiscard]] std::string format_pci_id(const PciId& id);
 
+/// Whether its table has an entry for when it is asked for by name: what makes a driver one that
+/// sysfs_bind_only was proposed for, unless the file says otherwise.
+[[nodiscard]] bool has_override_only_id(const Driver& driver);
+
 /// What a probe answers, 0 or a negative errno: "ok", "defer", the name of an errno, or its number.
 /// nullopt: none of these.
 [[nodiscard]] std::optional<int> parse_probe(std::string_view text);

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "drivercore/bus_type.h"
 #include "drivercore/driver_core.h"
+#include "drivercore/machine_ids.h"
 #include "drivercore/toml_reader.h"
 
 namespace anybind::drivercore {
@@ -123,6 +124,9 @@ class Loader {
     driver.ids = in.ids("ids");
     driver.names = in.texts("names");
     driver.dynamic_ids = in.ids("dynamic_ids");
+    driver.dynamic_names = in.texts("dynamic_names");
+    driver.sysfs_bind_only = in.flag("sysfs_bind_only", has_override_only_id(driver));
+    driver.autoprobe = in.flag("autoprobe", !driver.sysfs_bind_only);
     driver.managed_dma = in.flag("managed_dma", false);
     driver.needs_group = in.flag("needs_group", false);
     driver.suppress_bind = in.flag("suppress_bind", false);
@@ -195,6 +199,7 @@ class Loader {
     device.present = in.flag("present", true);
     device.gone = in.flag("removed", false) || !device.present;
     device.driver_override = override_in(in);
+    device.probe_id = probe_id_in(in, device.bus);
     if (in.has("vfio")) device.vfio = static_cast<unsigned>(in.number("vfio", 0, kMaxDevices, 0));
     const bool left_to_kernel = !in.has("driver") && !device.gone;
     const DriverKey bound = driver_in(in, device);
@@ -283,6 +288,17 @@ class Loader {
       out += static_cast<char>(byte.value_or(0));
     }
     return out.empty() ? std::nullopt : std::optional(out);
+  }
+
+  static std::string probe_id_in(TomlReader& in, const std::string& bus) {
+    const std::string text = in.text("driver_probe_id");
+    const BusType* type = find_bus_type(bus);
+    if (text.empty() || type == nullptr) return "";
+    auto id = type->parse_probe_id(text);
+    if (!id || text.size() > kMaxOverride || text.contains('\n') || text.contains('\0')) {
+      in.complain("driver_probe_id", "nothing that could have been written there");
+    }
+    return id.value_or("");
   }
 
   /// 0 for "none", and where the kernel shall choose.

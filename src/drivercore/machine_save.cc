@@ -83,6 +83,9 @@ std::string driver_table(const State& state, const Driver& driver) {
   if (!driver.module.empty()) out.text("module", driver.module, usual);
   out.list("ids", driver.ids, format_pci_id).list("names", driver.names, same);
   out.list("dynamic_ids", driver.dynamic_ids, format_pci_id);
+  out.list("dynamic_names", driver.dynamic_names, same);
+  out.flag("sysfs_bind_only", driver.sysfs_bind_only, has_override_only_id(driver));
+  out.flag("autoprobe", driver.autoprobe, !driver.sysfs_bind_only);
   out.flag("managed_dma", driver.managed_dma).flag("needs_group", driver.needs_group);
   out.flag("suppress_bind", driver.suppress_bind).flag("async", driver.async_probe);
   out.flag("loaded", driver.registered, true);
@@ -140,6 +143,7 @@ std::string device_table(const State& state, DeviceKey key, const Device& d) {
   put_hardware(out, d);
   out.flag("present", d.present, true).flag("removed", d.gone && d.present);
   if (d.driver_override) put_override(out, *d.driver_override);
+  out.text("driver_probe_id", d.probe_id);
   if (!d.gone) out.text("driver", d.driver ? state.drivers.at(*d.driver).name : "none");
   if (d.vfio) out.raw("vfio", std::to_string(*d.vfio));
   out.raw("instance", std::to_string(key));

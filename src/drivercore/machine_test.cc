@@ -29,7 +29,8 @@ TEST(MachineFile, SaysWhereAndWhatIsWrong) {
   const std::string device = "[[device]]\naddress = \"00:03.0\"\nid = \"1:1\"\n";
   const std::vector<Row> rows = {
       {"kernel = ", "m.toml:1:10", ""},
-      {"\nkernel = \"linux-9.9\"", "m.toml:2:10", "there are linux-6.12 and linux-6.1"},
+      {"\nkernel = \"linux-9.9\"", "m.toml:2:10",
+       "there are linux-6.12, linux-6.1, linux-3.14, sysfs-bind-only"},
       {"iommu = 1", "m.toml:1:9", "true or false"},
       {"colour = \"red\"", "m.toml:1:1", "no such key"},
       {"kernal = \"linux-6.1\"", "m.toml:1:1", "did you mean kernel?"},
@@ -180,6 +181,25 @@ TEST_F(Saving, KeepsEverythingThatOperationsLeave) {
   ASSERT_EQ(bus("drivers_autoprobe", "0"), 0);
   ASSERT_EQ(dev(kNicA, "numa_node", "0"), 0);
   same_again("a held group, and vfio1 without vfio0");
+}
+
+TEST_F(Saving, KeepsWhatTheProposalsAdd) {
+  const auto same_again = [&](const char* profile, const std::string& path, const char* text) {
+    State state = load(kMachine);
+    state.profile = *find_profile(profile);
+    core_ = DriverCore(state);
+    const std::string before = save_machine(core_.state());
+    ASSERT_EQ(write(path, text), 0) << path;
+    EXPECT_NE(save_machine(core_.state()), before) << path;
+    EXPECT_TRUE(load(save_machine(core_.state())) == core_.state()) << path;
+  };
+  const std::string nic = "bus/pci/devices/" + kNicA;
+  same_again("preferred-driver", nic + "/preferred_driver", "vfio-pci");
+  same_again("driver-probe-id", nic + "/driver_probe_id", "1dead beef 1 2 30000");
+  same_again("driver-probe-id", "bus/platform/devices/pcspkr/driver_probe_id", "a \"b\"");
+  same_again("autoprobe-flag", "bus/pci/drivers/e1000e/autoprobe", "0");
+  same_again("autoprobe-flag", "bus/pci/drivers/vfio-pci/autoprobe", "1");
+  same_again("platform-new-id", "bus/platform/drivers/pcspkr/new_id", "somebody");
 }
 
 TEST_F(Saving, WritesTheSameBytesForTheSameState) {

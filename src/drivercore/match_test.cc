@@ -29,7 +29,7 @@ std::string given(const std::vector<std::string>& ids, const std::vector<std::st
                   const std::optional<std::string>& driver_override) {
   Device device = nic();
   device.driver_override = driver_override;
-  const auto id = pci_match(device, driver_with(ids, dynamic_ids));
+  const auto id = pci_match({}, device, driver_with(ids, dynamic_ids));
   return id ? format_pci_id(*id) : "-";
 }
 
@@ -75,7 +75,7 @@ TEST(PciMatch, NothingMatchesADeviceThatIsStillBeingAdded) {
   Device device = nic();
   device.match_driver = false;
   device.driver_override = "drv";
-  EXPECT_FALSE(pci_bus().match(device, driver_with({"8086:10d3"})));
+  EXPECT_FALSE(pci_bus().match({}, device, driver_with({"8086:10d3"})));
 }
 
 TEST(PciMatch, ADriverIsMadeForWhatItsTableNamesWithoutAnOverride) {
@@ -92,8 +92,9 @@ TEST(PciModalias, IsThatOfLinux) {
 std::string matched(const std::string& name, const std::optional<std::string>& driver_override,
                     const std::string& driver, const std::vector<std::string>& table) {
   const Device device{.bus = "platform", .name = name, .driver_override = driver_override};
-  return platform_bus().match(device, {.bus = "platform", .name = driver, .names = table}) ? "yes"
-                                                                                           : "no";
+  return platform_bus().match({}, device, {.bus = "platform", .name = driver, .names = table})
+             ? "yes"
+             : "no";
 }
 
 TEST(PlatformMatch, IsByOverrideThenTableThenName) {

@@ -22,11 +22,12 @@ namespace anybind::drivercore {
 // ---- one device, one driver
 
 /// The driver's probe() with what its bus does around it: 0, or a positive errno.
-int DriverCore::call_probe(DeviceKey key, DriverKey driver_key) {
+int DriverCore::call_probe(DeviceKey key, DriverKey driver_key, Offer offer) {
   const Device& dev = *device(key);
   Driver& drv = *driver(driver_key);
   const Device* pf = dev.physfn.empty() ? nullptr : find(dev.bus, dev.physfn);
-  const Admission admission = bus_type(dev.bus).admit(dev, drv, pf);
+  const bool unmatched = offer == Offer::kPrivateFile;
+  const Admission admission = bus_type(dev.bus).admit(state_.profile, dev, drv, pf, unmatched);
   if (admission.error != 0) return admission.error;
   drv.probed_id = admission.id;
   step(KernelStep::Kind::kProbeBegins, key, driver_key);
@@ -56,7 +57,7 @@ void DriverCore::driver_bound(DeviceKey key, DriverKey driver_key) {
   step(KernelStep::Kind::kBindEvent, key, driver_key);
 }
 
-DriverCore::Attempt DriverCore::really_probe(DeviceKey key, DriverKey driver_key) {
+DriverCore::Attempt DriverCore::really_probe(DeviceKey key, DriverKey driver_key, Offer offer) {
   device(key)->driver = driver_key;
   if (!use_domain(key, driver_key)) {
     device(key)->driver.reset();
@@ -65,7 +66,7 @@ DriverCore::Attempt DriverCore::really_probe(DeviceKey key, DriverKey driver_key
   device(key)->driver_link = true;
   index_.set_probing(key, true);
   step(KernelStep::Kind::kLinkOn, key, driver_key);
-  if (const int error = call_probe(key, driver_key); error != 0) {
+  if (const int error = call_probe(key, driver_key, offer); error != 0) {
     fail_probe(key, driver_key);
     return {.kind = Attempt::Kind::kProbeFailed, .error = error};
   }
@@ -76,7 +77,7 @@ DriverCore::Attempt DriverCore::really_probe(DeviceKey key, DriverKey driver_key
 }
 
 /// __driver_probe_device. The caller holds the lock of the device.
-DriverCore::Attempt DriverCore::try_driver(DeviceKey key, DriverKey driver_key) {
+DriverCore::Attempt DriverCore::try_driver(DeviceKey key, DriverKey driver_key, Offer offer) {
   const Device* dev = find(key);
   const auto refused = [](int error) {
     return Attempt{.kind = Attempt::Kind::kRefused, .error = error};
@@ -85,7 +86,7 @@ DriverCore::Attempt DriverCore::try_driver(DeviceKey key, DriverKey driver_key) 
   if (dev->driver) return refused(EBUSY);
   if (!dev->ready_to_probe) return refused(kProbeDefer);
   const DriverUse use(*this, driver_key);
-  return really_probe(key, driver_key);
+  return really_probe(key, driver_key, offer);
 }
 
 /// The same on the paths that queue what is deferred.

@@ -47,6 +47,10 @@ struct Driver {
   std::vector<PciId> ids;          ///< static table, pci
   std::vector<std::string> names;  ///< static table, platform; empty: it matches by its own name
   std::vector<PciId> dynamic_ids;  ///< in insertion order
+  std::vector<std::string> dynamic_names;  ///< the same where ids are texts
+  /// What sysfs_bind_only was proposed for: it has an id that matches anything, and nothing but its
+  /// bind file binds it.
+  bool sysfs_bind_only = false;
   bool managed_dma = false;    ///< driver_managed_dma: never refused for, never counted in, a group
   bool needs_group = false;    ///< a VFIO driver: probe is EINVAL without an IOMMU group
   bool suppress_bind = false;  ///< no bind and unbind files
@@ -59,6 +63,7 @@ struct Driver {
   std::uint32_t registration = 0;  ///< from State::next_key; tells a reloaded driver from the old
   std::vector<DeviceKey> bound;    ///< in the order they were bound
   std::optional<PciId> probed_id;  ///< what the last probe was given
+  bool autoprobe = true;           ///< false: somebody said that only its bind file binds it
   unsigned users = 0;              ///< operations under way that hold it: it cannot go before them
   friend bool operator==(const Driver&, const Driver&) = default;
 };
@@ -96,7 +101,8 @@ struct Device {
   std::vector<Child> children;
 
   // What the driver core keeps of a device that is there.
-  std::optional<std::string> driver_override;
+  std::optional<std::string> driver_override;  ///< or preferred_driver
+  std::string probe_id;             ///< what was written to driver_probe_id; empty: its own
   std::optional<DriverKey> driver;  ///< dev->driver: the truth
   bool driver_link = false;         ///< the symlink: comes before probe() and goes before remove()
   bool ready_to_probe = false;      ///< device_add is far enough

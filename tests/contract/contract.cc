@@ -3,10 +3,37 @@
 #include <cerrno>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 namespace anybind::contract {
 
 Target* target = nullptr;
+
+namespace {
+
+struct Statement {
+  HoldsOn holds_on;
+  void (*registers)();
+};
+std::vector<Statement>& statements() {
+  static std::vector<Statement> all;
+  return all;
+}
+
+}  // namespace
+
+bool add_statement(HoldsOn holds_on, void (*registers)()) {
+  statements().push_back({.holds_on = holds_on, .registers = registers});
+  return true;
+}
+
+int register_statements() {
+  int others = 0;
+  for (const Statement& each : statements()) {
+    each.holds_on(target->kernel()) ? each.registers() : void(++others);
+  }
+  return others;
+}
 
 void Contract::SetUp() {
   for (const char* module : {"e1000e", "e1000", "nvme", "vfio-pci", "pci-stub"}) {
@@ -29,18 +56,17 @@ void Contract::TearDown() {
 }
 
 void Contract::load_test_drivers() {
-  // Loaded with the cards out of their way, so that each statement decides when the first probe
-  // comes.
-  dev(kEduA, "driver_override", "none");
-  dev(kEduB, "driver_override", "none");
+  // Each statement decides when the first probe comes; turning autoprobe on does not catch up.
+  ASSERT_EQ(bus("drivers_autoprobe", "0"), 0);
   ASSERT_TRUE(target->load("anybind_test"));
   test_drivers_ = true;
-  dev(kEduA, "driver_override", "\n");
-  dev(kEduB, "driver_override", "\n");
+  ASSERT_EQ(bus("drivers_autoprobe", "1"), 0);
 }
 
 void Contract::reset_device(const std::string& device, const std::string& driver) {
-  dev(device, "driver_override", "\n");
+  for (const char* file : {"driver_override", "preferred_driver", "driver_probe_id"}) {
+    dev(device, file, "\n");  // a kernel has one of them, or none
+  }
   const std::string now = driver_of(device);
   if (now == driver) return;
   if (!now.empty()) drv(now, "unbind", device);

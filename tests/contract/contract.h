@@ -57,4 +57,43 @@ class Contract : public testing::Test {
   bool test_drivers_ = false;
 };
 
+/// A statement that holds only on some kernels is registered only for those: main() asks `holds_on`
+/// before RUN_ALL_TESTS, and what is not registered cannot be mistaken for passed or skipped.
+using HoldsOn = bool (*)(const drivercore::KernelProfile&);
+bool add_statement(HoldsOn holds_on, void (*registers)());
+/// Registers the statements that hold on the target's kernel; how many do not.
+int register_statements();
+
+using drivercore::KernelProfile;
+using drivercore::Mechanism;
+
+template <Mechanism Wanted>
+bool has(const KernelProfile& kernel) {
+  return kernel.has(Wanted);
+}
+template <Mechanism Wanted>
+bool lacks(const KernelProfile& kernel) {
+  return !kernel.has(Wanted);
+}
+inline bool has_override(const KernelProfile& kernel) {
+  return kernel.has(Mechanism::kDriverOverride);
+}
+inline bool reports_probe_errno(const KernelProfile& kernel) {
+  return kernel.bind_reports_probe_errno;
+}
+inline bool refuses_duplicates(const KernelProfile& kernel) {
+  return kernel.new_id_refuses_duplicates;
+}
+
+/// TEST_F for such a statement.
+#define STATEMENT(holds_on, suite, name)                                       \
+  class suite##name : public suite {                                           \
+    void TestBody() override;                                                  \
+  };                                                                           \
+  [[maybe_unused]] const bool k##suite##name = add_statement(holds_on, [] {    \
+    testing::RegisterTest(#suite, #name, nullptr, nullptr, __FILE__, __LINE__, \
+                          []() -> suite* { return new suite##name; });         \
+  });                                                                          \
+  void suite##name::TestBody()
+
 }  // namespace anybind::contract

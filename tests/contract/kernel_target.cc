@@ -40,6 +40,8 @@ class KernelTarget final : public Target {
     return text ? text->substr(0, text->find('\n')) : "";
   }
 
+  /// Both kernels that guests run hold the statements of today's.
+  [[nodiscard]] const drivercore::KernelProfile& kernel() const override { return kernel_; }
   [[nodiscard]] std::string name() const override {
     utsname name{};
     ::uname(&name);
@@ -48,6 +50,7 @@ class KernelTarget final : public Target {
 
  private:
   std::unique_ptr<Sysfs> sysfs_;
+  drivercore::KernelProfile kernel_;
   int results_[3] = {0, 0, 0};
 };
 

@@ -52,7 +52,7 @@ TEST_F(Life, BindingDoesNotMakeAnotherInstance) {
   EXPECT_EQ(instance_of(kNicA), before);
 }
 
-TEST_F(Life, AHeldDirectoryNeverReachesTheNewcomer) {
+STATEMENT(has_override, Life, AHeldDirectoryNeverReachesTheNewcomer) {
   const auto held = target->sysfs().open_dir("bus/pci/devices/" + kEduA);
   ASSERT_TRUE(held);
   ASSERT_EQ(dev(kEduA, "remove", "1"), 0);
@@ -64,7 +64,7 @@ TEST_F(Life, AHeldDirectoryNeverReachesTheNewcomer) {
   EXPECT_EQ(override_of(kEduA), "(null)\n");
 }
 
-TEST_F(Life, NamesOfADeviceThatIsGoneAreUnknown) {
+STATEMENT(has_override, Life, NamesOfADeviceThatIsGoneAreUnknown) {
   ASSERT_EQ(dev(kEduA, "remove", "1"), 0);
   EXPECT_EQ(bus("drivers_probe", kEduA), ENODEV);
   EXPECT_EQ(drv("pci-stub", "bind", kEduA), ENODEV);
@@ -104,7 +104,7 @@ TEST_F(Groups, OneForAConventionalBridgeAndAllBehindIt) {
   EXPECT_EQ(members->size(), 4U);
 }
 
-TEST_F(Groups, VfioPciBindsWhileAnotherMemberIsOnAHostDriver) {
+STATEMENT(has_override, Groups, VfioPciBindsWhileAnotherMemberIsOnAHostDriver) {
   const auto members =
       target->sysfs().list("kernel/iommu_groups/" + group_of(kBridge) + "/devices");
   ASSERT_TRUE(members);
@@ -158,7 +158,7 @@ TEST_F(Attributes, UeventTakesOnlyActionsThatItKnows) {
 
 // The test module brings a platform device that no driver matches, and a platform driver that
 // matches none.
-TEST_F(Platform, OverrideBindsADriverThatDoesNotMatch) {
+STATEMENT(has_override, Platform, OverrideBindsADriverThatDoesNotMatch) {
   load_test_drivers();
   const std::string device = "bus/platform/devices/anybind-test.0";
   EXPECT_EQ(read(device + "/driver_override"), "(null)\n");
@@ -173,7 +173,7 @@ TEST_F(Platform, OverrideBindsADriverThatDoesNotMatch) {
   EXPECT_EQ(link_of(device + "/driver"), "");
 }
 
-TEST_F(Platform, DriversHaveNoNewId) {
+STATEMENT(lacks<Mechanism::kPlatformNewId>, Platform, DriversHaveNoNewId) {
   load_test_drivers();
   EXPECT_EQ(write("bus/platform/drivers/tdplat/new_id", "1 2"), ENOENT);
 }

@@ -25,5 +25,6 @@ int main(int argc, char** argv) {
   }
   target = chosen.get();
   std::printf("about: %s\n", target->name().c_str());
+  std::printf("about: %d statements are about other kernels only\n", register_statements());
   return RUN_ALL_TESTS();
 }

@@ -31,6 +31,9 @@ class ModelTarget final : public Target {
                   static_cast<unsigned long long>(id.data));
     return text;
   }
+  [[nodiscard]] const drivercore::KernelProfile& kernel() const override {
+    return core_.state().profile;
+  }
   [[nodiscard]] std::string name() const override {
     return "model of " + core_.state().profile.name;
   }

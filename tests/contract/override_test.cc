@@ -9,33 +9,33 @@ namespace {
 
 using Override = Contract;
 
-TEST_F(Override, UnsetReadsAsNullInParentheses) {
+STATEMENT(has_override, Override, UnsetReadsAsNullInParentheses) {
   EXPECT_EQ(override_of(kNicA), "(null)\n");
 }
 
-TEST_F(Override, ReadsBackWithOneNewline) {
+STATEMENT(has_override, Override, ReadsBackWithOneNewline) {
   ASSERT_EQ(dev(kNicA, "driver_override", "vfio-pci"), 0);
   EXPECT_EQ(override_of(kNicA), "vfio-pci\n");
   ASSERT_EQ(dev(kNicA, "driver_override", "pci-stub\n"), 0);
   EXPECT_EQ(override_of(kNicA), "pci-stub\n");
 }
 
-TEST_F(Override, KeepsBlanks) {
+STATEMENT(has_override, Override, KeepsBlanks) {
   ASSERT_EQ(dev(kEduA, "driver_override", " a b "), 0);
   EXPECT_EQ(override_of(kEduA), " a b \n");
 }
 
-TEST_F(Override, EndsAtTheFirstNewline) {
+STATEMENT(has_override, Override, EndsAtTheFirstNewline) {
   ASSERT_EQ(dev(kEduA, "driver_override", "nosuch\nsecond"), 0);
   EXPECT_EQ(override_of(kEduA), "nosuch\n");
 }
 
-TEST_F(Override, EndsAtTheFirstNul) {
+STATEMENT(has_override, Override, EndsAtTheFirstNul) {
   ASSERT_EQ(dev(kEduA, "driver_override", std::string_view("x\0y", 3)), 0);
   EXPECT_EQ(override_of(kEduA), "x\n");
 }
 
-TEST_F(Override, NewlineClearsIt) {
+STATEMENT(has_override, Override, NewlineClearsIt) {
   ASSERT_EQ(dev(kEduA, "driver_override", "none"), 0);
   ASSERT_EQ(dev(kEduA, "driver_override", "\n"), 0);
   EXPECT_EQ(override_of(kEduA), "(null)\n");
@@ -44,13 +44,13 @@ TEST_F(Override, NewlineClearsIt) {
   EXPECT_EQ(override_of(kEduA), "(null)\n");
 }
 
-TEST_F(Override, NulClearsIt) {
+STATEMENT(has_override, Override, NulClearsIt) {
   ASSERT_EQ(dev(kEduA, "driver_override", "none"), 0);
   ASSERT_EQ(dev(kEduA, "driver_override", std::string_view("\0", 1)), 0);
   EXPECT_EQ(override_of(kEduA), "(null)\n");
 }
 
-TEST_F(Override, TakesAtMost4094Bytes) {
+STATEMENT(has_override, Override, TakesAtMost4094Bytes) {
   EXPECT_EQ(dev(kEduA, "driver_override", std::string(4094, 'a')), 0);
   ASSERT_EQ(dev(kEduA, "driver_override", "kept"), 0);
   EXPECT_EQ(dev(kEduA, "driver_override", std::string(4095, 'a')), EINVAL);
@@ -59,38 +59,38 @@ TEST_F(Override, TakesAtMost4094Bytes) {
   EXPECT_EQ(override_of(kEduA), "kept\n");
 }
 
-TEST_F(Override, IsNotCheckedAgainstTheDriversThatExist) {
+STATEMENT(has_override, Override, IsNotCheckedAgainstTheDriversThatExist) {
   EXPECT_EQ(dev(kNicA, "driver_override", "no-such-driver"), 0);
   EXPECT_EQ(override_of(kNicA), "no-such-driver\n");
 }
 
-TEST_F(Override, DoesNotUnbind) {
+STATEMENT(has_override, Override, DoesNotUnbind) {
   ASSERT_EQ(dev(kNicA, "driver_override", "vfio-pci"), 0);
   EXPECT_EQ(driver_of(kNicA), "e1000e");
   EXPECT_EQ(bus("drivers_probe", kNicA), 0);
   EXPECT_EQ(driver_of(kNicA), "e1000e");
 }
 
-TEST_F(Override, DoesNotProbe) {
+STATEMENT(has_override, Override, DoesNotProbe) {
   make_free(kNicA);
   ASSERT_EQ(dev(kNicA, "driver_override", "vfio-pci"), 0);
   EXPECT_EQ(driver_of(kNicA), "");
 }
 
-TEST_F(Override, MakesADriverMatchADeviceThatItHasNoIdFor) {
+STATEMENT(has_override, Override, MakesADriverMatchADeviceThatItHasNoIdFor) {
   ASSERT_EQ(dev(kEduA, "driver_override", "pci-stub"), 0);
   EXPECT_EQ(drv("pci-stub", "bind", kEduA), 0);
   EXPECT_EQ(driver_of(kEduA), "pci-stub");
 }
 
-TEST_F(Override, IsWhatDriversProbeGoesBy) {
+STATEMENT(has_override, Override, IsWhatDriversProbeGoesBy) {
   make_free(kNicA);
   ASSERT_EQ(dev(kNicA, "driver_override", "vfio-pci"), 0);
   EXPECT_EQ(bus("drivers_probe", kNicA), 0);
   EXPECT_EQ(driver_of(kNicA), "vfio-pci");
 }
 
-TEST_F(Override, KeepsTheDriverThatMatchesByIdAway) {
+STATEMENT(has_override, Override, KeepsTheDriverThatMatchesByIdAway) {
   make_free(kNicA);
   ASSERT_EQ(dev(kNicA, "driver_override", "none"), 0);
   EXPECT_EQ(bus("drivers_probe", kNicA), 0);
@@ -99,20 +99,20 @@ TEST_F(Override, KeepsTheDriverThatMatchesByIdAway) {
   EXPECT_EQ(driver_of(kNicA), "");
 }
 
-TEST_F(Override, ToTheDriverThatMatchesAnywayChangesNothing) {
+STATEMENT(has_override, Override, ToTheDriverThatMatchesAnywayChangesNothing) {
   make_free(kNicA);
   ASSERT_EQ(dev(kNicA, "driver_override", "e1000e"), 0);
   EXPECT_EQ(bus("drivers_probe", kNicA), 0);
   EXPECT_EQ(driver_of(kNicA), "e1000e");
 }
 
-TEST_F(Override, ToADriverThatIsNotLoadedLeavesTheDeviceDriverlessInSilence) {
+STATEMENT(has_override, Override, ToADriverThatIsNotLoadedLeavesTheDeviceDriverlessInSilence) {
   ASSERT_EQ(dev(kEduA, "driver_override", "td2"), 0);
   EXPECT_EQ(bus("drivers_probe", kEduA), 0);
   EXPECT_EQ(driver_of(kEduA), "");
 }
 
-TEST_F(Override, IsHonouredWhenTheNamedDriverLoads) {
+STATEMENT(has_override, Override, IsHonouredWhenTheNamedDriverLoads) {
   ASSERT_EQ(dev(kEduA, "driver_override", "td2"), 0);
   ASSERT_TRUE(target->load("anybind_test"));
   EXPECT_EQ(driver_of(kEduA), "td2");
@@ -120,7 +120,7 @@ TEST_F(Override, IsHonouredWhenTheNamedDriverLoads) {
   EXPECT_TRUE(target->unload("anybind_test"));
 }
 
-TEST_F(Override, OutlivesTheDriver) {
+STATEMENT(has_override, Override, OutlivesTheDriver) {
   ASSERT_EQ(dev(kEduA, "driver_override", "td2"), 0);
   ASSERT_TRUE(target->load("anybind_test"));
   ASSERT_TRUE(target->unload("anybind_test"));
@@ -128,7 +128,7 @@ TEST_F(Override, OutlivesTheDriver) {
   EXPECT_EQ(driver_of(kEduA), "");
 }
 
-TEST_F(Override, DiesWithTheDevice) {
+STATEMENT(has_override, Override, DiesWithTheDevice) {
   ASSERT_EQ(dev(kEduA, "driver_override", "pci-stub"), 0);
   ASSERT_EQ(dev(kEduA, "remove", "1"), 0);
   ASSERT_EQ(bus("rescan", "1"), 0);
@@ -136,7 +136,7 @@ TEST_F(Override, DiesWithTheDevice) {
   EXPECT_EQ(driver_of(kEduA), "");
 }
 
-TEST_F(Override, ClearedWhileBoundLeavesTheDriver) {
+STATEMENT(has_override, Override, ClearedWhileBoundLeavesTheDriver) {
   ASSERT_EQ(dev(kEduA, "driver_override", "pci-stub"), 0);
   ASSERT_EQ(drv("pci-stub", "bind", kEduA), 0);
   ASSERT_EQ(dev(kEduA, "driver_override", "\n"), 0);
@@ -145,14 +145,14 @@ TEST_F(Override, ClearedWhileBoundLeavesTheDriver) {
   EXPECT_EQ(drv("pci-stub", "bind", kEduA), ENODEV);
 }
 
-TEST_F(Override, GivesTheProbeTheStaticIdWhereOneMatches) {
+STATEMENT(has_override, Override, GivesTheProbeTheStaticIdWhereOneMatches) {
   load_test_drivers();
   ASSERT_EQ(dev(kEduA, "driver_override", "td2"), 0);
   ASSERT_EQ(drv("td2", "bind", kEduA), 0);
   EXPECT_EQ(target->probed_id(2), "1234:11e8 7");
 }
 
-TEST_F(Override, GivesTheProbeAWildcardWithoutDataWhereNoIdMatches) {
+STATEMENT(has_override, Override, GivesTheProbeAWildcardWithoutDataWhereNoIdMatches) {
   load_test_drivers();
   make_free(kNicA);
   ASSERT_EQ(dev(kNicA, "driver_override", "td1"), 0);

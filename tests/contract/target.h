@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "drivercore/kernel_profile.h"
 #include "host/sysfs.h"
 
 namespace anybind::contract {
@@ -27,6 +28,8 @@ class Target {
   /// What the last probe of the test driver td<number> was given: "1234:11e8 7", or "" before the
   /// first.
   virtual std::string probed_id(int number) = 0;
+  /// Which statements hold on it.
+  [[nodiscard]] virtual const drivercore::KernelProfile& kernel() const = 0;
   /// "model", or the release of the kernel.
   [[nodiscard]] virtual std::string name() const = 0;
 };

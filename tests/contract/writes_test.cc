@@ -8,7 +8,7 @@ namespace {
 
 using Writes = Contract;
 
-TEST_F(Writes, EmptyWriteReachesNoStoreAndSucceeds) {
+STATEMENT(has_override, Writes, EmptyWriteReachesNoStoreAndSucceeds) {
   EXPECT_EQ(dev(kNicA, "driver_override", "none"), 0);
   EXPECT_EQ(dev(kNicA, "driver_override", ""), 0);
   EXPECT_EQ(override_of(kNicA), "none\n");
@@ -66,7 +66,7 @@ TEST_F(Writes, ReadOnlyAttributesCannotBeWritten) {
 
 TEST_F(Writes, MissingFilesAreNotMade) {
   EXPECT_EQ(drv("e1000e", "vfio_bind", kNicA), ENOENT);
-  EXPECT_EQ(dev(kNicA, "preferred_driver", "vfio-pci"), ENOENT);
+  EXPECT_EQ(dev(kNicA, "no_such_file", "vfio-pci"), ENOENT);
   EXPECT_EQ(drv("nosuch", "bind", kNicA), ENOENT);
 }
 
