@@ -1,5 +1,7 @@
 #pragma once
 
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -39,16 +41,24 @@ struct Goal {
 struct DevicePlan {
   DeviceId device;
   Instance instance;  ///< the card that was looked at; another one at this address is left alone
+  /// Its directory, as the planner held it: reaches that card or nothing (kernel-facts: E4d).
+  /// nullptr beyond kMostHeld devices, and in a plan for another tree: then it is opened by name.
+  std::shared_ptr<Sysfs> held{};
   Binding before;
   Goal goal;
   std::vector<Step> steps;  ///< empty: nothing to do
 };
+
+/// So many directories a plan holds open at most: a process may have 1024 files open by default.
+inline constexpr std::size_t kMostHeld = 256;
 
 /// What will be done, in this order. A value: it can be printed, compared and run elsewhere.
 struct Plan {
   std::vector<DevicePlan> devices;
   bool restores = false;  ///< gives back what there was: afterwards nothing needs to be remembered
   std::vector<std::string> notes;  ///< what the planner decided by itself, one line each
+  /// Directories of the drivers that devices go to, by path, as far as the planner opened them.
+  std::map<std::string, std::shared_ptr<Sysfs>> driver_dirs{};
 
   [[nodiscard]] bool empty() const;
 };

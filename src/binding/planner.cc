@@ -1,6 +1,7 @@
 #include "binding/planner.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <set>
 
@@ -8,6 +9,7 @@
 
 #include "base/text.h"
 #include "inventory/group.h"
+#include "inventory/unknown.h"
 
 namespace anybind {
 namespace {
@@ -15,21 +17,15 @@ namespace {
 /// A device as the planner looked at it.
 struct Look {
   DeviceId device;
+  std::shared_ptr<Sysfs> dir;
   Instance instance;
   Binding binding;
   std::optional<unsigned> group;
 };
 
-Error no_such_device(const DeviceId& device) {
-  return {.code = Code::kNotFound,
-          .object = device.str(),
-          .why = "no such device",
-          .next = "anybind list"};
-}
-
 Result<Look> look_at(Sysfs& root, const DeviceId& device) {
-  const auto dir = root.open_dir(device.path());
-  if (!dir) return fail(no_such_device(device));
+  auto dir = root.open_dir(device.path());
+  if (!dir) return fail(no_such_device(root, device, device.str()));
   const auto instance = (*dir)->instance();
   auto binding = read_binding(**dir);
   const auto group = read_iommu_group(**dir);
@@ -37,29 +33,31 @@ Result<Look> look_at(Sysfs& root, const DeviceId& device) {
     const Errno err = !instance ? instance.error() : !binding ? binding.error() : group.error();
     return fail(from_errno(err, "read the state of", device.str()));
   }
-  return Look{
-      .device = device, .instance = *instance, .binding = *std::move(binding), .group = *group};
+  return Look{.device = device,
+              .dir = *std::move(dir),
+              .instance = *instance,
+              .binding = *std::move(binding),
+              .group = *group};
 }
 
 Result<std::vector<Look>> look_at_all(Sysfs& root, const std::vector<DeviceId>& devices) {
   std::vector<Look> out;
   out.reserve(devices.size());
-  for (const DeviceId& device : devices) out.push_back(TRY(look_at(root, device)));
+  for (const DeviceId& device : devices) {
+    out.push_back(TRY(look_at(root, device)));
+    if (out.size() > kMostHeld) out.back().dir.reset();
+  }
   return out;
 }
 
-Result<> require_driver(Sysfs& root, const BusName& bus, const DriverName& driver) {
-  if (root.open_dir(driver_path(bus, driver))) return {};
-  Error error{.code = Code::kNotFound,
-              .object = driver.str(),
-              .why = "no such driver on the " + bus.str() + " bus",
-              .next = "modprobe " + shell_quote(driver.str()) +
-                      ", if that is its module; anybind list drivers"};
-  const auto names = read_driver_names(root, bus);
-  const auto near = names ? nearest(driver.str(), *names) : std::vector<std::string>{};
-  error.next = near.empty() ? "modprobe its module, or look into /sys/bus/" + bus.str() + "/drivers"
-                            : "did you mean " + join_words(near, "or") + "?";
-  return fail(std::move(error));
+/// Looks the driver's directory up, once a plan.
+Result<> require_driver(Sysfs& root, Plan& plan, const BusName& bus, const DriverName& driver) {
+  const std::string path = driver_path(bus, driver);
+  if (plan.driver_dirs.contains(path)) return {};
+  auto dir = root.open_dir(path);
+  if (!dir) return fail(no_such_driver(root, bus, driver));
+  if (plan.driver_dirs.size() < kMostHeld) plan.driver_dirs.emplace(path, *std::move(dir));
+  return {};
 }
 
 Error no_override(const DeviceId& device) {
@@ -68,66 +66,119 @@ Error no_override(const DeviceId& device) {
           .why = "the " + device.bus.str() + " bus has no driver_override for it"};
 }
 
-/// Why the rest of the group keeps a VFIO driver's user away; nullopt when it does not.
-std::optional<Error> group_refusal(const GroupView& group, const std::set<DeviceId>& going,
-                                   const DriverName& driver) {
-  std::vector<std::string> in_the_way;
-  for (const GroupMember& member : group.members) {
-    if (member.blocks_user_space() && !going.contains(member.id)) {
-      in_the_way.push_back(fmt::format("{} ({})", member.id.str(), member.driver->str()));
-    }
-  }
-  if (in_the_way.empty()) return std::nullopt;
-  return Error{.code = Code::kRefused,
-               .object = fmt::format("IOMMU group {}", group.number),
-               .why = fmt::format(
-                   "{} {} on a host driver; as long as that is so, no user of {} can open "
-                   "the group",
-                   join_words(in_the_way), in_the_way.size() == 1 ? "is" : "are", driver.str()),
-               .next = "add --group to take the whole group, or name those devices too"};
+Result<bool> is_bridge(Sysfs& dir, const DeviceId& device) {
+  if (device.bus.str() != "pci") return false;
+  const auto code = read_pci_class(dir);
+  if (!code) return fail(from_errno(code.error(), "read the class of", device.str()));
+  return *code && is_bridge_class(**code);
 }
 
-/// The requested devices, each once, and with `whole_group` every member of their groups but
-/// bridges.
-Result<std::vector<DeviceId>> complete(Sysfs& root, const BindRequest& request, Plan& plan) {
+/// The IOMMU groups that a plan touches, each listed once.
+class Groups {
+ public:
+  explicit Groups(Sysfs& root) : root_(root) {}
+  Result<const std::vector<DeviceId>*> members(unsigned group) {
+    const auto found = members_.find(group);
+    if (found != members_.end()) return &found->second;
+    auto read = TRY(read_group(root_, group));
+    return &members_.emplace(group, std::move(read)).first->second;
+  }
+
+ private:
+  Sysfs& root_;
+  std::map<unsigned, std::vector<DeviceId>> members_;
+};
+
+/// Who keeps a VFIO driver's user away although all of `going` go: the other members of the group
+/// on host drivers. Only their drivers are looked at.
+Result<std::vector<std::string>> others_in_the_way(Sysfs& root, const std::vector<DeviceId>& group,
+                                                   const std::set<DeviceId>& going) {
+  std::vector<std::string> out;
+  for (const DeviceId& id : group) {
+    if (going.contains(id)) continue;
+    const auto dir = root.open_dir(id.path());
+    if (!dir) continue;  // unplugged meanwhile
+    const GroupMember member{.id = id, .driver = read_driver(**dir).value_or(std::nullopt)};
+    if (member.blocks_user_space())
+      out.push_back(fmt::format("{} ({})", id.str(), member.driver->str()));
+  }
+  return out;
+}
+
+Error group_refusal(unsigned group, const std::vector<std::string>& in_the_way,
+                    const DriverName& driver) {
+  return {.code = Code::kRefused,
+          .object = fmt::format("IOMMU group {}", group),
+          .why = fmt::format(
+              "{} {} on a host driver; as long as that is so, no user of {} can open "
+              "the group",
+              join_words(in_the_way), in_the_way.size() == 1 ? "is" : "are", driver.str()),
+          .next = "add --group to take the whole group, or name those devices too"};
+}
+
+/// The rest of the group of `look`, but bridges.
+Result<std::vector<DeviceId>> companions(Sysfs& root, Groups& groups, unsigned group,
+                                         const std::set<DeviceId>& seen, Plan& plan) {
   std::vector<DeviceId> out;
-  std::set<DeviceId> seen;
-  std::set<unsigned> groups;
-  for (const DeviceId& device : request.devices) {
-    if (!seen.insert(device).second) continue;
-    out.push_back(device);
-    if (!request.whole_group) continue;
-    const Look look = TRY(look_at(root, device));
-    if (!look.group || !groups.insert(*look.group).second) continue;
-    for (const GroupMember& member : TRY(read_group_view(root, *look.group)).members) {
-      if (member.is_bridge) {
-        plan.notes.push_back(fmt::format("{} is a bridge: left alone", member.id.str()));
-      } else if (seen.insert(member.id).second) {
-        out.push_back(member.id);
-        plan.notes.push_back(
-            fmt::format("{} is in the same IOMMU group ({})", member.id.str(), *look.group));
-      }
+  const auto* members = TRY(groups.members(group));
+  for (const DeviceId& id : *members) {
+    if (seen.contains(id)) continue;
+    const auto dir = root.open_dir(id.path());
+    if (!dir) continue;  // unplugged meanwhile
+    if (TRY(is_bridge(**dir, id))) {
+      plan.notes.push_back(fmt::format("{} is a bridge: left alone", id.str()));
+    } else {
+      plan.notes.push_back(fmt::format("{} is in the same IOMMU group ({})", id.str(), group));
+      out.push_back(id);
     }
   }
   return out;
 }
 
-Result<> check_groups(Sysfs& root, const std::vector<Look>& looks, const DriverName& driver) {
+/// The requested devices, each once, and with `whole_group` every member of their groups but
+/// bridges.
+Result<std::vector<Look>> complete(Sysfs& root, const BindRequest& request, Groups& groups,
+                                   Plan& plan) {
+  std::vector<DeviceId> devices;
+  std::set<DeviceId> seen;
+  for (const DeviceId& device : request.devices) {
+    if (seen.insert(device).second) devices.push_back(device);
+  }
+  std::vector<Look> looks = TRY(look_at_all(root, devices));
+  if (!request.whole_group) return looks;
+  std::set<unsigned> done;
+  std::vector<DeviceId> more;
+  for (const Look& look : looks) {
+    if (!look.group || !done.insert(*look.group).second) continue;
+    for (DeviceId& id : TRY(companions(root, groups, *look.group, seen, plan))) {
+      seen.insert(id);
+      more.push_back(std::move(id));
+    }
+  }
+  for (Look& look : TRY(look_at_all(root, more))) looks.push_back(std::move(look));
+  return looks;
+}
+
+Result<> check_groups(Sysfs& root, const std::vector<Look>& looks, Groups& groups,
+                      const DriverName& driver) {
   std::set<DeviceId> going;
   for (const Look& look : looks) going.insert(look.device);
   std::set<unsigned> seen;
   for (const Look& look : looks) {
-    if (!look.group || !seen.insert(*look.group).second) continue;
-    const GroupView group = TRY(read_group_view(root, *look.group));
-    for (const GroupMember& member : group.members) {
-      if (member.is_bridge && going.contains(member.id)) {
-        return fail({.code = Code::kRefused,
-                     .object = member.id.str(),
-                     .why = "it is a bridge; binding it would cut off everything behind it",
-                     .next = "leave it out: bridges do not hinder the other members of a group"});
-      }
+    if (!look.group) continue;
+    const auto dir =
+        look.dir ? Reply<std::shared_ptr<Sysfs>>(look.dir) : root.open_dir(look.device.path());
+    if (!dir) return fail(no_such_device(root, look.device, look.device.str()));
+    if (TRY(is_bridge(**dir, look.device))) {
+      return fail({.code = Code::kRefused,
+                   .object = look.device.str(),
+                   .why = "it is a bridge; binding it would cut off everything behind it",
+                   .next = "leave it out: bridges do not hinder the other members of a group"});
     }
-    if (auto refusal = group_refusal(group, going, driver)) return fail(*std::move(refusal));
+    if (!seen.insert(*look.group).second) continue;
+    const auto* group = TRY(groups.members(*look.group));
+    const auto in_the_way = TRY(others_in_the_way(root, *group, going));
+    if (!in_the_way.empty()) return fail(group_refusal(*look.group, in_the_way, driver));
   }
   return {};
 }
@@ -136,6 +187,7 @@ DevicePlan plan_device(const Look& look, Goal goal) {
   std::vector<Step> steps = steps_between(look.binding, goal);
   return {.device = look.device,
           .instance = look.instance,
+          .held = look.dir,
           .before = look.binding,
           .goal = std::move(goal),
           .steps = std::move(steps)};
@@ -154,15 +206,13 @@ bool is_vfio_driver(const DriverName& driver) {
 
 Result<Plan> plan_bind(Sysfs& root, const BindRequest& request) {
   Plan plan;
-  const auto devices = TRY(complete(root, request, plan));
-  const auto looks = TRY(look_at_all(root, devices));
-  std::set<BusName> buses;
+  Groups groups(root);
+  const auto looks = TRY(complete(root, request, groups, plan));
   for (const Look& look : looks) {
-    if (buses.insert(look.device.bus).second)
-      TRY(require_driver(root, look.device.bus, request.driver));
+    TRY(require_driver(root, plan, look.device.bus, request.driver));
     if (!look.binding.has_override) return fail(no_override(look.device));
   }
-  if (is_vfio_driver(request.driver)) TRY(check_groups(root, looks, request.driver));
+  if (is_vfio_driver(request.driver)) TRY(check_groups(root, looks, groups, request.driver));
   for (const Look& look : looks) {
     Goal goal{.driver = request.driver, .driver_override = request.driver.str()};
     if (is_there(look.binding, request.driver)) goal = as_goal(look.binding);
@@ -188,7 +238,7 @@ Result<Plan> plan_restore(Sysfs& root, const std::vector<DeviceId>& devices,
     Goal goal = origin ? as_goal(origin->binding)
                        : Goal{.driver = {}, .driver_override = {}, .default_match = true};
     if (origin && goal.driver && goal.driver != look.binding.driver) {
-      TRY(require_driver(root, look.device.bus, *goal.driver));
+      TRY(require_driver(root, plan, look.device.bus, *goal.driver));
     }
     plan.devices.push_back(plan_device(look, std::move(goal)));
   }

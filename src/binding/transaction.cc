@@ -3,10 +3,11 @@
 // Each device goes through its steps in order, and after each write the state is read back: the
 // kernel reports success for a drivers_probe that bound nothing, and another administrator may
 // write between two of our steps. The files `bind`, `unbind` and `drivers_probe` take a name, and a
-// name can come to mean another card; a held directory handle cannot. So the handle is opened once
-// per device, its instance compared with the one that was planned for, and after the last write the
-// name is resolved again: if it has become another card, our writes may have hit that one, and it
-// is handed back to the bus.
+// name can come to mean another card; a held directory handle cannot. So each device is held from
+// the look that planning took at it until its last write, and then the handle must still answer: a
+// card keeps its name as long as its directory is there, so all writes went to it. If it does not
+// answer, the name is resolved again: when it has become another card, our writes may have hit that
+// one, and it is handed back to the bus.
 //
 // Rolling back is not a list of inverse writes: a write that failed may have had its effect, and
 // one that succeeded may have been undone by others. Each touched device is looked at afresh, and
@@ -94,11 +95,20 @@ Error interrupted(const DeviceId& device) {
 /// One device on its way to a goal.
 class DeviceRun {
  public:
-  DeviceRun(Sysfs& root, const DeviceId& device, const Instance& instance, Listener& listener)
-      : root_(root), device_(device), instance_(instance), listener_(listener) {}
+  DeviceRun(Sysfs& root, const Plan& plan, const DevicePlan& device, Listener& listener)
+      : root_(root),
+        plan_(plan),
+        device_(device.device),
+        instance_(device.instance),
+        listener_(listener) {}
 
-  /// Holds the device; kNotFound when it is gone or another card has its address.
-  Result<> open() {
+  /// Holds the device, by the planner's handle if that still answers; kNotFound when it is gone or
+  /// another card has its address.
+  Result<> open(const std::shared_ptr<Sysfs>& held) {
+    if (held && held->read_link("subsystem")) {
+      dir_ = held;
+      return {};
+    }
     auto dir = root_.open_dir(device_.path());
     if (!dir) return fail(gone_error(device_, "it is gone"));
     const auto now = (*dir)->instance();
@@ -121,8 +131,11 @@ class DeviceRun {
     return {};
   }
 
-  /// After the last write: is the name still that card? If not, the writes since open() may have
-  /// gone to the newcomer, and the bus is asked to choose a driver for it.
+  /// After the last write: was it that card all the time? It was when the handle answers now.
+  [[nodiscard]] bool answers() { return answered_ || dir_->read_link("subsystem").has_value(); }
+
+  /// Is the name still that card? If not, the writes since open() may have gone to the newcomer,
+  /// and the bus is asked to choose a driver for it.
   Result<> still_there() {
     const auto dir = root_.open_dir(device_.path());
     if (!dir) return fail(gone_error(device_, "it was unplugged meanwhile"));
@@ -144,8 +157,9 @@ class DeviceRun {
   Result<> write(const Step& step) {
     const StepWrite write = write_of(device_, step);
     const bool through_handle = step.kind == Step::Kind::kSetOverride;
-    const auto reply = through_handle ? dir_->write("driver_override", write.bytes)
-                                      : root_.write(write.path, write.bytes);
+    const auto reply =
+        through_handle ? dir_->write("driver_override", write.bytes) : write_to_bus(write);
+    answered_ = false;
     if (reply) return {};
     // The bind of somebody else came first: verify() finds out whether it is what we want.
     if (step.kind == Step::Kind::kBind && reply.error().value == EBUSY) {
@@ -160,10 +174,23 @@ class DeviceRun {
     return fail(step_error(device_, step, reply.error()));
   }
 
+  /// Through the driver's directory if the planner holds it; a driver that was unloaded and loaded
+  /// again since has another one, which only the path finds.
+  Reply<std::size_t> write_to_bus(const StepWrite& write) {
+    const auto slash = write.path.rfind('/');
+    const auto held = plan_.driver_dirs.find(write.path.substr(0, slash));
+    if (held != plan_.driver_dirs.end()) {
+      const auto reply = held->second->write(write.path.substr(slash + 1), write.bytes);
+      if (reply || reply.error().value != ENOENT) return reply;
+    }
+    return root_.write(write.path, write.bytes);
+  }
+
   Result<> verify(const Step& step) {
     if (step.kind == Step::Kind::kSetOverride) {
       const auto now = read_override(*dir_);
       if (!now) return fail(step_error(device_, step, now.error()));
+      answered_ = true;
       if (now->value_or("") == step.value) return {};
       return fail(state_error(device_, step,
                               fmt::format("it reads \"{}\" after \"{}\" was written",
@@ -172,6 +199,7 @@ class DeviceRun {
     if (step.kind == Step::Kind::kProbe) return {};  // any driver, or none, is an answer
     const auto driver = read_driver(*dir_);
     if (!driver) return fail(step_error(device_, step, driver.error()));
+    answered_ = driver->has_value();  // no driver, or no device any more: the link does not tell
     const bool want = step.kind == Step::Kind::kBind;
     const bool as_wanted = want ? *driver && (*driver)->str() == step.value : !*driver;
     if (as_wanted) return {};
@@ -181,25 +209,31 @@ class DeviceRun {
   }
 
   Sysfs& root_;
+  const Plan& plan_;
   const DeviceId& device_;
   const Instance& instance_;
   Listener& listener_;
-  std::unique_ptr<Sysfs> dir_;
+  std::shared_ptr<Sysfs> dir_;
   bool rolling_back_ = false;
+  bool answered_ = false;  ///< the handle has answered since the last write
 };
 
 /// Puts one device back to what it was; nothing to do for one that is gone.
-Result<> put_back(Sysfs& root, const DevicePlan& plan, Listener& listener) {
-  DeviceRun device(root, plan.device, plan.instance, listener);
+Result<> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener& listener) {
+  DeviceRun device(root, plan, of, listener);
   device.rolling_back();
-  if (!device.open()) return {};
+  if (!device.open(nullptr)) return {};
   const Binding now = TRY(device.observe());
-  const auto back = device.run(steps_between(now, as_goal(plan.before)));
+  Goal goal = as_goal(of.before);
+  // It had no driver, and has one that we never bind it to: somebody else's doing, left alone.
+  const bool foreign = !of.before.driver && now.driver && now.driver != of.goal.driver;
+  if (foreign && !of.goal.default_match) goal.driver = now.driver;
+  const auto back = device.run(steps_between(now, goal));
   if (back) return {};
   // Its driver would not take it back. Then at least nothing is left behind that binds it elsewhere
   // later.
   const Binding left = TRY(device.observe());
-  const Goal as_it_stands{.driver = left.driver, .driver_override = plan.before.driver_override};
+  const Goal as_it_stands{.driver = left.driver, .driver_override = of.before.driver_override};
   TRY(device.run(steps_between(left, as_it_stands)));
   return back;
 }
@@ -211,7 +245,7 @@ Error roll_back(Sysfs& root, const Plan& plan, std::size_t touched, Error cause,
   listener.on_rollback(cause, touched);
   std::vector<std::string> left;
   for (std::size_t i = touched; i-- > 0;) {
-    const auto back = put_back(root, plan.devices[i], listener);
+    const auto back = put_back(root, plan, plan.devices[i], listener);
     if (!back) left.push_back(back.error().message());
   }
   if (left.empty()) return cause;
@@ -222,18 +256,19 @@ Error roll_back(Sysfs& root, const Plan& plan, std::size_t touched, Error cause,
   return cause;
 }
 
-Result<Outcome> run_device(Sysfs& root, const DevicePlan& plan, Listener& listener) {
-  Outcome out{.device = plan.device, .before = plan.before, .after = plan.before};
-  if (plan.steps.empty()) return out;
-  DeviceRun device(root, plan.device, plan.instance, listener);
-  TRY(device.open());
-  const auto done = device.run(plan.steps);
-  TRY(device.still_there());  // first: it explains the strangest failures of a step
+Result<Outcome> run_device(Sysfs& root, const Plan& plan, const DevicePlan& of,
+                           Listener& listener) {
+  Outcome out{.device = of.device, .before = of.before, .after = of.before};
+  if (of.steps.empty()) return out;
+  DeviceRun device(root, plan, of, listener);
+  TRY(device.open(of.held));
+  const auto done = device.run(of.steps);
+  // First: it explains the strangest failures of a step.
+  if (!done || !device.answers()) TRY(device.still_there());
   if (!done) return fail(done.error());
-  out.after = plan.before;
-  out.after.driver_override = plan.goal.driver_override;
-  out.after.driver = plan.goal.driver;
-  if (plan.goal.default_match) out.after = TRY(device.observe());
+  out.after.driver_override = of.goal.driver_override;
+  out.after.driver = of.goal.driver;
+  if (of.goal.default_match) out.after = TRY(device.observe());
   out.changed = true;
   return out;
 }
@@ -264,7 +299,7 @@ Result<std::vector<Outcome>> run(Sysfs& root, const Plan& plan, Origins* origins
   const std::vector<DeviceId> fresh = TRY(remember(plan, origins));
   std::vector<Outcome> outcomes;
   for (std::size_t i = 0; i < plan.devices.size(); ++i) {
-    auto outcome = run_device(root, plan.devices[i], listener);
+    auto outcome = run_device(root, plan, plan.devices[i], listener);
     if (!outcome) {
       Error error = roll_back(root, plan, i + 1, std::move(outcome).error(), listener);
       if (error.code != Code::kIncomplete) TRY(forget(fresh, origins));

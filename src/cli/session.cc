@@ -148,7 +148,9 @@ Result<Plan> on_model(Plan plan, Sysfs& model) {
       return fail(from_errno(instance.error(), "try the plan out on", device.device.str()));
     }
     device.instance = *instance;
+    device.held = nullptr;
   }
+  plan.driver_dirs.clear();
   return plan;
 }
 

@@ -131,6 +131,17 @@ Reply<std::optional<unsigned>> read_iommu_group(Sysfs& device) {
   return static_cast<unsigned>(*number);
 }
 
+Reply<std::optional<std::uint32_t>> read_pci_class(Sysfs& device) {
+  const auto text = device.read("class");
+  if (!text && text.error().value == ENOENT) return std::nullopt;
+  if (!text) return std::unexpected(text.error());
+  std::string_view digits = trim_newline(*text);
+  if (digits.starts_with("0x")) digits.remove_prefix(2);
+  const auto code = parse_hex(digits, 0xFFFFFF);
+  if (!code) return std::unexpected(Errno{EINVAL});
+  return static_cast<std::uint32_t>(*code);
+}
+
 Result<Device> read_device(Sysfs& device, const DeviceId& id) {
   Device out{.id = id};
   if (const auto uevent = device.read("uevent")) {

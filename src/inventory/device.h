@@ -13,6 +13,11 @@
 
 namespace anybind {
 
+/// Base class 06. Bridges are left alone when a whole IOMMU group is bound.
+[[nodiscard]] constexpr bool is_bridge_class(std::uint32_t class_code) {
+  return class_code >> 16 == 0x06;
+}
+
 /// The ids of a PCI function, from its `uevent` (PCI_ID, PCI_SUBSYS_ID, PCI_CLASS).
 struct PciIds {
   std::uint16_t vendor = 0;
@@ -22,8 +27,7 @@ struct PciIds {
   std::uint32_t class_code = 0;  ///< base class << 16 | sub-class << 8 | programming interface
 
   friend bool operator==(const PciIds&, const PciIds&) = default;
-  /// Base class 06. Bridges are left alone when a whole IOMMU group is bound.
-  [[nodiscard]] bool is_bridge() const { return class_code >> 16 == 0x06; }
+  [[nodiscard]] bool is_bridge() const { return is_bridge_class(class_code); }
 };
 
 /// One device as it was observed at one moment. Each field is a separate read: not an atomic
@@ -60,6 +64,9 @@ struct Binding {
 
 /// The number behind the `iommu_group` link of a held device directory; nullopt without an IOMMU.
 [[nodiscard]] Reply<std::optional<unsigned>> read_iommu_group(Sysfs& device);
+
+/// The class code of a PCI function, from `class` of its held directory; nullopt on other buses.
+[[nodiscard]] Reply<std::optional<std::uint32_t>> read_pci_class(Sysfs& device);
 
 /// Everything `list` shows of the device `id` whose directory is held open in `device`: one read of
 /// `uevent` (driver, ids, modalias), one of `driver_override`, one link. A tree without `uevent` is

@@ -90,9 +90,11 @@ class MachineTest : public testing::Test {
   }
 
   Result<Plan> to_vfio(std::vector<DeviceId> devices, bool group = false) {
+    return to_vfio(*sysfs_, std::move(devices), group);
+  }
+  static Result<Plan> to_vfio(Sysfs& sysfs, std::vector<DeviceId> devices, bool group = false) {
     return plan_bind(
-        *sysfs_,
-        {.devices = std::move(devices), .driver = driver("vfio-pci"), .whole_group = group});
+        sysfs, {.devices = std::move(devices), .driver = driver("vfio-pci"), .whole_group = group});
   }
 
   drivercore::DriverCore core_;

@@ -156,12 +156,14 @@ TEST_P(EveryFault, EndsWholeOrAsItWas) {
     ASSERT_LT(at, 1000U);
     core_ = drivercore::DriverCore(load());
     const auto before = all();
-    const auto plan = to_vfio({kNicA, kGpu}, true);
-    ASSERT_TRUE(plan);
-    Fault fault{.fail_at = at, .err = {error}, .after = after};
+    Fault fault{.fail_at = 0, .err = {error}, .after = after};
     const auto faulty = faulty_sysfs(*sysfs_, fault);
+    // Planned through it too, as the run goes on with the directories that the planner opened.
+    const auto plan = to_vfio(*faulty, {kNicA, kGpu}, true);
+    ASSERT_TRUE(plan);
+    fault.fail_at = fault.count + at;
     const auto outcome = run_on(*faulty, *plan);
-    reached_the_end = fault.count < at;
+    reached_the_end = fault.count < fault.fail_at;
     if (outcome) {
       EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci") << at;
       EXPECT_EQ(state_of(kGpu), "vfio-pci vfio-pci") << at;
@@ -177,6 +179,24 @@ INSTANTIATE_TEST_SUITE_P(AllErrnos, EveryFault,
                          testing::Combine(testing::Values(EIO, ENODEV, ENOENT, EBUSY, EACCES,
                                                           EINVAL, EAGAIN, ENOMEM, EINTR, 512),
                                           testing::Bool()));
+
+TEST_F(Transaction, ADriverThatCameAfterPlanningIsLeftAlone) {
+  ASSERT_EQ(write("bus/pci/drivers/igc/unbind", "0000:04:00.0"), 0);
+  const auto plan = to_vfio({kNicA});
+  ASSERT_EQ(write("bus/pci/drivers/igc/bind", "0000:04:00.0"), 0);
+  const auto outcome = run_plan(plan);
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, Code::kFailed);
+  EXPECT_EQ(state_of(kNicA), "igc (unset)");  // not unbound: it was not we who bound it
+}
+
+TEST_F(Transaction, ADriverThatWasLoadedAgainAfterPlanningIsFound) {
+  const auto plan = to_vfio({kNicA});
+  ASSERT_TRUE(core_.unload_module("vfio_pci"));
+  ASSERT_TRUE(core_.load_module("vfio_pci"));
+  ASSERT_TRUE(run_plan(plan));
+  EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci");
+}
 
 /// Something else happens before each step in turn.
 class EveryMoment : public Transaction {
