@@ -1,6 +1,7 @@
 #include "binding/planner.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <set>
@@ -23,12 +24,14 @@ struct Look {
   std::optional<unsigned> group;
 };
 
-Result<Look> look_at(Sysfs& root, const DeviceId& device) {
+enum class With : std::uint8_t { kGroup, kBindingOnly };
+
+Result<Look> look_at(Sysfs& root, const DeviceId& device, With with) {
   auto dir = root.open_dir(device.path());
   if (!dir) return fail(no_such_device(root, device, device.str()));
   const auto instance = (*dir)->instance();
   auto binding = read_binding(**dir);
-  const auto group = read_iommu_group(**dir);
+  const auto group = with == With::kGroup ? read_iommu_group(**dir) : std::nullopt;
   if (!instance || !binding || !group) {
     const Errno err = !instance ? instance.error() : !binding ? binding.error() : group.error();
     return fail(from_errno(err, "read the state of", device.str()));
@@ -40,11 +43,12 @@ Result<Look> look_at(Sysfs& root, const DeviceId& device) {
               .group = *group};
 }
 
-Result<std::vector<Look>> look_at_all(Sysfs& root, const std::vector<DeviceId>& devices) {
+Result<std::vector<Look>> look_at_all(Sysfs& root, const std::vector<DeviceId>& devices,
+                                      With with) {
   std::vector<Look> out;
   out.reserve(devices.size());
   for (const DeviceId& device : devices) {
-    out.push_back(TRY(look_at(root, device)));
+    out.push_back(TRY(look_at(root, device, with)));
     if (out.size() > kMostHeld) out.back().dir.reset();
   }
   return out;
@@ -144,7 +148,7 @@ Result<std::vector<Look>> complete(Sysfs& root, const BindRequest& request, Grou
   for (const DeviceId& device : request.devices) {
     if (seen.insert(device).second) devices.push_back(device);
   }
-  std::vector<Look> looks = TRY(look_at_all(root, devices));
+  std::vector<Look> looks = TRY(look_at_all(root, devices, With::kGroup));
   if (!request.whole_group) return looks;
   std::set<unsigned> done;
   std::vector<DeviceId> more;
@@ -155,7 +159,7 @@ Result<std::vector<Look>> complete(Sysfs& root, const BindRequest& request, Grou
       more.push_back(std::move(id));
     }
   }
-  for (Look& look : TRY(look_at_all(root, more))) looks.push_back(std::move(look));
+  for (Look& look : TRY(look_at_all(root, more, With::kGroup))) looks.push_back(std::move(look));
   return looks;
 }
 
@@ -181,6 +185,11 @@ Result<> check_groups(Sysfs& root, const std::vector<Look>& looks, Groups& group
     if (!in_the_way.empty()) return fail(group_refusal(*look.group, in_the_way, driver));
   }
   return {};
+}
+
+/// Holds the directory of a driver that devices leave: the plan does not need it, but the write.
+void keep_driver(Sysfs& root, Plan& plan, const Look& look) {
+  if (look.binding.driver) (void)require_driver(root, plan, look.device.bus, *look.binding.driver);
 }
 
 DevicePlan plan_device(const Look& look, Goal goal) {
@@ -216,6 +225,7 @@ Result<Plan> plan_bind(Sysfs& root, const BindRequest& request) {
   for (const Look& look : looks) {
     Goal goal{.driver = request.driver, .driver_override = request.driver.str()};
     if (is_there(look.binding, request.driver)) goal = as_goal(look.binding);
+    keep_driver(root, plan, look);
     plan.devices.push_back(plan_device(look, std::move(goal)));
   }
   return plan;
@@ -223,8 +233,9 @@ Result<Plan> plan_bind(Sysfs& root, const BindRequest& request) {
 
 Result<Plan> plan_unbind(Sysfs& root, const std::vector<DeviceId>& devices) {
   Plan plan;
-  for (const Look& look : TRY(look_at_all(root, devices))) {
+  for (const Look& look : TRY(look_at_all(root, devices, With::kBindingOnly))) {
     if (!look.binding.has_override) return fail(no_override(look.device));
+    keep_driver(root, plan, look);
     plan.devices.push_back(plan_device(look, {.driver = std::nullopt, .driver_override = "none"}));
   }
   return plan;
@@ -233,13 +244,14 @@ Result<Plan> plan_unbind(Sysfs& root, const std::vector<DeviceId>& devices) {
 Result<Plan> plan_restore(Sysfs& root, const std::vector<DeviceId>& devices,
                           const Origins& origins) {
   Plan plan{.devices = {}, .restores = true, .notes = {}};
-  for (const Look& look : TRY(look_at_all(root, devices))) {
+  for (const Look& look : TRY(look_at_all(root, devices, With::kBindingOnly))) {
     const auto origin = origins.find(look.device, look.instance);
     Goal goal = origin ? as_goal(origin->binding)
                        : Goal{.driver = {}, .driver_override = {}, .default_match = true};
     if (origin && goal.driver && goal.driver != look.binding.driver) {
       TRY(require_driver(root, plan, look.device.bus, *goal.driver));
     }
+    keep_driver(root, plan, look);
     plan.devices.push_back(plan_device(look, std::move(goal)));
   }
   return plan;

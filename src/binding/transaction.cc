@@ -25,6 +25,8 @@
 namespace anybind {
 namespace {
 
+constexpr std::string_view kReplaced = "another card has taken its place; nothing was done to it";
+
 std::string describe(const std::optional<DriverName>& driver) {
   return driver ? driver->str() : "no driver";
 }
@@ -102,19 +104,15 @@ class DeviceRun {
         instance_(device.instance),
         listener_(listener) {}
 
-  /// Holds the device, by the planner's handle if that still answers; kNotFound when it is gone or
-  /// another card has its address.
-  Result<> open(const std::shared_ptr<Sysfs>& held) {
-    if (held && held->read_link("subsystem")) {
-      dir_ = held;
-      return {};
-    }
+  /// Holds the device by the planner's handle, or by its name when there is none; kNotFound when
+  /// that is gone or another card has its address.
+  Result<> open(std::shared_ptr<Sysfs> held) {
+    dir_ = std::move(held);
+    if (dir_ != nullptr) return {};
     auto dir = root_.open_dir(device_.path());
     if (!dir) return fail(gone_error(device_, "it is gone"));
     const auto now = (*dir)->instance();
-    if (!now || *now != instance_) {
-      return fail(gone_error(device_, "another card has taken its place; nothing was done to it"));
-    }
+    if (!now || *now != instance_) return fail(gone_error(device_, std::string(kReplaced)));
     dir_ = std::move(*dir);
     return {};
   }
@@ -126,7 +124,6 @@ class DeviceRun {
       if (!rolling_back_ && listener_.stop_requested()) return fail(interrupted(device_));
       listener_.on_step(device_, step);
       TRY(write(step));
-      TRY(verify(step));
     }
     return {};
   }
@@ -134,13 +131,14 @@ class DeviceRun {
   /// After the last write: was it that card all the time? It was when the handle answers now.
   [[nodiscard]] bool answers() { return answered_ || dir_->read_link("subsystem").has_value(); }
 
-  /// Is the name still that card? If not, the writes since open() may have gone to the newcomer,
-  /// and the bus is asked to choose a driver for it.
+  /// Is the name still that card? If not, what was written to the bus may have gone to the
+  /// newcomer, and the bus is asked to choose a driver for it.
   Result<> still_there() {
     const auto dir = root_.open_dir(device_.path());
     if (!dir) return fail(gone_error(device_, "it was unplugged meanwhile"));
     const auto now = (*dir)->instance();
     if (now && *now == instance_) return {};
+    if (!named_) return fail(gone_error(device_, std::string(kReplaced)));
     (void)write({.kind = Step::Kind::kProbe, .value = "", .reason = ""});
     return fail(gone_error(device_,
                            "it was replaced by another card meanwhile, which was left to the "
@@ -154,17 +152,29 @@ class DeviceRun {
   }
 
  private:
+  /// Through the device's own handle: reaches that card or nothing.
+  Result<> set_override(const Step& step, const StepWrite& write) {
+    const auto text = dir_->write_and_read_back("driver_override", write.bytes);
+    if (!text) return fail(step_error(device_, step, text.error()));
+    answered_ = true;
+    const std::string now = parse_override(*text).value_or("");
+    if (now == step.value) return {};
+    return fail(state_error(device_, step,
+                            fmt::format("it reads \"{}\" after \"{}\" was written", printable(now),
+                                        printable(step.value))));
+  }
+
   Result<> write(const Step& step) {
     const StepWrite write = write_of(device_, step);
-    const bool through_handle = step.kind == Step::Kind::kSetOverride;
-    const auto reply =
-        through_handle ? dir_->write("driver_override", write.bytes) : write_to_bus(write);
     answered_ = false;
-    if (reply) return {};
+    if (step.kind == Step::Kind::kSetOverride) return set_override(step, write);
+    named_ = true;
+    const auto reply = write_to_bus(write);
+    if (reply) return verify(step);
     // The bind of somebody else came first: verify() finds out whether it is what we want.
     if (step.kind == Step::Kind::kBind && reply.error().value == EBUSY) {
       const auto driver = read_driver(*dir_);
-      if (driver && *driver && (*driver)->str() == step.value) return {};
+      if (driver && *driver && (*driver)->str() == step.value) return verify(step);
     }
     // Unbound meanwhile by somebody else, as was wanted.
     if (step.kind == Step::Kind::kUnbind && reply.error().value == ENODEV) {
@@ -186,16 +196,8 @@ class DeviceRun {
     return root_.write(write.path, write.bytes);
   }
 
+  /// The kernel's success proves nothing.
   Result<> verify(const Step& step) {
-    if (step.kind == Step::Kind::kSetOverride) {
-      const auto now = read_override(*dir_);
-      if (!now) return fail(step_error(device_, step, now.error()));
-      answered_ = true;
-      if (now->value_or("") == step.value) return {};
-      return fail(state_error(device_, step,
-                              fmt::format("it reads \"{}\" after \"{}\" was written",
-                                          printable(now->value_or("")), printable(step.value))));
-    }
     if (step.kind == Step::Kind::kProbe) return {};  // any driver, or none, is an answer
     const auto driver = read_driver(*dir_);
     if (!driver) return fail(step_error(device_, step, driver.error()));
@@ -216,6 +218,7 @@ class DeviceRun {
   std::shared_ptr<Sysfs> dir_;
   bool rolling_back_ = false;
   bool answered_ = false;  ///< the handle has answered since the last write
+  bool named_ = false;     ///< the bus was told the device's name
 };
 
 /// Puts one device back to what it was; nothing to do for one that is gone.

@@ -188,7 +188,7 @@ Result<int> run_bind(Context& context, const Options& options) {
   std::vector<std::string> words = options.words;
   const DriverName driver = TRY(driver_argument(words.back()));
   words.pop_back();
-  const auto devices = TRY(select_devices(context.sysfs, words, context.sysfs_root));
+  const auto devices = TRY(select_devices_unchecked(context.sysfs, words, context.sysfs_root));
   return plan_and_run(context, options, {.plan = [&](Sysfs& sysfs, const Origins*) {
                         if (driver.str() == "none") return plan_unbind(sysfs, devices);
                         return plan_bind(
@@ -198,14 +198,16 @@ Result<int> run_bind(Context& context, const Options& options) {
 }
 
 Result<int> run_unbind(Context& context, const Options& options) {
-  const auto devices = TRY(select_devices(context.sysfs, options.words, context.sysfs_root));
+  const auto devices =
+      TRY(select_devices_unchecked(context.sysfs, options.words, context.sysfs_root));
   return plan_and_run(context, options, {.plan = [&](Sysfs& sysfs, const Origins*) {
                         return plan_unbind(sysfs, devices);
                       }});
 }
 
 Result<int> run_restore(Context& context, const Options& options) {
-  const auto devices = TRY(select_devices(context.sysfs, options.words, context.sysfs_root));
+  const auto devices =
+      TRY(select_devices_unchecked(context.sysfs, options.words, context.sysfs_root));
   const auto plan = [&](Sysfs& sysfs, const Origins* origins) {
     return plan_restore(sysfs, devices, *origins);
   };

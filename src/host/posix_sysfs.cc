@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <span>
 #include <utility>
 
 #include "host/descriptor.h"
@@ -80,10 +81,7 @@ class PosixSysfs final : public Sysfs {
   Reply<std::string> read(std::string_view path) override {
     const Descriptor file = TRY(open_at(dir_.get(), path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
     std::array<char, kPageSize + 1> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init)
-    const ssize_t count = ::read(file.get(), buffer.data(), buffer.size());
-    if (count < 0) return failed();
-    if (static_cast<std::size_t>(count) > kPageSize) return std::unexpected(Errno{EFBIG});
-    return std::string(buffer.data(), static_cast<std::size_t>(count));
+    return taken(buffer, ::read(file.get(), buffer.data(), buffer.size()));
   }
 
   Reply<std::size_t> write(std::string_view path, std::string_view bytes) override {
@@ -91,6 +89,13 @@ class PosixSysfs final : public Sysfs {
     const ssize_t count = ::write(file.get(), bytes.data(), bytes.size());
     if (count < 0) return failed();
     return static_cast<std::size_t>(count);
+  }
+
+  Reply<std::string> write_and_read_back(std::string_view path, std::string_view bytes) override {
+    const Descriptor file = TRY(open_at(dir_.get(), path, O_RDWR | O_NONBLOCK | O_NOCTTY));
+    if (::write(file.get(), bytes.data(), bytes.size()) < 0) return failed();
+    std::array<char, kPageSize + 1> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+    return taken(buffer, ::pread(file.get(), buffer.data(), buffer.size(), 0));
   }
 
   Reply<std::string> read_link(std::string_view path) override {
@@ -143,6 +148,12 @@ class PosixSysfs final : public Sysfs {
   }
 
  private:
+  static Reply<std::string> taken(std::span<const char> buffer, ssize_t count) {
+    if (count < 0) return failed();
+    if (static_cast<std::size_t>(count) > kPageSize) return std::unexpected(Errno{EFBIG});
+    return std::string(buffer.data(), static_cast<std::size_t>(count));
+  }
+
   Descriptor dir_;
 };
 

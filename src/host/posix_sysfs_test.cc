@@ -53,6 +53,17 @@ TEST_F(PosixSysfsTest, ReadsThroughLinksInsideTheTree) {
   EXPECT_EQ(sysfs_->read_link("bus/pci/devices/d0"), "../../../devices/d0");
 }
 
+TEST_F(PosixSysfsTest, ReadsBackWhatItWrote) {
+  put("sys/devices/d0/driver_override", "(null)\n");
+  const auto dir = sysfs_->open_dir("devices/d0");
+  ASSERT_TRUE(dir);
+  EXPECT_EQ((*dir)->write_and_read_back("driver_override", "vfio-pci\n"), "vfio-pci\n");
+  const auto none = (*dir)->write_and_read_back("absent", "x");
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().value, ENOENT);
+  EXPECT_FALSE(fs::exists(base_ / "sys/devices/d0/absent"));
+}
+
 TEST_F(PosixSysfsTest, NothingLeadsOutOfTheTree) {
   fs::create_symlink("../../outside", base_ / "sys/devices/up");
   fs::create_symlink(base_ / "outside", base_ / "sys/devices/absolute");

@@ -52,6 +52,14 @@ class Sysfs {
   /// May block, for ever too (unbind of a vfio device in use).
   virtual Reply<std::size_t> write(std::string_view path, std::string_view bytes) = 0;
 
+  /// write(), then read() of the same attribute: two interactions, for which the real sysfs opens
+  /// the file only once. An error does not tell which of the two failed.
+  virtual Reply<std::string> write_and_read_back(std::string_view path, std::string_view bytes) {
+    const auto count = write(path, bytes);
+    if (!count) return std::unexpected(count.error());
+    return read(path);
+  }
+
   /// The text of a symbolic link: "../../../bus/pci/drivers/e1000e". EINVAL when it is none.
   virtual Reply<std::string> read_link(std::string_view path) = 0;
 

@@ -104,11 +104,14 @@ Reply<std::optional<DriverName>> read_driver(Sysfs& device) {
   return *std::move(name);
 }
 
-Reply<std::optional<std::string>> read_override(Sysfs& device) {
-  const std::string text = TRY(device.read("driver_override"));
+std::optional<std::string> parse_override(std::string_view text) {
   const std::string_view value = trim_newline(text);
   if (value.empty() || value == "(null)") return std::nullopt;
   return std::string(value);
+}
+
+Reply<std::optional<std::string>> read_override(Sysfs& device) {
+  return parse_override(TRY(device.read("driver_override")));
 }
 
 Reply<Binding> read_binding(Sysfs& device) {

@@ -59,6 +59,9 @@ struct Binding {
 /// none. May block on Linux 6.1 while the device is locked.
 [[nodiscard]] Reply<std::optional<std::string>> read_override(Sysfs& device);
 
+/// What the text of `driver_override` says: nullopt for unset, which reads "(null)" or empty.
+[[nodiscard]] std::optional<std::string> parse_override(std::string_view text);
+
 /// `driver` and `driver_override` of a held device directory. ENOENT when the device is gone.
 [[nodiscard]] Reply<Binding> read_binding(Sysfs& device);
 

@@ -35,6 +35,20 @@ TEST_F(DeviceTest, ReadsWhatListShows) {
   EXPECT_EQ(device->iommu_group, 7U);
 }
 
+TEST_F(DeviceTest, TheClassOfAFunction) {
+  tree_.put(real_ + "/class", "0x060400\n");
+  tree_.put("devices/other/class", "bridge\n");
+  tree_.dir("devices/none");
+  const auto class_at = [&](const std::string& path) {
+    return read_pci_class(**tree_.sysfs().open_dir(path));
+  };
+  EXPECT_EQ(class_at(real_).value(), 0x060400U);
+  EXPECT_TRUE(is_bridge_class(0x060400));
+  EXPECT_FALSE(is_bridge_class(0x020000));
+  EXPECT_FALSE(class_at("devices/none").value());
+  EXPECT_EQ(class_at("devices/other").error().value, EINVAL);
+}
+
 TEST_F(DeviceTest, AnOverrideIsKeptVerbatimUpToOneNewline) {
   tree_.pci({.address = "0000:03:00.0"});
   for (const auto& [text, want] :

@@ -258,6 +258,19 @@ Result<Devices> by_any_form(Sysfs& root, std::string_view text, std::string_view
   return by_word(root, text);
 }
 
+/// What `select` finds for each text, in that order, each device once.
+template <class Select>
+Result<Devices> unite(const std::vector<std::string>& texts, const Select& select) {
+  Devices out;
+  std::set<DeviceId> seen;
+  for (const std::string& text : texts) {
+    for (DeviceId& id : TRY(select(text))) {
+      if (seen.insert(id).second) out.push_back(std::move(id));
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<Devices> select_devices(Sysfs& root, std::string_view text, std::string_view sysfs_root) {
@@ -274,14 +287,17 @@ Result<Devices> select_devices(Sysfs& root, std::string_view text, std::string_v
 Result<Devices> select_devices(Sysfs& root, const std::vector<std::string>& texts,
                                std::string_view sysfs_root) {
   if (texts.size() == 1) return select_devices(root, texts.front(), sysfs_root);
-  Devices out;
-  std::set<DeviceId> seen;
-  for (const std::string& text : texts) {
-    for (DeviceId& id : TRY(select_devices(root, text, sysfs_root))) {
-      if (seen.insert(id).second) out.push_back(std::move(id));
-    }
-  }
-  return out;
+  return unite(texts,
+               [&](const std::string& text) { return select_devices(root, text, sysfs_root); });
+}
+
+Result<Devices> select_devices_unchecked(Sysfs& root, const std::vector<std::string>& texts,
+                                         std::string_view sysfs_root) {
+  return unite(texts, [&](const std::string& text) -> Result<Devices> {
+    const auto address = PciAddress::parse(text);
+    if (!address || !address->function) return select_devices(root, text, sysfs_root);
+    return Devices{{.bus = pci_bus(), .name = DeviceName::literal(address->str())}};
+  });
 }
 
 bool looks_like_device(std::string_view text) {

@@ -31,6 +31,11 @@ namespace anybind {
                                                            const std::vector<std::string>& texts,
                                                            std::string_view sysfs_root);
 
+/// The same for a caller that opens each device anyway: a full address is only parsed, so that the
+/// caller must say when there is no such device.
+[[nodiscard]] Result<std::vector<DeviceId>> select_devices_unchecked(
+    Sysfs& root, const std::vector<std::string>& texts, std::string_view sysfs_root);
+
 /// Written like a device: an address, a path, bus/name, a glob, or a selector with a prefix; no
 /// driver's name looks so. For telling a person that a device stands where a driver belongs.
 [[nodiscard]] bool looks_like_device(std::string_view text);

@@ -55,6 +55,15 @@ TEST_F(SelectTest, AddressesInEveryForm) {
   EXPECT_THAT(pick("0000:00:1C.0"), ElementsAre("0000:00:1c.0"));
 }
 
+TEST_F(SelectTest, UncheckedTakesAFullAddressAsItIs) {
+  const auto ids = select_devices_unchecked(
+      tree_.sysfs(), {"0000:99:00.0", "03:00", "0000:99:00.0"}, tree_.root());
+  ASSERT_TRUE(ids);
+  EXPECT_THAT(*ids,
+              ElementsAre(pci_id("0000:99:00.0"), pci_id("0000:03:00.0"), pci_id("0000:03:00.1")));
+  EXPECT_FALSE(select_devices_unchecked(tree_.sysfs(), {"99:00"}, tree_.root()));
+}
+
 TEST_F(SelectTest, BusAndName) {
   EXPECT_THAT(pick("platform/serial8250"), ElementsAre("platform/serial8250"));
   EXPECT_THAT(pick("platform/PNP0103:00"), ElementsAre("platform/PNP0103:00"));
