@@ -99,8 +99,80 @@ Reply<void> store_module_uevent(Core& core, const Owner& o, Text text) {
   return core.synthetic_uevent("/module/" + o.module, "module", text);
 }
 
+/// Its drivers that are described, registered or not.
+std::vector<const Driver*> drivers_of(const Core& core, const std::string& module) {
+  std::vector<const Driver*> out;
+  const auto found = core.index().modules().find(module);
+  if (found == core.index().modules().end()) return out;
+  for (const DriverKey key : found->second) out.push_back(&core.state().drivers.at(key));
+  return out;
+}
+bool can_be_unloaded(const Core& core, const Owner& o) {
+  const auto built_in = [](const Driver* driver) { return driver->built_in; };
+  return std::ranges::none_of(drivers_of(core, o.module), built_in);
+}
+
+Reply<std::string> show_initstate(Core& core, const Owner& o) {
+  if (core.state().modules_coming.contains(o.module)) return "coming\n";
+  return core.state().modules_going.contains(o.module) ? "going\n" : "live\n";
+}
+/// What keeps it from being unloaded: its devices that user space has open.
+Reply<std::string> show_refcnt(Core& core, const Owner& o) {
+  unsigned count = 0;
+  for (const Driver* driver : drivers_of(core, o.module)) {
+    for (const DeviceKey key : driver->bound) count += core.find(key)->open ? 1U : 0U;
+  }
+  return fmt::format("{}\n", count);
+}
+Reply<std::string> show_coresize(Core& /*core*/, const Owner& /*owner*/) {
+  return "65536\n";
+}
+Reply<std::string> show_nothing(Core& /*core*/, const Owner& /*owner*/) {
+  return "\n";
+}
+
 constexpr std::array kModuleAttributes = std::to_array<Attribute>({
+    {"coresize", show_coresize, nullptr, can_be_unloaded},
+    {"initstate", show_initstate, nullptr, can_be_unloaded},
+    {"refcnt", show_refcnt, nullptr, can_be_unloaded},
+    {"taint", show_nothing, nullptr, can_be_unloaded},
     {"uevent", nullptr, store_module_uevent},
+});
+
+const Driver* vfio_driver_of(const Core& core, const Owner& o) {
+  const auto drivers = drivers_of(core, o.module);
+  const auto found = std::ranges::find_if(drivers, &Driver::needs_group);
+  return found == drivers.end() ? nullptr : *found;
+}
+bool has_vfio_driver(const Core& core, const Owner& o) {
+  return vfio_driver_of(core, o) != nullptr;
+}
+Reply<std::string> show_enable_sriov(Core& core, const Owner& o) {
+  return vfio_driver_of(core, o)->enable_sriov ? "Y\n" : "N\n";
+}
+Reply<void> store_enable_sriov(Core& core, const Owner& o, Text text) {
+  return core.enable_sriov(o.module, text);
+}
+
+constexpr std::array kParameters = std::to_array<Attribute>({
+    {"enable_sriov", show_enable_sriov, store_enable_sriov, has_vfio_driver},
+});
+
+// ---- of an IOMMU group
+
+Reply<std::string> show_group_type(Core& core, const Owner& o) {
+  return core.state().groups.at(o.group).type + "\n";
+}
+Reply<void> store_group_type(Core& core, const Owner& o, Text text) {
+  return core.group_type(o.group, text);
+}
+Reply<std::string> show_reserved(Core& /*core*/, const Owner& /*owner*/) {
+  return "0x00000000fee00000 0x00000000feefffff msi\n";
+}
+
+constexpr std::array kGroupAttributes = std::to_array<Attribute>({
+    {"reserved_regions", show_reserved, nullptr},
+    {"type", show_group_type, store_group_type, nullptr, 4011},
 });
 
 // ---- of a device
@@ -110,6 +182,10 @@ bool is_pci(const Core& core, const Owner& o) {
 }
 bool is_vga(const Core& core, const Owner& o) {
   return is_pci(core, o) && device_of(core, o).class_code >> 8 == 0x0300;
+}
+/// Virtual functions come and go with their physical one.
+bool is_no_vf(const Core& core, const Owner& o) {
+  return is_pci(core, o) && device_of(core, o).physfn.empty();
 }
 bool is_pf(const Core& core, const Owner& o) {
   return device_of(core, o).total_vfs > 0;
@@ -150,8 +226,9 @@ Reply<std::string> show_revision(Core& core, const Owner& o) {
 Reply<std::string> show_modalias(Core& core, const Owner& o) {
   return modalias_of(device_of(core, o)) + "\n";
 }
-Reply<std::string> show_numvfs(Core& core, const Owner& o) {
-  return fmt::format("{}\n", core.index().virtual_functions(o.device).size());
+Reply<std::string> show_vf_device(Core& core, const Owner& o) {
+  const Device& d = device_of(core, o);
+  return fmt::format("{:x}\n", d.vf_device == 0 ? d.device : d.vf_device);
 }
 
 /// How often the function was enabled: once by a host driver, and not by one for user space.
@@ -234,16 +311,20 @@ constexpr std::array kDeviceAttributes = std::to_array<Attribute>({
     {"power_state", show_fixed<'D', '0'>, nullptr, is_pci, 5011},
     {"preferred_driver", show_by<&Core::read_driver_override>, store_device<&Core::driver_override>,
      has_override, 0, Mechanism::kPreferredDriver},
-    {"remove", nullptr, store_device<&Core::remove>, is_pci},
-    {"rescan", nullptr, store_device_rescan, is_pci},
+    {"remove", nullptr, store_device<&Core::remove>, is_no_vf},
+    {"rescan", nullptr, store_device_rescan, is_no_vf},
     {"reset", nullptr, store_reset, has_reset},
     {"reset_method", show_fixed<'b', 'u', 's'>, nullptr, has_reset, 5015},
     {"resource", show_resource, nullptr, is_pci},
     {"revision", show_revision, nullptr, is_pci, 4010},
     {"sriov_drivers_autoprobe", show_flag<&Device::vf_autoprobe>,
      store_device<&Core::sriov_drivers_autoprobe>, is_pf, 4012},
-    {"sriov_numvfs", show_numvfs, nullptr, is_pf},
+    {"sriov_numvfs", show_by<&Core::read_sriov_numvfs>, store_device<&Core::sriov_numvfs>, is_pf},
+    {"sriov_offset", show_number<&Device::vf_offset>, nullptr, is_pf, 4014},
+    {"sriov_stride", show_number<&Device::vf_stride>, nullptr, is_pf, 4014},
     {"sriov_totalvfs", show_number<&Device::total_vfs>, nullptr, is_pf},
+    {"sriov_vf_device", show_vf_device, nullptr, is_pf, 4014},
+    {"sriov_vf_total_msix", show_fixed<'0'>, nullptr, is_pf, 5013},
     {"subsystem_device", show_hex4<&Device::subdevice>, nullptr, is_pci},
     {"subsystem_vendor", show_hex4<&Device::subvendor>, nullptr, is_pci},
     {"uevent", show_by<&Core::read_uevent>, store_device_uevent, nullptr},
@@ -262,7 +343,7 @@ std::span<const Attribute> attributes_of(const Core& core, const Owner& owner) {
     return there ? kDriverAttributes : std::span<const Attribute>();
   }
   if (!owner.bus.empty()) return kBusAttributes;
-  return kModuleAttributes;
+  return owner.module.empty() ? std::span<const Attribute>(kGroupAttributes) : kModuleAttributes;
 }
 
 bool applies(const Core& core, const Owner& owner, const Attribute& attribute) {
@@ -273,6 +354,21 @@ bool applies(const Core& core, const Owner& owner, const Attribute& attribute) {
 }
 
 }  // namespace
+
+std::vector<std::string> parameter_names(const DriverCore& core, const std::string& module) {
+  std::vector<std::string> out;
+  for (const Attribute& parameter : kParameters) {
+    if (applies(core, {.module = module}, parameter)) out.emplace_back(parameter.name);
+  }
+  return out;
+}
+
+const Attribute* find_parameter_attribute(const DriverCore& core, const std::string& module,
+                                          std::string_view name) {
+  const auto* found = std::ranges::find(kParameters, name, &Attribute::name);
+  const bool has = found != kParameters.end() && applies(core, {.module = module}, *found);
+  return has ? found : nullptr;
+}
 
 std::vector<std::string> attribute_names(const DriverCore& core, const Owner& owner) {
   std::vector<std::string> out;

@@ -10,12 +10,14 @@
 
 namespace anybind::drivercore {
 
-/// What an attribute belongs to: a device, a driver, a bus, or a module; the first that is given.
+/// What an attribute belongs to: a device, a driver, a bus, a module, or else an IOMMU group; the
+/// first that is given.
 struct Owner {
   DeviceKey device = 0;
   DriverKey driver = 0;
   std::string bus{};
   std::string module{};
+  unsigned group = 0;
 };
 
 /// One attribute: who has it, its text, and what a write to it does.
@@ -42,6 +44,13 @@ struct Attribute {
 /// nullptr when the owner has none of this name now.
 [[nodiscard]] const Attribute* find_attribute(const DriverCore& core, const Owner& owner,
                                               std::string_view name);
+
+/// The same for what stands in module/NAME/parameters.
+[[nodiscard]] std::vector<std::string> parameter_names(const DriverCore& core,
+                                                       const std::string& module);
+[[nodiscard]] const Attribute* find_parameter_attribute(const DriverCore& core,
+                                                        const std::string& module,
+                                                        std::string_view name);
 
 /// Reads it. EACCES where its mode forbids that, also for root (fs/kernfs/file.c:kernfs_fop_open).
 [[nodiscard]] Reply<std::string> show_attribute(DriverCore& core, const Owner& owner,

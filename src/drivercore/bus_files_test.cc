@@ -290,10 +290,11 @@ TEST_F(VirtualFunctions, AreLinkedWithTheirPhysicalOne) {
   EXPECT_EQ(read(devices + "0000:01:00.1/sriov_numvfs"), "ENOENT");
 }
 
-TEST_F(VirtualFunctions, GoWithTheirPhysicalOneAndNoRescanBringsThemBack) {
+TEST_F(VirtualFunctions, GoWithTheirCardAndNoRescanBringsThemBack) {
   core_ = DriverCore(load(kPfMachine));
-  ASSERT_EQ(dev("0000:01:00.0", "remove", "1"), 0);
+  ASSERT_TRUE(core_.unplug("0000:01:00.0"));
   EXPECT_EQ(list("bus/pci/devices"), std::vector<std::string>{});
+  ASSERT_TRUE(core_.hot_add("0000:01:00.0"));
   EXPECT_EQ(bus("rescan", "1"), 0);
   EXPECT_EQ(list("bus/pci/devices"), std::vector<std::string>{"0000:01:00.0"});
 }

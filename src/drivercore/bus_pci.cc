@@ -97,8 +97,10 @@ void uevent(const Device& d, std::vector<std::string>& lines) {
   lines.push_back("PCI_SLOT_NAME=" + d.name);
 }
 
+/// A virtual function hangs where its physical one does, whatever bus its address is on.
 std::string root(const Device& device) {
-  return "pci" + device.name.substr(0, device.name.rfind(':'));
+  const std::string& name = device.physfn.empty() ? device.name : device.physfn;
+  return "pci" + name.substr(0, name.rfind(':'));
 }
 
 }  // namespace

@@ -29,6 +29,8 @@ void forget_life(Device& device) {
   device.async_for.reset();
   device.ready_to_probe = device.match_driver = device.locked = false;
   device.vf_autoprobe = true;
+  device.vf_linked = false;
+  device.num_vfs = 0;
 }
 
 /// Whether `wanted` names this card: by its name, its slot ("0000:03:00"), or as BUS/NAME.
@@ -153,7 +155,7 @@ bool DriverCore::hot_add(const std::string& name) {
   std::map<std::string, DeviceKey> cards;
   for (const DeviceKey key : state_.drawer) {
     const Device& card = state_.devices.at(key);
-    if (is_named(card, name)) cards.emplace(card.name, key);
+    if (is_named(card, name) && card.physfn.empty()) cards.emplace(card.name, key);
   }
   bool added = false;
   {
@@ -169,19 +171,16 @@ bool DriverCore::hot_add(const std::string& name) {
 
 // ---- removing
 
-/// What is behind a device, its virtual functions, and itself, which comes last; siblings in their
-/// order, or the last first.
+/// What is behind a device, and itself, which comes last; siblings in the order of addition, which
+/// is that of the keys, or the last first.
 std::vector<DeviceKey> DriverCore::subtree(DeviceKey key, bool last_first) const {
   std::vector<DeviceKey> out;
-  std::set<DeviceKey> seen;
   const auto visit = [&](const auto& self, DeviceKey at) -> void {
-    if (!seen.insert(at).second) return;
-    for (const Index::Names* names : {&index_.virtual_functions(at), &index_.children(at)}) {
-      const auto keys = *names | std::views::values;
-      std::vector<DeviceKey> below(keys.begin(), keys.end());
-      if (last_first) std::ranges::reverse(below);
-      for (const DeviceKey each : below) self(self, each);
-    }
+    const auto keys = index_.children(at) | std::views::values;
+    std::vector<DeviceKey> below(keys.begin(), keys.end());
+    std::ranges::sort(below);
+    if (last_first) std::ranges::reverse(below);
+    for (const DeviceKey each : below) self(self, each);
     out.push_back(at);
   };
   visit(visit, key);
@@ -211,7 +210,10 @@ Reply<void> DriverCore::device_del(DeviceKey key) {
   undefer(key);
   send("remove", *device(key));
   step(KernelStep::Kind::kRemoveEvent, key);
+  orphan_vfs(key);
   index_.remove(state_, key);
+  const auto group = device(key)->group;
+  if (group && index_.members(*group).empty()) state_.groups.at(*group).type = Group::kUsualType;
   forget_life(*device(key));
   state_.drawer.push_back(key);
   return {};
@@ -232,6 +234,8 @@ bool DriverCore::unplug(const std::string& name) {
   for (const auto& [bus_name, bus] : state_.buses) {
     for (const DeviceKey key : bus.devices) {
       if (is_named(state_.devices.at(key), name)) keys.push_back(key);
+      const auto vfs = index_.virtual_functions(key) | std::views::values;
+      if (!keys.empty() && keys.back() == key) keys.insert(keys.end(), vfs.begin(), vfs.end());
     }
   }
   for (const DeviceKey key : keys | std::views::reverse) {

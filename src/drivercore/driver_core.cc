@@ -131,6 +131,7 @@ void DriverCore::adopt() {
       if (now && !device.children_shown) adopt_binding(key, device);
     }
   }
+  adopt_vfs();
 }
 
 }  // namespace anybind::drivercore

@@ -65,7 +65,13 @@ class DriverCore {
   Reply<void> remove(DeviceKey device, std::string_view text);
   /// Of the whole bus, or of what is beside and behind `beside`.
   Reply<void> rescan(std::string_view text, DeviceKey beside = 0);
+  /// The `type` of an IOMMU group.
+  Reply<void> group_type(unsigned group, std::string_view text);
   Reply<void> sriov_drivers_autoprobe(DeviceKey device, std::string_view text);
+  Reply<void> sriov_numvfs(DeviceKey device, std::string_view text);
+  Reply<std::string> read_sriov_numvfs(DeviceKey device);
+  /// The parameter enable_sriov of the module of VFIO drivers.
+  Reply<void> enable_sriov(const std::string& module, std::string_view text);
   Reply<void> numa_node(DeviceKey device, std::string_view text);
   /// A write to the `uevent` file of whatever stands at `devpath`.
   Reply<void> synthetic_uevent(DeviceKey device, std::string_view text);
@@ -78,9 +84,10 @@ class DriverCore {
   bool hot_add(const std::string& name);
   /// Takes it out, with all that is behind it; a rescan does not find it again.
   bool unplug(const std::string& name);
-  /// Registers all drivers of the module. Loading it again is no error.
+  /// Registers all drivers of the module, and waits for their probes. Loading it again is no error.
   bool load_module(const std::string& module);
-  /// Detaches and unregisters them.
+  /// Detaches and unregisters them. False also while user space has one of their devices open, or
+  /// somebody else loads or unloads it.
   bool unload_module(const std::string& module);
   /// What the probe of this driver answers from now on: 0 or a negative errno, -517 to defer; for
   /// one device only, when one is named.
@@ -88,6 +95,9 @@ class DriverCore {
   /// User space takes or releases an IOMMU group, as VFIO does. It cannot take one without a VFIO
   /// driver in it, one that a host driver uses, or one that is taken.
   bool hold_group(unsigned group, bool held);
+  /// User space opens a device of a group that it holds, or closes it. While it is open no unbind
+  /// of it ends; the group goes only after it.
+  bool open_device(const std::string& bus, const std::string& name, bool open);
   /// Probes these devices in this order, as a boot does.
   void boot(const std::vector<DeviceKey>& devices);
 
@@ -163,11 +173,13 @@ class DriverCore {
   Reply<void> driver_attach(DriverKey driver);
   Reply<void> offer(DeviceKey device, DriverKey driver);
   Reply<void> release_driver(DeviceKey device, DriverKey only = 0);
-  void release_locked(DeviceKey device);
+  Reply<void> release_locked(DeviceKey device);
+  Reply<void> call_remove(DeviceKey device, DriverKey driver);
   void defer(DeviceKey device);
   void undefer(DeviceKey device);
   void trigger_deferred();
   void work_async(const AsyncProbe& work);
+  void let_workers_run();
 
   // device_life.cc
   void device_add(DeviceKey device);
@@ -180,21 +192,40 @@ class DriverCore {
   Reply<void> stop_and_remove(DeviceKey device);
   Reply<void> device_del(DeviceKey device);
 
+  // sriov.cc
+  Reply<void> set_num_vfs(DeviceKey pf, unsigned wanted);
+  Reply<void> enable_vfs(DeviceKey pf, unsigned count);
+  Reply<void> disable_vfs(DeviceKey pf);
+  [[nodiscard]] Device make_vf(const Device& pf, std::string name) const;
+  DeviceKey vf_card(DeviceKey pf, const std::string& name);
+  void add_vf(DeviceKey pf, const std::string& name);
+  void orphan_vfs(DeviceKey pf);
+  void adopt_vfs();
+
   // driver_life.cc
   [[nodiscard]] std::vector<DriverKey> drivers_of(const std::string& module) const;
   bool register_driver(DriverKey driver);
   bool unregister_driver(DriverKey driver);
   bool wait_for_users(DriverKey driver);
+  bool settle_module(const std::string& name, DriverKey driver);
+  bool init_module(const std::vector<DriverKey>& drivers);
+  [[nodiscard]] bool is_open(const std::vector<DriverKey>& drivers) const;
 
   // iommu.cc
   bool use_domain(DeviceKey device, DriverKey driver);
   void unuse_domain(Device& device);
   void make_children(DeviceKey device, DriverKey driver);
   void remove_children(DeviceKey device);
+  void show_vfio_dev(DeviceKey device);
+  void hide_vfio_dev(DeviceKey device);
+  Reply<void> wait_for_user(DeviceKey device);
+  Reply<void> remove_vfio(DeviceKey device);
 
   // uevent.cc
   void send(Uevent event);
   void send(const std::string& action, const Device& device);
+  void send_removed(Uevent event);
+  Reply<void> check_room(const Uevent& event);
 
   State state_;
   Index index_;

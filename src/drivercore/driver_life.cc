@@ -27,30 +27,69 @@ std::vector<DriverKey> DriverCore::drivers_of(const std::string& module) const {
   return out;
 }
 
+/// Waits until nobody else loads or unloads it. False: it cannot.
+bool DriverCore::settle_module(const std::string& name, DriverKey driver_key) {
+  while (state_.modules_coming.contains(name) || state_.modules_going.contains(name)) {
+    if (!wait({.by = Blocked::By::kModule, .driver = driver_key})) return false;
+  }
+  return true;
+}
+
+/// Registers its drivers. Those that probe asynchronously have their turn between.
+bool DriverCore::init_module(const std::vector<DriverKey>& keys) {
+  for (const DriverKey key : keys) {
+    if (driver(key) != nullptr) continue;
+    if (!register_driver(key)) return false;
+    let_workers_run();
+  }
+  return true;
+}
+
+/// kernel/module/main.c:do_init_module. Its event comes after all of its drivers; then it waits for
+/// asynchronous probes, whosever they are.
 bool DriverCore::load_module(const std::string& module) {
   Operation operation(*this);
   const auto keys = drivers_of(module);
-  bool anything = false;
-  for (const DriverKey key : keys) {
-    if (driver(key) != nullptr) continue;
-    if (!register_driver(key)) return operation.done(false);
-    anything = true;
+  const std::string name = Index::module_name(module);
+  if (keys.empty() || !settle_module(name, keys[0])) return operation.done(false);
+  const auto registered = [&](DriverKey key) { return driver(key) != nullptr; };
+  if (std::ranges::all_of(keys, registered)) return operation.done(true);
+  state_.modules_coming.insert(name);
+  step(KernelStep::Kind::kModuleComing, 0, keys[0]);
+  const bool loaded = init_module(keys);
+  state_.modules_coming.erase(name);
+  if (!loaded) return operation.done(false);
+  send(module_event("add", module));
+  step(KernelStep::Kind::kModuleLive, 0, keys[0]);
+  while (!state_.async.empty() && !workers_run_ && wait({.by = Blocked::By::kAsync})) {
   }
-  if (anything) send(module_event("add", module));
-  return operation.done(!keys.empty());
+  return operation.done(true);
 }
 
-/// The last to register goes first.
+/// Whether user space has a device of one of these drivers open, and with it the module.
+bool DriverCore::is_open(const std::vector<DriverKey>& keys) const {
+  const auto open = [&](DeviceKey key) { return state_.devices.at(key).open; };
+  return std::ranges::any_of(
+      keys, [&](DriverKey key) { return std::ranges::any_of(state_.drivers.at(key).bound, open); });
+}
+
+/// kernel/module/main.c:delete_module. The last to register goes first.
 bool DriverCore::unload_module(const std::string& module) {
   Operation operation(*this);
-  bool anything = false;
-  for (const DriverKey key : drivers_of(module) | std::views::reverse) {
-    if (driver(key) == nullptr) continue;
-    if (!unregister_driver(key)) return operation.done(false);
-    anything = true;
-  }
-  if (anything) send(module_event("remove", module));
-  return operation.done(anything);
+  auto keys = drivers_of(module);
+  std::erase_if(keys, [&](DriverKey key) { return driver(key) == nullptr; });
+  const std::string name = Index::module_name(module);
+  const bool moving = state_.modules_coming.contains(name) || state_.modules_going.contains(name);
+  if (keys.empty() || moving || is_open(keys)) return operation.done(false);
+  state_.modules_going.insert(name);
+  step(KernelStep::Kind::kModuleGoing, 0, keys[0]);
+  const auto gone = std::ranges::all_of(keys | std::views::reverse,
+                                        [&](DriverKey key) { return unregister_driver(key); });
+  state_.modules_going.erase(name);
+  if (!gone) return operation.done(false);
+  send_removed(module_event("remove", module));
+  step(KernelStep::Kind::kModuleGone, 0, keys[0]);
+  return operation.done(true);
 }
 
 /// bus_add_driver: listed last, then offered every device while autoprobe is on; its files and its
@@ -105,7 +144,7 @@ bool DriverCore::unregister_driver(DriverKey key) {
   drv.registered = false;
   drv.registration = 0;
   drv.files = true;
-  send(driver_event("remove", drv));
+  send_removed(driver_event("remove", drv));
   step(KernelStep::Kind::kDriverGone, 0, key);
   return true;
 }

@@ -86,17 +86,29 @@ void Index::show(const Device& device, DeviceKey key) {
     return;
   }
   take_vfio(*device.vfio);
-  classes_["vfio-dev"]["vfio" + std::to_string(*device.vfio)] = key;
   if (device.group) ++vfio_groups_[*device.group];
+  list_vfio(device, key);
 }
 
 void Index::hide(const Device& device) {
-  if (!device.vfio) {
-    for (const Child& child : device.children) erase_name(classes_, child.kind, child_name(child));
+  if (device.vfio) {
+    unlist_vfio(device);
+    leave_vfio(device);
     return;
   }
-  free_vfio_.insert(*device.vfio);
+  for (const Child& child : device.children) erase_name(classes_, child.kind, child_name(child));
+}
+
+void Index::list_vfio(const Device& device, DeviceKey key) {
+  classes_["vfio-dev"]["vfio" + std::to_string(*device.vfio)] = key;
+}
+
+void Index::unlist_vfio(const Device& device) {
   erase_name(classes_, "vfio-dev", "vfio" + std::to_string(*device.vfio));
+}
+
+void Index::leave_vfio(const Device& device) {
+  free_vfio_.insert(*device.vfio);
   const auto users = device.group ? vfio_groups_.find(*device.group) : vfio_groups_.end();
   if (users != vfio_groups_.end() && --users->second == 0) vfio_groups_.erase(users);
 }

@@ -23,6 +23,11 @@ class Index {
   /// What its driver made appears under /sys/class, or goes.
   void show(const Device& device, DeviceKey key);
   void hide(const Device& device);
+  /// The two halves of the latter for a VFIO driver: its vfio-dev goes; its number and its place in
+  /// the group are free. And the first taken back.
+  void unlist_vfio(const Device& device);
+  void leave_vfio(const Device& device);
+  void list_vfio(const Device& device, DeviceKey key);
 
   /// By name: the devices below one; those below "pci0000:00" or "platform"; the members of a
   /// group; the virtual functions of a physical one; the devices whose drivers made the interfaces

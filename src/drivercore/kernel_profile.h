@@ -45,6 +45,12 @@ struct KernelProfile {
   bool new_id_refuses_duplicates = true;
   /// A host driver is refused in a group that user space owns (5.19).
   bool dma_ownership = true;
+  /// The type of a group with several members can be changed, and while VFIO drivers have them
+  /// (6.12); before, only that of a single driverless device.
+  bool changes_shared_group_type = true;
+  /// A VFIO driver takes vfio-dev/vfioK away before it waits for user space to close the device
+  /// (6.12); before, after that.
+  bool vfio_dev_goes_first = true;
   /// bind and unbind events are sent (4.14).
   bool bind_events = true;
 

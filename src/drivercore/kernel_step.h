@@ -13,6 +13,12 @@ struct KernelStep {
     kAddEvent,  ///< its add event is out
     kReady,     ///< from now on any path may probe it
 
+    // sriov_enable, sriov_disable
+    kVfLinked,  ///< the links between it and its physical function are there, its change event out
+    kVfUnlinked,   ///< they are gone; the virtual function is there
+    kVfsEnabled,   ///< all are there, and the change event of the physical function is out
+    kVfsDisabled,  ///< all are gone
+
     // really_probe
     kMatched,      ///< a driver was found to match; the device need not be locked yet
     kLinkOn,       ///< dev->driver is set and the `driver` link is there
@@ -23,9 +29,10 @@ struct KernelStep {
     kBindEvent,    ///< its bind event is out; the lock is still held
 
     // __device_release_driver
-    kLinkOff,        ///< the `driver` link is gone, remove() has not run
-    kRemoveBegins,   ///< the driver's remove() runs
-    kRemoveEnds,     ///< what the driver made is gone; dev->driver is still set
+    kLinkOff,       ///< the `driver` link is gone, remove() has not run
+    kRemoveBegins,  ///< the driver's remove() runs
+    kUserAsked,     ///< of a VFIO driver: user space was asked to close the device, and has not yet
+    kRemoveEnds,    ///< what the driver made is gone; dev->driver is still set
     kDriverCleared,  ///< dev->driver is clear
     kUnbindEvent,    ///< its unbind event is out; the lock is still held
 
@@ -42,6 +49,12 @@ struct KernelStep {
     kDriverUnlisted,  ///< it has no files and is in no list; its devices are still bound
     kDriverGone,      ///< its remove event is out
 
+    // do_init_module, delete_module; no device, and the first driver of the module
+    kModuleComing,  ///< its directory is there, and none of its drivers
+    kModuleLive,    ///< its add event is out
+    kModuleGoing,   ///< nobody can load or unload it; its drivers are there
+    kModuleGone,    ///< its remove event is out
+
     kRetry,  ///< the worker takes a device that was deferred, or is to be probed asynchronously
   };
   Kind kind;
@@ -55,6 +68,9 @@ struct Blocked {
     kDeviceLock,  ///< device_lock of `device`
     kRescanLock,  ///< pci_rescan_remove_lock
     kDriverUse,   ///< `driver` goes, and operations that hold it are under way
+    kUser,        ///< user space has `device` open
+    kModule,      ///< the module of `driver` is being loaded or unloaded
+    kAsync,       ///< a module is loaded, and asynchronous probes are under way
   };
   By by;
   DeviceKey device = 0;

@@ -71,6 +71,13 @@ Reply<std::uint64_t> kstrtoul(std::string_view bytes) {
   return to_number(text, std::numeric_limits<std::uint64_t>::max());
 }
 
+Reply<unsigned> kstrtou16(std::string_view bytes) {
+  const auto number = kstrtoul(bytes);
+  if (!number) return std::unexpected(number.error());
+  if (*number > std::numeric_limits<std::uint16_t>::max()) return std::unexpected(Errno{ERANGE});
+  return static_cast<unsigned>(*number);
+}
+
 Reply<int> kstrtoint(std::string_view bytes) {
   std::string_view text = name_in(bytes);
   const bool negative = text.starts_with('-');

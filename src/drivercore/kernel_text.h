@@ -21,6 +21,9 @@ namespace anybind::drivercore {
 /// kstrtoul(base 0): a whole number, one newline allowed. EINVAL, ERANGE.
 [[nodiscard]] Reply<std::uint64_t> kstrtoul(std::string_view bytes);
 
+/// kstrtou16(base 0), the same up to 65535.
+[[nodiscard]] Reply<unsigned> kstrtou16(std::string_view bytes);
+
 /// kstrtoint(base 0), the same with a sign.
 [[nodiscard]] Reply<int> kstrtoint(std::string_view bytes);
 

@@ -180,7 +180,106 @@ TEST_F(Modules, AReloadedDriverIsAnotherInstance) {
   EXPECT_EQ((*held)->write("bind", kNicA).error().value, ENOENT);
 }
 
+TEST_F(Modules, ShowWhatToolsLookFor) {
+  EXPECT_EQ(list("module/e1000e"),
+            (std::vector<std::string>{"coresize", "drivers", "holders", "initstate", "refcnt",
+                                      "taint", "uevent"}));
+  EXPECT_EQ(list("module/e1000e/holders"), std::vector<std::string>{});
+  EXPECT_EQ(list("module/pcieportdrv"), (std::vector<std::string>{"drivers", "uevent"}));
+  EXPECT_EQ(list("module/vfio_pci/parameters"), std::vector<std::string>{"enable_sriov"});
+  EXPECT_EQ(read("module/e1000e/initstate"), "live\n");
+  EXPECT_EQ(read("module/e1000e/refcnt"), "0\n") << "its bound devices do not hold it";
+  EXPECT_EQ(read("module/pcieportdrv/initstate"), "ENOENT");
+}
+
+TEST_F(Modules, AreComingUntilAllTheirDriversAreThere) {
+  std::vector<std::string> seen;
+  core_.set_on_step([&](const KernelStep& step) {
+    using Kind = KernelStep::Kind;
+    if (step.kind != Kind::kModuleComing && step.kind != Kind::kDriverListed &&
+        step.kind != Kind::kModuleLive && step.kind != Kind::kDriverUnlisted) {
+      return;
+    }
+    const auto drivers = list("module/tdrv/drivers").size();
+    seen.push_back(read("module/tdrv/initstate") + std::to_string(drivers));
+  });
+  ASSERT_TRUE(core_.load_module("tdrv"));
+  EXPECT_THAT(seen, ElementsAre("coming\n0", "coming\n0", "coming\n1", "coming\n2", "live\n3"))
+      << "a driver's links come after it has taken devices";
+  seen.clear();
+  ASSERT_TRUE(core_.unload_module("tdrv"));
+  EXPECT_THAT(seen, ElementsAre("going\n2", "going\n1", "going\n0"));
+}
+
+TEST_F(Modules, OfADeviceThatUserSpaceHasOpenStay) {
+  ASSERT_EQ(drv("e1000e", "unbind", kNicA), 0);
+  ASSERT_EQ(dev(kNicA, "driver_override", "vfio-pci"), 0);
+  ASSERT_EQ(drv("vfio-pci", "bind", kNicA), 0);
+  ASSERT_TRUE(core_.hold_group(1, true));
+  EXPECT_EQ(read("module/vfio_pci/refcnt"), "0\n") << "the group alone does not hold it";
+  ASSERT_TRUE(core_.open_device("pci", kNicA, true));
+  EXPECT_EQ(read("module/vfio_pci/refcnt"), "1\n");
+  EXPECT_FALSE(core_.unload_module("vfio_pci")) << "[E10]";
+  EXPECT_EQ(driver_of(kNicA), "vfio-pci");
+  ASSERT_TRUE(core_.open_device("pci", kNicA, false));
+  EXPECT_TRUE(core_.unload_module("vfio_pci"));
+}
+
+TEST_F(Modules, ASecondLoadOrUnloadDuringTheFirst) {
+  std::vector<bool> answers;
+  core_.set_on_step([&](const KernelStep& step) {
+    if (step.kind != KernelStep::Kind::kModuleComing) return;
+    answers = {core_.load_module("tdrv"), core_.unload_module("tdrv"), core_.load_module("nvme")};
+  });
+  EXPECT_TRUE(core_.load_module("tdrv"));
+  EXPECT_THAT(answers, ElementsAre(false, false, true)) << "the first would wait; EBUSY; another";
+}
+
 // ---- deferred probes [E10]
+
+TEST_F(Deferral, CanBeSeenWhileItWaits) {
+  const std::string file = "kernel/debug/devices_deferred";
+  EXPECT_EQ(list("kernel/debug"), std::vector<std::string>{"devices_deferred"});
+  EXPECT_EQ(read(file), "");
+  ASSERT_TRUE(core_.load_module("tdrv"));
+  for (const auto& device : {kEduA, kEduB}) ASSERT_EQ(drv("td0", "unbind", device), 0);
+  for (const char* driver : {"td0", "td1", "td2"}) core_.set_probe(driver, -517);
+  ASSERT_EQ(bus("drivers_probe", kEduB), 0);
+  ASSERT_EQ(bus("drivers_probe", kEduA), 0);
+  ASSERT_EQ(bus("drivers_probe", kEduB), 0);
+  EXPECT_EQ(read(file), kEduB + "\t\n" + kEduA + "\t\n") << "in the order of the retries";
+  ASSERT_TRUE(core_.unload_module("tdrv"));
+  EXPECT_EQ(read(file), kEduB + "\t\n" + kEduA + "\t\n") << "whatever becomes of the drivers";
+  core_.set_workers_run_by_themselves(false);
+  ASSERT_EQ(drv("e1000e", "unbind", kNicA), 0);
+  ASSERT_EQ(drv("e1000e", "bind", kNicA), 0);
+  EXPECT_EQ(read(file), "") << "the worker has them";
+  EXPECT_TRUE(core_.has_work());
+}
+
+TEST_F(Deferral, EndsWithARetryThatNoDriverWants) {
+  ASSERT_TRUE(core_.load_module("tdrv"));
+  for (const char* driver : {"td0", "td1", "td2"}) core_.set_probe(driver, -517);
+  ASSERT_EQ(drv("td0", "unbind", kEduA), 0);
+  ASSERT_EQ(bus("drivers_probe", kEduA), 0);
+  ASSERT_EQ(dev(kEduA, "driver_override", "none"), 0);
+  ASSERT_EQ(drv("e1000e", "unbind", kNicA), 0);
+  ASSERT_EQ(drv("e1000e", "bind", kNicA), 0);
+  EXPECT_EQ(read("kernel/debug/devices_deferred"), "");
+}
+
+TEST_F(Deferral, IsRetriedAtOnceWhenSomebodyBoundDuringTheProbe) {
+  ASSERT_TRUE(core_.load_module("tdrv"));
+  for (const char* driver : {"td0", "td1", "td2"}) core_.set_probe(driver, -517);
+  ASSERT_EQ(drv("td0", "unbind", kEduA), 0);
+  ASSERT_EQ(drv("e1000e", "unbind", kNicA), 0);
+  at_step(KernelStep::Kind::kProbeFailed, kEduA, [&] {
+    EXPECT_EQ(drv("e1000e", "bind", kNicA), 0);
+    core_.set_probe("td2", 0);
+  });
+  ASSERT_EQ(bus("drivers_probe", kEduA), 0);
+  EXPECT_EQ(driver_of(kEduA), "td2");
+}
 
 TEST_F(Deferral, IsRetriedAfterAnySuccessfulBind) {
   ASSERT_TRUE(core_.load_module("tdrv"));
@@ -310,6 +409,24 @@ TEST_F(Async, NewIdReturnsBeforeTheProbe) {
   EXPECT_FALSE(core_.work());
 }
 
+TEST_F(Async, ALoadEndsWithTheProbes) {
+  core_ = DriverCore(load(kAsyncMachine));
+  ASSERT_TRUE(core_.unload_module("slow"));
+  ASSERT_TRUE(core_.unload_module("quick"));
+  ASSERT_TRUE(core_.hot_add("0000:00:02.0"));
+  core_.set_workers_run_by_themselves(false);
+  int waited = 0;
+  core_.set_on_blocked([&](const Blocked& blocked) {
+    EXPECT_EQ(blocked.by, Blocked::By::kAsync);
+    EXPECT_EQ(driver_of("0000:00:02.0"), "");
+    ++waited;
+    return core_.work();
+  });
+  EXPECT_TRUE(core_.load_module("slow"));
+  EXPECT_EQ(waited, 1);
+  EXPECT_EQ(driver_of("0000:00:02.0"), "slow");
+}
+
 // ---- uevents (6)
 
 TEST_F(Uevents, ComeInTheKernelsOrder) {
@@ -411,6 +528,43 @@ TEST_F(Uevents, SyntheticOnesAreCheckedAndMarked) {
   EXPECT_THAT(core_.take_uevents().back().lines,
               ElementsAre("ACTION=change", "DEVPATH=/bus/pci/drivers/pcieport", "SUBSYSTEM=drivers",
                           "SYNTH_UUID=0", testing::_));
+}
+
+TEST_F(Uevents, SyntheticOnesHaveRoomForSoMuch) {
+  const auto arguments = [](int count) {
+    std::string out = "add 12345678-1234-1234-1234-123456789abc";
+    for (int i = 0; i < count; ++i) out += " K" + std::to_string(i) + "=1";
+    return out;
+  };
+  EXPECT_EQ(dev(kEduA, "uevent", arguments(54)), 0);
+  const auto seqnum = core_.state().seqnum;
+  EXPECT_EQ(dev(kEduA, "uevent", arguments(56)), ENOMEM) << "beside its own lines";
+  EXPECT_EQ(core_.state().seqnum, seqnum);
+  EXPECT_EQ(dev(kEduA, "uevent", arguments(55)), ENOMEM);
+  EXPECT_EQ(core_.state().seqnum, seqnum + 1) << "only the number itself had no room";
+  EXPECT_EQ(drv("e1000e", "uevent", arguments(59)), 0);
+  EXPECT_EQ(drv("e1000e", "uevent", arguments(60)), ENOMEM);
+  EXPECT_EQ(drv("e1000e", "uevent", arguments(64)), EINVAL);
+  const std::string start = "add 12345678-1234-1234-1234-123456789abc A=";
+  EXPECT_EQ(drv("e1000e", "uevent", start + std::string(1900, 'x')), 0);
+  EXPECT_EQ(drv("e1000e", "uevent", start + std::string(1987, 'x')), ENOMEM);
+  EXPECT_EQ(drv("e1000e", "uevent", start + std::string(1988, 'x')), EINVAL);
+}
+
+TEST_F(Uevents, OfADriverThatUserSpaceSaidToBeGoneAreNotRepeated) {
+  ASSERT_EQ(drv("nvme", "uevent", "remove"), 0);
+  ASSERT_EQ(write("module/nvme/uevent", "remove"), 0);
+  ASSERT_EQ(dev(kNvme, "uevent", "remove"), 0);
+  EXPECT_EQ(load(save_machine(core_.state())), core_.state());
+  (void)core_.take_uevents();
+  ASSERT_TRUE(core_.unload_module("nvme"));
+  EXPECT_THAT(events(), ElementsAre("remove nvme0n1", "remove nvme0", "unbind " + kNvme));
+  ASSERT_EQ(dev(kNvme, "remove", "1"), 0);
+  EXPECT_THAT(events(), ElementsAre("remove " + kNvme)) << "of a device it is said all the same";
+  ASSERT_TRUE(core_.load_module("nvme"));
+  (void)core_.take_uevents();
+  ASSERT_TRUE(core_.unload_module("nvme"));
+  EXPECT_THAT(events(), ElementsAre("remove nvme", "remove nvme")) << "only once";
 }
 
 TEST_F(Uevents, AreKeptUpToABoundTheNewestLast) {

@@ -41,6 +41,7 @@ class Loader {
     const Tables groups = in.tables("group");
     const Tables buses = in.tables("bus");
     const auto deferred = in.texts("deferred");
+    for (std::string& path : in.texts("said_removed")) state_.said_removed.insert(std::move(path));
     if (drivers.size() > kMaxDrivers) in.complain("driver", "more than 20000 drivers");
     if (devices.size() > kMaxDevices) in.complain("device", "more than 200000 devices");
     TRY(in.finish());
@@ -108,8 +109,12 @@ class Loader {
     const auto number = static_cast<unsigned>(in.number("number", 0, INT32_MAX, 0));
     if (!in.has("number")) in.complain("number", "a group must have a number");
     const bool held = in.flag("held", false);
+    const std::string type = in.text("type", Group::kUsualType);
+    if (type != "DMA" && type != "DMA-FQ" && type != "identity") {
+      in.complain("type", R"(must be "DMA", "DMA-FQ" or "identity")");
+    }
     TRY(in.finish());
-    if (held) state_.groups[number].held = true;
+    if (held || type != Group::kUsualType) state_.groups[number] = {.type = type, .held = held};
     return {};
   }
 
@@ -131,6 +136,8 @@ class Loader {
     driver.needs_group = in.flag("needs_group", false);
     driver.suppress_bind = in.flag("suppress_bind", false);
     driver.async_probe = in.flag("async", false);
+    driver.sriov = sriov_in(in, driver.needs_group ? Sriov::kRemoves : Sriov::kNone);
+    driver.enable_sriov = in.flag("enable_sriov", false);
     driver.registered = in.flag("loaded", true);
     driver.probe.result = in.probe("probe");
     TRY(load_special_probes(in, driver));
@@ -145,6 +152,15 @@ class Loader {
     }
     state_.drivers.emplace(next_driver_++, std::move(driver));
     return in.finish();
+  }
+
+  static Sriov sriov_in(TomlReader& in, Sriov otherwise) {
+    const std::string text = in.text("sriov");
+    if (text.empty()) return otherwise;
+    if (text == "none") return Sriov::kNone;
+    if (text == "leaves") return Sriov::kLeaves;
+    if (text != "removes") in.complain("sriov", R"(must be "none", "leaves" or "removes")");
+    return Sriov::kRemoves;
   }
 
   Result<> load_special_probes(TomlReader& in, Driver& driver) {
@@ -201,6 +217,7 @@ class Loader {
     device.driver_override = override_in(in);
     device.probe_id = probe_id_in(in, device.bus);
     if (in.has("vfio")) device.vfio = static_cast<unsigned>(in.number("vfio", 0, kMaxDevices, 0));
+    device.open = in.flag("open", false);
     const bool left_to_kernel = !in.has("driver") && !device.gone;
     const DriverKey bound = driver_in(in, device);
     const DeviceKey key = instance(in);
@@ -227,7 +244,10 @@ class Loader {
     device.boot_vga = in.flag("boot_vga", false);
     device.can_reset = in.flag("reset", device.class_code >> 16 != 0x06);
     device.vf_autoprobe = in.flag("vf_autoprobe", true);
-    device.total_vfs = static_cast<unsigned>(in.number("total_vfs", 0, 65535, 0));
+    device.total_vfs = static_cast<unsigned>(in.number("total_vfs", 0, UINT16_MAX, 0));
+    device.vf_device = static_cast<std::uint16_t>(in.hex("vf_device", UINT16_MAX));
+    device.vf_offset = static_cast<std::uint16_t>(in.number("vf_offset", 1, UINT16_MAX, 1));
+    device.vf_stride = static_cast<std::uint16_t>(in.number("vf_stride", 1, UINT16_MAX, 1));
     device.modalias = in.text("modalias");
   }
 
@@ -314,6 +334,7 @@ class Loader {
     const Driver& driver = state_.drivers.at(found->second);
     if (driver.needs_group && !device.group) in.complain("driver", "it needs an IOMMU group");
     const auto group = device.group ? state_.groups.find(*device.group) : state_.groups.end();
+    if (device.open && !driver.needs_group) in.complain("open", "its driver is no VFIO driver");
     if (!driver.managed_dma && group != state_.groups.end() && group->second.held) {
       in.complain("driver", "user space holds the group: no host driver can be bound in it");
     }
@@ -339,6 +360,7 @@ class Loader {
       state_.drivers.at(bound).bound.push_back(key);
     } else {
       device.vfio.reset();
+      device.open = false;
     }
     state_.devices.emplace(key, std::move(device));
   }

@@ -74,6 +74,11 @@ std::string probes_of(const Driver& driver) {
   return "{ " + out + " }";
 }
 
+std::string_view sriov_name(Sriov sriov) {
+  if (sriov == Sriov::kNone) return "none";
+  return sriov == Sriov::kLeaves ? "leaves" : "removes";
+}
+
 std::string driver_table(const State& state, const Driver& driver) {
   Table out("driver");
   out.text("name", driver.name).text("bus", driver.bus, "pci");
@@ -88,6 +93,9 @@ std::string driver_table(const State& state, const Driver& driver) {
   out.flag("autoprobe", driver.autoprobe, !driver.sysfs_bind_only);
   out.flag("managed_dma", driver.managed_dma).flag("needs_group", driver.needs_group);
   out.flag("suppress_bind", driver.suppress_bind).flag("async", driver.async_probe);
+  const Sriov usual_sriov = driver.needs_group ? Sriov::kRemoves : Sriov::kNone;
+  if (driver.sriov != usual_sriov) out.text("sriov", sriov_name(driver.sriov));
+  out.flag("enable_sriov", driver.enable_sriov);
   out.flag("loaded", driver.registered, true);
   out.text("probe", format_probe(driver.probe.result), "ok");
   if (!driver.probe.per_device.empty()) out.raw("probe_of", probes_of(driver));
@@ -119,6 +127,8 @@ void put_hardware(Table& out, const Device& d) {
   if (d.group) out.raw("group", std::to_string(*d.group));
   out.text("parent", d.parent).text("physfn", d.physfn);
   out.number("total_vfs", d.total_vfs, 0U).flag("vf_autoprobe", d.vf_autoprobe, true);
+  if (d.vf_device != 0) out.text("vf_device", fmt::format("{:04x}", d.vf_device));
+  out.number<unsigned>("vf_offset", d.vf_offset, 1).number<unsigned>("vf_stride", d.vf_stride, 1);
   out.number("numa_node", d.numa_node, -1).flag("boot_vga", d.boot_vga);
   out.flag("reset", d.can_reset, d.class_code >> 16 != 0x06).text("modalias", d.modalias);
   if (!d.children.empty()) out.raw("children", children_of(d));
@@ -146,6 +156,7 @@ std::string device_table(const State& state, DeviceKey key, const Device& d) {
   out.text("driver_probe_id", d.probe_id);
   if (!d.gone) out.text("driver", d.driver ? state.drivers.at(*d.driver).name : "none");
   if (d.vfio) out.raw("vfio", std::to_string(*d.vfio));
+  out.flag("open", d.open);
   out.raw("instance", std::to_string(key));
   return out.str();
 }
@@ -161,6 +172,9 @@ std::string top_of(const State& state) {
   if (!state.deferred.empty()) {
     out += fmt::format("deferred = {}\n", list_of(state.deferred, name_of));
   }
+  if (!state.said_removed.empty()) {
+    out += fmt::format("said_removed = {}\n", list_of(state.said_removed, same));
+  }
   return out;
 }
 
@@ -173,9 +187,10 @@ std::string save_machine(const State& state) {
   }
   for (const auto& [key, driver] : state.drivers) out += driver_table(state, driver);
   for (const auto& [number, group] : state.groups) {
-    if (group.held) {
-      out += Table("group").raw("number", std::to_string(number)).flag("held", true).str();
-    }
+    if (!group.held && group.type == Group::kUsualType) continue;
+    Table table("group");
+    table.raw("number", std::to_string(number)).flag("held", group.held);
+    out += table.text("type", group.type, Group::kUsualType).str();
   }
   for (const auto& [key, device] : state.devices) {
     if (!device.gone) out += device_table(state, key, device);

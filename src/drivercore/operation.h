@@ -19,8 +19,7 @@ class DriverCore::Operation {
   /// Lets the workers run if this is the outermost operation, and hands `value` on.
   template <class T>
   T done(T value) {
-    while (core_.depth_ == 1 && core_.workers_run_ && core_.work()) {
-    }
+    core_.let_workers_run();
     return value;
   }
 

@@ -33,6 +33,8 @@ int DriverCore::call_probe(DeviceKey key, DriverKey driver_key, Offer offer) {
   step(KernelStep::Kind::kProbeBegins, key, driver_key);
   const Device& now = *device(key);
   const Driver& then = *driver(driver_key);
+  // vfio_pci_core_register_device: it could not know who uses the functions that there are.
+  if (then.needs_group && now.num_vfs > 0) return EBUSY;
   if (then.needs_group && !now.group) return EINVAL;
   const auto special = then.probe.per_device.find(now.name);
   return std::abs(special == then.probe.per_device.end() ? then.probe.result : special->second);
@@ -159,18 +161,16 @@ void DriverCore::initial_probe(DeviceKey key) {
 
 /// __driver_attach. An error only when it cannot wait.
 Reply<void> DriverCore::offer(DeviceKey key, DriverKey driver_key) {
-  Device& dev = *device(key);
-  if (driver(driver_key)->async_probe) {
-    if (dev.driver || dev.async_for) return {};
-    dev.async_for = driver_key;
-    state_.async.push_back({.device = key, .driver = driver_key});
-    return {};
-  }
   step(KernelStep::Kind::kMatched, key, driver_key);
   auto lock = DeviceLock::take(*this, key);
   if (!lock && lock.error().value == ENODEV) return {};
   if (!lock) return std::unexpected(lock.error());
-  (void)driver_probe_device(key, driver_key);
+  if (!driver(driver_key)->async_probe) {
+    (void)driver_probe_device(key, driver_key);
+  } else if (Device& dev = *device(key); !dev.driver && !dev.async_for) {
+    dev.async_for = driver_key;
+    state_.async.push_back({.device = key, .driver = driver_key});
+  }
   lock->unlock();
   return {};
 }
@@ -189,13 +189,26 @@ Reply<void> DriverCore::driver_attach(DriverKey driver_key) {
 
 // ---- releasing
 
-/// __device_release_driver. The caller holds the lock, and the device has a driver.
-void DriverCore::release_locked(DeviceKey key) {
+/// The driver's remove().
+Reply<void> DriverCore::call_remove(DeviceKey key, DriverKey driver_key) {
+  const bool takes_vfs = state_.drivers.at(driver_key).sriov == Sriov::kRemoves;
+  if (takes_vfs) TRY(disable_vfs(key));
+  if (state_.drivers.at(driver_key).needs_group) return remove_vfio(key);
+  remove_children(key);
+  return {};
+}
+
+/// __device_release_driver. The caller holds the lock, and the device has a driver. An error only
+/// when it cannot wait; the driver has the device still.
+Reply<void> DriverCore::release_locked(DeviceKey key) {
   const DriverKey driver_key = *device(key)->driver;
   device(key)->driver_link = false;
   step(KernelStep::Kind::kLinkOff, key, driver_key);
   step(KernelStep::Kind::kRemoveBegins, key, driver_key);
-  remove_children(key);
+  if (const auto let_go = call_remove(key, driver_key); !let_go) {
+    device(key)->driver_link = true;
+    return let_go;
+  }
   step(KernelStep::Kind::kRemoveEnds, key, driver_key);
   Device& dev = *device(key);
   unuse_domain(dev);
@@ -204,6 +217,7 @@ void DriverCore::release_locked(DeviceKey key) {
   step(KernelStep::Kind::kDriverCleared, key, driver_key);
   if (state_.profile.bind_events) send("unbind", *device(key));
   step(KernelStep::Kind::kUnbindEvent, key, driver_key);
+  return {};
 }
 
 /// device_release_driver_internal: from whichever driver has it once the lock is had, or from
@@ -214,9 +228,9 @@ Reply<void> DriverCore::release_driver(DeviceKey key, DriverKey only) {
   if (!lock) return std::unexpected(lock.error());
   const auto& has = device(key)->driver;
   if (!has || (only != 0 && *has != only)) return {};
-  release_locked(key);
+  const auto released = release_locked(key);
   lock->unlock();
-  return {};
+  return released;
 }
 
 // ---- deferred and asynchronous probes
@@ -257,6 +271,12 @@ void DriverCore::work_async(const AsyncProbe& work) {
   device(work.device)->async_for.reset();
   (void)driver_probe_device(work.device, work.driver);
   lock->unlock();
+}
+
+/// Where they run by themselves: when no operation is in the middle of a step.
+void DriverCore::let_workers_run() {
+  while (depth_ == 1 && workers_run_ && work()) {
+  }
 }
 
 bool DriverCore::work() {

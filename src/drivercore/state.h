@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,13 @@ struct ProbeRule {
   friend bool operator==(const ProbeRule&, const ProbeRule&) = default;
 };
 
+/// What a driver can do with the virtual functions of its device.
+enum class Sriov {
+  kNone,     ///< no sriov_configure: it cannot enable any
+  kLeaves,   ///< enables them, and leaves them when it lets go (pci_sriov_configure_simple: nvme)
+  kRemoves,  ///< enables them, and disables them in its remove()
+};
+
 /// A driver: what its source says of it, and what becomes of that while it is registered.
 struct Driver {
   std::string bus;
@@ -55,9 +63,11 @@ struct Driver {
   bool needs_group = false;    ///< a VFIO driver: probe is EINVAL without an IOMMU group
   bool suppress_bind = false;  ///< no bind and unbind files
   bool async_probe = false;    ///< probes from a worker where the kernel allows it
+  Sriov sriov = Sriov::kNone;  ///< a VFIO driver has kRemoves, and enable_sriov decides
   ProbeRule probe;
 
   // What the driver core keeps of it.
+  bool enable_sriov = false;       ///< the parameter of a VFIO driver's module
   bool registered = false;         ///< in the list of its bus
   bool files = true;               ///< bind, unbind, new_id ... are there: made last, removed first
   std::uint32_t registration = 0;  ///< from State::next_key; tells a reloaded driver from the old
@@ -97,7 +107,10 @@ struct Device {
   bool can_reset = true;
   bool vf_autoprobe = true;  ///< sriov_drivers_autoprobe, for a physical function
   unsigned total_vfs = 0;
-  std::string modalias;  ///< where it is not the bus's usual one: "acpi:PNP0103:"
+  std::uint16_t vf_device = 0;  ///< device id of its virtual functions; 0: its own
+  std::uint16_t vf_offset = 1;  ///< how far the address of the first is from its own
+  std::uint16_t vf_stride = 1;  ///< and how far each further one is from the one before
+  std::string modalias;         ///< where it is not the bus's usual one: "acpi:PNP0103:"
   std::vector<Child> children;
 
   // What the driver core keeps of a device that is there.
@@ -110,17 +123,22 @@ struct Device {
   bool locked = false;              ///< somebody holds device_lock
   bool deferred = false;            ///< in State::deferred or State::retrying
   bool dead = false;                ///< being deleted: nothing is probed any more
+  bool vf_linked = false;           ///< of a virtual function: physfn and virtfnN are there
+  unsigned num_vfs = 0;             ///< how many virtual functions are enabled
   bool gone = false;                ///< not in the machine; in State::drawer
   bool counted = false;         ///< its driver holds a use count on the default domain of its group
   bool children_shown = false;  ///< what its driver makes is there
   std::optional<unsigned> vfio;        ///< the number of its vfio-dev, while a VFIO driver has it
+  bool open = false;                   ///< user space has it open, through that driver
   std::optional<DriverKey> async_for;  ///< an asynchronous probe of this driver is under way
   friend bool operator==(const Device&, const Device&) = default;
 };
 
 struct Group {
-  bool held = false;    ///< user space owns it
-  unsigned in_use = 0;  ///< drivers without managed_dma that are bound in it
+  static constexpr const char* kUsualType = "DMA-FQ";
+  std::string type = kUsualType;  ///< of its default domain
+  bool held = false;              ///< user space owns it
+  unsigned in_use = 0;            ///< drivers without managed_dma that are bound in it
   friend bool operator==(const Group&, const Group&) = default;
 };
 
@@ -156,7 +174,12 @@ struct State {
   std::deque<DeviceKey> deferred;  ///< waiting for a successful bind
   std::deque<DeviceKey> retrying;  ///< the worker's list: to be probed again
   std::deque<AsyncProbe> async;    ///< the worker's other list
-  bool rescan_locked = false;      ///< somebody holds pci_rescan_remove_lock
+  std::set<std::string> modules_coming;  ///< being loaded; names as in /sys/module
+  std::set<std::string> modules_going;   ///< being unloaded
+  /// Drivers and modules, by devpath, for which user space itself wrote "remove" to `uevent`: the
+  /// kernel says no more when they go (lib/kobject.c:__kobject_del).
+  std::set<std::string> said_removed;
+  bool rescan_locked = false;  ///< somebody holds pci_rescan_remove_lock
   std::uint32_t next_key = 1;
   std::uint64_t seqnum = 1;  ///< of the next uevent
   friend bool operator==(const State&, const State&) = default;

@@ -20,6 +20,10 @@ std::string name_of(Kind kind) {
       {Kind::kAdded, "added"},
       {Kind::kAddEvent, "add event"},
       {Kind::kReady, "ready"},
+      {Kind::kVfLinked, "linked"},
+      {Kind::kVfUnlinked, "unlinked"},
+      {Kind::kVfsEnabled, "enabled"},
+      {Kind::kVfsDisabled, "disabled"},
       {Kind::kMatched, "matched"},
       {Kind::kLinkOn, "link on"},
       {Kind::kProbeBegins, "probe begins"},
@@ -29,6 +33,7 @@ std::string name_of(Kind kind) {
       {Kind::kBindEvent, "bind event"},
       {Kind::kLinkOff, "link off"},
       {Kind::kRemoveBegins, "remove begins"},
+      {Kind::kUserAsked, "user asked"},
       {Kind::kRemoveEnds, "remove ends"},
       {Kind::kDriverCleared, "driver cleared"},
       {Kind::kUnbindEvent, "unbind event"},
@@ -40,6 +45,10 @@ std::string name_of(Kind kind) {
       {Kind::kDriverReady, "driver ready"},
       {Kind::kDriverUnlisted, "driver unlisted"},
       {Kind::kDriverGone, "driver gone"},
+      {Kind::kModuleComing, "module coming"},
+      {Kind::kModuleLive, "module live"},
+      {Kind::kModuleGoing, "module going"},
+      {Kind::kModuleGone, "module gone"},
       {Kind::kRetry, "retry"},
   };
   return kNames.at(kind);
@@ -63,9 +72,15 @@ TEST_F(Steps, OfAHotAddABindAndARemoval) {
   ASSERT_EQ(dev(kSpareNic, "remove", "1"), 0);
   EXPECT_EQ(taken(), (std::vector<std::string>{"dead", "unlisted", "remove event"}));
   ASSERT_TRUE(core_.unload_module("nvme"));
-  EXPECT_EQ(taken(), (std::vector<std::string>{"driver unlisted", "link off", "remove begins",
-                                               "remove ends", "driver cleared", "unbind event",
-                                               "unlocked", "driver gone"}));
+  EXPECT_EQ(taken(),
+            (std::vector<std::string>{"module going", "driver unlisted", "link off",
+                                      "remove begins", "remove ends", "driver cleared",
+                                      "unbind event", "unlocked", "driver gone", "module gone"}));
+  ASSERT_TRUE(core_.load_module("nvme"));
+  EXPECT_EQ(taken(),
+            (std::vector<std::string>{"module coming", "driver listed", "matched", "link on",
+                                      "probe begins", "probe ends", "bound", "bind event",
+                                      "unlocked", "driver ready", "module live"}));
 }
 
 /// What user space sees of the device at each step.

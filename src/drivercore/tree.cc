@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "drivercore/bus_type.h"
+#include "drivercore/sriov.h"
 
 namespace anybind::drivercore {
 namespace {
@@ -72,7 +73,7 @@ constexpr std::array kFixed = std::to_array<Fixed>({
     {Kind::kDevices, "virtual", Kind::kVirtual},
     {Kind::kKernel, "iommu_groups", Kind::kGroups},
     {Kind::kGroup, "devices", Kind::kGroupDevices},
-    {Kind::kModule, "drivers", Kind::kModuleDrivers},
+    {Kind::kKernel, "debug", Kind::kDebug},
 });
 
 Found find_fixed(const Place& at, std::string_view name) {
@@ -126,7 +127,7 @@ void list_bus_drivers(const DriverCore& core, const Place& at, Names& out) {
 
 Found find_in_driver(const DriverCore& core, const Place& at, const std::string& name) {
   const Driver& driver = *core.find_driver(at.key);
-  if (name == "module" && !driver.module.empty()) {
+  if (name == "module" && driver.files && !driver.module.empty()) {
     return link_to("module/" + Index::module_name(driver.module));
   }
   if (Found found = attribute(core, {.driver = at.key}, name)) return found;
@@ -137,7 +138,7 @@ Found find_in_driver(const DriverCore& core, const Place& at, const std::string&
 void list_driver(const DriverCore& core, const Place& at, Names& out) {
   const Driver& driver = *core.find_driver(at.key);
   std::ranges::move(attribute_names(core, {.driver = at.key}), std::back_inserter(out));
-  if (!driver.module.empty()) out.emplace_back("module");
+  if (driver.files && !driver.module.empty()) out.emplace_back("module");
   const auto add = [&](DeviceKey key) {
     const Device& device = *core.find(key);
     if (device.driver == at.key && device.driver_link) out.push_back(device.name);
@@ -189,14 +190,26 @@ bool is_on_a_path(const Device& device, const std::string& path) {
   });
 }
 
-/// virtfn0, virtfn1 ...: the virtual functions in the order of their addresses.
+/// virtfn0, virtfn1 ...
 Found find_virtual_function(const DriverCore& core, const Place& at, std::string_view name) {
   if (!name.starts_with("virtfn")) return std::nullopt;
-  const auto number = parse_decimal(name.substr(6));
+  const auto number = parse_decimal(name.substr(6), UINT16_MAX);
+  if (!number || fmt::format("virtfn{}", *number) != name) return std::nullopt;
+  const auto address = vf_address(*core.find(at.key), static_cast<unsigned>(*number));
+  if (!address) return std::nullopt;
+  const DeviceKey key = key_of(core.index().virtual_functions(at.key), *address);
+  return key != 0 && core.find(key)->vf_linked ? link_to_device(core, key) : std::nullopt;
+}
+void list_virtual_functions(const DriverCore& core, const Place& at, Names& out) {
+  const Device& device = *core.find(at.key);
   const auto& functions = core.index().virtual_functions(at.key);
-  if (!number || *number >= functions.size()) return std::nullopt;
-  return link_to_device(core,
-                        std::next(functions.begin(), static_cast<std::ptrdiff_t>(*number))->second);
+  std::size_t left = functions.size();
+  for (unsigned number = 0; left > 0 && number < device.total_vfs; ++number) {
+    const DeviceKey key = key_of(functions, vf_address(device, number).value_or(""));
+    if (key == 0) continue;
+    --left;
+    if (core.find(key)->vf_linked) out.push_back(fmt::format("virtfn{}", number));
+  }
 }
 
 Found find_device_link(const DriverCore& core, const Device& device, std::string_view name) {
@@ -207,7 +220,7 @@ Found find_device_link(const DriverCore& core, const Device& device, std::string
   if (name == "iommu_group" && device.group) {
     return link_to(fmt::format("kernel/iommu_groups/{}", *device.group));
   }
-  if (name == "physfn" && !device.physfn.empty()) {
+  if (name == "physfn" && device.vf_linked) {
     return link_to_device(core, core.key_of(device.bus, device.physfn));
   }
   return std::nullopt;
@@ -229,8 +242,7 @@ void list_device(const DriverCore& core, const Place& at, Names& out) {
     if (find_device_link(core, device, link)) out.emplace_back(link);
   }
   append_names(out, core.index().children(at.key));
-  const auto functions = core.index().virtual_functions(at.key).size();
-  for (std::size_t i = 0; i < functions; ++i) out.push_back(fmt::format("virtfn{}", i));
+  list_virtual_functions(core, at, out);
   for (const auto& [path, kind] : made_by_driver(device)) out.push_back(next_on_path(path, ""));
 }
 
@@ -369,13 +381,11 @@ void list_groups(const DriverCore& core, const Place& /*at*/, Names& out) {
   for (const auto& [group, members] : core.index().groups()) out.push_back(std::to_string(group));
 }
 
-Found find_in_group(const DriverCore& /*core*/, const Place& /*at*/, const std::string& name) {
-  if (name == "type") return fixed_text("DMA-FQ\n");
-  if (name != "reserved_regions") return std::nullopt;
-  return fixed_text("0x00000000fee00000 0x00000000feefffff msi\n");
+Found find_in_group(const DriverCore& core, const Place& at, const std::string& name) {
+  return attribute(core, {.group = at.key}, name);
 }
-void list_group(const DriverCore& /*core*/, const Place& /*at*/, Names& out) {
-  out.insert(out.end(), {"reserved_regions", "type"});
+void list_group(const DriverCore& core, const Place& at, Names& out) {
+  std::ranges::move(attribute_names(core, {.group = at.key}), std::back_inserter(out));
 }
 
 Found find_member(const DriverCore& core, const Place& at, const std::string& name) {
@@ -388,6 +398,7 @@ void list_members(const DriverCore& core, const Place& at, Names& out) {
 // ---- module/
 
 bool is_loaded(const DriverCore& core, const std::string& module) {
+  if (core.state().modules_coming.contains(module)) return true;
   const auto found = core.index().modules().find(module);
   return found != core.index().modules().end() &&
          std::ranges::any_of(found->second,
@@ -402,11 +413,38 @@ void list_modules(const DriverCore& core, const Place& /*at*/, Names& out) {
   }
 }
 
+bool is_built_in(const DriverCore& core, const std::string& module) {
+  return std::ranges::any_of(core.index().modules().at(module),
+                             [&](DriverKey key) { return core.state().drivers.at(key).built_in; });
+}
+
+std::vector<std::pair<std::string, Kind>> module_directories(const DriverCore& core,
+                                                             const Place& at) {
+  std::vector<std::pair<std::string, Kind>> out = {{"drivers", Kind::kModuleDrivers}};
+  if (!is_built_in(core, at.name)) out.emplace_back("holders", Kind::kModuleHolders);
+  if (!parameter_names(core, at.name).empty()) {
+    out.emplace_back("parameters", Kind::kModuleParameters);
+  }
+  return out;
+}
 Found find_in_module(const DriverCore& core, const Place& at, const std::string& name) {
+  for (const auto& [directory_name, kind] : module_directories(core, at)) {
+    if (directory_name == name) return directory(kind, at.name);
+  }
   return attribute(core, {.module = at.name}, name);
 }
 void list_module(const DriverCore& core, const Place& at, Names& out) {
   std::ranges::move(attribute_names(core, {.module = at.name}), std::back_inserter(out));
+  append_names(out, module_directories(core, at));
+}
+
+Found find_parameter(const DriverCore& core, const Place& at, const std::string& name) {
+  const Attribute* found = find_parameter_attribute(core, at.name, name);
+  if (found == nullptr) return std::nullopt;
+  return Entry{.kind = Entry::Kind::kAttribute, .owner = {.module = at.name}, .attribute = found};
+}
+void list_parameters(const DriverCore& core, const Place& at, Names& out) {
+  std::ranges::move(parameter_names(core, at.name), std::back_inserter(out));
 }
 
 /// By "BUS:DRIVER".
@@ -416,7 +454,8 @@ std::map<std::string, std::string> module_drivers(const DriverCore& core, const 
   if (found == core.index().modules().end()) return out;
   for (const DriverKey key : found->second) {
     const Driver* driver = core.find_driver(key);
-    if (driver != nullptr) out.emplace(driver->bus + ":" + driver->name, driver_path(*driver));
+    if (driver != nullptr && driver->files)
+      out.emplace(driver->bus + ":" + driver->name, driver_path(*driver));
   }
   return out;
 }
@@ -427,6 +466,19 @@ Found find_module_driver(const DriverCore& core, const Place& at, const std::str
 }
 void list_module_drivers(const DriverCore& core, const Place& at, Names& out) {
   append_names(out, module_drivers(core, at));
+}
+
+// ---- kernel/debug
+
+/// dd.c:deferred_devs_show: those that wait for a bind, without those that the worker has taken.
+Found find_in_debug(const DriverCore& core, const Place& /*at*/, const std::string& name) {
+  if (name != "devices_deferred") return std::nullopt;
+  std::string text;
+  for (const DeviceKey key : core.state().deferred) text += core.find(key)->name + "\t\n";
+  return fixed_text(text);
+}
+void list_debug(const DriverCore& /*core*/, const Place& /*at*/, Names& out) {
+  out.emplace_back("devices_deferred");
 }
 
 // ---- the table
@@ -457,6 +509,8 @@ constexpr std::array kDirectories = std::to_array<Directory>({
     {Kind::kModules, find_module, list_modules},
     {Kind::kModule, find_in_module, list_module},
     {Kind::kModuleDrivers, find_module_driver, list_module_drivers},
+    {Kind::kModuleParameters, find_parameter, list_parameters},
+    {Kind::kDebug, find_in_debug, list_debug},
 });
 
 /// nullptr for a directory that has only what is always there.
@@ -500,6 +554,8 @@ bool Tree::exists(const Place& at) const {
       return core_.index().groups().contains(at.key);
     case Kind::kModule:
     case Kind::kModuleDrivers:
+    case Kind::kModuleHolders:
+    case Kind::kModuleParameters:
       return is_loaded(core_, at.name);
     case Kind::kDeviceRoot:
       return core_.index().roots().contains(at.name);

@@ -20,6 +20,8 @@ namespace anybind::drivercore {
 namespace {
 
 constexpr std::size_t kUuidLength = 36;
+constexpr std::size_t kMaxLines = 64;    ///< UEVENT_NUM_ENVP
+constexpr std::size_t kMaxBytes = 2048;  ///< UEVENT_BUFFER_SIZE
 
 bool is_uuid(std::string_view text) {
   if (text.size() != kUuidLength) return false;
@@ -99,11 +101,15 @@ Reply<SyntheticUevent> parse_synthetic(std::string_view text) {
   if (!is_action(parts[0])) return kernel_error(EINVAL);
   if (parts.size() > 1 && !is_uuid(parts[1])) return kernel_error(EINVAL);
   SyntheticUevent out{.action = std::string(parts[0]), .lines = {}};
+  if (parts.size() - 1 > kMaxLines) return kernel_error(EINVAL);
   out.lines.push_back("SYNTH_UUID=" + (parts.size() > 1 ? std::string(parts[1]) : "0"));
   for (std::size_t i = 2; i < parts.size(); ++i) {
     if (!is_argument(parts[i])) return kernel_error(EINVAL);
     out.lines.push_back("SYNTH_ARG_" + std::string(parts[i]));
   }
+  std::size_t bytes = 0;
+  for (const std::string& line : out.lines) bytes += line.size() + 1;
+  if (bytes > kMaxBytes) return kernel_error(EINVAL);
   return out;
 }
 
@@ -122,6 +128,26 @@ void DriverCore::send(const std::string& action, const Device& device) {
   send(std::move(event));
 }
 
+/// lib/kobject_uevent.c:add_uevent_var: what does not fit is not sent. A number is lost when only
+/// that had no more room.
+Reply<void> DriverCore::check_room(const Uevent& event) {
+  const auto fits = [](std::size_t lines, std::size_t bytes) {
+    return lines <= kMaxLines && bytes <= kMaxBytes;
+  };
+  std::size_t bytes = 0;
+  for (const std::string& line : event.lines) bytes += line.size() + 1;
+  if (!fits(event.lines.size(), bytes)) return kernel_error(ENOMEM);
+  const auto number = fmt::format("SEQNUM={}", state_.seqnum).size() + 1;
+  if (fits(event.lines.size() + 1, bytes + number)) return {};
+  ++state_.seqnum;
+  return kernel_error(ENOMEM);
+}
+
+/// The last event of a driver or module, unless user space has sent it.
+void DriverCore::send_removed(Uevent event) {
+  if (state_.said_removed.erase(event.devpath) == 0) send(std::move(event));
+}
+
 std::vector<Uevent> DriverCore::take_uevents() {
   std::vector<Uevent> out(std::make_move_iterator(uevents_.begin()),
                           std::make_move_iterator(uevents_.end()));
@@ -136,6 +162,7 @@ Reply<void> DriverCore::synthetic_uevent(DeviceKey key, std::string_view text) {
   Uevent event = make_uevent(wanted.action, devpath(*dev), dev->bus);
   append(event.lines, std::move(wanted.lines));
   append(event.lines, uevent_lines(state_, *dev, wanted.action != "unbind"));
+  TRY(check_room(event));
   send(std::move(event));
   return {};
 }
@@ -145,6 +172,8 @@ Reply<void> DriverCore::synthetic_uevent(const std::string& devpath, const std::
   SyntheticUevent wanted = TRY(parse_synthetic(text));
   Uevent event = make_uevent(wanted.action, devpath, subsystem);
   append(event.lines, std::move(wanted.lines));
+  if (wanted.action == "remove" && subsystem != "bus") state_.said_removed.insert(devpath);
+  TRY(check_room(event));
   send(std::move(event));
   return {};
 }

@@ -111,12 +111,12 @@ TEST_F(Transaction, ADeferredProbeIsAFailureThatIsPutBack) {
 }
 
 TEST_F(Transaction, AGroupInUseByUserSpaceKeepsTheHostDriverOutAndSaysSo) {
-  ASSERT_TRUE(run_plan(to_vfio({kNicA})));
-  ASSERT_TRUE(core_.hold_group(14, true));
-  const auto outcome = restore({kNicA});
+  ASSERT_TRUE(run_plan(to_vfio({kGpu}, true)));
+  ASSERT_TRUE(core_.hold_group(core_.find("pci", kGpu.name.str())->group.value(), true));
+  const auto outcome = restore({kGpuAudio});  // the other keeps the group in its user's hands
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().err.value, EBUSY);
-  EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci") << "as it was";
+  EXPECT_EQ(state_of(kGpuAudio), "vfio-pci vfio-pci") << "as it was";
 }
 
 TEST_F(Transaction, WhatCannotBePutBackIsIncomplete) {
