@@ -3,10 +3,11 @@
 set -eu
 
 build="g++ gcc libc6-dev make cmake ninja-build pkg-config libfmt-dev libcli11-dev libtomlplusplus-dev
-  nlohmann-json3-dev libgtest-dev libgmock-dev pci.ids"
+  nlohmann-json3-dev libgtest-dev libgmock-dev libfuse3-dev pci.ids"
 test="$build clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libfuzzer-19-dev librapidcheck-dev
-  valgrind python3 shellcheck git qemu-system-x86 busybox-static cpio gzip kmod xz-utils dpkg-dev"
-bench="$test libbenchmark-dev pciutils driverctl dpdk udev util-linux strace"
+  valgrind python3 shellcheck git qemu-system-x86 busybox-static cpio gzip kmod xz-utils dpkg-dev
+  fuse3 pciutils driverctl dpdk udev libudev-dev util-linux iproute2 lshw"
+bench="$test libbenchmark-dev strace"
 
 case "${1:-}" in
   build) wanted=$build ;;

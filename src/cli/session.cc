@@ -140,6 +140,10 @@ Result<> Session::keep() {
   return {};
 }
 
+Result<drivercore::State> load_lab(const std::string& file, const std::string& profile) {
+  return drivercore::load_machine(TRY(read_file(file)), file, profile);
+}
+
 Result<Plan> on_model(Plan plan, Sysfs& model) {
   for (DevicePlan& device : plan.devices) {
     const auto dir = model.open_dir(device.device.path());

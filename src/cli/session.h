@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "binding/origins.h"
+#include "drivercore/state.h"
 #include "host/storage.h"
 #include "host/sysfs.h"
 
@@ -66,5 +67,9 @@ class Session {
   std::unique_ptr<Storage> storage_;
   bool kept_ = false;
 };
+
+/// A machine file, booted; with another kernel than the file's when `profile` is not empty.
+[[nodiscard]] Result<drivercore::State> load_lab(const std::string& file,
+                                                 const std::string& profile);
 
 }  // namespace anybind::cli

@@ -294,7 +294,7 @@ constexpr std::array kDeviceAttributes = std::to_array<Attribute>({
     {"ari_enabled", show_fixed<'0'>, nullptr, is_pci},
     {"boot_vga", show_flag<&Device::boot_vga>, nullptr, is_vga},
     {"class", show_class, nullptr, is_pci},
-    {"config", show_config, nullptr, is_pci},
+    {.name = "config", .show = show_config, .applies = is_pci, .binary = true},
     {"consistent_dma_mask_bits", show_fixed<'6', '4'>, nullptr, is_pci},
     {"device", show_hex4<&Device::device>, nullptr, is_pci},
     {"dma_mask_bits", show_fixed<'6', '4'>, nullptr, is_pci},

@@ -32,6 +32,7 @@ struct Attribute {
   Applies applies = nullptr;  ///< nullptr: always
   unsigned since = 0;         ///< the first version of Linux that has it (KernelProfile::version)
   std::optional<Mechanism> mechanism{};  ///< only on a kernel with this one
+  bool binary = false;  ///< its size is that of its text, and it is read at an offset
 
   /// The permission bits: 0200, 0444 or 0644.
   [[nodiscard]] unsigned mode() const {

@@ -28,7 +28,8 @@ using Tables = std::vector<const toml::table*>;
 
 class Loader {
  public:
-  explicit Loader(std::string_view file) : file_(file) {}
+  /// `kernel`: in place of the file's; nullptr: that.
+  Loader(std::string_view file, const KernelProfile* kernel) : file_(file), kernel_(kernel) {}
 
   Result<State> load(const toml::table& top) {
     for (const BusType* type : bus_types()) {
@@ -64,7 +65,7 @@ class Loader {
   Result<> load_top(TomlReader& in) {
     const auto profile = find_profile(in.text("kernel", "linux-6.12"));
     if (!profile) in.complain("kernel", profile.error().why + "; " + profile.error().next);
-    state_.profile = profile.value_or(KernelProfile{});
+    state_.profile = kernel_ != nullptr ? *kernel_ : profile.value_or(KernelProfile{});
     state_.iommu = in.flag("iommu", true);
     state_.seqnum = static_cast<std::uint64_t>(in.number("seqnum", 1, INT64_MAX, 1));
     state_.next_key = static_cast<std::uint32_t>(in.number("next_instance", 1, kMaxInstance, 1));
@@ -427,6 +428,7 @@ class Loader {
   }
 
   std::string_view file_;
+  const KernelProfile* kernel_;
   State state_;
   DriverKey next_driver_ = 1;
   std::set<std::uint32_t> instances_;  ///< given in the file
@@ -438,14 +440,17 @@ class Loader {
 
 }  // namespace
 
-Result<State> load_machine(std::string_view text, std::string_view file_name) {
+Result<State> load_machine(std::string_view text, std::string_view file_name,
+                           std::string_view profile) {
+  KernelProfile kernel;
+  if (!profile.empty()) kernel = TRY(find_profile(profile));
   if (text.size() > kMaxBytes) {
     return fail(
         {.code = Code::kUsage, .object = std::string(file_name), .why = "larger than 16 MiB"});
   }
   try {
     const toml::table top = toml::parse(text, file_name);
-    return Loader(file_name).load(top);
+    return Loader(file_name, profile.empty() ? nullptr : &kernel).load(top);
   } catch (const toml::parse_error& error) {
     return fail(machine_error(file_name, error.source(), std::string(error.description())));
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <span>
 #include <utility>
 
 #include "base/error.h"
@@ -42,21 +43,6 @@ struct Level {
 };
 /// A directory and all that are above it, the root first.
 using Way = std::vector<Level>;
-
-/// "../../../bus/pci/drivers/x" for a link in the directory at the end of `from` to `to`, which is
-/// from the root. Up to the nearest directory that `to` is in, also when `from` is in `to`
-/// (fs/kernfs/symlink.c:kernfs_get_target_path).
-std::string relative(const Way& from, const Names& to) {
-  std::size_t common = 0;
-  while (common + 1 < from.size() && common + 1 < to.size() &&
-         from[common + 1].name == to[common]) {
-    ++common;
-  }
-  std::string out;
-  for (std::size_t i = common + 1; i < from.size(); ++i) out += "../";
-  for (std::size_t i = common; i < to.size(); ++i) out += (i > common ? "/" : "") + to[i];
-  return out;
-}
 
 /// What a path led to: an entry, and the directory that it is in; for a directory, itself.
 struct Found {
@@ -150,7 +136,9 @@ class ModelSysfs final : public Sysfs {
   Reply<std::string> read_link(std::string_view path) override {
     const Found found = TRY(find(path, false));
     if (found.entry.kind != Entry::Kind::kLink) return error(EINVAL);
-    return relative(found.way, split(found.entry.text));
+    Names from;
+    for (const Level& level : found.way) from.push_back(level.name);
+    return relative_link(std::span(from).subspan(1), found.entry.text);
   }
 
   Reply<std::vector<std::string>> list(std::string_view path) override {

@@ -564,4 +564,17 @@ bool Tree::exists(const Place& at) const {
   }
 }
 
+std::string relative_link(std::span<const std::string> directory, std::string_view target) {
+  std::size_t common = 0;
+  while (common < directory.size()) {
+    const auto slash = target.find('/');
+    if (slash == std::string_view::npos || target.substr(0, slash) != directory[common]) break;
+    target.remove_prefix(slash + 1);
+    ++common;
+  }
+  std::string out;
+  for (std::size_t i = common; i < directory.size(); ++i) out += "../";
+  return out.append(target);
+}
+
 }  // namespace anybind::drivercore

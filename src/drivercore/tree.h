@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -71,5 +72,11 @@ class Tree {
  private:
   const DriverCore& core_;
 };
+
+/// The text of a link in the directory with these names from the root on, to `target`, which is
+/// from the root too: "../../../bus/pci/drivers/x". Up to the nearest directory that `target` is
+/// in, also when the link is in `target` (fs/kernfs/symlink.c:kernfs_get_target_path).
+[[nodiscard]] std::string relative_link(std::span<const std::string> directory,
+                                        std::string_view target);
 
 }  // namespace anybind::drivercore

@@ -1,0 +1,164 @@
+// lab: a modelled machine as the /sys of unmodified programs, and what is done to it from beside.
+#include <unistd.h>
+
+#include <cstdlib>
+#include <memory>
+
+#include <fmt/format.h>
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include "base/text.h"
+#include "cli/session.h"
+#include "cli/verb.h"
+#include "lab/control.h"
+#include "lab/lab.h"
+
+namespace anybind::cli {
+namespace {
+
+struct LabOptions {
+  std::string file;
+  std::string directory;
+  std::string profile;
+  std::string name;
+  std::string program;
+  bool foreground = false;
+  std::vector<std::string> words;
+};
+using Options = std::shared_ptr<LabOptions>;
+
+/// Ends the process at once: threads of the lab may still be waiting for one another.
+[[noreturn]] void leave(int code) {
+  std::fflush(nullptr);
+  std::_Exit(code);
+}
+
+Result<int> run_in_lab(const Options& options, std::vector<std::string> command) {
+  auto machine = TRY(load_lab(options->file, options->profile));
+  const int code = TRY(lab::exec(std::move(machine), std::move(command), options->name));
+  leave(code);
+}
+
+Result<int> run_exec(Context& /*context*/, const Options& options) {
+  return run_in_lab(options, options->words);
+}
+
+Result<int> run_shell(Context& /*context*/, const Options& options) {
+  const char* shell = std::getenv("SHELL");
+  return run_in_lab(options, {shell != nullptr && shell[0] == '/' ? shell : "/bin/sh"});
+}
+
+Result<int> run_mount(Context& /*context*/, const Options& options) {
+  auto machine = TRY(load_lab(options->file, options->profile));
+  leave(
+      TRY(lab::mount(std::move(machine), options->directory, options->name, options->foreground)));
+}
+
+Result<int> run_list(Context& context, const Options& /*options*/) {
+  for (const std::string& name : lab::running_labs()) fmt::print(context.out, "{}\n", name);
+  return 0;
+}
+
+/// A command that the lab itself understands.
+Result<int> run_ask(Context& context, const Options& options, std::string command) {
+  std::vector<std::string> words = {std::move(command)};
+  words.insert(words.end(), options->words.begin(), options->words.end());
+  const std::string text = TRY(lab::ask_lab(options->name, words));
+  std::fwrite(text.data(), 1, text.size(), context.out);
+  return 0;
+}
+
+/// modprobe, rmmod and insmod as their callers know them: options, -r, several names with -a,
+/// parameters behind the name; silent where -q asks for it.
+Result<int> run_kmod(Context& context, const Options& options) {
+  bool unload = options->program == "rmmod";
+  bool quiet = false;
+  bool all = unload;
+  bool dry = false;
+  std::vector<std::string> modules;
+  for (const std::string& word : options->words) {
+    if (word == "-r" || word == "--remove") unload = all = true;
+    if (word == "-q" || word == "--quiet") quiet = true;
+    if (word == "-a" || word == "--all") all = true;
+    if (word == "-n" || word == "--dry-run" || word == "--show") dry = true;
+    if (!word.starts_with('-')) modules.push_back(word);
+  }
+  if (!all && modules.size() > 1) modules.resize(1);  // what follows are its parameters
+  int code = 0;
+  for (std::string& module : modules) {
+    module = module.substr(module.rfind('/') + 1);
+    module = module.substr(0, module.find(".ko"));
+    if (dry) continue;
+    const auto done = lab::ask_lab(options->name, {unload ? "unload" : "load", module});
+    if (done) continue;
+    code = 1;
+    if (!quiet) {
+      fmt::print(context.err, "{}: {}\n", options->program, done.error().message());
+    }
+  }
+  return code;
+}
+
+CLI::App* add_verb(CLI::App& app, Run& chosen, const std::string& name, const std::string& summary,
+                   Run run) {
+  CLI::App* out = app.add_subcommand(name, summary);
+  out->fallthrough();
+  out->callback([&chosen, run = std::move(run)] { chosen = run; });
+  return out;
+}
+
+void add_machine(CLI::App* app, const Options& options) {
+  app->add_option("file", options->file, "a machine file")->required()->type_name("FILE");
+  app->add_option("--profile", options->profile, "the kernel to model, instead of the file's");
+  app->add_option("--name", options->name, "the lab's name, for `anybind lab add` and the like");
+}
+
+void add_asking(CLI::App& app, Run& chosen, const Options& options, const std::string& name,
+                const std::string& summary, bool has_words = true) {
+  CLI::App* out = add_verb(app, chosen, name, summary, [options, name](Context& context) {
+    return run_ask(context, options, name);
+  });
+  out->add_option("--name", options->name, "which lab, when more than one runs");
+  if (has_words) out->add_option("words", options->words, "")->required();
+}
+
+}  // namespace
+
+Run setup_lab(CLI::App& app) {
+  auto options = std::make_shared<LabOptions>();
+  auto chosen = std::make_shared<Run>();
+  const auto with = [options](auto run) {
+    return [options, run](Context& context) { return run(context, options); };
+  };
+  CLI::App* exec =
+      add_verb(app, *chosen, "exec", "run a command with a modelled /sys", with(run_exec));
+  add_machine(exec, options);
+  exec->add_option("command", options->words, "the command, behind --")->required();
+  CLI::App* shell =
+      add_verb(app, *chosen, "shell", "run a shell with a modelled /sys", with(run_shell));
+  add_machine(shell, options);
+  CLI::App* mount =
+      add_verb(app, *chosen, "mount", "mount a modelled /sys at a directory; umount ends it",
+               with(run_mount));
+  add_machine(mount, options);
+  mount->add_option("directory", options->directory, "where")->required()->type_name("DIR");
+  mount->add_flag("-f,--foreground", options->foreground, "do not go to the background");
+  add_verb(app, *chosen, "list", "the labs that run", with(run_list));
+  add_asking(app, *chosen, options, "add", "plug a card in: DEVICE, or a slot such as 0000:03:00");
+  add_asking(app, *chosen, options, "remove", "take a device out");
+  add_asking(app, *chosen, options, "set",
+             "probe DRIVER ok|defer|ERRNO [DEVICE] | probe-time DRIVER MS | group N held|free");
+  add_asking(app, *chosen, options, "load", "load a module");
+  add_asking(app, *chosen, options, "unload", "unload a module");
+  add_asking(app, *chosen, options, "save", "print what has become of it as a machine file", false);
+  CLI::App* kmod = add_verb(app, *chosen, "kmod", "", with(run_kmod));
+  kmod->group("");  // what the lab's modprobe calls
+  kmod->add_option("program", options->program, "")->required();
+  kmod->add_option("words", options->words, "");
+  app.require_subcommand(1);
+  return [chosen](Context& context) { return (*chosen)(context); };
+}
+
+}  // namespace anybind::cli

@@ -1,0 +1,18 @@
+// lab, in a build without libfuse3.
+#include <CLI/App.hpp>
+
+#include "cli/verb.h"
+
+namespace anybind::cli {
+
+Run setup_lab(CLI::App& app) {
+  app.allow_extras();
+  return [](Context&) -> Result<int> {
+    return fail({.code = Code::kFailed,
+                 .object = "lab",
+                 .why = "this anybind was built without libfuse3",
+                 .next = "build it with libfuse3-dev; without it: anybind --lab FILE list"});
+  };
+}
+
+}  // namespace anybind::cli

@@ -1,0 +1,138 @@
+#include "lab/commands.h"
+
+#include <array>
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "drivercore/machine.h"
+#include "drivercore/machine_ids.h"
+
+namespace anybind::lab {
+namespace {
+
+using drivercore::DriverCore;
+using Words = std::vector<std::string>;
+
+constexpr std::uint64_t kMaxProbeMs = 3'600'000;
+
+Error usage(std::string why) {
+  return {.code = Code::kUsage, .object = "", .why = std::move(why), .next = "anybind lab --help"};
+}
+Error not_found(std::string operation, std::string object, std::string why, std::string next = "") {
+  return {.code = Code::kNotFound,
+          .operation = std::move(operation),
+          .object = std::move(object),
+          .why = std::move(why),
+          .next = std::move(next)};
+}
+
+Result<std::string> add(Machine& machine, const Words& words) {
+  if (machine.run([&](DriverCore& core) { return core.hot_add(words[1]); })) return "";
+  return fail(
+      not_found("plug in", words[1],
+                "no such card beside the machine, or its slot is taken, or the bridge above "
+                "it is missing",
+                "cards that are not plugged in have `present = false` in the machine file, "
+                "or were removed"));
+}
+
+Result<std::string> remove(Machine& machine, const Words& words) {
+  if (machine.run([&](DriverCore& core) { return core.unplug(words[1]); })) return "";
+  return fail(not_found("take out", words[1], "no such device"));
+}
+
+Result<std::string> load(Machine& machine, const Words& words) {
+  if (machine.run([&](DriverCore& core) { return core.load_module(words[1]); })) return "";
+  return fail(not_found("load", words[1], "no driver of the machine is in a module of this name"));
+}
+
+Result<std::string> unload(Machine& machine, const Words& words) {
+  if (machine.run([&](DriverCore& core) { return core.unload_module(words[1]); })) return "";
+  return fail(not_found("unload", words[1], "not loaded, built in, or in use"));
+}
+
+Result<std::string> set_probe(Machine& machine, const Words& words) {
+  const auto result = drivercore::parse_probe(words[3]);
+  if (!result) {
+    return fail(usage(
+        fmt::format("{} is neither ok, defer, nor an errno such as EIO", printable(words[3]))));
+  }
+  const std::string device = words.size() > 4 ? words[4] : "";
+  const bool set =
+      machine.run([&](DriverCore& core) { return core.set_probe(words[2], *result, device); });
+  if (!set) return fail(not_found("set the probe of", words[2], "no such driver"));
+  return "";
+}
+
+Result<std::string> set_probe_time(Machine& machine, const Words& words) {
+  const auto ms = parse_decimal(words[3], kMaxProbeMs);
+  if (!ms) return fail(usage("the time of a probe is in milliseconds, at most one hour"));
+  const bool known = machine.look([&](DriverCore& core) {
+    for (const auto& [key, driver] : core.state().drivers) {
+      if (driver.name == words[2]) return true;
+    }
+    return false;
+  });
+  if (!known) return fail(not_found("set the probe time of", words[2], "no such driver"));
+  machine.set_probe_time(words[2], std::chrono::milliseconds(*ms));
+  return "";
+}
+
+Result<std::string> set_group(Machine& machine, const Words& words) {
+  const auto group = parse_decimal(words[2], UINT32_MAX);
+  const bool held = words[3] == "held";
+  if (!group || (!held && words[3] != "free")) {
+    return fail(usage("lab set group NUMBER held|free"));
+  }
+  const bool set = machine.run(
+      [&](DriverCore& core) { return core.hold_group(static_cast<unsigned>(*group), held); });
+  if (set) return "";
+  return fail({.code = Code::kRefused,
+               .operation = "take",
+               .object = "IOMMU group " + words[2],
+               .why = "no such group, taken already, none of it on a VFIO driver, or a host driver "
+                      "in it",
+               .next = "anybind list group:" + words[2]});
+}
+
+Result<std::string> save(Machine& machine, const Words& /*words*/) {
+  return machine.look([](DriverCore& core) { return drivercore::save_machine(core.state()); });
+}
+
+struct Command {
+  std::array<std::string_view, 2> words;  ///< the second may be empty
+  std::size_t least;                      ///< words, with these
+  std::size_t most;
+  Result<std::string> (*run)(Machine&, const Words&);
+};
+constexpr auto kCommands = std::to_array<Command>({
+    {{"add", ""}, 2, 2, add},
+    {{"remove", ""}, 2, 2, remove},
+    {{"load", ""}, 2, 2, load},
+    {{"unload", ""}, 2, 2, unload},
+    {{"set", "probe"}, 4, 5, set_probe},
+    {{"set", "probe-time"}, 4, 4, set_probe_time},
+    {{"set", "group"}, 4, 4, set_group},
+    {{"save", ""}, 1, 1, save},
+});
+
+}  // namespace
+
+Result<std::string> run_command(Machine& machine, const Words& words) {
+  for (const Command& command : kCommands) {
+    const bool named =
+        !words.empty() && words[0] == command.words[0] &&
+        (command.words[1].empty() || (words.size() > 1 && words[1] == command.words[1]));
+    if (!named) continue;
+    if (words.size() < command.least || words.size() > command.most) {
+      return fail(usage(fmt::format("lab {}: wrong number of words", words[0])));
+    }
+    return command.run(machine, words);
+  }
+  return fail(usage(fmt::format("the lab does not know: {}",
+                                printable(fmt::format("{}", fmt::join(words, " "))))));
+}
+
+}  // namespace anybind::lab

@@ -1,0 +1,270 @@
+#include "lab/control.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+
+namespace anybind::lab {
+namespace {
+
+constexpr const char* kInside = "/run/anybind-lab/control";
+constexpr std::string_view kEnding = ".sock";
+constexpr std::size_t kMaxWords = 1U << 16;   // bytes
+constexpr std::size_t kMaxAnswer = 1U << 26;  // bytes
+constexpr int kPatience = 5;                  // seconds until a silent client is dropped
+
+/// Where the sockets of this user are. In the first that there is: XDG_RUNTIME_DIR, /run, /tmp.
+std::string socket_dir() {
+  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+  if (runtime != nullptr && runtime[0] == '/' && ::access(runtime, W_OK) == 0) {
+    return std::string(runtime) + "/anybind-labs";
+  }
+  if (::geteuid() == 0) return "/run/anybind-labs";
+  return fmt::format("/tmp/anybind-labs-{}", ::geteuid());
+}
+
+/// Ours, and nobody else can put anything there.
+Result<> make_private(const std::string& dir) {
+  if (::mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST) {
+    return fail(from_errno(Errno{errno}, "make", dir));
+  }
+  struct stat status{};
+  if (::lstat(dir.c_str(), &status) != 0) return fail(from_errno(Errno{errno}, "look at", dir));
+  if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 077) != 0) {
+    return fail({.code = Code::kRefused,
+                 .operation = "use",
+                 .object = dir,
+                 .why = "it is not a directory that only you can enter",
+                 .next = "remove it, or set XDG_RUNTIME_DIR"});
+  }
+  return {};
+}
+
+bool is_name(std::string_view name) {
+  return !name.empty() && name.size() <= 64 && name[0] != '.' &&
+         std::ranges::all_of(name, [](unsigned char c) {
+           return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+         });
+}
+
+Error bad_name(const std::string& name) {
+  return {.code = Code::kUsage,
+          .object = printable(name),
+          .why = "a lab's name is up to 64 letters, digits, '-', '_' and '.'",
+          .next = "anybind lab list"};
+}
+
+std::optional<sockaddr_un> address_of(const std::string& path) {
+  sockaddr_un out{};
+  out.sun_family = AF_UNIX;
+  if (path.size() >= sizeof out.sun_path) return std::nullopt;
+  std::ranges::copy(path, out.sun_path);
+  return out;
+}
+
+Descriptor make_socket() {
+  return Descriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+/// None, with errno, when nobody listens there.
+Descriptor connect_to(const std::string& path) {
+  Descriptor out = make_socket();
+  const auto address = address_of(path);
+  if (!address) {
+    errno = ENAMETOOLONG;
+    return Descriptor();
+  }
+  const auto* any = reinterpret_cast<const sockaddr*>(&*address);
+  if (::connect(out.get(), any, sizeof *address) != 0) return Descriptor();
+  return out;
+}
+
+void be_impatient(const Descriptor& socket) {
+  const timeval time{.tv_sec = kPatience, .tv_usec = 0};
+  (void)::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
+  (void)::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
+}
+
+/// Until the other end is done; nullopt when it fails, or says more than `most` bytes.
+std::optional<std::string> read_all(const Descriptor& socket, std::size_t most) {
+  std::string out;
+  std::array<char, 4096> bytes{};
+  for (;;) {
+    const ssize_t got = ::read(socket.get(), bytes.data(), bytes.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return std::nullopt;
+    if (got == 0) return out;
+    out.append(bytes.data(), static_cast<std::size_t>(got));
+    if (out.size() > most) return std::nullopt;
+  }
+}
+
+bool send_all(const Descriptor& socket, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t sent = ::send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent <= 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(sent));
+  }
+  return true;
+}
+
+Words split_words(std::string_view bytes) {
+  Words out;
+  while (!bytes.empty()) {
+    const auto end = std::min(bytes.find('\0'), bytes.size());
+    out.emplace_back(bytes.substr(0, end));
+    bytes.remove_prefix(std::min(end + 1, bytes.size()));
+  }
+  return out;
+}
+
+/// The exit code, then the text; of an error its message, NUL, and what to type next.
+std::string answer_text(const Result<std::string>& result) {
+  if (result) return "0\n" + *result;
+  const Error& error = result.error();
+  return fmt::format("{}\n{}{}{}", static_cast<int>(error.code), error.message(), '\0', error.next);
+}
+
+Result<std::string> parse_answer(std::string_view text) {
+  const auto line = text.find('\n');
+  const auto code = parse_decimal(text.substr(0, line), 6);
+  if (line == std::string_view::npos || !code) {
+    return fail({.object = "the lab", .why = "it went away before it had answered"});
+  }
+  text.remove_prefix(line + 1);
+  if (*code == 0) return std::string(text);
+  const auto end = std::min(text.find('\0'), text.size());
+  return fail({.code = static_cast<Code>(*code),
+               .why = std::string(text.substr(0, end)),
+               .next = std::string(text.substr(std::min(end + 1, text.size())))});
+}
+
+void answer(const Descriptor& client, const ControlSocket::Handler& handler) {
+  be_impatient(client);
+  ucred who{};
+  socklen_t size = sizeof who;
+  if (::getsockopt(client.get(), SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) return;
+  if (who.uid != 0 && who.uid != ::geteuid()) return;
+  const auto bytes = read_all(client, kMaxWords);
+  if (bytes) (void)send_all(client, answer_text(handler(split_words(*bytes))));
+}
+
+Result<std::string> path_of_lab(const std::string& name) {
+  if (!name.empty()) {
+    if (!is_name(name)) return fail(bad_name(name));
+    return fmt::format("{}/{}{}", socket_dir(), name, kEnding);
+  }
+  const char* here = std::getenv("ANYBIND_LAB");
+  if (here != nullptr && here[0] == '/') return std::string(here);
+  if (::access(kInside, F_OK) == 0) return std::string(kInside);
+  const auto labs = running_labs();
+  if (labs.size() == 1) return fmt::format("{}/{}{}", socket_dir(), labs[0], kEnding);
+  if (labs.empty()) {
+    return fail({.code = Code::kNotFound,
+                 .object = "the lab",
+                 .why = "none is running",
+                 .next = "anybind lab shell FILE, in another terminal"});
+  }
+  return fail({.code = Code::kUsage,
+               .object = "the lab",
+               .why = "more than one is running: " + join_words(labs),
+               .next = "add --name NAME"});
+}
+
+}  // namespace
+
+Result<ControlSocket> ControlSocket::open(const std::string& name) {
+  ControlSocket out;
+  const std::string dir = socket_dir();
+  TRY(make_private(dir));
+  const std::string own = name.empty() ? std::to_string(::getpid()) : name;
+  if (!is_name(own)) return fail(bad_name(own));
+  const std::string path = fmt::format("{}/{}{}", dir, own, kEnding);
+  if (connect_to(path).get() >= 0) {
+    return fail({.code = Code::kRefused,
+                 .object = own,
+                 .why = "a lab of this name is running",
+                 .next = "anybind lab list"});
+  }
+  (void)::unlink(path.c_str());
+  out.socket_ = make_socket();
+  const auto address = address_of(path);
+  if (!address) return fail(from_errno(Errno{ENAMETOOLONG}, "listen at", path));
+  const auto* any = reinterpret_cast<const sockaddr*>(&*address);
+  if (::bind(out.socket_.get(), any, sizeof *address) != 0 ||
+      ::listen(out.socket_.get(), SOMAXCONN) != 0) {
+    return fail(from_errno(Errno{errno}, "listen at", path));
+  }
+  out.name_ = own;
+  out.path_ = path;
+  return out;
+}
+
+ControlSocket::~ControlSocket() {
+  if (socket_.get() >= 0 && !path_.empty()) (void)::unlink(path_.c_str());
+}
+
+void ControlSocket::serve(Handler handler) const {
+  std::thread([socket = socket_.get(), shared = std::make_shared<Handler>(std::move(handler))] {
+    for (;;) {
+      Descriptor client(::accept4(socket, nullptr, nullptr, SOCK_CLOEXEC));
+      if (client.get() < 0 && errno != EINTR && errno != ECONNABORTED) return;
+      if (client.get() < 0) continue;
+      std::thread([client = std::move(client), shared] { answer(client, *shared); }).detach();
+    }
+  }).detach();
+}
+
+std::vector<std::string> running_labs() {
+  std::vector<std::string> out;
+  const std::string dir = socket_dir();
+  const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(dir.c_str()), ::closedir);
+  if (!open) return out;
+  while (const dirent* entry = ::readdir(open.get())) {
+    std::string name = entry->d_name;
+    if (!name.ends_with(kEnding)) continue;
+    if (connect_to(dir + "/" + name).get() < 0) continue;  // left by one that was killed
+    name.resize(name.size() - kEnding.size());
+    out.push_back(std::move(name));
+  }
+  std::ranges::sort(out);
+  return out;
+}
+
+Result<std::string> ask_lab(const std::string& name, const Words& words) {
+  const std::string path = TRY(path_of_lab(name));
+  const Descriptor socket = connect_to(path);
+  if (socket.get() < 0) {
+    return fail({.code = Code::kNotFound,
+                 .err = Errno{errno},
+                 .operation = "reach",
+                 .object = name.empty() ? "the lab" : "the lab " + name,
+                 .why = "it is not running",
+                 .next = "anybind lab list"});
+  }
+  std::string bytes;
+  for (const std::string& word : words) bytes += word + '\0';
+  if (!send_all(socket, bytes) || ::shutdown(socket.get(), SHUT_WR) != 0) {
+    return fail(from_errno(Errno{errno}, "ask", "the lab"));
+  }
+  const auto answer = read_all(socket, kMaxAnswer);
+  return parse_answer(answer.value_or(""));
+}
+
+}  // namespace anybind::lab

@@ -1,0 +1,317 @@
+// Translates, and decides nothing: what a request means is Kernfs's business.
+#include "lab/fuse_server.h"
+
+#define FUSE_USE_VERSION 312
+#include <fuse_lowlevel.h>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace anybind::lab {
+namespace {
+
+constexpr double kForever = 1e6;          // seconds
+constexpr unsigned kMaxWrite = 1U << 17;  // a longer write would come in pieces
+constexpr int kMaxThreads = 1024;
+
+Kernfs& files(fuse_req_t req) {
+  return *static_cast<Kernfs*>(fuse_req_userdata(req));
+}
+
+template <class T>
+T& handle(const fuse_file_info* file) {
+  return *reinterpret_cast<T*>(file->fh);  // NOLINT(performance-no-int-to-ptr): FUSE's form
+}
+
+void refuse(fuse_req_t req, int error) {
+  fuse_reply_err(req, error);
+}
+
+void on_init(void* /*files*/, fuse_conn_info* connection) {
+  connection->max_write = kMaxWrite;
+  // A truncating open is one request; the truncation itself has no effect.
+  connection->want |= connection->capable & FUSE_CAP_ATOMIC_O_TRUNC;
+  connection->want |= connection->capable & FUSE_CAP_PARALLEL_DIROPS;
+}
+
+void on_lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
+  const auto found = files(req).lookup(parent, name);
+  if (!found) return refuse(req, found.error().value);
+  fuse_entry_param entry{};
+  entry.ino = found->number;
+  entry.attr = found->status;
+  entry.entry_timeout = found->lasting ? kForever : 0;
+  fuse_reply_entry(req, &entry);
+}
+
+void on_forget(fuse_req_t req, fuse_ino_t number, std::uint64_t references) {
+  files(req).forget(number, references);
+  fuse_reply_none(req);
+}
+
+void on_getattr(fuse_req_t req, fuse_ino_t number, fuse_file_info* /*file*/) {
+  const auto status = files(req).status(number);
+  if (!status) return refuse(req, status.error().value);
+  fuse_reply_attr(req, &*status, 0);
+}
+
+void on_setattr(fuse_req_t req, fuse_ino_t number, struct stat* wanted, int which,
+                fuse_file_info* /*file*/) {
+  const auto given = [&](int bit, auto value) {
+    return (which & bit) != 0 ? std::optional(value) : std::nullopt;
+  };
+  const auto status = files(req).change(number, given(FUSE_SET_ATTR_MODE, wanted->st_mode),
+                                        given(FUSE_SET_ATTR_UID, wanted->st_uid),
+                                        given(FUSE_SET_ATTR_GID, wanted->st_gid));
+  if (!status) return refuse(req, status.error().value);
+  fuse_reply_attr(req, &*status, 0);
+}
+
+void on_readlink(fuse_req_t req, fuse_ino_t number) {
+  const auto text = files(req).read_link(number);
+  if (!text) return refuse(req, text.error().value);
+  fuse_reply_readlink(req, text->c_str());
+}
+
+// ---- directories: what was there when it was opened, or read from the start again
+
+struct Listing {
+  std::vector<Kernfs::Name> names;
+  bool begun = false;
+};
+
+void on_opendir(fuse_req_t req, fuse_ino_t number, fuse_file_info* file) {
+  auto names = files(req).list(number);
+  if (!names) return refuse(req, names.error().value);
+  auto* listing = new Listing{.names = *std::move(names)};
+  file->fh = reinterpret_cast<std::uint64_t>(listing);
+  if (fuse_reply_open(req, file) == -ENOENT) delete listing;
+}
+
+void on_readdir(fuse_req_t req, fuse_ino_t number, std::size_t size, off_t offset,
+                fuse_file_info* file) {
+  auto& [names, begun] = handle<Listing>(file);
+  if (offset == 0 && std::exchange(begun, true)) {
+    auto fresh = files(req).list(number);
+    if (!fresh) return refuse(req, fresh.error().value);
+    names = *std::move(fresh);
+  }
+  std::vector<char> out(std::min<std::size_t>(size, kMaxWrite));
+  std::size_t used = 0;
+  for (std::size_t i = static_cast<std::size_t>(std::max<off_t>(offset, 0)); i < names.size() + 2;
+       ++i) {
+    struct stat status{};
+    const char* name = i == 0 ? "." : "..";
+    status.st_mode = S_IFDIR;
+    status.st_ino = number;
+    if (i >= 2) {
+      name = names[i - 2].name.c_str();
+      status.st_mode = names[i - 2].type;
+      status.st_ino = names[i - 2].inode;
+    }
+    const auto needed = fuse_add_direntry(req, out.data() + used, out.size() - used, name, &status,
+                                          static_cast<off_t>(i + 1));
+    if (needed > out.size() - used) break;
+    used += needed;
+  }
+  fuse_reply_buf(req, out.data(), used);
+}
+
+void on_releasedir(fuse_req_t req, fuse_ino_t /*number*/, fuse_file_info* file) {
+  delete &handle<Listing>(file);
+  refuse(req, 0);
+}
+
+// ---- files
+
+void on_open(fuse_req_t req, fuse_ino_t number, fuse_file_info* file) {
+  auto opened = files(req).open(number, file->flags);
+  if (!opened) return refuse(req, opened.error().value);
+  auto* open = new Kernfs::File(*std::move(opened));
+  file->fh = reinterpret_cast<std::uint64_t>(open);
+  file->direct_io = 1;
+  file->noflush = 1;
+  if (fuse_reply_open(req, file) == -ENOENT) delete open;
+}
+
+void on_release(fuse_req_t req, fuse_ino_t /*number*/, fuse_file_info* file) {
+  delete &handle<Kernfs::File>(file);
+  refuse(req, 0);
+}
+
+void on_read(fuse_req_t req, fuse_ino_t /*number*/, std::size_t size, off_t offset,
+             fuse_file_info* file) {
+  const auto text = files(req).read(handle<Kernfs::File>(file), size, offset);
+  if (!text) return refuse(req, text.error().value);
+  fuse_reply_buf(req, text->data(), text->size());
+}
+
+void on_write(fuse_req_t req, fuse_ino_t /*number*/, const char* bytes, std::size_t size,
+              off_t offset, fuse_file_info* file) {
+  const auto taken = files(req).write(handle<Kernfs::File>(file), {bytes, size}, offset);
+  if (!taken) return refuse(req, taken.error().value);
+  fuse_reply_write(req, *taken);
+}
+
+// ---- what sysfs has not: names are made and removed by the driver core alone
+
+void on_create(fuse_req_t req, fuse_ino_t /*parent*/, const char* /*name*/, mode_t /*mode*/,
+               fuse_file_info* /*file*/) {
+  refuse(req, EACCES);
+}
+void on_mknod(fuse_req_t req, fuse_ino_t /*parent*/, const char* /*name*/, mode_t mode,
+              dev_t /*device*/) {
+  refuse(req, S_ISREG(mode) ? EACCES : EPERM);
+}
+void on_mkdir(fuse_req_t req, fuse_ino_t /*parent*/, const char* /*name*/, mode_t /*mode*/) {
+  refuse(req, EPERM);
+}
+void on_unlink(fuse_req_t req, fuse_ino_t /*parent*/, const char* /*name*/) {
+  refuse(req, EPERM);
+}
+void on_symlink(fuse_req_t req, const char* /*to*/, fuse_ino_t /*parent*/, const char* /*name*/) {
+  refuse(req, EPERM);
+}
+void on_rename(fuse_req_t req, fuse_ino_t /*parent*/, const char* /*name*/, fuse_ino_t /*to*/,
+               const char* /*new_name*/, unsigned /*flags*/) {
+  refuse(req, EPERM);
+}
+void on_link(fuse_req_t req, fuse_ino_t /*number*/, fuse_ino_t /*parent*/, const char* /*name*/) {
+  refuse(req, EPERM);
+}
+
+constexpr fuse_lowlevel_ops kOperations = [] {
+  fuse_lowlevel_ops out{};
+  out.init = on_init;
+  out.lookup = on_lookup;
+  out.forget = on_forget;
+  out.getattr = on_getattr;
+  out.setattr = on_setattr;
+  out.readlink = on_readlink;
+  out.opendir = on_opendir;
+  out.readdir = on_readdir;
+  out.releasedir = on_releasedir;
+  out.open = on_open;
+  out.release = on_release;
+  out.read = on_read;
+  out.write = on_write;
+  out.create = on_create;
+  out.mknod = on_mknod;
+  out.mkdir = on_mkdir;
+  out.unlink = on_unlink;
+  out.rmdir = on_unlink;
+  out.symlink = on_symlink;
+  out.rename = on_rename;
+  out.link = on_link;
+  return out;
+}();
+
+Error fuse_error(std::string object) {
+  return {.code = Code::kFailed,
+          .operation = "mount the lab at",
+          .object = std::move(object),
+          .why = "FUSE refused it",
+          .next = "see the line above; a user other than root needs fusermount3 (package fuse3)"};
+}
+
+}  // namespace
+
+struct FuseServer::Session {
+  fuse_session* fuse = nullptr;
+  bool mounted = false;
+  std::atomic<int> idle = 0;     ///< threads that wait for a request
+  std::atomic<int> threads = 0;  ///< all of them
+  std::mutex mutex;
+  std::condition_variable ended;
+
+  ~Session() {
+    if (fuse == nullptr) return;
+    if (mounted) fuse_session_unmount(fuse);
+    if (threads == 0) fuse_session_destroy(fuse);
+  }
+
+  static Result<std::unique_ptr<Session>> make(Kernfs& files, std::vector<std::string> options,
+                                               const std::string& where) {
+    std::array<char*, 3> words = {};
+    std::string name = "anybind";
+    std::string flag = "-o";
+    std::string all = fmt::format("{}", fmt::join(options, ","));
+    words = {name.data(), flag.data(), all.data()};
+    fuse_args args = FUSE_ARGS_INIT(options.empty() ? 1 : 3, words.data());
+    auto out = std::make_unique<Session>();
+    out->fuse = fuse_session_new(&args, &kOperations, sizeof kOperations, &files);
+    fuse_opt_free_args(&args);
+    if (out->fuse == nullptr || fuse_session_mount(out->fuse, where.c_str()) != 0) {
+      return fail(fuse_error(where));
+    }
+    return out;
+  }
+
+  void serve() {
+    fuse_buf request{};
+    while (fuse_session_exited(fuse) == 0) {
+      ++idle;
+      const int got = fuse_session_receive_buf(fuse, &request);
+      // One thread always waits for the next request, whatever this one comes to wait for.
+      if (--idle == 0 && got > 0) start();
+      if (got == -EINTR || got == -EAGAIN) continue;
+      if (got <= 0) break;
+      fuse_session_process_buf(fuse, &request);
+    }
+    std::free(request.mem);
+    fuse_session_exit(fuse);
+    const std::lock_guard lock(mutex);
+    --threads;
+    ended.notify_all();
+  }
+
+  void start() {
+    if (++threads > kMaxThreads) {
+      --threads;
+      return;
+    }
+    std::thread([this] { serve(); }).detach();
+  }
+};
+
+FuseServer::FuseServer(std::unique_ptr<Session> session) : session_(std::move(session)) {}
+FuseServer::~FuseServer() = default;
+
+Result<std::unique_ptr<FuseServer>> FuseServer::on_descriptor(Kernfs& files, int fuse) {
+  auto session = TRY(Session::make(files, {}, fmt::format("/dev/fd/{}", fuse)));
+  return std::unique_ptr<FuseServer>(new FuseServer(std::move(session)));
+}
+
+Result<std::unique_ptr<FuseServer>> FuseServer::mount(Kernfs& files, const std::string& directory) {
+  std::vector<std::string> options = {"default_permissions", "fsname=anybind", "subtype=anybind"};
+  if (::geteuid() == 0) options.emplace_back("allow_other");
+  auto session = TRY(Session::make(files, std::move(options), directory));
+  session->mounted = true;
+  return std::unique_ptr<FuseServer>(new FuseServer(std::move(session)));
+}
+
+void FuseServer::run() {
+  session_->start();
+  std::unique_lock lock(session_->mutex);
+  session_->ended.wait(lock, [&] { return fuse_session_exited(session_->fuse) != 0; });
+}
+
+void FuseServer::stop() {
+  fuse_session_exit(session_->fuse);
+  const std::lock_guard lock(session_->mutex);
+  session_->ended.notify_all();
+}
+
+}  // namespace anybind::lab

@@ -1,0 +1,106 @@
+#include "lab/lab.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "lab/commands.h"
+#include "lab/control.h"
+#include "lab/fuse_server.h"
+#include "lab/kernfs.h"
+#include "lab/machine.h"
+#include "lab/namespaces.h"
+#include "lab/uevents.h"
+
+namespace anybind::lab {
+namespace {
+
+ControlSocket::Handler handler_of(Machine& machine) {
+  return [&machine](const Words& words) { return run_command(machine, words); };
+}
+
+/// SIGINT, SIGTERM and SIGHUP stop the server instead of killing the process.
+void stop_on_signals(FuseServer& server) {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&set, signal);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  std::thread([&server, set] {
+    int signal = 0;
+    (void)::sigwait(&set, &signal);
+    server.stop();
+  }).detach();
+}
+
+Result<int> serve_mount(drivercore::State state, const std::string& directory,
+                        const std::string& name, int ready) {
+  const ControlSocket control = TRY(ControlSocket::open(name));
+  Machine machine(std::move(state));
+  Kernfs files(machine, {.uid = ::geteuid(), .gid = ::getegid()});
+  const auto server = TRY(FuseServer::mount(files, directory));
+  stop_on_signals(*server);
+  control.serve(handler_of(machine));
+  if (ready >= 0) {
+    // Whoever reads what this prints shall not wait for it.
+    const Descriptor nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+      (void)::dup2(nothing.get(), fd);
+    (void)::write(ready, "", 1);
+  }
+  server->run();
+  return 0;
+}
+
+}  // namespace
+
+Result<int> exec(drivercore::State state, std::vector<std::string> command,
+                 const std::string& name) {
+  const ControlSocket control = TRY(ControlSocket::open(name));
+  const Inside inside{
+      .command = std::move(command), .control = control.path(), .passed = passed_through()};
+  InsideProcess process = TRY(InsideProcess::start(inside));
+  const int uevents = process.doors().uevent.get();
+  // These live until the process ends: threads use them to the last.
+  auto& machine = *new Machine(std::move(state), [uevents](const drivercore::Uevent& event) {
+    send_uevent(uevents, event);
+  });
+  auto& files =
+      *new Kernfs(machine, {.whole_lab = true, .mount_points = inside.passed, .uid = 0, .gid = 0});
+  auto server = TRY(FuseServer::on_descriptor(files, process.doors().fuse.release()));
+  std::thread([&server = *server.release()] { server.run(); }).detach();
+  control.serve(handler_of(machine));
+  TRY(process.wait_until_it_runs());
+  return process.wait_until_it_ends();
+}
+
+Result<int> mount(drivercore::State state, const std::string& directory, const std::string& name,
+                  bool foreground) {
+  std::array<char, 1> word{};
+  std::array<int, 2> ends = {};
+  if (foreground) return serve_mount(std::move(state), directory, name, -1);
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail(from_errno(Errno{errno}, "make", "a pipe"));
+  const int pid = ::fork();
+  if (pid < 0) return fail(from_errno(Errno{errno}, "start", "a process"));
+  if (pid == 0) {
+    ::close(ends[0]);
+    (void)::setsid();
+    auto out = serve_mount(std::move(state), directory, name, ends[1]);
+    return out;
+  }
+  ::close(ends[1]);
+  ssize_t got = 0;
+  do {
+    got = ::read(ends[0], word.data(), 1);
+  } while (got < 0 && errno == EINTR);
+  return got == 1 ? 0 : 1;
+}
+
+}  // namespace anybind::lab

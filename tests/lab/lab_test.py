@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+"""The lab itself: what it hides, who may reach it, how it ends. usage: lab_test.py ANYBIND"""
+
+import os
+import pathlib
+import subprocess
+import time
+import unittest
+
+import lab_case
+from lab_case import ANYBIND, DONE, NOT_FOUND, REFUSED, SERVER, USAGE, WORKSTATION, LabCase
+
+
+class Exec(LabCase):
+    def test_the_exit_code_is_that_of_the_command(self) -> None:
+        self.lab("exit 7", code=7)
+        self.lab("kill -9 $$", code=128 + 9)
+
+    def test_a_command_that_is_not_there(self) -> None:
+        said = self.anybind("lab", "exec", str(WORKSTATION), "--", "no-such-command", code=NOT_FOUND)
+        self.assertIn("No such file", said)
+
+    def test_a_machine_file_that_is_not_understood(self) -> None:
+        bad = self.dir / "bad.toml"
+        bad.write_text("kernel = 1\n")
+        self.assertIn("bad.toml:1", self.anybind("lab", "exec", str(bad), "--", "true", code=USAGE))
+        self.anybind("lab", "exec", str(self.dir / "none.toml"), "--", "true", code=NOT_FOUND)
+        self.anybind("lab", "exec", "--profile", "linux-0", str(WORKSTATION), "--", "true", code=USAGE)
+
+    def test_input_output_and_the_directory_are_those_outside(self) -> None:
+        result = subprocess.run([ANYBIND, "lab", "exec", WORKSTATION, "--", "sh", "-c", "cat; pwd; echo err >&2"],
+                                input="in\n", capture_output=True, text=True, env=self.env, cwd=self.dir, timeout=60,
+                                check=False)
+        self.assertEqual((result.stdout, result.stderr), (f"in\n{self.dir}\n", "err\n"))
+
+    def test_what_the_command_left_running_ends_with_it(self) -> None:
+        self.lab(f"(trap '' TERM; echo $$ > {self.dir}/pid; sleep 100) & sleep 100 & sleep 0.2")
+        left = subprocess.run(["pgrep", "-f", f"{self.dir}/pid"], capture_output=True, check=False)
+        self.assertEqual(left.stdout, b"")
+
+    def test_a_signal_to_the_lab_reaches_the_command(self) -> None:
+        process = self.start("trap 'echo got it; exit 3' TERM; echo ready; while :; do sleep 0.05; done")
+        self.assertEqual(process.stdout.readline(), "ready\n")
+        process.terminate()
+        self.assertEqual(process.communicate(timeout=10)[0], "got it\n")
+        self.assertEqual(process.returncode, 3)
+
+    def test_profile_takes_the_place_of_the_files_kernel(self) -> None:
+        self.assertIn('kernel = "linux-6.1"', self.lab("anybind lab save", "--profile", "linux-6.1"))
+        self.assertIn('kernel = "linux-6.12"', self.lab("anybind lab save"))
+
+    def test_it_starts_in_well_under_a_second(self) -> None:
+        self.lab("true", machine=SERVER)
+        begin = time.monotonic()
+        self.lab("true", machine=SERVER)
+        self.assertLess(time.monotonic() - begin, 1)
+
+
+class Hidden(LabCase):
+    def test_the_real_machine_cannot_be_seen_or_changed(self) -> None:
+        out = self.lab("""
+ls /sys/bus/pci/devices | wc -l; ls /sys/class/net; ls /dev
+echo 0 > /sys/devices/system/cpu/cpu0/uevent || echo refused
+touch /run/x && ls /run; echo x > /etc/driverctl.d/x; true
+""")
+        self.assertIn("29\n", out)
+        self.assertIn("eth0\neth1\neth2\n", out)
+        self.assertIn("refused", out)
+        for name in ("vfio", "null", "zero", "tty", "urandom"):
+            self.assertIn(f"\n{name}\n", out)
+        for name in ("mem", "sda", "vda", "kvm", "kmsg"):
+            self.assertNotIn(f"\n{name}\n", out)
+        self.assertFalse(os.path.exists("/run/x") or os.path.exists("/etc/driverctl.d/x"))
+
+    def test_nothing_is_left_mounted(self) -> None:
+        before = pathlib.Path("/proc/self/mountinfo").read_text()
+        self.lab("grep -c anybind /proc/self/mountinfo")
+        self.assertEqual(pathlib.Path("/proc/self/mountinfo").read_text(), before)
+        self.assertEqual(os.listdir(self.dir / "anybind-labs"), [])
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become another user")
+    def test_it_needs_no_rights(self) -> None:
+        os.chmod(self.dir, 0o777)
+        copy = self.dir / "anybind"
+        copy.write_bytes(ANYBIND.read_bytes())
+        machine = self.dir / "machine.toml"
+        machine.write_bytes(WORKSTATION.read_bytes())
+        for path in (copy, machine):
+            path.chmod(0o755)
+        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", copy, "lab", "exec", machine, "--", "sh",
+                   "-c", "id -u; echo vfio-pci > /sys/bus/pci/devices/0000:06:00.0/driver_override; "
+                   "anybind bind 06:00.0 vfio-pci; ls -l /dev/vfio/16 | cut -c1-10; modprobe uio_pci_generic && "
+                   "ls -d /sys/bus/pci/drivers/uio_pci_generic"]
+        result = subprocess.run(command, capture_output=True, text=True, env=self.env, timeout=60, check=False, cwd="/")
+        self.assertEqual((result.stdout, result.stderr), ("0\n0000:06:00.0  igb -> vfio-pci\ncrw-------\n"
+                                                          "/sys/bus/pci/drivers/uio_pci_generic\n", ""))
+
+
+class FromOutside(LabCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.process = self.start("echo ready; while read -r line; do eval \"$line\"; done")
+        self.assertEqual(self.process.stdout.readline(), "ready\n")
+
+    def inside(self, command: str) -> str:
+        """What one line prints in the lab, its end as "/"."""
+        self.process.stdin.write("{ " + command + "; } 2>&1 | tr '\\n' '/'; echo\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def test_a_card_is_plugged_in_and_taken_out(self) -> None:
+        self.assertEqual(self.inside("ls /sys/class/net"), "eth0/eth1/eth2/")
+        self.anybind("lab", "add", "0000:0b:00.0")
+        self.assertEqual(self.inside("ls /sys/class/net"), "eth0/eth1/eth2/eth3/")
+        self.assertIn("slot is taken", self.anybind("lab", "add", "0000:0b:00.0", code=NOT_FOUND))
+        self.anybind("lab", "remove", "0000:0b:00.0")
+        self.assertEqual(self.inside("ls /sys/class/net"), "eth0/eth1/eth2/")
+        self.assertEqual(self.inside("echo 1 > /sys/bus/pci/rescan; ls /sys/class/net"), "eth0/eth1/eth2/")
+        self.anybind("lab", "remove", "0000:ff:00.0", code=NOT_FOUND)
+
+    def test_a_probe_is_made_to_fail(self) -> None:
+        self.anybind("lab", "set", "probe", "igb", "EIO", "0000:06:00.0")
+        self.assertEqual(self.inside("echo 0000:06:00.0 > /sys/bus/pci/drivers/igb/unbind"), "")
+        self.assertIn("Input/output error", self.inside("/bin/echo 0000:06:00.0 > /sys/bus/pci/drivers/igb/bind"))
+        self.anybind("lab", "set", "probe", "igb", "ok", "0000:06:00.0")
+        self.assertEqual(self.inside("/bin/echo 0000:06:00.0 > /sys/bus/pci/drivers/igb/bind"), "")
+        self.anybind("lab", "set", "probe", "igb", "EWHAT", code=USAGE)
+        self.anybind("lab", "set", "probe", "nosuch", "EIO", code=NOT_FOUND)
+        self.anybind("lab", "set", "colour", "blue", code=USAGE)
+
+    def test_a_group_is_held(self) -> None:
+        self.assertIn("group 13", self.anybind("lab", "set", "group", "13", "held", code=REFUSED))
+        self.assertEqual(self.inside("anybind -q bind --group 03:00.0 vfio-pci"), "")
+        self.anybind("lab", "set", "group", "13", "held")
+        self.assertEqual(self.inside("echo > /sys/bus/pci/devices/0000:03:00.1/driver_override"), "")
+        self.anybind("lab", "set", "group", "13", "free")
+
+    def test_modules(self) -> None:
+        self.anybind("lab", "load", "uio_pci_generic")
+        self.assertEqual(self.inside("ls -d /sys/module/uio_pci*"), "/sys/module/uio_pci_generic/")
+        self.anybind("lab", "unload", "uio_pci_generic")
+        self.assertIn("cannot access", self.inside("ls -d /sys/module/uio_pci*"))
+        self.anybind("lab", "load", "nosuch", code=NOT_FOUND)
+
+    def test_a_slow_probe_keeps_nobody_else_waiting(self) -> None:
+        self.anybind("lab", "set", "probe-time", "igb", "3000")
+        self.inside("echo 0000:06:00.0 > /sys/bus/pci/drivers/igb/unbind")
+        begin = time.monotonic()
+        self.inside("(echo 0000:06:00.0 > /sys/bus/pci/drivers/igb/bind) >/dev/null 2>&1 & :")
+        time.sleep(0.2)
+        self.assertEqual(self.inside("cat /sys/bus/pci/devices/*/vendor | wc -l; ls /sys/class/net"), "29/eth0/eth2/")
+        self.inside("echo 0000:00:1b.0 > /sys/bus/pci/drivers/snd_hda_intel/unbind")
+        self.assertEqual(self.inside("ls /sys/bus/pci/drivers/snd_hda_intel | grep -c 00:1b.0"), "0/")
+        self.inside("echo 0000:07:00.0 > /sys/bus/pci/drivers/igb/unbind")
+        self.inside("(echo 0000:07:00.0 > /sys/bus/pci/drivers/nvme/bind) 2>/dev/null")
+        self.assertLess(time.monotonic() - begin, 2)
+
+    def test_the_state_can_be_kept(self) -> None:
+        self.inside("anybind -q bind 06:00.0 vfio-pci")
+        saved = self.dir / "saved.toml"
+        saved.write_text(self.anybind("lab", "save"))
+        self.assertIn("vfio-pci", self.lab("anybind list 06:00.0", "--name", "other", machine=saved))
+
+    def test_which_lab(self) -> None:
+        self.assertEqual(self.anybind("lab", "list"), f"{self.process.pid}\n")
+        other = self.start("echo ready; sleep 100", "--name", "other")
+        self.assertEqual(other.stdout.readline(), "ready\n")
+        self.assertEqual(self.anybind("lab", "list"), f"{self.process.pid}\nother\n")
+        self.assertIn("more than one", self.anybind("lab", "add", "0000:0b:00.0", code=USAGE))
+        self.anybind("lab", "add", "0000:0b:00.0", "--name", "other")
+        self.assertEqual(self.inside("ls /sys/class/net"), "eth0/eth1/eth2/")
+        self.anybind("lab", "exec", "--name", "other", str(WORKSTATION), "--", "true", code=REFUSED)
+        self.anybind("lab", "exec", "--name", "../x", str(WORKSTATION), "--", "true", code=USAGE)
+        self.anybind("lab", "add", "x", "--name", "nosuch", code=NOT_FOUND)
+        self.end(other)
+        self.end(self.process)
+        self.assertEqual(self.anybind("lab", "list"), "")
+        self.assertIn("none is running", self.anybind("lab", "add", "x", code=NOT_FOUND))
+
+
+class Mount(LabCase):
+    def test_a_directory(self) -> None:
+        at = self.dir / "sys"
+        at.mkdir()
+        self.addCleanup(subprocess.run, ["umount", "-l", at], stderr=subprocess.DEVNULL, check=False)
+        self.anybind("lab", "mount", str(WORKSTATION), str(at))
+        self.assertEqual(sorted(os.listdir(at)), ["bus", "class", "devices", "kernel", "module"])
+        self.anybind("--sysfs", str(at), "--state", str(self.dir / "state"), "bind", "06:00.0", "vfio-pci")
+        self.assertEqual((at / "bus/pci/devices/0000:06:00.0/driver").resolve().name, "vfio-pci")
+        self.anybind("lab", "add", "0000:0b:00.0")
+        self.assertIn("eth3", os.listdir(at / "class/net"))
+        subprocess.run(["umount", at], check=True)
+        self.wait_for(lambda: self.anybind("lab", "list") == "", "the end of the lab")
+
+    def test_where_it_cannot_be(self) -> None:
+        self.anybind("lab", "mount", str(WORKSTATION), str(self.dir / "none"), code=lab_case.FAILED)
+
+
+if __name__ == "__main__":
+    lab_case.main()
