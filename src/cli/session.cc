@@ -58,6 +58,8 @@ std::string aliases_of(const drivercore::State& state) {
   for (const auto& [key, driver] : state.drivers) {
     const std::string& module = driver.module.empty() ? driver.name : driver.module;
     for (const drivercore::PciId& id : driver.ids) out += alias_line(id, module);
+    for (const std::string& alias : driver.aliases)
+      out += fmt::format("alias {} {}\n", alias, module);
     for (const std::string& name : driver.names)
       out += fmt::format("alias platform:{} {}\n", name, module);
     if (driver.bus == "platform" && driver.names.empty()) {

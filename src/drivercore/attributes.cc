@@ -60,10 +60,27 @@ bool has_files(const Core& core, const Owner& o) {
 bool can_be_bound(const Core& core, const Owner& o) {
   return has_files(core, o) && !driver_of(core, o).suppress_bind;
 }
-bool has_id_files(const Core& core, const Owner& o) {
-  const IdFiles* files = bus_type(driver_of(core, o).bus).id_files;
-  const auto& wanted = files == nullptr ? std::nullopt : files->mechanism;
-  return has_files(core, o) && files != nullptr && (!wanted || core.state().profile.has(*wanted));
+/// nullptr for a driver that has no new_id on this kernel.
+const IdFiles* id_files(const Core& core, const Owner& o) {
+  const Driver& driver = driver_of(core, o);
+  const IdFiles* files = bus_type(driver.bus).id_files;
+  if (!driver.files || files == nullptr) return nullptr;
+  if (files->mechanism && !core.state().profile.has(*files->mechanism)) return nullptr;
+  return files->applies == nullptr || files->applies(driver) ? files : nullptr;
+}
+bool can_add_id(const Core& core, const Owner& o) {
+  const IdFiles* files = id_files(core, o);
+  return files != nullptr && files->show == nullptr;
+}
+bool can_remove_id(const Core& core, const Owner& o) {
+  return can_add_id(core, o) && id_files(core, o)->remove != nullptr;
+}
+bool can_read_ids(const Core& core, const Owner& o) {
+  const IdFiles* files = id_files(core, o);
+  return files != nullptr && files->show != nullptr;
+}
+Reply<std::string> show_ids(Core& core, const Owner& o) {
+  return id_files(core, o)->show(driver_of(core, o));
 }
 bool is_vfio(const Core& core, const Owner& o) {
   return can_be_bound(core, o) && driver_of(core, o).needs_group;
@@ -86,8 +103,10 @@ constexpr std::array kDriverAttributes = std::to_array<Attribute>({
     {"autoprobe", show_driver_autoprobe, store_driver<&Core::driver_autoprobe>, has_files, 0,
      Mechanism::kAutoprobeFlag},
     {"bind", nullptr, store_driver<&Core::bind>, can_be_bound},
-    {"new_id", nullptr, store_driver<&Core::new_id>, has_id_files},
-    {"remove_id", nullptr, store_driver<&Core::remove_id>, has_id_files},
+    {"new_id", nullptr, store_driver<&Core::new_id>, can_add_id},
+    {"new_id", show_ids, store_driver<&Core::new_id>, can_read_ids},
+    {"remove_id", nullptr, store_driver<&Core::remove_id>, can_remove_id},
+    {"remove_id", show_ids, store_driver<&Core::remove_id>, can_read_ids},
     {"uevent", nullptr, store_driver_uevent, has_files},
     {"unbind", nullptr, store_driver<&Core::unbind>, can_be_bound},
     {"vfio_bind", nullptr, store_driver<&Core::vfio_bind>, is_vfio, 0, Mechanism::kVfioBind},
@@ -200,6 +219,10 @@ bool has_override(const Core& core, const Owner& o) {
   return bus_type(device_of(core, o).bus).has_override;
 }
 
+bool has_modalias(const Core& core, const Owner& o) {
+  return !modalias_of(device_of(core, o)).empty();
+}
+
 template <auto Member>
 Reply<std::string> show_hex4(Core& core, const Owner& o) {
   return fmt::format("0x{:04x}\n", device_of(core, o).*Member);
@@ -306,7 +329,7 @@ constexpr std::array kDeviceAttributes = std::to_array<Attribute>({
     {"irq", show_fixed<'0'>, nullptr, is_pci},
     {"local_cpulist", show_fixed<'0', '-', '1'>, nullptr, is_pci},
     {"local_cpus", show_fixed<'3'>, nullptr, is_pci},
-    {"modalias", show_modalias, nullptr, nullptr},
+    {"modalias", show_modalias, nullptr, has_modalias},
     {"numa_node", show_number<&Device::numa_node>, store_device<&Core::numa_node>, has_node},
     {"power_state", show_fixed<'D', '0'>, nullptr, is_pci, 5011},
     {"preferred_driver", show_by<&Core::read_driver_override>, store_device<&Core::driver_override>,
@@ -380,9 +403,10 @@ std::vector<std::string> attribute_names(const DriverCore& core, const Owner& ow
 
 const Attribute* find_attribute(const DriverCore& core, const Owner& owner, std::string_view name) {
   const auto all = attributes_of(core, owner);
-  const auto found = std::ranges::lower_bound(all, name, {}, &Attribute::name);
-  const bool has = found != all.end() && found->name == name && applies(core, owner, *found);
-  return has ? &*found : nullptr;
+  const auto rows = std::ranges::equal_range(all, name, {}, &Attribute::name);
+  const auto found =
+      std::ranges::find_if(rows, [&](const Attribute& row) { return applies(core, owner, row); });
+  return found == rows.end() ? nullptr : &*found;
 }
 
 Reply<std::string> show_attribute(DriverCore& core, const Owner& owner,

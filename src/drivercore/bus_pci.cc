@@ -40,7 +40,7 @@ std::optional<std::string> parse_probe_id(std::string_view text) {
 
 /// What ids are compared with: the function, or the id that was written to driver_probe_id in its
 /// place. What such an id does not say is 0, so that no entry by class or by card matches either.
-PciFunction matched_as(const Device& device) {
+PciFunction function_to_match(const Device& device) {
   if (device.probe_id.empty()) return function_of(device);
   const HexFields fields = scan_hex(device.probe_id);
   const auto at = [&](std::size_t i) { return static_cast<std::uint32_t>(fields.value.at(i)); };
@@ -120,7 +120,7 @@ std::optional<PciId> pci_match(const KernelProfile& kernel, const Device& device
                                const Driver& driver) {
   const bool named = device.driver_override == driver.name;
   if (device.driver_override && !named) return std::nullopt;
-  const PciFunction function = matched_as(device);
+  const PciFunction function = function_to_match(device);
   for (const PciId& id : driver.dynamic_ids) {
     if (pci_match_one(id, function)) return id;
   }

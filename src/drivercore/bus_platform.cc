@@ -1,6 +1,6 @@
-// The platform bus, after drivers/base/platform.c of Linux 6.12, without device tree and ACPI
-// tables: there the override decides both ways; then the id table, where the driver has one; and
-// only where it has none, the name. The dynamic ids that the thread wished for come before the
+// The platform bus, after drivers/base/platform.c of Linux 6.12: the override decides both ways;
+// then what device tree or ACPI say; then the id table, where the driver has one; and only where it
+// has none, the name. The dynamic ids that the thread wished for come before the
 // table, as on PCI.
 #include <algorithm>
 #include <cctype>
@@ -30,28 +30,22 @@ bool is_in_table(const std::string& id, const Driver& driver) {
   return std::ranges::find(driver.names, id) != driver.names.end();
 }
 
+/// What firmware says of it: "acpi:PNP0103:", "of:N...".
+bool is_known_to_firmware(const Device& device, const Driver& driver) {
+  return in_table(device.modalias, driver).has_value();
+}
+
 bool made_for(const Device& device, const Driver& driver) {
-  return is_in_table(plain_name(device), driver);
+  return is_known_to_firmware(device, driver) || is_in_table(plain_name(device), driver);
 }
 
 bool match(const KernelProfile& /*kernel*/, const Device& device, const Driver& driver) {
   if (device.driver_override) return *device.driver_override == driver.name;
-  const std::string id = device.probe_id.empty() ? plain_name(device) : device.probe_id;
+  const bool own = device.probe_id.empty();
+  const std::string id = own ? plain_name(device) : device.probe_id;
+  if (own && is_known_to_firmware(device, driver)) return true;
   return std::ranges::find(driver.dynamic_names, id) != driver.dynamic_names.end() ||
          is_in_table(id, driver);
-}
-
-Admission admit(const KernelProfile& /*kernel*/, const Device& /*device*/, const Driver& /*driver*/,
-                const Device* /*pf*/, bool /*unmatched*/) {
-  return {};
-}
-
-bool is_plain(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
-}
-
-std::optional<std::string> parse_probe_id(std::string_view text) {
-  return is_plain(text) ? std::optional(std::string(text)) : std::nullopt;
 }
 
 // ---- new_id and remove_id: one name, as platform_device_id has it
@@ -87,30 +81,20 @@ std::string modalias(const Device& device) {
   return "platform:" + plain_name(device);
 }
 
-void uevent(const Device& /*device*/, std::vector<std::string>& /*lines*/) {}
-
-std::string root(const Device& /*device*/) {
-  return "platform";
-}
+constexpr IdFiles kIdFiles = {
+    .add = add_id, .remove = remove_id, .mechanism = Mechanism::kPlatformNewId};
 
 }  // namespace
-
-const IdFiles kPlatformIdFiles = {
-    .add = add_id, .remove = remove_id, .mechanism = Mechanism::kPlatformNewId};
 
 const BusType& platform_bus() {
   static const BusType kType = {
       .name = "platform",
-      .id_files = &kPlatformIdFiles,
+      .id_files = &kIdFiles,
       .has_override = true,
       .match = match,
       .made_for = made_for,
-      .admit = admit,
       .probe_id = plain_name,
-      .parse_probe_id = parse_probe_id,
       .modalias = modalias,
-      .uevent = uevent,
-      .root = root,
   };
   return kType;
 }

@@ -1,13 +1,42 @@
 #include "drivercore/bus_type.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
+#include <vector>
 
 namespace anybind::drivercore {
 
+bool made_for_by_alias(const Device& device, const Driver& driver) {
+  return in_table(modalias_of(device), driver).has_value();
+}
+
+Admission admit_all(const KernelProfile& /*kernel*/, const Device& /*device*/,
+                    const Driver& /*driver*/, const Device* /*pf*/, bool /*unmatched*/) {
+  return {};
+}
+
+std::optional<std::string> plain_probe_id(std::string_view text) {
+  return is_plain(text) ? std::optional(std::string(text)) : std::nullopt;
+}
+
+std::string no_modalias(const Device& /*device*/) {
+  return "";
+}
+
+void no_uevent_lines(const Device& /*device*/, std::vector<std::string>& /*lines*/) {}
+
+std::string root_of_bus(const Device& device) {
+  return device.bus;
+}
+
 std::span<const BusType* const> bus_types() {
-  static const std::array<const BusType*, 2> kAll = {&pci_bus(), &platform_bus()};
+  static const std::vector<const BusType*> kAll = [] {
+    std::vector<const BusType*> all = {&pci_bus(), &platform_bus(), &usb_bus(), &hid_bus(),
+                                       &vmbus_bus()};
+    for (const BusType& type : buses_with_override()) all.push_back(&type);
+    for (const BusType& type : buses_by_table()) all.push_back(&type);
+    return all;
+  }();
   return kAll;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/errno.h"
+#include "drivercore/alias.h"
 #include "drivercore/state.h"
 
 namespace anybind::drivercore {
@@ -22,41 +23,60 @@ struct Admission {
 /// That the driver is then offered every device is the same for all.
 struct IdFiles {
   Reply<void> (*add)(const KernelProfile& kernel, Driver& driver, std::string_view text);
-  Reply<void> (*remove)(Driver& driver, std::string_view text);
+  /// nullptr: there is no remove_id.
+  Reply<void> (*remove)(Driver& driver, std::string_view text) = nullptr;
+  /// What both read as; nullptr: they cannot be read.
+  std::string (*show)(const Driver& driver) = nullptr;
+  /// Which drivers have them; nullptr: all.
+  bool (*applies)(const Driver& driver) = nullptr;
   /// Only on kernels that have it; nullopt: on all.
   std::optional<Mechanism> mechanism{};
 };
 
-/// struct bus_type: what tells one bus from another, as data and a few functions. Adding a bus is
-/// one file with one of these, and a line in bus_type.cc.
+// What a bus does that has nothing of its own: bus_type.cc.
+[[nodiscard]] bool made_for_by_alias(const Device& device, const Driver& driver);
+[[nodiscard]] Admission admit_all(const KernelProfile& kernel, const Device& device,
+                                  const Driver& driver, const Device* pf, bool unmatched);
+[[nodiscard]] std::optional<std::string> plain_probe_id(std::string_view text);
+[[nodiscard]] std::string no_modalias(const Device& device);
+void no_uevent_lines(const Device& device, std::vector<std::string>& lines);
+[[nodiscard]] std::string root_of_bus(const Device& device);
+
+/// struct bus_type: what tells one bus from another, as data and a few functions. The defaults are
+/// those of a bus that matches modaliases against the table of the driver (alias.h). Adding a bus
+/// is one of these, in a table of a few that are alike or in a file of its own, and with the latter
+/// a line in bus_type.cc.
 struct BusType {
   std::string_view name;
   /// nullptr: its drivers have no such files.
   const IdFiles* id_files = nullptr;
   /// Its devices can name their driver.
   bool has_override = false;
+  /// Every device has one, of its own or by `modalias`.
+  bool has_modalias = true;
   /// A device is added in two parts: found first, and probed later under pci_rescan_remove_lock.
   bool two_part_add = false;
 
   /// struct bus_type.match, now.
-  bool (*match)(const KernelProfile& kernel, const Device& device, const Driver& driver);
+  bool (*match)(const KernelProfile& kernel, const Device& device,
+                const Driver& driver) = match_table;
   /// Whether the driver was written for the device: by its static table, override or not. Only then
   /// does it make the device's children.
-  bool (*made_for)(const Device& device, const Driver& driver);
+  bool (*made_for)(const Device& device, const Driver& driver) = made_for_by_alias;
   /// struct bus_type.probe up to the driver's probe. `pf`: the physical function of a virtual one.
   /// `unmatched`: the driver asks for the device itself, without a match.
   Admission (*admit)(const KernelProfile& kernel, const Device& device, const Driver& driver,
-                     const Device* pf, bool unmatched);
+                     const Device* pf, bool unmatched) = admit_all;
   /// The id that drivers are matched against, as driver_probe_id shows it: "8086 10d3".
-  std::string (*probe_id)(const Device& device);
+  std::string (*probe_id)(const Device& device) = modalias_of;
   /// What can be written there: the text to keep. nullopt: EINVAL.
-  std::optional<std::string> (*parse_probe_id)(std::string_view text);
+  std::optional<std::string> (*parse_probe_id)(std::string_view text) = plain_probe_id;
   /// What stands behind MODALIAS=.
-  std::string (*modalias)(const Device& device);
+  std::string (*modalias)(const Device& device) = no_modalias;
   /// The lines of an event before MODALIAS.
-  void (*uevent)(const Device& device, std::vector<std::string>& lines);
+  void (*uevent)(const Device& device, std::vector<std::string>& lines) = no_uevent_lines;
   /// The directory of /sys/devices that a device without a parent is in: "pci0000:00".
-  std::string (*root)(const Device& device);
+  std::string (*root)(const Device& device) = root_of_bus;
 };
 
 [[nodiscard]] const BusType& bus_type(std::string_view name);
@@ -64,11 +84,15 @@ struct BusType {
 /// nullptr for a name that is none.
 [[nodiscard]] const BusType* find_bus_type(std::string_view name);
 
-extern const IdFiles kPciIdFiles;       // dynamic_ids.cc
-extern const IdFiles kPlatformIdFiles;  // bus_platform.cc
+extern const IdFiles kPciIdFiles;  // dynamic_ids.cc
 
-[[nodiscard]] const BusType& pci_bus();       // bus_pci.cc
-[[nodiscard]] const BusType& platform_bus();  // bus_platform.cc
+[[nodiscard]] const BusType& pci_bus();                        // bus_pci.cc
+[[nodiscard]] const BusType& platform_bus();                   // bus_platform.cc
+[[nodiscard]] const BusType& usb_bus();                        // bus_usb.cc
+[[nodiscard]] const BusType& hid_bus();                        // bus_hid.cc
+[[nodiscard]] const BusType& vmbus_bus();                      // bus_vmbus.cc
+[[nodiscard]] std::span<const BusType> buses_with_override();  // bus_with_override.cc
+[[nodiscard]] std::span<const BusType> buses_by_table();       // bus_by_table.cc
 
 /// A PCI function as an id sees it.
 struct PciFunction {

@@ -112,9 +112,7 @@ void DriverCore::adopt_binding(DeviceKey key, Device& device) {
 }
 
 void DriverCore::adopt() {
-  for (const BusType* type : bus_types()) {
-    state_.buses[std::string(type->name)].name = type->name;
-  }
+  for (const char* always : {"pci", "platform"}) state_.buses[always].name = always;
   for (auto& [key, driver] : state_.drivers) {
     if (driver.registered && driver.registration == 0) driver.registration = state_.next_key++;
   }

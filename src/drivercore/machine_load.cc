@@ -32,9 +32,7 @@ class Loader {
   Loader(std::string_view file, const KernelProfile* kernel) : file_(file), kernel_(kernel) {}
 
   Result<State> load(const toml::table& top) {
-    for (const BusType* type : bus_types()) {
-      state_.buses[std::string(type->name)].name = type->name;
-    }
+    for (const char* always : {"pci", "platform"}) state_.buses[always].name = always;
     TomlReader in(file_, top);
     TRY(load_top(in));
     const Tables drivers = in.tables("driver");
@@ -92,7 +90,11 @@ class Loader {
     std::string bus = in.name(key, otherwise);
     std::vector<std::string> known;
     for (const BusType* type : bus_types()) known.push_back(fmt::format("\"{}\"", type->name));
-    if (find_bus_type(bus) == nullptr) in.complain(key, "must be " + join_words(known, "or"));
+    if (find_bus_type(bus) == nullptr) {
+      in.complain(key, "must be " + join_words(known, "or"));
+    } else {
+      state_.buses[bus].name = bus;
+    }
     return bus;
   }
 
@@ -129,6 +131,8 @@ class Loader {
     driver.module = in.name("module", driver.built_in ? "" : driver.name);
     driver.ids = in.ids("ids");
     driver.names = in.texts("names");
+    driver.aliases = in.texts("aliases");
+    check_table(in, driver);
     driver.dynamic_ids = in.ids("dynamic_ids");
     driver.dynamic_names = in.texts("dynamic_names");
     driver.sysfs_bind_only = in.flag("sysfs_bind_only", has_override_only_id(driver));
@@ -162,6 +166,19 @@ class Loader {
     if (text == "leaves") return Sriov::kLeaves;
     if (text != "removes") in.complain("sriov", R"(must be "none", "leaves" or "removes")");
     return Sriov::kRemoves;
+  }
+
+  /// Each bus has one form of ids.
+  static void check_table(TomlReader& in, const Driver& driver) {
+    if (driver.bus != "pci" && !driver.ids.empty()) {
+      in.complain("ids", "only pci drivers have these; say it by aliases");
+    }
+    if (driver.bus == "pci" && !driver.aliases.empty()) {
+      in.complain("aliases", "not for pci drivers; say it by ids");
+    }
+    if (driver.bus != "platform" && !driver.names.empty()) {
+      in.complain("names", "only platform drivers have these");
+    }
   }
 
   Result<> load_special_probes(TomlReader& in, Driver& driver) {
@@ -250,6 +267,13 @@ class Loader {
     device.vf_offset = static_cast<std::uint16_t>(in.number("vf_offset", 1, UINT16_MAX, 1));
     device.vf_stride = static_cast<std::uint16_t>(in.number("vf_stride", 1, UINT16_MAX, 1));
     device.modalias = in.text("modalias");
+    if (!device.modalias.empty() && !is_plain(device.modalias)) {
+      in.complain("modalias", "must be printable ASCII");
+    }
+    const BusType* type = find_bus_type(device.bus);
+    if (type != nullptr && type->has_modalias && modalias_of(device).empty()) {
+      in.complain("modalias", "a device of this bus must have one");
+    }
   }
 
   static std::string device_name(TomlReader& in, const std::string& bus) {

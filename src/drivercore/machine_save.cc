@@ -1,6 +1,7 @@
 // Written by hand rather than through a TOML tree: the order of keys is part of what people read.
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -87,6 +88,7 @@ std::string driver_table(const State& state, const Driver& driver) {
   if (driver.module.empty() && !driver.built_in) out.flag("built_in", true);
   if (!driver.module.empty()) out.text("module", driver.module, usual);
   out.list("ids", driver.ids, format_pci_id).list("names", driver.names, same);
+  out.list("aliases", driver.aliases, same);
   out.list("dynamic_ids", driver.dynamic_ids, format_pci_id);
   out.list("dynamic_names", driver.dynamic_names, same);
   out.flag("sysfs_bind_only", driver.sysfs_bind_only, has_override_only_id(driver));
@@ -161,6 +163,14 @@ std::string device_table(const State& state, DeviceKey key, const Device& d) {
   return out.str();
 }
 
+/// Those that are there without being told.
+std::set<std::string> buses_of(const State& state) {
+  std::set<std::string> out = {"pci", "platform"};
+  for (const auto& [key, driver] : state.drivers) out.insert(driver.bus);
+  for (const auto& [key, device] : state.devices) out.insert(device.bus);
+  return out;
+}
+
 std::string top_of(const State& state) {
   std::string out =
       fmt::format("kernel = {}\niommu = {}\nseqnum = {}\nnext_instance = {}\n",
@@ -182,8 +192,10 @@ std::string top_of(const State& state) {
 
 std::string save_machine(const State& state) {
   std::string out = top_of(state);
+  const auto used = buses_of(state);
   for (const auto& [name, bus] : state.buses) {
-    if (!bus.autoprobe) out += Table("bus").text("name", name).flag("autoprobe", false, true).str();
+    if (bus.autoprobe && used.contains(name)) continue;
+    out += Table("bus").text("name", name).flag("autoprobe", bus.autoprobe, true).str();
   }
   for (const auto& [key, driver] : state.drivers) out += driver_table(state, driver);
   for (const auto& [number, group] : state.groups) {

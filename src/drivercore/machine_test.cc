@@ -43,7 +43,7 @@ TEST(MachineFile, SaysWhereAndWhatIsWrong) {
       {device + "class = 131072", "m.toml:4:9", "must be a text"},
       {device + "class = \"xyz\"", "m.toml:4:9", "hex digits"},
       {device + "group = -1", "m.toml:4:9", "a number from 0"},
-      {device + "bus = \"isa\"", "m.toml:4:7", "\"pci\" or \"platform\""},
+      {device + "bus = \"isa\"", "m.toml:4:7", "\"pci\", \"platform\", \"usb\""},
       {device + "driver = \"x\"", "m.toml:4:10", "no such driver is loaded"},
       {device + "parent = \"0000:00:09.0\"", "m.toml:4:10", "no such device"},
       {device + "parent = \"0000:00:03.0\"", "m.toml:4:10", "a ring of parents"},
@@ -60,7 +60,7 @@ TEST(MachineFile, SaysWhereAndWhatIsWrong) {
       {"[[driver]]\nname = \"a\"\nprobe = \"EWHAT\"", "m.toml:3:9", "an errno such as"},
       {"[[driver]]\nname = \"a\"\n[[driver]]\nname = \"a\"", "m.toml:4:8", "the second driver"},
       {"[[group]]\nheld = true", "m.toml:1:1", "must have a number"},
-      {"[[bus]]\nname = \"usb\"", "m.toml:2:8", "\"pci\" or \"platform\""},
+      {"[[bus]]\nname = \"isa\"", "m.toml:2:8", "\"pci\", \"platform\", \"usb\""},
       {"deferred = [\"0000:00:03.0\"]", "m.toml:1:12", "no driverless device"},
   };
   for (const Row& row : rows) {

@@ -50,11 +50,12 @@ enum class Sriov {
 struct Driver {
   std::string bus;
   std::string name;
-  std::string module;              ///< empty: built in, and nothing in /sys/module
-  bool built_in = false;           ///< its module can be seen, but neither loaded nor unloaded
-  std::vector<PciId> ids;          ///< static table, pci
-  std::vector<std::string> names;  ///< static table, platform; empty: it matches by its own name
-  std::vector<PciId> dynamic_ids;  ///< in insertion order
+  std::string module;                ///< empty: built in, and nothing in /sys/module
+  bool built_in = false;             ///< its module can be seen, but neither loaded nor unloaded
+  std::vector<PciId> ids;            ///< static table, pci
+  std::vector<std::string> names;    ///< static table, platform; empty: it matches by its own name
+  std::vector<std::string> aliases;  ///< static table, buses but pci: patterns over a modalias
+  std::vector<PciId> dynamic_ids;    ///< in insertion order
   std::vector<std::string> dynamic_names;  ///< the same where ids are texts
   /// What sysfs_bind_only was proposed for: it has an id that matches anything, and nothing but its
   /// bind file binds it.

@@ -72,16 +72,13 @@ Uevent make_uevent(std::string action, std::string devpath, const std::string& s
   return out;
 }
 
-std::string modalias_of(const Device& device) {
-  return device.modalias.empty() ? bus_type(device.bus).modalias(device) : device.modalias;
-}
-
 std::vector<std::string> uevent_lines(const State& state, const Device& device,
                                       bool with_modalias) {
   std::vector<std::string> out;
   if (device.driver) out.push_back("DRIVER=" + state.drivers.at(*device.driver).name);
   bus_type(device.bus).uevent(device, out);
-  if (with_modalias) out.push_back("MODALIAS=" + modalias_of(device));
+  const std::string modalias = modalias_of(device);
+  if (with_modalias && !modalias.empty()) out.push_back("MODALIAS=" + modalias);
   return out;
 }
 

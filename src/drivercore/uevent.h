@@ -26,9 +26,6 @@ struct Uevent {
 /// one, MODALIAS last.
 [[nodiscard]] std::vector<std::string> uevent_lines(const State& state, const Device& device,
                                                     bool with_modalias = true);
-/// What stands behind MODALIAS=.
-[[nodiscard]] std::string modalias_of(const Device& device);
-
 /// The lines of a child's `uevent` file.
 [[nodiscard]] std::vector<std::string> uevent_lines(const Child& child);
 

@@ -53,7 +53,7 @@ class Capturer {
                   .registered = true};
     // A table that nothing matches: what the driver really matches is learnt from what is bound to
     // it.
-    if (bus.name != "pci") driver.names = {"-"};
+    if (bus.name == "platform") driver.names = {"-"};
     const DriverKey key = next_driver_++;
     bus.drivers.push_back(key);
     bus.driver_names.emplace(name, key);
@@ -69,6 +69,7 @@ class Capturer {
       out.subdevice = seen.pci->subdevice;
       out.class_code = seen.pci->class_code;
     }
+    if (bus.name != "pci" && bus.name != "platform") out.modalias = seen.modalias;
     out.group = seen.iommu_group;
     out.driver_override = seen.driver_override;
     if (const auto pf = dir.read_link("physfn")) out.physfn = link_name(*pf);
@@ -94,6 +95,8 @@ class Capturer {
     if (device.driver_override) return;  // bound by name: says nothing about ids
     if (bus.name == "pci") {
       driver.ids.push_back({.vendor = device.vendor, .device = device.device});
+    } else if (bus.name != "platform") {
+      driver.aliases.push_back(device.modalias);
     } else {
       driver.names.push_back(device.name.substr(0, device.name.rfind('.')));
     }
