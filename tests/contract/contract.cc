@@ -1,5 +1,6 @@
 #include "contract.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <string>
@@ -21,6 +22,22 @@ std::vector<Statement>& statements() {
 }
 
 }  // namespace
+
+std::string told(const std::vector<std::string>& lines) {
+  const auto starts = [&](std::initializer_list<const char*> texts, const std::string& line) {
+    return std::ranges::any_of(texts, [&](const char* text) { return line.starts_with(text); });
+  };
+  std::string out;
+  bool wanted = false;
+  for (const std::string& line : lines) {
+    if (starts({"SEQNUM=", "MAJOR=", "MINOR="}, line)) continue;
+    wanted |= starts(
+        {"SUBSYSTEM=pci", "SUBSYSTEM=module", "SUBSYSTEM=vfio", "DEVPATH=/bus/pci/drivers/"}, line);
+    if (line == "SUBSYSTEM=pci_express" || line == "SUBSYSTEM=pci_bus") return "";
+    out += (out.empty() ? "" : " ") + line;
+  }
+  return wanted ? out : "";
+}
 
 bool add_statement(HoldsOn holds_on, void (*registers)()) {
   statements().push_back({.holds_on = holds_on, .registers = registers});
@@ -47,9 +64,14 @@ void Contract::SetUp() {
   reset_device(kNvme, "nvme");
   reset_device(kEduA, "");
   reset_device(kEduB, "");
+  reset_device(kPf, "nvme");
+  dev(kPf, "sriov_numvfs", "0");
+  dev(kPf, "sriov_drivers_autoprobe", "1");
+  (void)target->uevents();
 }
 
 void Contract::TearDown() {
+  target->let_go();
   if (!test_drivers_) return;
   for (int number = 0; number < 3; ++number) target->set_probe(number, 0);
   EXPECT_TRUE(target->unload("anybind_test"));

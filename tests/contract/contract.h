@@ -11,13 +11,16 @@
 namespace anybind::contract {
 
 // The machine: two e1000e of one type, an nvme, two edu cards that nobody drives, and behind a
-// conventional bridge two e1000 and one more edu, all in one IOMMU group with that bridge.
+// conventional bridge two e1000 and one more edu, all in one IOMMU group with that bridge; behind a
+// root port an nvme that can have four virtual functions.
 inline const std::string kNicA = "0000:00:03.0";
 inline const std::string kNicB = "0000:00:04.0";
 inline const std::string kNvme = "0000:00:05.0";
 inline const std::string kEduA = "0000:00:06.0";
 inline const std::string kEduB = "0000:00:07.0";
 inline const std::string kBridge = "0000:00:08.0";
+inline const std::string kPf = "0000:02:00.0";
+inline const std::string kVf = "0000:02:00.1";
 inline const std::string kNobody = "0000:00:1e.7";
 
 extern Target* target;  ///< set by main()

@@ -1,6 +1,7 @@
 // The modelled kernel, with the machine that the guest has.
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include "drivercore/machine.h"
 #include "drivercore/model_sysfs.h"
@@ -31,6 +32,25 @@ class ModelTarget final : public Target {
                   static_cast<unsigned long long>(id.data));
     return text;
   }
+  std::vector<std::string> uevents() override {
+    std::vector<std::string> out;
+    for (const auto& event : core_.take_uevents()) {
+      if (std::string text = told(event.lines); !text.empty()) out.push_back(std::move(text));
+    }
+    return out;
+  }
+  bool hold(const std::string& device) override {
+    const auto* dev = core_.find("pci", device);
+    if (dev == nullptr || !dev->group || !core_.hold_group(*dev->group, true)) return false;
+    held_ = device;
+    return core_.open_device("pci", device, true);
+  }
+  void let_go() override {
+    if (held_.empty()) return;
+    const std::string device = std::exchange(held_, "");
+    core_.open_device("pci", device, false);
+    if (const auto* dev = core_.find("pci", device)) core_.hold_group(*dev->group, false);
+  }
   [[nodiscard]] const drivercore::KernelProfile& kernel() const override {
     return core_.state().profile;
   }
@@ -41,6 +61,7 @@ class ModelTarget final : public Target {
  private:
   DriverCore core_;
   std::unique_ptr<Sysfs> sysfs_;
+  std::string held_;
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "drivercore/kernel_profile.h"
 #include "host/sysfs.h"
@@ -28,11 +29,22 @@ class Target {
   /// What the last probe of the test driver td<number> was given: "1234:11e8 7", or "" before the
   /// first.
   virtual std::string probed_id(int number) = 0;
+  /// Events sent since the last call, of functions and drivers of the bus pci, of modules and of
+  /// VFIO, each as its lines, without those that no two kernels have alike: SEQNUM, MAJOR, MINOR.
+  virtual std::vector<std::string> uevents() = 0;
+  /// User space takes the IOMMU group of a PCI function that a VFIO driver has, and opens it; false
+  /// when it cannot. One at a time.
+  virtual bool hold(const std::string& device) = 0;
+  virtual void let_go() = 0;
   /// Which statements hold on it.
   [[nodiscard]] virtual const drivercore::KernelProfile& kernel() const = 0;
   /// "model", or the release of the kernel.
   [[nodiscard]] virtual std::string name() const = 0;
 };
+
+/// Of the lines of one event, what uevents() gives: "ACTION=add DEVPATH=/module/x ...". Empty for
+/// one that it leaves out.
+std::string told(const std::vector<std::string>& lines);
 
 /// The modelled kernel `profile` with the machine file at `machine`.
 std::unique_ptr<Target> model_target(const std::string& machine, const std::string& profile);
