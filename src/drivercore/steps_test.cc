@@ -386,5 +386,145 @@ TEST_F(TwoActors, TheWorkerCanBeAnActorOfItsOwn) {
   EXPECT_EQ(driver_of(kEduA), "td0");
 }
 
+// ---- virtual functions, groups and deferred devices between two actors
+
+class TwoActorsOnVfs : public TwoActors {
+ protected:
+  TwoActorsOnVfs() {
+    core_ = DriverCore(load(R"(
+      driver = [
+        { name = "nvme", ids = ["class:010802"], sriov = "leaves" },
+        { name = "pci-stub", managed_dma = true },
+      ]
+      device = [{ address = "01:00.0", id = "1b36:0010", class = "010802", total_vfs = 4 }])"));
+  }
+  std::string numvfs() { return read("bus/pci/devices/" + pf_ + "/sriov_numvfs"); }
+  int numvfs(const char* text) { return dev(pf_, "sriov_numvfs", text); }
+  /// At this step of whichever device.
+  void run_at(Kind kind, const std::function<void()>& first, const std::function<void()>& second) {
+    core_.set_on_blocked([&](const Blocked&) { return turns_.hand_over(); });
+    core_.set_on_step([this, kind, done = false](const KernelStep& step) mutable {
+      if (step.kind == kind && !std::exchange(done, true)) (void)turns_.hand_over();
+    });
+    turns_.run(first, second);
+  }
+  const std::string pf_ = "0000:01:00.0";
+  const std::string vf_ = "0000:01:00.1";
+};
+
+TEST_F(TwoActorsOnVfs, TheSecondOfTwoWritersFindsThemEnabled) {
+  int first = -1;
+  int second = -1;
+  run_at(Kind::kVfLinked, [&] { first = numvfs("2"); }, [&] { second = numvfs("1"); });
+  EXPECT_EQ(first, 0);
+  EXPECT_EQ(second, EBUSY);
+  EXPECT_EQ(numvfs(), "2\n");
+}
+
+TEST_F(TwoActorsOnVfs, AReaderWaitsForTheWriter) {
+  std::string seen;
+  run_at(Kind::kVfLinked, [&] { EXPECT_EQ(numvfs("3"), 0); }, [&] { seen = numvfs(); });
+  EXPECT_EQ(seen, "3\n");
+}
+
+TEST_F(TwoActorsOnVfs, AnUnbindOfTheirPhysicalOneWaitsAndLeavesThem) {
+  int second = -1;
+  run_at(
+      Kind::kVfLinked, [&] { EXPECT_EQ(numvfs("2"), 0); },
+      [&] { second = drv("nvme", "unbind", pf_); });
+  EXPECT_EQ(second, 0);
+  EXPECT_EQ(driver_of(pf_), "");
+  EXPECT_EQ(driver_of("0000:01:00.2"), "nvme") << "the write went on to its end";
+  EXPECT_EQ(numvfs(), "2\n");
+}
+
+TEST_F(TwoActorsOnVfs, ARescanWaitsUntilTheyAreThere) {
+  std::size_t devices = 0;
+  run_at(
+      Kind::kVfLinked, [&] { EXPECT_EQ(numvfs("2"), 0); },
+      [&] {
+        EXPECT_EQ(bus("rescan", "1"), 0);
+        devices = list("bus/pci/devices").size();
+      });
+  EXPECT_EQ(devices, 3U);
+}
+
+TEST_F(TwoActorsOnVfs, OneThatIsBoundWhileTheyGoGoesAllTheSame) {
+  ASSERT_EQ(dev(pf_, "sriov_drivers_autoprobe", "0"), 0);
+  ASSERT_EQ(numvfs("1"), 0);
+  int second = -1;
+  run_at(
+      Kind::kVfUnlinked, [&] { EXPECT_EQ(numvfs("0"), 0); },
+      [&] {
+        EXPECT_EQ(dev(vf_, "driver_override", "pci-stub"), 0);
+        second = drv("pci-stub", "bind", vf_);
+      });
+  EXPECT_EQ(second, 0);
+  EXPECT_EQ(driver_of(vf_), "absent");
+}
+
+TEST_F(TwoActors, WhoTakesAGroupDuringAHostDriversProbeIsRefused) {
+  for (const auto& nic : {kSharedA, kSharedB}) ASSERT_EQ(drv("e1000", "unbind", nic), 0);
+  ASSERT_EQ(dev(kSharedA, "driver_override", "vfio-pci"), 0);
+  ASSERT_EQ(drv("vfio-pci", "bind", kSharedA), 0);
+  bool held = true;
+  run(
+      Kind::kProbeBegins, kSharedB, [&] { EXPECT_EQ(drv("e1000", "bind", kSharedB), 0); },
+      [&] { held = core_.hold_group(6, true); });
+  EXPECT_FALSE(held);
+}
+
+TEST_F(TwoActors, AGroupThatIsTakenAfterTheMatchKeepsTheHostDriverOut) {
+  for (const auto& nic : {kSharedA, kSharedB}) ASSERT_EQ(drv("e1000", "unbind", nic), 0);
+  ASSERT_EQ(dev(kSharedA, "driver_override", "vfio-pci"), 0);
+  ASSERT_EQ(drv("vfio-pci", "bind", kSharedA), 0);
+  int bound = -1;
+  run(
+      Kind::kMatched, kSharedB, [&] { bound = drv("e1000", "bind", kSharedB); },
+      [&] { EXPECT_TRUE(core_.hold_group(6, true)); });
+  EXPECT_EQ(bound, EBUSY);
+}
+
+TEST_F(TwoActors, AnUnbindWaitsForItsUserAndTheHostDriverBehindIt) {
+  ASSERT_EQ(drv("e1000e", "unbind", kNicA), 0);
+  ASSERT_EQ(drv("vfio-pci", "new_id", "8086 10d3"), 0);
+  ASSERT_TRUE(core_.hold_group(1, true));
+  ASSERT_TRUE(core_.open_device("pci", kNicA, true));
+  int unbound = -1;
+  int bound = -1;
+  run(
+      Kind::kUserAsked, kNicA,
+      [&] {
+        unbound = drv("vfio-pci", "unbind", kNicA);
+        bound = drv("e1000e", "bind", kNicA);
+      },
+      [&] {
+        EXPECT_EQ(driver_of(kNicA), "");
+        EXPECT_FALSE(core_.unload_module("vfio_pci"));
+        EXPECT_TRUE(core_.open_device("pci", kNicA, false));
+      });
+  EXPECT_EQ(unbound, 0);
+  EXPECT_EQ(bound, 0);
+}
+
+TEST_F(InBetween, ADeferredDeviceCanGoWhileTheWorkerTakesIt) {
+  ASSERT_TRUE(core_.load_module("tdrv"));
+  for (const char* driver : {"td0", "td1", "td2"}) core_.set_probe(driver, -517);
+  for (const auto& edu : {kEduA, kEduB}) {
+    ASSERT_EQ(drv("td0", "unbind", edu), 0);
+    ASSERT_EQ(bus("drivers_probe", edu), 0);
+  }
+  core_.set_probe("td0", 0);
+  ASSERT_EQ(drv("e1000e", "unbind", kNicA), 0);
+  at_step(Kind::kRetry, kEduA, [&] {
+    EXPECT_EQ(dev(kEduA, "remove", "1"), 0);
+    EXPECT_EQ(dev(kEduB, "driver_override", "td0"), 0);
+  });
+  ASSERT_EQ(drv("e1000e", "bind", kNicA), 0);
+  EXPECT_EQ(driver_of(kEduA), "absent");
+  EXPECT_EQ(driver_of(kEduB), "td0");
+  EXPECT_FALSE(core_.has_work());
+}
+
 }  // namespace
 }  // namespace anybind::drivercore
