@@ -125,9 +125,15 @@ void list_bus_drivers(const DriverCore& core, const Place& at, Names& out) {
   append_names(out, core.state().buses.at(at.name).driver_names);
 }
 
+/// Made when the driver has taken devices, gone when it has let go of them: its files go before.
+bool has_module_link(const DriverCore& core, const Driver& driver) {
+  if (driver.module.empty()) return false;
+  return driver.files || !core.state().modules_coming.contains(Index::module_name(driver.module));
+}
+
 Found find_in_driver(const DriverCore& core, const Place& at, const std::string& name) {
   const Driver& driver = *core.find_driver(at.key);
-  if (name == "module" && driver.files && !driver.module.empty()) {
+  if (name == "module" && has_module_link(core, driver)) {
     return link_to("module/" + Index::module_name(driver.module));
   }
   if (Found found = attribute(core, {.driver = at.key}, name)) return found;
@@ -138,7 +144,7 @@ Found find_in_driver(const DriverCore& core, const Place& at, const std::string&
 void list_driver(const DriverCore& core, const Place& at, Names& out) {
   const Driver& driver = *core.find_driver(at.key);
   std::ranges::move(attribute_names(core, {.driver = at.key}), std::back_inserter(out));
-  if (driver.files && !driver.module.empty()) out.emplace_back("module");
+  if (has_module_link(core, driver)) out.emplace_back("module");
   const auto add = [&](DeviceKey key) {
     const Device& device = *core.find(key);
     if (device.driver == at.key && device.driver_link) out.push_back(device.name);
@@ -418,9 +424,25 @@ bool is_built_in(const DriverCore& core, const std::string& module) {
                              [&](DriverKey key) { return core.state().drivers.at(key).built_in; });
 }
 
+/// By "BUS:DRIVER".
+std::map<std::string, std::string> module_drivers(const DriverCore& core, const Place& at) {
+  std::map<std::string, std::string> out;
+  const auto found = core.index().modules().find(at.name);
+  if (found == core.index().modules().end()) return out;
+  for (const DriverKey key : found->second) {
+    const Driver* driver = core.find_driver(key);
+    if (driver == nullptr || !has_module_link(core, *driver)) continue;
+    out.emplace(driver->bus + ":" + driver->name, driver_path(*driver));
+  }
+  return out;
+}
 std::vector<std::pair<std::string, Kind>> module_directories(const DriverCore& core,
                                                              const Place& at) {
-  std::vector<std::pair<std::string, Kind>> out = {{"drivers", Kind::kModuleDrivers}};
+  std::vector<std::pair<std::string, Kind>> out;
+  const bool coming = core.state().modules_coming.contains(at.name);
+  if (!coming || !module_drivers(core, at).empty()) {
+    out.emplace_back("drivers", Kind::kModuleDrivers);
+  }
   if (!is_built_in(core, at.name)) out.emplace_back("holders", Kind::kModuleHolders);
   if (!parameter_names(core, at.name).empty()) {
     out.emplace_back("parameters", Kind::kModuleParameters);
@@ -447,18 +469,6 @@ void list_parameters(const DriverCore& core, const Place& at, Names& out) {
   std::ranges::move(parameter_names(core, at.name), std::back_inserter(out));
 }
 
-/// By "BUS:DRIVER".
-std::map<std::string, std::string> module_drivers(const DriverCore& core, const Place& at) {
-  std::map<std::string, std::string> out;
-  const auto found = core.index().modules().find(at.name);
-  if (found == core.index().modules().end()) return out;
-  for (const DriverKey key : found->second) {
-    const Driver* driver = core.find_driver(key);
-    if (driver != nullptr && driver->files)
-      out.emplace(driver->bus + ":" + driver->name, driver_path(*driver));
-  }
-  return out;
-}
 Found find_module_driver(const DriverCore& core, const Place& at, const std::string& name) {
   const auto drivers = module_drivers(core, at);
   const auto found = drivers.find(name);
