@@ -32,6 +32,7 @@ constexpr auto kVerbs = std::to_array<Verb>({
     {"bind", "DEVICE... DRIVER", "give devices to a driver, all or none", setup_bind},
     {"unbind", "DEVICE...", "leave devices without a driver, and keep them so", setup_unbind},
     {"restore", "DEVICE...", "back to what they were before anybind", setup_restore},
+    {"capture", "[FILE]", "this machine as a lab file", setup_capture},
     {"lab", "exec FILE -- CMD... | ...", "a modelled machine as the /sys of other programs",
      setup_lab},
 });

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "cli/model.h"
+#include "drivercore/bus_type.h"
 #include "drivercore/machine.h"
 #include "host/posix_sysfs.h"
 #include "lab/capture.h"
@@ -69,6 +70,16 @@ std::string aliases_of(const drivercore::State& state) {
   return out;
 }
 
+/// Buses that a modelled machine can have, of those that are here.
+std::set<BusName> modelled_buses(Sysfs& root) {
+  std::set<BusName> out;
+  for (const auto* type : drivercore::bus_types()) {
+    const BusName bus = BusName::literal(std::string(type->name));
+    if (root.open_dir("bus/" + bus.str())) out.insert(bus);
+  }
+  return out;
+}
+
 }  // namespace
 
 Session::Session() = default;
@@ -123,8 +134,20 @@ Result<Origins> Session::origins(bool to_change) {
 
 Result<std::unique_ptr<Model>> Session::model() {
   if (lab_) return std::make_unique<Model>(lab_->state());
-  std::set<BusName> buses = {BusName::literal("pci"), BusName::literal("platform")};
-  return std::make_unique<Model>(TRY(lab::capture(*real_, buses)));
+  return std::make_unique<Model>(
+      TRY(lab::capture(*real_, modelled_buses(*real_), {}, lab::Detail::kBinding)));
+}
+
+Result<drivercore::State> Session::capture() {
+  if (lab_) return lab_->state();
+  utsname name{};
+  const bool running = sysfs_root_ == kSysfs && ::uname(&name) == 0;
+  const std::string modules = fmt::format("/lib/modules/{}/", running ? name.release : "");
+  const auto builtin = read_file(modules + "modules.builtin.modinfo");
+  const lab::Aliases aliases = lab::parse_aliases(module_aliases(), builtin.value_or(""));
+  auto state = TRY(lab::capture(*real_, modelled_buses(*real_), aliases, lab::Detail::kAll));
+  if (running) state.profile = lab::profile_of_release(name.release);
+  return drivercore::DriverCore(std::move(state)).state();
 }
 
 std::string Session::module_aliases() const {

@@ -48,6 +48,9 @@ class Session {
   /// A modelled machine like this one: a copy of the lab, or a capture of the real machine.
   [[nodiscard]] Result<std::unique_ptr<Model>> model();
 
+  /// The machine as a value with all its details: a copy of the lab, or a capture (lab/capture.h).
+  [[nodiscard]] Result<drivercore::State> capture();
+
   /// The text of modules.alias: of the running kernel, or made from the drivers of the lab. Empty
   /// when there is none, and for another tree than /sys.
   [[nodiscard]] std::string module_aliases() const;

@@ -55,6 +55,7 @@ Run setup_explain(CLI::App& app);
 Run setup_bind(CLI::App& app);
 Run setup_unbind(CLI::App& app);
 Run setup_restore(CLI::App& app);
+Run setup_capture(CLI::App& app);
 Run setup_lab(CLI::App& app);
 
 }  // namespace anybind::cli

@@ -1,10 +1,19 @@
 #include "lab/capture.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
+#include <optional>
+#include <utility>
+
+#include <fmt/format.h>
 
 #include "base/text.h"
+#include "drivercore/bus_type.h"
+#include "drivercore/uevent.h"
 #include "inventory/device.h"
+#include "inventory/group.h"
+#include "inventory/interface.h"
 
 namespace anybind::lab {
 namespace {
@@ -14,14 +23,36 @@ using drivercore::Driver;
 using drivercore::DriverKey;
 using drivercore::State;
 
-/// Drivers that manage DMA ownership themselves; sysfs does not say so.
-bool manages_dma(const std::string& name) {
-  return name.contains("vfio") || name == "pci-stub" || name == "pcieport";
+constexpr std::uint64_t kMostFunctions = 0xFFFF;
+
+/// The number in an attribute, also "0x1f"; nullopt when there is no such attribute.
+std::optional<std::uint64_t> number_in(Sysfs& dir, std::string_view attribute) {
+  const auto text = dir.read(attribute);
+  if (!text) return std::nullopt;
+  std::string_view digits = trim_newline(*text);
+  if (!digits.starts_with("0x")) return parse_decimal(digits, UINT32_MAX);
+  digits.remove_prefix(2);
+  return parse_hex(digits, UINT32_MAX);
+}
+
+std::string module_key(std::string_view name) {
+  std::string out(name);
+  std::ranges::replace(out, '-', '_');
+  return out;
+}
+
+/// A name without a MAC address in it: "enx525400123456" becomes "enx000000000001".
+std::string harmless(const std::string& name, std::size_t number) {
+  const bool mac = name.size() == 15 && name.starts_with("enx");
+  return mac ? fmt::format("enx{:012}", number) : name;
 }
 
 class Capturer {
  public:
-  explicit Capturer(Sysfs& root) : root_(root) {}
+  Capturer(Sysfs& root, const Aliases& aliases, Detail detail)
+      : root_(root), aliases_(aliases), detail_(detail) {
+    if (detail == Detail::kAll) users_ = read_users(root);
+  }
 
   Result<> take_bus(const BusName& bus) {
     drivercore::Bus& out = state_.buses[bus.str()];
@@ -39,25 +70,42 @@ class Capturer {
     return {};
   }
 
-  State take() { return std::move(state_); }
+  State take() {
+    state_.iommu = !state_.groups.empty();
+    return std::move(state_);
+  }
 
  private:
   void take_driver(drivercore::Bus& bus, const std::string& name) {
     const std::string path = "bus/" + bus.name + "/drivers/" + name;
     const auto module = root_.read_link(path + "/module");
+    const auto family = DriverName::parse(name);
     Driver driver{.bus = bus.name,
                   .name = name,
                   .module = module ? std::string(link_name(*module)) : "",
-                  .managed_dma = manages_dma(name),
+                  .managed_dma = family && manages_dma(*family),
                   .needs_group = name.contains("vfio"),
                   .registered = true};
-    // A table that nothing matches: what the driver really matches is learnt from what is bound to
-    // it.
-    if (bus.name == "platform") driver.names = {"-"};
+    driver.built_in = !module || !root_.read("module/" + driver.module + "/initstate");
+    take_ids(driver);
     const DriverKey key = next_driver_++;
     bus.drivers.push_back(key);
     bus.driver_names.emplace(name, key);
     state_.drivers.emplace(key, std::move(driver));
+  }
+
+  void take_ids(Driver& driver) {
+    const auto found =
+        aliases_.find(module_key(driver.module.empty() ? driver.name : driver.module));
+    if (found != aliases_.end() && driver.bus == "pci") driver.ids = found->second.pci;
+    if (found != aliases_.end() && driver.bus == "platform") driver.names = found->second.platform;
+    if (found != aliases_.end()) {
+      for (const std::string& alias : found->second.others) {
+        if (alias.starts_with(driver.bus + ":")) driver.aliases.push_back(alias);
+      }
+    }
+    // A table that nothing matches: then what it matches is learnt from what is bound to it.
+    if (driver.bus == "platform" && driver.names.empty() && aliases_.empty()) driver.names = {"-"};
   }
 
   void take_device(drivercore::Bus& bus, Sysfs& dir, const Device& seen) {
@@ -75,11 +123,53 @@ class Capturer {
     if (const auto pf = dir.read_link("physfn")) out.physfn = link_name(*pf);
     out.ready_to_probe = out.match_driver = true;
     if (out.group) state_.groups.try_emplace(*out.group);
+    if (detail_ == Detail::kAll) take_details(out, dir, seen);
     const DeviceKey key = state_.next_key++;
     if (seen.driver) bind_as_seen(bus, out, key, seen.driver->str());
     bus.devices.push_back(key);
     bus.device_names.emplace(out.name, key);
     state_.devices.emplace(key, std::move(out));
+  }
+
+  void take_details(drivercore::Device& out, Sysfs& dir, const Device& seen) {
+    const std::string path = read_syspath(root_, seen.id);
+    out.parent = parent_of(path, seen.id.bus);
+    out.revision = static_cast<std::uint8_t>(number_in(dir, "revision").value_or(0));
+    out.total_vfs = static_cast<unsigned>(
+        std::min(number_in(dir, "sriov_totalvfs").value_or(0), kMostFunctions));
+    out.vf_autoprobe = number_in(dir, "sriov_drivers_autoprobe").value_or(1) != 0;
+    out.boot_vga = number_in(dir, "boot_vga").value_or(0) == 1;
+    out.can_reset = dir.read("reset_method").has_value();
+    if (const auto node = number_in(dir, "numa_node")) out.numa_node = static_cast<int>(*node);
+    if (seen.modalias != drivercore::modalias_of(out)) out.modalias = seen.modalias;
+    const auto users = users_.find(seen.id);
+    if (users == users_.end()) return;
+    for (const std::string& user : users->second) take_child(out, path, user);
+  }
+
+  /// The device above, as a machine file names it; empty when there is none on a captured bus.
+  std::string parent_of(std::string_view path, const BusName& bus) {
+    const std::string above(path.substr(0, path.rfind('/')));
+    const auto subsystem = root_.read_link(above + "/subsystem");
+    if (!subsystem) return "";
+    const std::string_view on = link_name(*subsystem);
+    const std::string_view name = link_name(above);
+    if (on == bus.str()) return std::string(name);
+    return drivercore::find_bus_type(on) ? fmt::format("{}/{}", on, name) : "";
+  }
+
+  /// "net:eth0", which is somewhere below `path`.
+  void take_child(drivercore::Device& out, const std::string& path, std::string_view user) {
+    const auto colon = user.find(':');
+    const std::string kind(user.substr(0, colon));
+    const std::string name(user.substr(colon + 1));
+    const auto real = real_path(root_, "class/" + kind + "/" + name);
+    if (!real || !real->starts_with(path + "/")) return;
+    std::string below = real->substr(path.size() + 1);
+    if (below == kind + "/" + name) below = name;
+    const auto last = below.rfind('/') + 1;  // 0 when there is no '/'
+    below.replace(last, std::string::npos, harmless(below.substr(last), ++interfaces_));
+    out.children.push_back({.kind = kind, .name = std::move(below)});
   }
 
   void bind_as_seen(drivercore::Bus& bus, drivercore::Device& device, DeviceKey key,
@@ -93,6 +183,7 @@ class Capturer {
     if (device.counted) ++state_.groups[*device.group].in_use;
     driver.bound.push_back(key);
     if (device.driver_override) return;  // bound by name: says nothing about ids
+    if (drivercore::bus_type(bus.name).made_for(device, driver)) return;
     if (bus.name == "pci") {
       driver.ids.push_back({.vendor = device.vendor, .device = device.device});
     } else if (bus.name != "platform") {
@@ -103,16 +194,34 @@ class Capturer {
   }
 
   Sysfs& root_;
+  const Aliases& aliases_;
+  Detail detail_;
+  Users users_;
   State state_;
   DriverKey next_driver_ = 1;
+  std::size_t interfaces_ = 0;
 };
 
 }  // namespace
 
-Result<State> capture(Sysfs& root, const std::set<BusName>& buses) {
-  Capturer capturer(root);
+Result<State> capture(Sysfs& root, const std::set<BusName>& buses, const Aliases& aliases,
+                      Detail detail) {
+  Capturer capturer(root, aliases, detail);
   for (const BusName& bus : buses) TRY(capturer.take_bus(bus));
   return capturer.take();
+}
+
+drivercore::KernelProfile profile_of_release(std::string_view release) {
+  const std::string_view major = release.substr(0, release.find('.'));
+  const std::string_view rest = release.substr(std::min(major.size() + 1, release.size()));
+  const auto end = std::ranges::find_if(rest, [](char c) { return c < '0' || c > '9'; });
+  const auto x = parse_decimal(major, 1000).value_or(0);
+  const auto y =
+      parse_decimal(rest.substr(0, static_cast<std::size_t>(end - rest.begin())), 1000).value_or(0);
+  const char* name = "linux-3.14";
+  if (std::pair(x, y) >= std::pair<std::uint64_t, std::uint64_t>(3, 16)) name = "linux-6.1";
+  if (std::pair(x, y) >= std::pair<std::uint64_t, std::uint64_t>(6, 12)) name = "linux-6.12";
+  return drivercore::find_profile(name).value_or(drivercore::KernelProfile{});
 }
 
 }  // namespace anybind::lab

@@ -1,21 +1,34 @@
 #pragma once
 
+#include <cstdint>
 #include <set>
-#include <string>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/ids.h"
 #include "drivercore/state.h"
 #include "host/sysfs.h"
+#include "lab/aliases.h"
 
 namespace anybind::lab {
 
-/// A model of the machine behind `root`, made from what its sysfs shows: the devices, drivers,
-/// overrides and IOMMU groups of `buses` as they are now. No serial number or MAC address is read.
-/// What sysfs does not show is not in it: of a driver's ids only those of the devices bound to it
-/// now, and nothing of the order in which drivers registered. Good for trying out what goes by
-/// override. Reads only; a device that vanishes meanwhile is left out. kNotFound: none of the buses
-/// is there.
-[[nodiscard]] Result<drivercore::State> capture(Sysfs& root, const std::set<BusName>& buses);
+enum class Detail : std::uint8_t {
+  kBinding,  ///< devices, drivers, overrides and groups: enough to try out what goes by override
+  kAll,      ///< also where devices stand, their revision, virtual functions and interfaces
+};
+
+/// A model of the machine behind `root`, made from what its sysfs shows of `buses` now; `aliases`
+/// adds the ids of the drivers' modules. No serial number, MAC address or host name is in it: a
+/// network interface that is called by its MAC gets another name.
+/// Not in it is what sysfs does not show: a driver whose module has no aliases matches only the
+/// devices that it is bound to now; nothing tells dynamic ids, driver_data, or in which order
+/// drivers registered (taken as that of their names). The kernel profile is left as it is.
+/// Reads only; a device that vanishes meanwhile is left out. kNotFound: no such bus.
+[[nodiscard]] Result<drivercore::State> capture(Sysfs& root, const std::set<BusName>& buses,
+                                                const Aliases& aliases, Detail detail);
+
+/// The profile whose kernel is the nearest one not newer than `release` ("6.12.90-amd64"); that of
+/// the oldest when all are.
+[[nodiscard]] drivercore::KernelProfile profile_of_release(std::string_view release);
 
 }  // namespace anybind::lab

@@ -1,0 +1,67 @@
+// capture: this machine as a machine file, to be tried out elsewhere.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <string>
+
+#include <fmt/format.h>
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include "base/text.h"
+#include "cli/session.h"
+#include "cli/verb.h"
+#include "drivercore/machine.h"
+#include "host/descriptor.h"
+
+namespace anybind::cli {
+namespace {
+
+/// A new file, whole or not at all; what is there already is not touched.
+Result<> write_new(const std::string& file, std::string_view text) {
+  const Descriptor out(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  if (out.get() < 0) {
+    Error error = from_errno(Errno{errno}, "write", file);
+    if (error.err.value == EEXIST) error.next = "name another file, or remove that one";
+    return fail(std::move(error));
+  }
+  while (!text.empty()) {
+    const ssize_t count = ::write(out.get(), text.data(), text.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) {
+      const Errno err{errno};
+      ::unlink(file.c_str());
+      return fail(from_errno(err, "write", file));
+    }
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+Result<int> run_capture(Context& context, const std::string& file) {
+  const auto state = TRY(context.session.capture());
+  const std::string text = drivercore::save_machine(state);
+  if (file.empty() || file == "-") {
+    std::fputs(text.c_str(), context.out);
+    return 0;
+  }
+  TRY(write_new(file, text));
+  if (context.verbosity >= 0) {
+    fmt::print(context.err, "{} devices and {} drivers; try: anybind --lab {} list\n",
+               state.devices.size(), state.drivers.size(), shell_quote(file));
+  }
+  return 0;
+}
+
+}  // namespace
+
+Run setup_capture(CLI::App& app) {
+  auto file = std::make_shared<std::string>();
+  app.add_option("FILE", *file, "a new file; standard output without it");
+  return [file](Context& context) { return run_capture(context, *file); };
+}
+
+}  // namespace anybind::cli
