@@ -1,6 +1,6 @@
 # The two commands: `make run` and `make test`. Both install what is missing, as root on Debian 12.
 .DEFAULT_GOAL := build
-.PHONY: build run test unit bench format tidy clean deps-build deps-test deps-bench
+.PHONY: build run test unit bench conformance format tidy clean deps-build deps-test deps-bench
 
 deps-build deps-test deps-bench: deps-%:
 	@scripts/deps.sh $*
@@ -20,6 +20,9 @@ unit: build                 ## only the unit tests: seconds
 
 bench: deps-bench build     ## the tables that README quotes
 	@bench/run.py all --anybind build/anybind
+
+conformance: deps-test build  ## 100,000 random operations on real kernels and their models; half an hour
+	@scripts/conformance.sh 100000
 
 format: deps-test           ## rewrites the sources in the project's format
 	@scripts/format.sh --fix

@@ -18,6 +18,15 @@
 #include "drivercore/operation.h"
 
 namespace anybind::drivercore {
+namespace {
+
+/// A device of an IOMMU group, but not a bridge, whose header is of another type
+/// (drivers/vfio/pci/vfio_pci_core.c:vfio_pci_core_register_device).
+bool vfio_takes(const Device& device) {
+  return device.group && !(device.bus == "pci" && device.class_code >> 8 == 0x0604);
+}
+
+}  // namespace
 
 // ---- one device, one driver
 
@@ -35,7 +44,7 @@ int DriverCore::call_probe(DeviceKey key, DriverKey driver_key, Offer offer) {
   const Driver& then = *driver(driver_key);
   // vfio_pci_core_register_device: it could not know who uses the functions that there are.
   if (then.needs_group && now.num_vfs > 0) return EBUSY;
-  if (then.needs_group && !now.group) return EINVAL;
+  if (then.needs_group && !vfio_takes(now)) return EINVAL;
   const auto special = then.probe.per_device.find(now.name);
   return std::abs(special == then.probe.per_device.end() ? then.probe.result : special->second);
 }

@@ -75,6 +75,15 @@ STATEMENT(reports_probe_errno, Bind, OfADeferredProbeIsNotQueuedForARetry) {
   EXPECT_EQ(driver_of(kEduA), "");
 }
 
+STATEMENT(has_override, Bind, OfABridgeToVfioPciIsEinval) {
+  make_free(kBridge);
+  ASSERT_EQ(dev(kBridge, "driver_override", "vfio-pci"), 0);
+  EXPECT_EQ(drv("vfio-pci", "bind", kBridge), EINVAL);
+  EXPECT_EQ(driver_of(kBridge), "");
+  EXPECT_EQ(dev(kBridge, "driver_override", "\n"), 0);
+  EXPECT_EQ(bus("drivers_probe", kBridge), 0);
+}
+
 TEST_F(Bind, ShowsTheDeviceInTheDirectoryOfTheDriver) {
   EXPECT_EQ(link_of("bus/pci/drivers/e1000e/" + kNicA), kNicA);
   ASSERT_EQ(drv("e1000e", "unbind", kNicA), 0);

@@ -144,10 +144,14 @@ def main() -> int:
     parser.add_argument("case", type=pathlib.Path)
     parser.add_argument("--kernel", choices=VERSIONS, required=True)
     parser.add_argument("--anybind", type=pathlib.Path, help="the command, for the guest's /bin")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable for the case")
+    parser.add_argument("--limit", type=float, help="seconds in all, instead of the case's own")
     parser.add_argument("--payload", type=pathlib.Path, action="append", default=[], help="for the guest's /payload")
     options = parser.parse_args()
 
     case = Case.read(options.case)
+    case.append = " ".join([case.append, *options.set]).strip()  # the kernel gives init what it does not know itself
+    case.limit = options.limit or case.limit
     if options.kernel not in case.kernels:
         parser.error(f"{case.path} is for {' and '.join(case.kernels)}")
     programs = {f"payload/{path.name}": path for path in options.payload}

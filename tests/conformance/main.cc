@@ -1,0 +1,196 @@
+// conformance --seed S --operations N [--round R] [--physical ADDRESS]... ADDRESS...
+//
+// Does one random operation after another to the kernel of a throw-away guest and to a model
+// captured from it, and compares after each. On a difference the sequence is shrunk, by doing parts
+// of it again from the start on both, and printed as a shell script. Says "ok - " or "not ok - ".
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <optional>
+#include <string_view>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "twin.h"
+
+namespace anybind::conformance {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct Options {
+  std::uint64_t seed = 1;
+  std::size_t operations = 1000;
+  std::size_t round = 250;
+  Targets targets;
+};
+
+struct Difference {
+  std::size_t at = 0;  ///< which operation made it; 0-based
+  std::string what;
+};
+
+/// How often which answer came, to show that the dangers were really met.
+using Answers = std::map<std::string, std::size_t>;
+
+std::string compare(const Snapshot& real, const Snapshot& model) {
+  std::string out;
+  const auto say = [&](const std::string& what, const std::string& a, const std::string& b) {
+    out += fmt::format("  {}\n    kernel: {}\n    model:  {}\n", what, a, b);
+  };
+  for (const auto& [what, value] : real) {
+    const auto found = model.find(what);
+    if (found == model.end())
+      say(what, value, "(not there)");
+    else if (found->second != value)
+      say(what, value, found->second);
+  }
+  for (const auto& [what, value] : model) {
+    if (!real.contains(what)) say(what, "(not there)", value);
+  }
+  return out;
+}
+
+std::string compare(const std::vector<std::string>& real, const std::vector<std::string>& model) {
+  if (real == model) return "";
+  std::string out = "  uevents\n";
+  for (const std::string& line : real) out += fmt::format("    kernel: {}\n", line);
+  for (const std::string& line : model) out += fmt::format("    model:  {}\n", line);
+  return out;
+}
+
+/// Both kernels after the same operations. Workers of the real one may still be busy, so it is
+/// given time to agree.
+std::string settle(Twin& real, Twin& model) {
+  std::vector<std::string> sent;
+  std::vector<std::string> expected;
+  std::string difference;
+  for (auto pause = 0ms; pause <= 320ms; pause = pause * 2 + 5ms) {
+    std::this_thread::sleep_for(pause);
+    real.take_uevents(sent);
+    model.take_uevents(expected);
+    difference = compare(look(real), look(model)) + compare(sent, expected);
+    if (difference.empty()) break;
+  }
+  return difference;
+}
+
+/// Does `operations` to both from the start; the first difference ends it.
+std::optional<Difference> try_out(Twin& real, const Targets& targets,
+                                  const std::vector<Operation>& operations, Answers* answers) {
+  if (!start_over(real, targets)) std::exit(1);  // NOLINT(concurrency-mt-unsafe)
+  const auto model = model_twin(real);
+  if (!model) std::exit(1);  // NOLINT(concurrency-mt-unsafe)
+  if (auto what = settle(real, *model); !what.empty()) return Difference{.at = 0, .what = what};
+  for (std::size_t i = 0; i < operations.size(); ++i) {
+    const std::string a = real.apply(operations[i]);
+    const std::string b = model->apply(operations[i]);
+    if (answers != nullptr) ++(*answers)[a];
+    std::string what = settle(real, *model);
+    if (a != b) what = fmt::format("  answer\n    kernel: {}\n    model:  {}\n", a, b) + what;
+    if (!what.empty()) return Difference{.at = i, .what = std::move(what)};
+  }
+  return std::nullopt;
+}
+
+/// Leaves out what is not needed for a difference, in ever smaller pieces.
+std::vector<Operation> shrink(Twin& real, const Targets& targets, std::vector<Operation> operations,
+                              Difference& difference) {
+  operations.resize(difference.at + 1);
+  for (std::size_t piece = operations.size() / 2; piece > 0; piece /= 2) {
+    for (std::size_t from = 0; from + piece < operations.size();) {
+      std::vector<Operation> fewer = operations;
+      const auto begin = fewer.begin() + static_cast<std::ptrdiff_t>(from);
+      fewer.erase(begin, begin + static_cast<std::ptrdiff_t>(piece));
+      if (auto still = try_out(real, targets, fewer, nullptr)) {
+        fewer.resize(still->at + 1);
+        operations = std::move(fewer);
+        difference = *std::move(still);
+      } else {
+        from += piece;
+      }
+    }
+  }
+  return operations;
+}
+
+int report(Twin& real, const Options& options, std::uint64_t seed,
+           const std::vector<Operation>& operations, Difference difference) {
+  std::printf("a difference after %zu operations of seed %llu:\n%sshrinking ...\n",
+              difference.at + 1, static_cast<unsigned long long>(seed), difference.what.c_str());
+  std::fflush(stdout);
+  const auto fewest = shrink(real, options.targets, operations, difference);
+  std::printf("#!/bin/sh\n");
+  for (const Operation& operation : fewest) std::printf("%s\n", operation.shell().c_str());
+  std::printf("# and then:\n%s", difference.what.c_str());
+  std::printf("not ok - the kernel and its model agree [seed %llu, %zu operations]\n",
+              static_cast<unsigned long long>(seed), fewest.size());
+  return 1;
+}
+
+int run(const Options& options) {
+  const auto real = real_twin();
+  if (!real) return 1;
+  Answers answers;
+  for (std::size_t done = 0; done < options.operations; done += options.round) {
+    const std::uint64_t seed = options.seed + done / options.round;
+    Dice dice(seed);
+    std::vector<Operation> operations(std::min(options.round, options.operations - done));
+    for (Operation& operation : operations) operation = next_operation(dice, options.targets);
+    if (auto difference = try_out(*real, options.targets, operations, &answers)) {
+      return report(*real, options, seed, operations, *std::move(difference));
+    }
+    if (done / options.round % 20 == 19) {
+      std::printf("%zu operations without a difference\n", done + operations.size());
+      std::fflush(stdout);
+    }
+  }
+  std::string met;
+  for (const auto& [answer, times] : answers) met += fmt::format(" {} {}", times, answer);
+  std::printf("ok - %zu operations, no difference [seed %llu; answers:%s]\n", options.operations,
+              static_cast<unsigned long long>(options.seed), met.c_str());
+  return 0;
+}
+
+std::optional<Options> parse(int argc, char** argv) {
+  Options out;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (!word.starts_with("--")) {
+      out.targets.functions.emplace_back(word);
+      continue;
+    }
+    if (++i == argc) return std::nullopt;
+    if (word == "--seed")
+      out.seed = std::strtoull(argv[i], nullptr, 10);
+    else if (word == "--operations")
+      out.operations = std::strtoull(argv[i], nullptr, 10);
+    else if (word == "--round")
+      out.round = std::strtoull(argv[i], nullptr, 10);
+    else if (word == "--physical")
+      out.targets.physical.emplace_back(argv[i]);
+    else
+      return std::nullopt;
+  }
+  if (out.targets.functions.empty() || out.round == 0) return std::nullopt;
+  return out;
+}
+
+}  // namespace
+}  // namespace anybind::conformance
+
+int main(int argc, char** argv) {
+  const auto options = anybind::conformance::parse(argc, argv);
+  if (!options) {
+    std::fputs(
+        "usage: conformance [--seed S] [--operations N] [--round R] [--physical PF]... "
+        "FUNCTION...\n",
+        stderr);
+    return 2;
+  }
+  return anybind::conformance::run(*options);
+}
