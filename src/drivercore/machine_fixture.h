@@ -115,12 +115,12 @@ class MachineTest : public testing::Test {
   }
   /// What is done once, at the first step of this kind on this device.
   void at_step(KernelStep::Kind kind, const std::string& device, std::function<void()> action) {
-    core_.set_on_step([this, kind, wanted = key(device),
-                       action = std::move(action)](const KernelStep& step) mutable {
-      if (step.kind != kind || step.device != wanted || !action) return;
-      const auto now = std::exchange(action, nullptr);
-      now();
-    });
+    core_.set_on_step(
+        [kind, wanted = key(device), action = std::move(action)](const KernelStep& step) mutable {
+          if (step.kind != kind || step.device != wanted || !action) return;
+          const auto now = std::exchange(action, nullptr);
+          now();
+        });
   }
 
   DriverCore core_;

@@ -89,6 +89,7 @@ inline bool refuses_duplicates(const KernelProfile& kernel) {
 }
 
 /// TEST_F for such a statement.
+// NOLINTBEGIN(bugprone-macro-parentheses): a base class cannot stand in them.
 #define STATEMENT(holds_on, suite, name)                                       \
   class suite##name : public suite {                                           \
     void TestBody() override;                                                  \
@@ -98,5 +99,6 @@ inline bool refuses_duplicates(const KernelProfile& kernel) {
                           []() -> suite* { return new suite##name; });         \
   });                                                                          \
   void suite##name::TestBody()
+// NOLINTEND(bugprone-macro-parentheses)
 
 }  // namespace anybind::contract
