@@ -10,6 +10,7 @@
 
 #include "drivercore/bus_type.h"
 #include "drivercore/kernel_text.h"
+#include "drivercore/pci_config.h"
 
 namespace anybind::drivercore {
 namespace {
@@ -262,24 +263,12 @@ Reply<std::string> show_enable(Core& core, const Owner& o) {
   return host || port ? "1\n" : "0\n";
 }
 
-/// The part of a type 0 or type 1 header that says who the function is; the rest is zero.
 Reply<std::string> show_config(Core& core, const Owner& o) {
-  const Device& d = device_of(core, o);
-  std::string out(256, '\0');
-  const auto put = [&](std::size_t at, unsigned value, std::size_t bytes) {
-    for (std::size_t i = 0; i < bytes; ++i) out[at + i] = static_cast<char>(value >> (8 * i));
-  };
-  const bool bridge = d.class_code >> 8 == 0x0604;
-  const bool multifunction = !d.name.ends_with(".0");
-  put(0x00, d.physfn.empty() ? d.vendor : 0xFFFFU, 2);
-  put(0x02, d.physfn.empty() ? d.device : 0xFFFFU, 2);
-  put(0x08, d.revision, 1);
-  put(0x09, d.class_code, 3);
-  put(0x0E, (bridge ? 1U : 0U) | (multifunction ? 0x80U : 0U), 1);
-  if (bridge) return out;
-  put(0x2C, d.subvendor, 2);
-  put(0x2E, d.subdevice, 2);
-  return out;
+  return pci_config(core, o.device);
+}
+/// The modelled hardware has no register that a write would change.
+Reply<void> store_config(Core& /*core*/, const Owner& /*owner*/, Text /*text*/) {
+  return {};
 }
 
 Reply<std::string> show_resource(Core& /*core*/, const Owner& /*owner*/) {
@@ -317,7 +306,11 @@ constexpr std::array kDeviceAttributes = std::to_array<Attribute>({
     {"ari_enabled", show_fixed<'0'>, nullptr, is_pci},
     {"boot_vga", show_flag<&Device::boot_vga>, nullptr, is_vga},
     {"class", show_class, nullptr, is_pci},
-    {.name = "config", .show = show_config, .applies = is_pci, .binary = true},
+    {.name = "config",
+     .show = show_config,
+     .store = store_config,
+     .applies = is_pci,
+     .binary = true},
     {"consistent_dma_mask_bits", show_fixed<'6', '4'>, nullptr, is_pci},
     {"device", show_hex4<&Device::device>, nullptr, is_pci},
     {"dma_mask_bits", show_fixed<'6', '4'>, nullptr, is_pci},
