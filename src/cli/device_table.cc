@@ -1,8 +1,9 @@
 #include "cli/device_table.h"
 
 #include <array>
-#include <deque>
+#include <charconv>
 #include <iterator>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -36,25 +37,25 @@ std::string words(const std::vector<std::string>& list) {
   return out;
 }
 
-/// Turns devices into rows of cells; keeps the text that was made for them.
-class Rows {
+/// Turns a device into a row of cells; keeps the text that was made for it.
+class RowMaker {
  public:
-  Rows(Table& table, const Users* users, PciNames& names)
-      : table_(table), users_(users), names_(names) {}
+  RowMaker(const Users* users, PciNames& names) : users_(users), names_(names) {}
 
-  void add(const Device& device) {
-    std::array<Cell, 7> cells = {address(device),     class_cell(device),    name(device),
-                                 driver_cell(device), override_cell(device), group(device),
-                                 users_of(device)};
-    table_.add(std::span(cells).first(users_ != nullptr ? 7 : 6));
+  void fill(const Device& device, std::span<Cell> cells) {
+    cells[0] = address(device);
+    cells[1] = class_cell(device);
+    cells[2] = name(device);
+    cells[3] = driver_cell(device);
+    cells[4] = override_cell(device);
+    cells[5] = group(device);
+    if (users_ != nullptr) cells[6] = users_of(device);
   }
 
  private:
-  std::string_view keep(std::string text) { return made_.emplace_back(std::move(text)); }
-
   Cell address(const Device& device) {
     if (device.id.bus.str() == "pci") return {.text = device.id.name.str()};
-    return {.text = keep(device.id.str())};
+    return {.text = address_ = device.id.str()};
   }
   static Cell class_cell(const Device& device) {
     if (!device.pci) return kNothing;
@@ -67,18 +68,20 @@ class Rows {
   }
   Cell group(const Device& device) {
     if (!device.iommu_group) return kNothing;
-    return {.text = keep(fmt::format_int(*device.iommu_group).str())};
+    const auto end = std::to_chars(group_.begin(), group_.end(), *device.iommu_group).ptr;
+    return {.text = {group_.begin(), end}};
   }
   Cell users_of(const Device& device) {
-    if (users_ == nullptr) return kNothing;
     const auto found = users_->find(device.id);
-    return found == users_->end() ? kNothing : Cell{.text = keep(words(found->second))};
+    if (found == users_->end()) return kNothing;
+    return {.text = users_text_ = words(found->second)};
   }
 
-  Table& table_;
   const Users* users_;
   PciNames& names_;
-  std::deque<std::string> made_;
+  std::string address_;
+  std::string users_text_;
+  std::array<char, 16> group_{};
 };
 
 /// Lines of "  label        text", for what is not empty.
@@ -157,16 +160,19 @@ void function_lines(Page& page, const Details& details) {
 
 }  // namespace
 
-std::string device_table(const std::vector<Device>& devices, const Users* users, PciNames& names,
-                         const Look& look) {
-  std::vector<Table::Column> columns = {
-      {.title = "ADDRESS"}, {.title = "CLASS"},    {.title = "NAME", .shrinks = true},
-      {.title = "DRIVER"},  {.title = "OVERRIDE"}, {.title = "GROUP"}};
-  if (users != nullptr) columns.push_back({.title = "USERS"});
-  Table table(std::move(columns));
-  Rows rows(table, users, names);
-  for (const Device& device : devices) rows.add(device);
-  return table.render(look);
+void print_devices(const std::vector<Device>& devices, const Users* users, PciNames& names,
+                   const Look& look, const Sink& sink) {
+  static constexpr auto kColumns = std::to_array<Column>({{.title = "ADDRESS"},
+                                                          {.title = "CLASS"},
+                                                          {.title = "NAME", .shrinks = true},
+                                                          {.title = "DRIVER"},
+                                                          {.title = "OVERRIDE"},
+                                                          {.title = "GROUP"},
+                                                          {.title = "USERS"}});
+  RowMaker rows(users, names);
+  print_table(
+      std::span(kColumns).first(users == nullptr ? 6 : 7), devices.size(),
+      [&](std::size_t row, std::span<Cell> cells) { rows.fill(devices[row], cells); }, look, sink);
 }
 
 std::string device_page(const Details& details, PciNames& names, std::string_view sysfs_root,

@@ -13,8 +13,8 @@ namespace anybind::cli {
 
 /// The table of `list`: a line a device, address, class, name, driver, override and group; with
 /// `users` a last column that names its interfaces.
-[[nodiscard]] std::string device_table(const std::vector<Device>& devices, const Users* users,
-                                       PciNames& names, const Look& look);
+void print_devices(const std::vector<Device>& devices, const Users* users, PciNames& names,
+                   const Look& look, const Sink& sink);
 
 /// The page of `show`: what is known of one device, a line each; what it does not have is left out.
 /// `sysfs_root` stands before paths.

@@ -1,5 +1,7 @@
 // list: a line a device. The verb that must be cheap: on a machine with tens of thousands of
 // virtual functions it costs little more than the system calls that nobody can leave out.
+#include <malloc.h>
+
 #include <algorithm>
 #include <memory>
 #include <thread>
@@ -23,16 +25,9 @@ constexpr std::size_t kWorthThreads = 2000;
 constexpr unsigned kMostThreads = 8;
 
 Result<std::vector<DeviceId>> all_pci_devices(Context& context) {
-  const BusName pci = BusName::literal("pci");
-  auto names = read_device_names(context.sysfs, pci);
-  if (!names) {
-    names.error().next = "anybind list 'platform/*', if this machine has no PCI";
-    return fail(std::move(names.error()));
-  }
-  std::vector<DeviceId> out;
-  out.reserve(names->size());
-  for (DeviceName& name : *names) out.push_back({.bus = pci, .name = std::move(name)});
-  return out;
+  auto ids = read_device_ids(context.sysfs, BusName::literal("pci"));
+  if (!ids) ids.error().next = "anybind list 'platform/*', if this machine has no PCI";
+  return ids;
 }
 
 /// The modelled kernel is one thread's.
@@ -50,22 +45,30 @@ std::string as_json(Context& context, const std::vector<Device>& devices, PciNam
   return list_json(devices, syspaths, read_users(context.sysfs), names, context.sysfs_root);
 }
 
-std::string as_table(Context& context, const std::vector<Device>& devices, PciNames& names) {
+void print_table(Context& context, const std::vector<Device>& devices, PciNames& names,
+                 const Sink& sink) {
   const Look look{.color = context.color, .width = context.width, .header = context.verbosity >= 0};
-  if (context.verbosity < 1) return device_table(devices, nullptr, names, look);
+  if (context.verbosity < 1) return print_devices(devices, nullptr, names, look, sink);
   const Users users = read_users(context.sysfs);
-  return device_table(devices, &users, names, look);
+  print_devices(devices, &users, names, look, sink);
 }
 
 Result<int> run_list(Context& context, const std::vector<std::string>& selectors) {
+  ::mallopt(M_MMAP_THRESHOLD,
+            32 << 20);  // what a growing vector leaves is used again, not unmapped
   const auto ids =
       TRY(selectors.empty() ? all_pci_devices(context)
                             : select_devices(context.sysfs, selectors, context.sysfs_root));
   const auto devices = TRY(read_inventory(context.sysfs, ids, threads_for(context, ids.size())));
   PciNames names(context.names_file);
-  const std::string text =
-      context.json ? as_json(context, devices, names) : as_table(context, devices, names);
-  std::fwrite(text.data(), 1, text.size(), context.out);
+  const Sink sink = [&](std::string_view text) {
+    std::fwrite(text.data(), 1, text.size(), context.out);
+  };
+  if (context.json) {
+    sink(as_json(context, devices, names));
+  } else {
+    print_table(context, devices, names, sink);
+  }
   return 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 #include "base/text.h"
 
@@ -64,6 +65,86 @@ std::size_t take_char(std::string_view& text) {
   return is_in(kWide, code) ? 2 : 1;
 }
 
+/// Text of a cell as it is printed, and the columns that it takes.
+struct Shown {
+  std::string_view text;
+  std::size_t width;
+};
+
+/// `made` keeps the text where it had to be changed.
+Shown shown(std::string_view text, std::string& made) {
+  if (is_plain(text)) return {.text = text, .width = text.size()};
+  made = printable(text);
+  return {.text = made, .width = display_width(made)};
+}
+
+/// One table on its way out: first all rows are measured, then printed.
+class Printer {
+ public:
+  Printer(std::span<const Column> columns, const Look& look)
+      : columns_(columns), look_(look), widths_(columns.size()) {}
+
+  void measure(std::span<const Cell> cells) {
+    for (std::size_t i = 0; i < cells.size(); ++i)
+      widths_[i] = std::max(widths_[i], shown(cells[i].text, made_).width);
+  }
+
+  /// Makes the columns that may be cut fit the terminal.
+  void shrink() {
+    if (look_.width == 0) return;
+    std::size_t total = kGap * (widths_.size() - 1);
+    for (const std::size_t width : widths_) total += width;
+    for (std::size_t i = 0; i < widths_.size() && total > look_.width; ++i) {
+      if (!columns_[i].shrinks || widths_[i] <= kLeast) continue;
+      const std::size_t less = std::min(total - look_.width, widths_[i] - kLeast);
+      widths_[i] -= less;
+      total -= less;
+    }
+  }
+
+  void print(std::span<const Cell> cells, const Sink& sink) {
+    std::size_t at = 0;     // where the next cell begins
+    std::size_t ended = 0;  // where the last text ended
+    for (std::size_t i = 0; i < cells.size(); at += widths_[i++] + kGap) {
+      if (cells[i].text.empty() || (look_.width > 0 && at >= look_.width)) continue;
+      out_.append(at - ended, ' ');
+      ended = at + print_cell(cells[i], look_.width > 0
+                                            ? std::min<std::size_t>(widths_[i], look_.width - at)
+                                            : widths_[i]);
+    }
+    out_ += '\n';
+    if (out_.size() >= kBlock) flush(sink);
+  }
+
+  void flush(const Sink& sink) {
+    if (!out_.empty()) sink(out_);
+    out_.clear();
+  }
+
+ private:
+  static constexpr std::size_t kBlock = 64 * 1024;
+
+  /// Returns the columns that it took.
+  std::size_t print_cell(const Cell& cell, std::size_t room) {
+    auto [text, width] = shown(cell.text, made_);
+    if (width > room) {
+      made_ = cut_to_width(text, room);
+      text = made_;
+      width = display_width(text);
+    }
+    if (look_.color) out_ += escape_of(cell.style);
+    out_ += text;
+    if (look_.color && cell.style != Style::kPlain) out_ += kReset;
+    return width;
+  }
+
+  std::span<const Column> columns_;
+  Look look_;
+  std::vector<std::size_t> widths_;
+  std::string made_;
+  std::string out_;
+};
+
 }  // namespace
 
 std::size_t display_width(std::string_view text) {
@@ -90,79 +171,22 @@ std::string styled(std::string_view text, Style style, bool color) {
   return std::string(escape_of(style)).append(text).append(kReset);
 }
 
-Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {
-  for (const Column& column : columns_)
-    items_.push_back(item_of({.text = column.title, .style = Style::kHead}));
-}
-
-Table::Item Table::item_of(const Cell& cell) {
-  std::string_view text = cell.text;
-  if (is_plain(text))
-    return {.text = text, .width = static_cast<std::uint32_t>(text.size()), .style = cell.style};
-  text = owned_.emplace_back(printable(text));
-  return {
-      .text = text, .width = static_cast<std::uint32_t>(display_width(text)), .style = cell.style};
-}
-
-void Table::add(std::span<const Cell> cells) {
-  for (const Cell& cell : cells) items_.push_back(item_of(cell));
-}
-
-std::vector<std::size_t> Table::widths(const Look& look) const {
-  std::vector<std::size_t> out(columns_.size());
-  for (std::size_t i = look.header ? 0 : columns_.size(); i < items_.size(); ++i) {
-    std::size_t& width = out[i % columns_.size()];
-    width = std::max<std::size_t>(width, items_[i].width);
-  }
-  std::size_t total = kGap * (columns_.size() - 1);
-  for (const std::size_t width : out) total += width;
-  for (std::size_t i = 0; i < out.size() && look.width > 0 && total > look.width; ++i) {
-    if (!columns_[i].shrinks || out[i] <= kLeast) continue;
-    const std::size_t less = std::min(total - look.width, out[i] - kLeast);
-    out[i] -= less;
-    total -= less;
-  }
-  return out;
-}
-
-void Table::append_line(std::string& out, std::span<const Item> row,
-                        std::span<const std::size_t> widths, const Look& look) const {
-  std::size_t pending = 0;  // blanks that are owed before the next text
-  std::size_t used = 0;
-  for (std::size_t i = 0; i < row.size(); ++i) {
-    const Item& item = row[i];
-    std::size_t room = widths[i];
-    if (look.width > 0)
-      room = std::min(room, look.width - std::min<std::size_t>(look.width, used + pending));
-    if (item.width > 0 && room > 0) {
-      out.append(pending, ' ');
-      used += pending;
-      const bool fits = item.width <= room;
-      const std::string cut = fits ? std::string() : cut_to_width(item.text, room);
-      if (look.color) out += escape_of(item.style);
-      out += fits ? item.text : std::string_view(cut);
-      if (look.color && item.style != Style::kPlain) out += kReset;
-      used += std::min<std::size_t>(item.width, room);
-      pending = widths[i] - std::min<std::size_t>(item.width, widths[i]);
-    } else {
-      pending += widths[i];
+void print_table(std::span<const Column> columns, std::size_t rows, const FillRow& fill,
+                 const Look& look, const Sink& sink) {
+  std::vector<Cell> row(columns.size());
+  Printer printer(columns, look);
+  const auto each_row = [&](auto use) {
+    for (std::size_t i = 0; i < columns.size(); ++i) row[i] = {columns[i].title, Style::kHead};
+    if (look.header) use(row);
+    for (std::size_t i = 0; i < rows; ++i) {
+      fill(i, row);
+      use(row);
     }
-    pending += kGap;
-  }
-  out += '\n';
-}
-
-std::string Table::render(const Look& look) const {
-  const std::vector<std::size_t> columns = widths(look);
-  std::size_t line = 1;
-  for (const std::size_t width : columns) line += width + kGap;
-  std::string out;
-  out.reserve((line + (look.color ? 24 : 0)) * (items_.size() / columns_.size()));
-  for (std::size_t at = look.header ? 0 : columns_.size(); at < items_.size();
-       at += columns_.size()) {
-    append_line(out, std::span(items_).subspan(at, columns_.size()), columns, look);
-  }
-  return out;
+  };
+  each_row([&](std::span<const Cell> cells) { printer.measure(cells); });
+  printer.shrink();
+  each_row([&](std::span<const Cell> cells) { printer.print(cells, sink); });
+  printer.flush(sink);
 }
 
 }  // namespace anybind::cli

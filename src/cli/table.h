@@ -1,11 +1,11 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace anybind::cli {
 
@@ -30,40 +30,22 @@ struct Look {
   bool header = true;
 };
 
-/// Lines with aligned columns. Makes the text of all cells printable. Built for tens of thousands
-/// of rows: cells are views, which must outlive the table.
-class Table {
- public:
-  struct Column {
-    std::string_view title;
-    bool shrinks = false;  ///< is cut when the line is too wide
-  };
-
-  explicit Table(std::vector<Column> columns);
-
-  /// One row; as many cells as there are columns.
-  void add(std::span<const Cell> cells);
-
-  /// All lines, each with its newline, without blanks at the end. A line is never wider than
-  /// `look.width` columns of a terminal.
-  [[nodiscard]] std::string render(const Look& look) const;
-
- private:
-  struct Item {
-    std::string_view text;
-    std::uint32_t width;
-    Style style;
-  };
-
-  Item item_of(const Cell& cell);
-  [[nodiscard]] std::vector<std::size_t> widths(const Look& look) const;
-  void append_line(std::string& out, std::span<const Item> row, std::span<const std::size_t> widths,
-                   const Look& look) const;
-
-  std::vector<Column> columns_;
-  std::vector<Item> items_;  ///< row after row, the titles first
-  std::deque<std::string> owned_;
+struct Column {
+  std::string_view title;
+  bool shrinks = false;  ///< is cut when the line is too wide
 };
+
+/// Writes the cells of a row into `cells`; their text lives until the next call.
+using FillRow = std::function<void(std::size_t row, std::span<Cell> cells)>;
+/// Takes the next piece of a text: whole lines, many at a time.
+using Sink = std::function<void(std::string_view text)>;
+
+/// Lines with aligned columns, each with its newline and without blanks at the end, never wider
+/// than `look.width`. The text of cells is made printable. Asks for each row twice, once for the
+/// widths and once for the text, and so keeps nothing: fresh memory is the dearest part of a
+/// table of tens of thousands of rows.
+void print_table(std::span<const Column> columns, std::size_t rows, const FillRow& fill,
+                 const Look& look, const Sink& sink);
 
 /// Columns that `text` takes on a terminal: East Asian wide characters two, combining ones none.
 /// `text` is valid UTF-8 without control characters, as printable() makes it.

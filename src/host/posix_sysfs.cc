@@ -32,21 +32,28 @@ std::unexpected<Errno> failed() {
   return std::unexpected(Errno{errno});
 }
 
-/// A path as a C string on the stack: no allocation on the hot path, no embedded NUL.
+/// A path as a C string on the stack: no allocation on the hot path, no embedded NUL, never copied.
 class CPath {
  public:
-  static Reply<CPath> from(std::string_view path) {
-    CPath out;
+  explicit CPath(std::string_view path) {
     if (path.empty()) path = ".";
-    if (path.size() >= out.text_.size()) return std::unexpected(Errno{ENAMETOOLONG});
-    if (path.find('\0') != std::string_view::npos) return std::unexpected(Errno{EINVAL});
-    *std::ranges::copy(path, out.text_.begin()).out = '\0';
-    return out;
+    if (path.size() >= text_.size()) {
+      error_ = ENAMETOOLONG;
+    } else if (path.find('\0') != std::string_view::npos) {
+      error_ = EINVAL;
+    } else {
+      *std::ranges::copy(path, text_.begin()).out = '\0';
+    }
   }
+  CPath(const CPath&) = delete;
+  CPath& operator=(const CPath&) = delete;
+
+  /// 0, or why there is no c_str().
+  [[nodiscard]] int error() const { return error_; }
   [[nodiscard]] const char* c_str() const { return text_.data(); }
 
  private:
-  CPath() {}  // NOLINT(modernize-use-equals-default): leaves text_ uninitialised on purpose
+  int error_ = 0;
   std::array<char, 1024> text_;
 };
 
@@ -65,7 +72,8 @@ Reply<Descriptor> open_beneath(int dir, const char* path, int flags) {
 }
 
 Reply<Descriptor> open_at(int dir, std::string_view path, int flags) {
-  const CPath text = TRY(CPath::from(path));
+  const CPath text(path);
+  if (text.error() != 0) return std::unexpected(Errno{text.error()});
   const bool plain = !path.empty() && path != ".." && path.find('/') == std::string_view::npos &&
                      (flags & O_DIRECTORY) == 0;
   if (!plain) return open_beneath(dir, text.c_str(), flags);
@@ -107,7 +115,8 @@ class PosixSysfs final : public Sysfs {
       path.remove_prefix(slash + 1);
     }
     if (path.empty() || path == "..") return std::unexpected(Errno{EINVAL});
-    const CPath text = TRY(CPath::from(path));
+    const CPath text(path);
+    if (text.error() != 0) return std::unexpected(Errno{text.error()});
     const int base = parent.get() >= 0 ? parent.get() : dir_.get();
     const ssize_t count = ::readlinkat(base, text.c_str(), target.data(), target.size());
     if (count < 0) return failed();

@@ -6,12 +6,23 @@
 #include <utility>
 
 #include "base/text.h"
+#include "inventory/populate.h"
 
 namespace anybind {
 namespace {
 
 bool is_pci(const BusName& bus) {
   return bus.str() == "pci";
+}
+
+/// The order of names on one bus. PCI addresses have fixed widths, but for the domain (VMD has five
+/// digits): the longer is the greater.
+auto name_less(bool longer_is_greater) {
+  return [=](const DeviceName& a, const DeviceName& b) {
+    if (longer_is_greater && a.str().size() != b.str().size())
+      return a.str().size() < b.str().size();
+    return a < b;
+  };
 }
 
 /// "8086:10D3" as two 16-bit numbers.
@@ -188,13 +199,7 @@ std::optional<PciIds> pci_ids_of_modalias(std::string_view modalias) {
 }
 
 bool address_less(const DeviceId& a, const DeviceId& b) {
-  if (a.bus != b.bus) return a.bus < b.bus;
-  const std::string& x = a.name.str();
-  const std::string& y = b.name.str();
-  // Addresses have fixed widths, but for the domain (VMD has five digits): the longer is the
-  // greater.
-  if (x.size() != y.size() && is_pci(a.bus)) return x.size() < y.size();
-  return x < y;
+  return a.bus != b.bus ? a.bus < b.bus : name_less(is_pci(a.bus))(a.name, b.name);
 }
 
 Result<std::vector<DeviceId>> read_group(Sysfs& root, unsigned group) {
@@ -217,19 +222,15 @@ Result<std::vector<std::string>> read_driver_names(Sysfs& root, const BusName& b
   return *std::move(names);
 }
 
-Result<std::vector<DeviceName>> read_device_names(Sysfs& root, const BusName& bus) {
+Result<std::vector<DeviceId>> read_device_ids(Sysfs& root, const BusName& bus) {
   const auto names = root.list("bus/" + bus.str() + "/devices");
   if (!names) return fail(no_such("bus", bus.str()));
-  std::vector<DeviceName> out;
-  out.reserve(names->size());
+  std::vector<DeviceId> out;
+  reserve_populated(out, names->size());
   for (const std::string& text : *names) {
-    if (auto name = DeviceName::parse(text)) out.push_back(*std::move(name));
+    if (auto name = DeviceName::parse(text)) out.push_back({.bus = bus, .name = *std::move(name)});
   }
-  const bool by_length = is_pci(bus);  // as in address_less
-  std::ranges::sort(out, [&](const DeviceName& a, const DeviceName& b) {
-    if (by_length && a.str().size() != b.str().size()) return a.str().size() < b.str().size();
-    return a < b;
-  });
+  std::ranges::sort(out, name_less(is_pci(bus)), &DeviceId::name);
   return out;
 }
 

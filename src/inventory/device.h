@@ -92,8 +92,7 @@ struct Binding {
 /// registration). kNotFound when there is no such bus.
 [[nodiscard]] Result<std::vector<std::string>> read_driver_names(Sysfs& root, const BusName& bus);
 
-/// Names of the devices on `bus`, sorted by address on pci, by name elsewhere. kNotFound: no such
-/// bus.
-[[nodiscard]] Result<std::vector<DeviceName>> read_device_names(Sysfs& root, const BusName& bus);
+/// The devices on `bus` in address order. kNotFound: no such bus.
+[[nodiscard]] Result<std::vector<DeviceId>> read_device_ids(Sysfs& root, const BusName& bus);
 
 }  // namespace anybind

@@ -145,14 +145,13 @@ TEST_F(DeviceTest, NamesComeInAddressOrderWithLongDomainsLast) {
     tree_.pci({.address = address});
   }
   std::vector<std::string> names;
-  const auto devices = read_device_names(tree_.sysfs(), BusName::literal("pci"));
-  for (const DeviceName& name : *devices) names.push_back(name.str());
+  const auto devices = read_device_ids(tree_.sysfs(), BusName::literal("pci"));
+  for (const DeviceId& id : *devices) names.push_back(id.str());
   EXPECT_THAT(names, ElementsAre("0000:03:00.0", "0000:03:00.1", "0000:10:00.0", "10000:00:00.0"));
 }
 
 TEST_F(DeviceTest, ABusThatIsNotThereIsNotFound) {
-  EXPECT_EQ(read_device_names(tree_.sysfs(), BusName::literal("usb")).error().code,
-            Code::kNotFound);
+  EXPECT_EQ(read_device_ids(tree_.sysfs(), BusName::literal("usb")).error().code, Code::kNotFound);
   EXPECT_EQ(read_driver_names(tree_.sysfs(), BusName::literal("usb")).error().code,
             Code::kNotFound);
 }

@@ -3,19 +3,18 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <iterator>
+#include <mutex>
 #include <optional>
-#include <span>
 #include <thread>
 #include <utility>
+
+#include "inventory/populate.h"
 
 namespace anybind {
 namespace {
 
 constexpr std::size_t kChunk = 256;
-constexpr unsigned kMaxThreads = 64;
-
-using Ids = std::span<const DeviceId>;
+constexpr std::size_t kMaxThreads = 64;
 
 /// Not there any more, or nothing but a link that leads nowhere.
 bool is_absence(Errno err) {
@@ -23,70 +22,74 @@ bool is_absence(Errno err) {
          err.value == EXDEV;
 }
 
-Result<> read_each(Sysfs& root, Ids ids, std::vector<Device>& out) {
-  for (const DeviceId& id : ids) {
-    const auto dir = root.open_dir(id.path());
-    if (!dir && is_absence(dir.error())) continue;
-    if (!dir) return fail(from_errno(dir.error(), "open", id.str()));
-    if (auto device = read_device(**dir, id)) out.push_back(*std::move(device));
-  }
-  return {};
+/// Reads `device` where it stands; false when it is gone.
+Result<bool> read_in_place(Sysfs& root, Device& device) {
+  const auto dir = root.open_dir(device.id.path());
+  if (!dir && is_absence(dir.error())) return false;
+  if (!dir) return fail(from_errno(dir.error(), "open", device.id.str()));
+  auto read = read_device(**dir, device.id);
+  if (read) device = *std::move(read);
+  return read.has_value();
 }
 
-/// One run over `ids`, chunk by chunk, shared by all threads. A chunk belongs to the thread that
-/// drew its number.
+/// One run over `devices`, chunk by chunk, shared by all threads: a chunk belongs to the thread
+/// that drew its number.
 class Sweep {
  public:
-  Sweep(Sysfs& root, Ids ids)
-      : root_(root),
-        ids_(ids),
-        chunks_((ids.size() + kChunk - 1) / kChunk),
-        errors_(chunks_.size()) {}
+  Sweep(Sysfs& root, std::vector<Device>& devices)
+      : root_(root), devices_(devices), gone_(devices.size()) {}
 
   void work() {
-    for (std::size_t at = next_++; at < chunks_.size(); at = next_++) {
-      const Ids part = ids_.subspan(at * kChunk).first(std::min(kChunk, ids_.size() - at * kChunk));
-      chunks_[at].reserve(part.size());
-      if (auto done = read_each(root_, part, chunks_[at]); !done) errors_[at] = done.error();
+    for (std::size_t from = next_.fetch_add(kChunk); from < devices_.size();
+         from = next_.fetch_add(kChunk)) {
+      for (std::size_t i = from; i < std::min(from + kChunk, devices_.size()); ++i) {
+        const auto there = read_in_place(root_, devices_[i]);
+        if (!there) keep(there.error());
+        gone_[i] = there && *there ? 0 : 1;
+      }
     }
   }
 
-  Result<std::vector<Device>> collect() {
-    for (auto& error : errors_) {
-      if (error) return fail(*std::move(error));
-    }
-    std::vector<Device> out;
-    out.reserve(ids_.size());
-    for (auto& chunk : chunks_) std::ranges::move(chunk, std::back_inserter(out));
-    return out;
+  /// Called when all threads are done.
+  Result<> finish() {
+    if (error_) return fail(*std::move(error_));
+    if (std::ranges::find(gone_, 1) == gone_.end()) return {};
+    std::size_t i = 0;
+    std::erase_if(devices_, [&](const Device&) { return gone_[i++] != 0; });
+    return {};
   }
 
  private:
+  void keep(const Error& error) {
+    const std::scoped_lock lock(mutex_);
+    if (!error_) error_ = error;
+  }
+
   Sysfs& root_;
-  Ids ids_;
+  std::vector<Device>& devices_;
+  std::vector<char> gone_;
   std::atomic<std::size_t> next_ = 0;
-  std::vector<std::vector<Device>> chunks_;
-  std::vector<std::optional<Error>> errors_;
+  std::mutex mutex_;
+  std::optional<Error> error_;
 };
 
 }  // namespace
 
 Result<std::vector<Device>> read_inventory(Sysfs& root, const std::vector<DeviceId>& ids,
                                            unsigned threads) {
-  if (threads <= 1 || ids.size() <= kChunk) {
-    std::vector<Device> out;
-    out.reserve(ids.size());
-    TRY(read_each(root, ids, out));
-    return out;
-  }
-  Sweep sweep(root, ids);
+  std::vector<Device> out;
+  reserve_populated(out, ids.size());
+  for (const DeviceId& id : ids) out.push_back({.id = id});
+  Sweep sweep(root, out);
   {
+    const std::size_t useful = (ids.size() + kChunk - 1) / kChunk;
     std::vector<std::jthread> helpers;
-    for (unsigned i = 1; i < std::min(threads, kMaxThreads); ++i)
+    for (std::size_t i = 1; i < std::min<std::size_t>({threads, kMaxThreads, useful}); ++i)
       helpers.emplace_back([&] { sweep.work(); });
     sweep.work();
   }
-  return sweep.collect();
+  TRY(sweep.finish());
+  return out;
 }
 
 }  // namespace anybind

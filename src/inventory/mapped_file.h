@@ -5,9 +5,8 @@
 
 namespace anybind {
 
-/// A regular file mapped for reading, such as pci.ids: only the pages that are looked at cost
-/// anything. Empty when it cannot be had. It must not be cut short meanwhile (packages replace
-/// files, they do not rewrite them).
+/// A regular file mapped for reading, such as pci.ids. Empty when it cannot be had. It must not be
+/// cut short meanwhile (packages replace files, they do not rewrite them).
 class MappedFile {
  public:
   explicit MappedFile(const std::string& path);

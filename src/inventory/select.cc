@@ -42,14 +42,6 @@ bool exists(Sysfs& root, const DeviceId& id) {
   return root.open_dir(id.path()).has_value();
 }
 
-Result<Devices> all_on(Sysfs& root, const BusName& bus) {
-  Devices out;
-  auto names = TRY(read_device_names(root, bus));
-  out.reserve(names.size());
-  for (DeviceName& name : names) out.push_back({.bus = bus, .name = std::move(name)});
-  return out;
-}
-
 std::vector<BusName> all_buses(Sysfs& root) {
   std::vector<BusName> out;
   for (const std::string& text : root.list("bus").value_or(std::vector<std::string>{})) {
@@ -62,7 +54,7 @@ std::vector<BusName> all_buses(Sysfs& root) {
 /// Devices of the pci bus whose ids `wanted` accepts; reads each device's `uevent`.
 Result<Devices> where(Sysfs& root, const std::function<bool(const PciIds&)>& wanted) {
   Devices out;
-  for (DeviceId& id : TRY(all_on(root, pci_bus()))) {
+  for (DeviceId& id : TRY(read_device_ids(root, pci_bus()))) {
     const auto dir = root.open_dir(id.path());
     if (!dir) continue;
     const auto device = read_device(**dir, id);
@@ -133,7 +125,7 @@ Error no_such_class(std::string_view word, std::string_view typed) {
 
 /// class:network, class:02, class:0200, class:020000, class:all
 Result<Devices> by_class(Sysfs& root, std::string_view word, std::string_view typed) {
-  if (word == "all") return all_on(root, pci_bus());
+  if (word == "all") return read_device_ids(root, pci_bus());
   std::optional<std::uint64_t> want = base_class(word);
   std::size_t digits = 2;
   if (!want && (word.size() == 2 || word.size() == 4 || word.size() == 6) && !word.contains('x')) {
@@ -213,7 +205,7 @@ Result<Devices> by_glob(Sysfs& root, std::string_view typed) {
   Devices out;
   for (const BusName& bus : all_buses(root)) {
     if (!glob_match(bus_pattern, bus.str())) continue;
-    auto devices = all_on(root, bus);
+    auto devices = read_device_ids(root, bus);
     if (!devices) continue;
     for (DeviceId& id : *devices) {
       const std::string& name = id.name.str();

@@ -66,8 +66,9 @@ Words homonyms(Sysfs& root, std::string_view typed) {
 
 Error no_such_device(Sysfs& root, const DeviceId& id, std::string_view typed) {
   Words names;
-  if (auto devices = read_device_names(root, id.bus)) {
-    for (const DeviceName& name : *devices) names.push_back(name.str());
+  if (const auto devices = read_device_ids(root, id.bus)) {
+    names.reserve(devices->size());
+    for (const DeviceId& device : *devices) names.push_back(device.name.str());
   }
   const bool pci = id.bus.str() == "pci";
   const std::string prefix = pci ? "" : id.bus.str() + "/";

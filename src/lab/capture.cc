@@ -61,8 +61,7 @@ class Capturer {
       out.autoprobe = !flag->starts_with('0');
     }
     for (const std::string& name : TRY(read_driver_names(root_, bus))) take_driver(out, name);
-    for (DeviceName& name : TRY(read_device_names(root_, bus))) {
-      const DeviceId id{.bus = bus, .name = std::move(name)};
+    for (const DeviceId& id : TRY(read_device_ids(root_, bus))) {
       const auto dir = root_.open_dir(id.path());
       const auto seen = dir ? read_device(**dir, id) : Result<Device>(fail({}));
       if (seen) take_device(out, **dir, *seen);
