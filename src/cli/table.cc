@@ -122,7 +122,7 @@ class Printer {
   }
 
  private:
-  static constexpr std::size_t kBlock = 64 * 1024;
+  static constexpr std::size_t kBlock = std::size_t{64} * 1024;
 
   /// Returns the columns that it took.
   std::size_t print_cell(const Cell& cell, std::size_t room) {

@@ -28,8 +28,9 @@ Result<bool> read_in_place(Sysfs& root, Device& device) {
   if (!dir && is_absence(dir.error())) return false;
   if (!dir) return fail(from_errno(dir.error(), "open", device.id.str()));
   auto read = read_device(**dir, device.id);
-  if (read) device = *std::move(read);
-  return read.has_value();
+  if (!read) return false;
+  device = *std::move(read);
+  return true;
 }
 
 /// One run over `devices`, chunk by chunk, shared by all threads: a chunk belongs to the thread

@@ -15,10 +15,11 @@ template <class T>
 void reserve_populated(std::vector<T>& out, std::size_t count) {
   constexpr std::uintptr_t kPage = 4096;
   out.reserve(count);
-  const auto begin = reinterpret_cast<std::uintptr_t>(out.data());
-  const std::uintptr_t from = (begin + kPage - 1) & ~(kPage - 1);
-  const std::uintptr_t to = (begin + count * sizeof(T)) & ~(kPage - 1);
-  if (from < to) ::madvise(reinterpret_cast<void*>(from), to - from, MADV_POPULATE_WRITE);
+  auto* const begin = reinterpret_cast<char*>(out.data());
+  const std::size_t lead = -reinterpret_cast<std::uintptr_t>(begin) & (kPage - 1);  // to a page
+  const std::size_t size = count * sizeof(T);
+  if (size < lead + kPage) return;
+  ::madvise(begin + lead, (size - lead) & ~(kPage - 1), MADV_POPULATE_WRITE);
 }
 
 }  // namespace anybind

@@ -239,7 +239,8 @@ std::vector<std::string> running_labs() {
   while (const dirent* entry = ::readdir(open.get())) {
     std::string name = entry->d_name;
     if (!name.ends_with(kEnding)) continue;
-    if (connect_to(dir + "/" + name).get() < 0) continue;  // left by one that was killed
+    if (connect_to(fmt::format("{}/{}", dir, name)).get() < 0)
+      continue;  // left by one that was killed
     name.resize(name.size() - kEnding.size());
     out.push_back(std::move(name));
   }

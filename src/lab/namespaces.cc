@@ -296,6 +296,7 @@ class Preparation {
   [[noreturn]] void execute() const {
     for (const int signal : {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(signal, SIG_DFL);
     std::vector<char*> words;
+    words.reserve(inside_.command.size() + 1);
     for (const std::string& word : inside_.command)
       words.push_back(const_cast<char*>(word.c_str()));
     words.push_back(nullptr);
