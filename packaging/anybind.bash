@@ -1,7 +1,7 @@
 # bash completion for anybind(8): verbs, options, devices of this machine, and for bind the drivers.
 _anybind() {
   local current=${COMP_WORDS[COMP_CWORD]} verb="" word
-  local verbs="list show explain bind unbind restore capture help"
+  local verbs="list show explain bind unbind restore capture lab race help"
   local options="--sysfs --lab --state --json --no-color --quiet --verbose --threads --help"
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case " $verbs " in *" $word "*) verb=$word; break ;; esac
@@ -9,6 +9,7 @@ _anybind() {
   case $verb in
     bind) options="$options --group --dry-run" ;;
     unbind | restore) options="$options --dry-run" ;;
+    race) options="$options --mechanism --scenario --pairs --html --random --seed --script" ;;
   esac
   if [[ -z $verb ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$verbs $options --version" -- "$current")
@@ -16,6 +17,10 @@ _anybind() {
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
   else
     local words
+    if [[ $verb == race ]]; then
+      mapfile -t COMPREPLY < <(compgen -W "replay" -- "$current")
+      return
+    fi
     words=$(cd /sys/bus/pci/devices 2>/dev/null && printf '%s\n' *; cd /sys/class/net 2>/dev/null && printf '%s\n' *)
     case $verb in
       bind | explain) words="$words none $(cd /sys/bus/pci/drivers 2>/dev/null && printf '%s\n' *)" ;;

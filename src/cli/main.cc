@@ -35,6 +35,8 @@ constexpr auto kVerbs = std::to_array<Verb>({
     {"capture", "[FILE]", "this machine as a lab file", setup_capture},
     {"lab", "exec FILE -- CMD... | ...", "a modelled machine as the /sys of other programs",
      setup_lab},
+    {"race", "[--pairs] | replay TOKEN", "which mechanism breaks which promise, in which ordering",
+     setup_race},
 });
 
 struct Globals {

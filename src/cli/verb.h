@@ -57,5 +57,6 @@ Run setup_unbind(CLI::App& app);
 Run setup_restore(CLI::App& app);
 Run setup_capture(CLI::App& app);
 Run setup_lab(CLI::App& app);
+Run setup_race(CLI::App& app);
 
 }  // namespace anybind::cli

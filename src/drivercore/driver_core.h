@@ -108,6 +108,9 @@ class DriverCore {
   [[nodiscard]] bool has_work() const;
   /// Does one piece of work. False when there is none.
   bool work();
+  /// How often the deferred devices were set going: the one thing that an operation under way
+  /// compares and the State does not hold.
+  [[nodiscard]] std::uint64_t trigger_count() const { return trigger_count_; }
 
   /// nullptr for one that is not there (any more).
   [[nodiscard]] const Device* find(DeviceKey device) const;

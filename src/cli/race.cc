@@ -1,0 +1,128 @@
+// anybind race: the table of mechanisms against scenarios, and one run told.
+#include <CLI/CLI.hpp>
+
+#include <fstream>
+#include <memory>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "cli/verb.h"
+#include "race/report.h"
+
+namespace anybind::cli {
+namespace {
+
+struct Options {
+  std::vector<std::string> words;
+  std::vector<std::string> mechanisms;
+  std::vector<std::string> scenarios;
+  bool pairs = false;
+  bool script = false;
+  std::string html;
+  std::uint64_t random = 0;
+  std::uint64_t seed = 1;
+};
+
+/// The rows of these names in the order of `all`; all for no name.
+template <class Row>
+Result<std::vector<const Row*>> chosen(std::span<const Row> all,
+                                       const std::vector<std::string>& names,
+                                       const std::string& what) {
+  std::vector<std::string> known;
+  for (const Row& row : all) known.emplace_back(row.name);
+  for (const std::string& name : names) {
+    if (std::ranges::find(known, name) != known.end()) continue;
+    return fail({.code = Code::kUsage,
+                 .object = printable(name),
+                 .why = "no such " + what,
+                 .next = "there are " + join_words(known)});
+  }
+  std::vector<const Row*> out;
+  for (const Row& row : all) {
+    if (names.empty() || std::ranges::find(names, row.name) != names.end()) out.push_back(&row);
+  }
+  return out;
+}
+
+Result<> write_file(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << text;
+  file.close();
+  if (file) return {};
+  return fail(
+      {.code = Code::kFailed, .operation = "write", .object = path, .why = "it cannot be written"});
+}
+
+Result<int> run_replay(Context& context, const Options& options) {
+  if (options.words.size() != 2) {
+    return fail({.code = Code::kUsage,
+                 .why = "replay takes one token",
+                 .next = "anybind race replay TOKEN"});
+  }
+  const std::string& token = options.words[1];
+  const race::Story story = TRY(race::replay(token));
+  std::string text;
+  if (context.json) {
+    text = race::json_of(story, token).dump(2) + "\n";
+  } else if (options.script) {
+    text = race::script_of(story, token);
+  } else {
+    text = race::text_of(story);
+  }
+  std::fputs(text.c_str(), context.out);
+  return 0;
+}
+
+Result<int> run_table(Context& context, const Options& options) {
+  const auto mechanisms = TRY(chosen(race::mechanisms(), options.mechanisms, "mechanism"));
+  const auto scenarios = TRY(chosen(race::scenarios(), options.scenarios, "scenario"));
+  const race::Table table =
+      TRY(race::make_table({.mechanisms = mechanisms,
+                            .scenarios = scenarios,
+                            .pairs = options.pairs,
+                            .cell = {.random = options.random, .seed = options.seed},
+                            .threads = context.threads}));
+  if (!options.html.empty()) {
+    const std::string page = TRY(race::html_of(table));
+    TRY(write_file(options.html, page));
+  }
+  std::string text = context.json ? race::json_of(table).dump(2) + "\n" : race::text_of(table);
+  if (!context.json && context.verbosity > 0) {
+    for (const auto& cell : table.cells) {
+      if (const auto worst = cell.worst()) {
+        text += fmt::format("\n{}\n", cell.broken.at(*worst).token);
+      }
+    }
+  }
+  std::fputs(text.c_str(), context.out);
+  return 0;
+}
+
+Result<int> run_race(Context& context, const Options& options) {
+  if (options.words.empty()) return run_table(context, options);
+  if (options.words[0] == "replay") return run_replay(context, options);
+  return fail({.code = Code::kUsage,
+               .object = printable(options.words[0]),
+               .why = "race takes options, or replay and a token",
+               .next = "anybind race --help"});
+}
+
+}  // namespace
+
+Run setup_race(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("replay", options->words, "replay TOKEN: tell one run")->expected(0, 2);
+  app.add_option("--mechanism", options->mechanisms, "only these rows")->delimiter(',');
+  app.add_option("--scenario", options->scenarios, "only these columns")->delimiter(',');
+  app.add_flag("--pairs", options->pairs, "two scenarios at once, where both are survived singly");
+  app.add_flag("--script", options->script, "replay: as a shell script");
+  app.add_option("--html", options->html, "also write a page with all counterexamples");
+  app.add_option("--random", options->random, "so many orderings by chance, in place of all")
+      ->check(CLI::Range(1, 100'000'000));
+  app.add_option("--seed", options->seed, "of --random");
+  return [options](Context& context) { return run_race(context, *options); };
+}
+
+}  // namespace anybind::cli

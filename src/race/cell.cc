@@ -1,0 +1,411 @@
+#include "race/cell.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+
+namespace anybind::race {
+namespace {
+
+using drivercore::DriverCore;
+using drivercore::KernelStep;
+
+/// One run of a setting: the stage with its actors, and who watches them.
+class Run final : public Execution {
+ public:
+  Run(const Setting& setting, const DriverCore& kernel)
+      : monitor_(setting, kernel), stage_(kernel, monitor_), sysfs_(stage_.sysfs()) {
+    monitor_.attach(stage_);
+    const unsigned tool = add_tool(setting, "you", kChosen);
+    for (std::size_t i = 0; i < setting.scenarios.size(); ++i) {
+      add_scenario(setting, i, tool);
+    }
+    stage_.add(
+        "kworker",
+        [this] {
+          for (;;) stage_.call("retry a deferred probe", [this] { return stage_.kernel().work(); });
+        },
+        [this] { return stage_.kernel().has_work(); });
+  }
+
+  std::vector<unsigned> enabled() override { return stage_.enabled(); }
+  void advance(unsigned actor) override { stage_.advance(actor); }
+  Hash key() override {
+    Hash hash = stage_.key();
+    hash.add(monitor_.key());
+    hash.add(locked_by_ ? *locked_by_ + 1 : 0);
+    return hash;
+  }
+  Marks marks(bool over) override { return monitor_.marks(over); }
+
+  Stage& stage() { return stage_; }
+  Monitor& monitor() { return monitor_; }
+
+ private:
+  unsigned add_tool(const Setting& setting, std::string name, std::string_view device) {
+    const auto number = static_cast<unsigned>(monitor_.tools().size());
+    const auto body = [this, number, device, mechanism = setting.mechanism] {
+      Task task{.sysfs = *sysfs_,
+                .device = std::string(device),
+                .driver = std::string(kTarget),
+                .id = std::string(kChosenId),
+                .lock = [this] { lock(); }};
+      const bool done = mechanism->run(task);
+      monitor_.tool_says(number, done);
+    };
+    const unsigned actor = stage_.add(std::move(name), body);
+    return monitor_.add_tool(actor, std::string(device)), actor;
+  }
+
+  /// flock: whoever ends, or is killed, frees it.
+  void lock() {
+    stage_.wait_for([this] { return !locked_by_ || stage_.actor(*locked_by_).ended; });
+    locked_by_ = stage_.current();
+  }
+
+  void add_scenario(const Setting& setting, std::size_t i, unsigned tool) {
+    const Scenario& scenario = *setting.scenarios[i];
+    const unsigned variant = setting.variants[i];
+    if (scenario.act != nullptr) {
+      stage_.add(std::string(scenario.actor),
+                 [this, &scenario, variant] { scenario.act(stage_, variant); });
+    }
+    if (!scenario.second_admin.empty()) {
+      add_tool(setting, "second admin", scenario.second_admin);
+    }
+    if (!scenario.kill) return;
+    stage_.add(
+        "kill -9",
+        [this, tool] {
+          stage_.call("kill -9 of the administrator's program", [this, tool] {
+            stage_.kill(tool);
+            return true;
+          });
+        },
+        [this, tool] { return !stage_.actor(tool).ended; });
+  }
+
+  Monitor monitor_;
+  Stage stage_;
+  std::unique_ptr<Sysfs> sysfs_;
+  std::optional<unsigned> locked_by_;
+};
+
+/// "a14b9": who took how many steps.
+std::string packed(const Schedule& schedule) {
+  std::string out;
+  for (std::size_t i = 0; i < schedule.size();) {
+    std::size_t end = i;
+    while (end < schedule.size() && schedule[end] == schedule[i]) ++end;
+    out += static_cast<char>('a' + schedule[i]);
+    if (end - i > 1) out += fmt::format("{}", end - i);
+    i = end;
+  }
+  return out;
+}
+
+constexpr std::size_t kLongest = 100'000;
+
+std::optional<Schedule> unpacked(std::string_view text) {
+  Schedule out;
+  while (!text.empty()) {
+    if (text[0] < 'a' || text[0] > 'z') return std::nullopt;
+    const auto actor = static_cast<unsigned>(text[0] - 'a');
+    text.remove_prefix(1);
+    std::size_t times = 1;
+    if (!text.empty() && text[0] >= '0' && text[0] <= '9') {
+      const auto parsed = std::from_chars(text.data(), text.data() + text.size(), times);
+      if (parsed.ec != std::errc{}) return std::nullopt;
+      text.remove_prefix(static_cast<std::size_t>(parsed.ptr - text.data()));
+    }
+    if (times == 0 || times > kLongest - out.size()) return std::nullopt;
+    out.insert(out.end(), times, actor);
+  }
+  return out;
+}
+
+void take_over(Cell& cell, std::size_t setting, const SearchResult& found) {
+  cell.orderings += found.orderings;
+  cell.points += found.points;
+  cell.runs += found.runs;
+  cell.steps += found.steps;
+  cell.complete = cell.complete && found.complete;
+  const auto keep = [&](Cell::Finding& finding, unsigned bit) {
+    finding.orderings += found.with_mark.at(bit);
+    const auto& schedule = found.shortest.at(bit);
+    if (!schedule || (!finding.token.empty() && finding.steps <= schedule->size())) return;
+    finding.steps = schedule->size();
+    finding.token = token_of(cell, setting, *schedule);
+  };
+  for (unsigned promise = 0; promise < kPromises; ++promise) {
+    keep(cell.broken.at(promise), broken_bit(promise));
+    keep(cell.mended.at(promise), mended_bit(promise));
+    cell.danger.at(promise) += found.with_mark.at(danger_bit(promise));
+  }
+}
+
+/// Writes a run down: one line a call, or a piece of one where somebody else came between.
+class Teller final : public Stage::Watcher {
+ public:
+  Teller(Story& story, Run& run) : story_(story), run_(run) {
+    seen_ = drivers();
+    story_.before = seen_;
+  }
+
+  void on_call(unsigned actor, const std::string& text) override { add(actor, text); }
+  void on_answer(unsigned actor, const std::string& answer) override {
+    if (answer.empty()) return;
+    if (last_ == actor && !story_.lines.empty()) story_.lines.back().answer = answer;
+  }
+  void on_step(unsigned actor, const KernelStep& step) override {
+    if (last_ != actor) add(actor, "(goes on)");
+    const auto* device = run_.stage().kernel().find(step.device);
+    const std::string of = device == nullptr ? "" : short_name(device->name);
+    at_ = fmt::format("{}{}{}", of, of.empty() ? "" : ": ", words_of(step.kind));
+  }
+  /// After each step: what it changed, and who is next.
+  void settle(unsigned actor, bool in_call, bool other_next) {
+    const std::string now = drivers();
+    if (story_.lines.empty()) return;
+    auto& line = story_.lines.back();
+    if (now != seen_) line.drivers = now;
+    seen_ = now;
+    if (in_call && other_next && last_ == actor) {
+      line.interrupted = true;
+      if (!at_.empty()) line.text += " ... " + at_;
+    }
+  }
+
+ private:
+  static std::string short_name(const std::string& name) {
+    return name.starts_with("0000:") ? name.substr(5) : name;
+  }
+  static std::string_view words_of(KernelStep::Kind kind);
+
+  std::string drivers() const {
+    std::string out;
+    const auto& state = run_.stage().kernel().state();
+    for (const auto& [name, key] : state.buses.at("pci").device_names) {
+      const auto& device = state.devices.at(key);
+      out += fmt::format("{}{} {}", out.empty() ? "" : ", ", short_name(name),
+                         device.driver ? state.drivers.at(*device.driver).name : "-");
+    }
+    return out;
+  }
+  void add(unsigned actor, const std::string& text) {
+    last_ = actor;
+    at_.clear();
+    const auto& name = run_.stage().actor(actor).name;
+    const auto& tools = run_.monitor().tools();
+    story_.lines.push_back(
+        {.actor = name, .text = text, .by_tool = !tools.empty() && tools[0].actor == actor});
+  }
+
+  Story& story_;
+  Run& run_;
+  std::string seen_;
+  std::string at_;
+  std::optional<unsigned> last_;
+};
+
+std::string_view Teller::words_of(KernelStep::Kind kind) {
+  using Kind = KernelStep::Kind;
+  switch (kind) {
+    case Kind::kAdded:
+      return "is there";
+    case Kind::kAddEvent:
+      return "add event sent";
+    case Kind::kReady:
+      return "may be probed";
+    case Kind::kVfLinked:
+      return "virtual function linked";
+    case Kind::kVfUnlinked:
+      return "virtual function unlinked";
+    case Kind::kVfsEnabled:
+      return "virtual functions enabled";
+    case Kind::kVfsDisabled:
+      return "virtual functions disabled";
+    case Kind::kMatched:
+      return "match found";
+    case Kind::kLinkOn:
+      return "driver link made";
+    case Kind::kProbeBegins:
+      return "probe begins";
+    case Kind::kProbeEnds:
+      return "probe ends";
+    case Kind::kProbeFailed:
+      return "probe failed";
+    case Kind::kBound:
+      return "bound";
+    case Kind::kBindEvent:
+      return "bind event sent";
+    case Kind::kLinkOff:
+      return "driver link gone";
+    case Kind::kRemoveBegins:
+      return "remove begins";
+    case Kind::kUserAsked:
+      return "user asked to close";
+    case Kind::kRemoveEnds:
+      return "remove ends";
+    case Kind::kDriverCleared:
+      return "driver cleared";
+    case Kind::kUnbindEvent:
+      return "unbind event sent";
+    case Kind::kUnlocked:
+      return "unlocked";
+    case Kind::kDead:
+      return "dead";
+    case Kind::kUnlisted:
+      return "unlisted";
+    case Kind::kRemoveEvent:
+      return "remove event sent";
+    case Kind::kDriverListed:
+      return "driver listed";
+    case Kind::kDriverReady:
+      return "driver ready";
+    case Kind::kDriverUnlisted:
+      return "driver unlisted";
+    case Kind::kDriverGone:
+      return "driver gone";
+    case Kind::kModuleComing:
+      return "module coming";
+    case Kind::kModuleLive:
+      return "module live";
+    case Kind::kModuleGoing:
+      return "module going";
+    case Kind::kModuleGone:
+      return "module gone";
+    case Kind::kRetry:
+      return "retried";
+  }
+  return "";
+}
+
+Error bad_token(const std::string& token, std::string why) {
+  return {.code = Code::kUsage,
+          .operation = "replay",
+          .object = token,
+          .why = std::move(why),
+          .next = "anybind race prints a token for each broken promise"};
+}
+
+/// Mechanism, scenarios, number, schedule.
+struct Parsed {
+  Setting setting;
+  Schedule schedule;
+};
+
+Result<Parsed> parse(const std::string& token) {
+  const auto first = token.find('/');
+  const auto second = token.find('/', first + 1);
+  const auto colon = token.find(':', second + 1);
+  if (first == std::string::npos || second == std::string::npos || colon == std::string::npos) {
+    return fail(bad_token(token, "a token is MECHANISM/SCENARIO[+SCENARIO...]/NUMBER:STEPS"));
+  }
+  const Mechanism* mechanism = find_mechanism(std::string_view(token).substr(0, first));
+  if (mechanism == nullptr) return fail(bad_token(token, "no such mechanism"));
+  std::vector<const Scenario*> scenarios;
+  std::string_view rest = std::string_view(token).substr(first + 1, second - first - 1);
+  while (!rest.empty()) {
+    const auto plus = std::min(rest.find('+'), rest.size());
+    scenarios.push_back(find_scenario(rest.substr(0, plus)));
+    if (scenarios.back() == nullptr) return fail(bad_token(token, "no such scenario"));
+    rest.remove_prefix(std::min(plus + 1, rest.size()));
+    constexpr std::size_t kMost = 4;
+    if (scenarios.size() > kMost) return fail(bad_token(token, "too many scenarios"));
+  }
+  const auto settings = settings_of(*mechanism, scenarios);
+  std::size_t number = 0;
+  const char* end = token.data() + colon;
+  const auto parsed = std::from_chars(token.data() + second + 1, end, number);
+  if (parsed.ec != std::errc{} || parsed.ptr != end || number >= settings.size()) {
+    return fail(bad_token(token, "no such setting of the scenario"));
+  }
+  auto schedule = unpacked(std::string_view(token).substr(colon + 1));
+  if (!schedule) return fail(bad_token(token, "the steps are not understood"));
+  return Parsed{.setting = settings[number], .schedule = *std::move(schedule)};
+}
+
+void list_marks(Story& story, Marks marks) {
+  for (unsigned promise = 0; promise < kPromises; ++promise) {
+    if ((marks >> broken_bit(promise) & 1U) != 0) story.broken.push_back(promise);
+    if ((marks >> mended_bit(promise) & 1U) != 0) story.mended.push_back(promise);
+  }
+}
+
+}  // namespace
+
+bool Cell::safe() const {
+  return !worst();
+}
+
+bool Cell::was_tried() const {
+  return std::ranges::any_of(danger, [](double count) { return count > 0; });
+}
+
+std::optional<unsigned> Cell::worst() const {
+  std::optional<unsigned> out;
+  for (unsigned promise = 0; promise < kPromises; ++promise) {
+    const Finding& finding = broken.at(promise);
+    if (finding.token.empty()) continue;
+    if (!out || finding.steps < broken.at(*out).steps) out = promise;
+  }
+  return out;
+}
+
+std::string token_of(const Cell& cell, std::size_t setting, const Schedule& schedule) {
+  std::string names;
+  for (const Scenario* scenario : cell.scenarios) {
+    names += fmt::format("{}{}", names.empty() ? "" : "+", scenario->name);
+  }
+  return fmt::format("{}/{}/{}:{}", cell.mechanism->name, names, setting, packed(schedule));
+}
+
+Result<Begin> begin_of(const Setting& setting) {
+  auto kernel = std::make_shared<const DriverCore>(TRY(machine_of(setting)));
+  return [setting, kernel] { return std::make_unique<Run>(setting, *kernel); };
+}
+
+Result<Cell> explore(const Mechanism& mechanism, const std::vector<const Scenario*>& scenarios,
+                     const CellOptions& options) {
+  Cell cell{.mechanism = &mechanism, .scenarios = scenarios};
+  const auto settings = settings_of(mechanism, scenarios);
+  for (std::size_t i = 0; i < settings.size(); ++i) {
+    const Begin begin = TRY(begin_of(settings[i]));
+    take_over(cell, i,
+              options.random > 0 ? sample(begin, options.random, options.seed + i)
+                                 : search(begin, options.search));
+  }
+  return cell;
+}
+
+Result<Story> replay(const std::string& token) {
+  const Parsed parsed = TRY(parse(token));
+  const DriverCore kernel = TRY(machine_of(parsed.setting));
+  Run run(parsed.setting, kernel);
+  Story story{.setting = parsed.setting};
+  Teller teller(story, run);
+  run.monitor().tell(&teller);
+  for (std::size_t i = 0; i < parsed.schedule.size(); ++i) {
+    const unsigned actor = parsed.schedule[i];
+    if (!std::ranges::binary_search(run.enabled(), actor)) {
+      return fail(bad_token(token, fmt::format("at step {}, actor {} cannot go", i + 1,
+                                               static_cast<char>('a' + actor))));
+    }
+    run.advance(actor);
+    const bool in_call = run.stage().actor(actor).in_call;
+    const bool last = i + 1 == parsed.schedule.size();
+    teller.settle(actor, in_call, last || parsed.schedule[i + 1] != actor);
+  }
+  story.steps = parsed.schedule.size();
+  story.over = run.enabled().empty();
+  list_marks(story, run.marks(story.over));
+  run.monitor().tell(nullptr);
+  return story;
+}
+
+}  // namespace anybind::race

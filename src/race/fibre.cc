@@ -1,0 +1,144 @@
+// Stacks are kept for the next fibre of the thread: a search begins some hundred thousand of them.
+#include "race/fibre.h"
+
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <utility>
+#include <vector>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define ANYBIND_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ANYBIND_ASAN 1
+#endif
+#endif
+#ifdef ANYBIND_ASAN
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+namespace anybind::race {
+namespace {
+
+constexpr std::size_t kStackSize = std::size_t{512} << 10U;
+constexpr std::size_t kGuard = 4096;
+
+/// Memory for one stack, with a page below it that nobody can touch.
+class Stack {
+ public:
+  Stack() : memory_(::mmap(nullptr, kStackSize, PROT_READ | PROT_WRITE, kFlags, -1, 0)) {
+    if (memory_ == MAP_FAILED || ::mprotect(memory_, kGuard, PROT_NONE) != 0) std::abort();
+  }
+  Stack(Stack&& other) noexcept : memory_(std::exchange(other.memory_, nullptr)) {}
+  Stack& operator=(Stack&& other) noexcept {
+    std::swap(memory_, other.memory_);
+    return *this;
+  }
+  Stack(const Stack&) = delete;
+  Stack& operator=(const Stack&) = delete;
+  ~Stack() {
+    if (memory_ != nullptr) ::munmap(memory_, kStackSize);
+  }
+  [[nodiscard]] void* bottom() const { return memory_; }
+
+ private:
+  static constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE;
+  void* memory_;
+};
+
+std::vector<Stack>& spare_stacks() {
+  thread_local std::vector<Stack> spare;
+  return spare;
+}
+
+Stack take_stack() {
+  auto& spare = spare_stacks();
+  if (spare.empty()) return {};
+  Stack out = std::move(spare.back());
+  spare.pop_back();
+  return out;
+}
+
+}  // namespace
+
+/// Where the two sides stand while the other runs. AddressSanitizer is told of every switch.
+struct Fibre::Context {
+  Stack stack = take_stack();
+  ucontext_t inside{};
+  ucontext_t outside{};
+#ifdef ANYBIND_ASAN
+  void* fake_inside = nullptr;
+  void* fake_outside = nullptr;
+  const void* outside_bottom = nullptr;
+  std::size_t outside_size = 0;
+#endif
+
+  void go_in() {
+#ifdef ANYBIND_ASAN
+    __sanitizer_start_switch_fiber(&fake_outside, stack.bottom(), kStackSize);
+#endif
+    ::swapcontext(&outside, &inside);
+#ifdef ANYBIND_ASAN
+    __sanitizer_finish_switch_fiber(fake_outside, nullptr, nullptr);
+#endif
+  }
+  void came_in() {
+#ifdef ANYBIND_ASAN
+    __sanitizer_finish_switch_fiber(fake_inside, &outside_bottom, &outside_size);
+#endif
+  }
+  void go_out([[maybe_unused]] bool for_good) {
+#ifdef ANYBIND_ASAN
+    __sanitizer_start_switch_fiber(for_good ? nullptr : &fake_inside, outside_bottom, outside_size);
+#endif
+    ::swapcontext(&inside, &outside);
+    came_in();
+  }
+};
+
+Fibre::Fibre(std::function<void()> body) : body_(std::move(body)) {}
+
+Fibre::~Fibre() {
+  if (begun_ && !ended_) std::abort();
+}
+
+/// makecontext() hands over ints only.
+void Fibre::enter(unsigned high, unsigned low) {
+  const auto address = (std::uint64_t{high} << 32U) | low;
+  reinterpret_cast<Fibre*>(static_cast<std::uintptr_t>(address))->run();
+}
+
+void Fibre::run() {
+  context_->came_in();
+  body_();
+  ended_ = true;
+  context_->go_out(true);
+  std::abort();
+}
+
+void Fibre::resume() {
+  if (!begun_) {
+    begun_ = true;
+    context_ = std::make_unique<Context>();
+    ::getcontext(&context_->inside);
+    context_->inside.uc_stack.ss_sp = context_->stack.bottom();
+    context_->inside.uc_stack.ss_size = kStackSize;
+    context_->inside.uc_link = nullptr;
+    const auto address = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(this));
+    ::makecontext(&context_->inside, reinterpret_cast<void (*)()>(&Fibre::enter), 2,
+                  static_cast<unsigned>(address >> 32U), static_cast<unsigned>(address));
+  }
+  context_->go_in();
+  if (!ended_) return;
+  spare_stacks().push_back(std::move(context_->stack));
+  context_.reset();
+}
+
+void Fibre::suspend() {
+  context_->go_out(false);
+}
+
+}  // namespace anybind::race

@@ -1,0 +1,239 @@
+#include "race/mechanism.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <vector>
+
+#include "base/ids.h"
+#include "binding/planner.h"
+#include "binding/transaction.h"
+
+namespace anybind::race {
+namespace {
+
+/// A script: lines that are run until one fails.
+class Script {
+ public:
+  explicit Script(Task& task) : task_(task) {}
+
+  void device_file(const std::string& file, const std::string& text) {
+    line(device() + "/" + file, text);
+  }
+  void driver_file(const std::string& file, const std::string& text) {
+    line("bus/pci/drivers/" + task_.driver + "/" + file, text);
+  }
+  void bus_file(const std::string& file, const std::string& text) { line("bus/pci/" + file, text); }
+  void probe() { bus_file("drivers_probe", task_.device); }
+  void bind() { driver_file("bind", task_.device); }
+  /// Of whichever driver has it; of none, nothing.
+  void unbind() {
+    if (ok_ && driver()) device_file("driver/unbind", task_.device);
+  }
+  void new_id(const std::string& id) {
+    driver_file("new_id", id);
+    added_id_ = ok_;
+  }
+  /// Also after a line that failed, when it was added.
+  void remove_id(const std::string& id) {
+    if (added_id_) always("bus/pci/drivers/" + task_.driver + "/remove_id", id);
+  }
+  void always(const std::string& path, const std::string& text) {
+    if (!task_.sysfs.write(path, text + "\n")) ok_ = false;
+  }
+  std::vector<std::string> devices() {
+    return task_.sysfs.list("bus/pci/devices").value_or(std::vector<std::string>{});
+  }
+  bool driverless(const std::string& name) {
+    return !task_.sysfs.read_link("bus/pci/devices/" + name + "/driver");
+  }
+  /// The last line: is it there?
+  bool done() {
+    if (!ok_) return false;
+    const auto link = task_.sysfs.read_link(device() + "/driver");
+    return link && link_name(*link) == task_.driver;
+  }
+
+ private:
+  [[nodiscard]] std::string device() const { return "bus/pci/devices/" + task_.device; }
+  [[nodiscard]] bool driver() { return task_.sysfs.read_link(device() + "/driver").has_value(); }
+  void line(const std::string& path, const std::string& text) {
+    if (ok_) always(path, text);
+  }
+
+  Task& task_;
+  bool ok_ = true;
+  bool added_id_ = false;
+};
+
+bool new_id(Task& task) {
+  Script script(task);
+  script.new_id(task.id);
+  script.unbind();
+  script.bind();
+  script.remove_id(task.id);
+  return script.done();
+}
+
+bool unbind_new_id(Task& task) {
+  Script script(task);
+  script.unbind();
+  script.new_id(task.id);
+  script.remove_id(task.id);
+  return script.done();
+}
+
+/// The four steps of the thread. new_id probes at once, whatever the flag says, so there is no bind
+/// to be done where that took the device.
+bool autoprobe_window(Task& task) {
+  Script script(task);
+  const auto before = script.devices();
+  const std::set<std::string> known(before.begin(), before.end());
+  script.bus_file("drivers_autoprobe", "0");
+  script.unbind();
+  script.new_id(task.id);
+  if (script.driverless(task.device)) script.bind();
+  script.remove_id(task.id);
+  script.always("bus/pci/drivers_autoprobe", "1");
+  for (const std::string& name : script.devices()) {
+    if (!known.contains(name) && script.driverless(name)) {
+      script.always("bus/pci/drivers_probe", name);
+    }
+  }
+  return script.done();
+}
+
+bool unbind_bind(Task& task) {
+  Script script(task);
+  script.unbind();
+  script.bind();
+  return script.done();
+}
+
+bool vfio_bind(Task& task) {
+  Script script(task);
+  script.unbind();
+  script.driver_file("vfio_bind", task.device);
+  return script.done();
+}
+
+bool preferred_driver(Task& task) {
+  Script script(task);
+  script.device_file("preferred_driver", task.driver);
+  script.unbind();
+  script.probe();
+  return script.done();
+}
+
+/// An id that no hardware has: not taken back, as a name of the driver.
+bool driver_probe_id(Task& task) {
+  static const std::string kMadeUp = "1dead beef";
+  Script script(task);
+  script.new_id(kMadeUp);
+  script.device_file("driver_probe_id", kMadeUp);
+  script.unbind();
+  script.probe();
+  return script.done();
+}
+
+bool override_unbind_probe(Task& task) {
+  Script script(task);
+  script.device_file("driver_override", task.driver);
+  script.unbind();
+  script.probe();
+  return script.done();
+}
+
+bool unbind_override_probe(Task& task) {
+  Script script(task);
+  script.unbind();
+  script.device_file("driver_override", task.driver);
+  script.probe();
+  return script.done();
+}
+
+bool unbind_override_bind_clear(Task& task) {
+  Script script(task);
+  script.unbind();
+  script.device_file("driver_override", task.driver);
+  script.bind();
+  script.device_file("driver_override", "");
+  return script.done();
+}
+
+bool unbind_override_bind(Task& task) {
+  Script script(task);
+  script.unbind();
+  script.device_file("driver_override", task.driver);
+  script.bind();
+  return script.done();
+}
+
+bool override_unbind_probe_clear(Task& task) {
+  Script script(task);
+  script.device_file("driver_override", task.driver);
+  script.unbind();
+  script.probe();
+  script.device_file("driver_override", "");
+  return script.done();
+}
+
+class Silent final : public Listener {
+ public:
+  void on_step(const DeviceId& /*device*/, const Step& /*step*/) override {}
+  void on_rollback(const Error& /*cause*/, std::size_t /*devices*/) override {}
+  [[nodiscard]] bool stop_requested() const override { return false; }
+};
+
+/// The code behind `anybind bind`.
+bool anybind(Task& task) {
+  task.lock();
+  const DeviceId device{.bus = BusName::literal("pci"), .name = DeviceName::literal(task.device)};
+  const auto plan =
+      plan_bind(task.sysfs, {.devices = {device}, .driver = DriverName::literal(task.driver)});
+  if (!plan) return false;
+  Silent silent;
+  return ::anybind::run(task.sysfs, *plan, nullptr, silent).has_value();
+}
+
+constexpr std::array kMechanisms = {
+    Mechanism{"new_id", "linux-6.12", "new_id, unbind, bind, remove_id", new_id},
+    Mechanism{"new_id-late", "linux-6.12", "unbind, new_id (which binds), remove_id",
+              unbind_new_id},
+    Mechanism{"new_id-window", "linux-6.12",
+              "autoprobe 0, unbind, new_id, bind, remove_id, autoprobe 1, probe what came",
+              autoprobe_window},
+    Mechanism{"ids+bind", "linux-6.12", "driver loaded with ids=; unbind, bind", unbind_bind, true},
+    Mechanism{"sysfs_bind_only", "sysfs-bind-only", "unbind, bind", unbind_bind},
+    Mechanism{"vfio_bind", "vfio-bind", "unbind, vfio_bind", vfio_bind},
+    Mechanism{"autoprobe-flag", "autoprobe-flag", "new_id, unbind, bind, remove_id", new_id},
+    Mechanism{"preferred_driver", "preferred-driver", "preferred_driver, unbind, drivers_probe",
+              preferred_driver},
+    Mechanism{"driver_probe_id", "driver-probe-id",
+              "new_id of a made-up id, driver_probe_id, unbind, drivers_probe", driver_probe_id},
+    Mechanism{"override-first", "linux-6.12",
+              "driver_override, unbind, drivers_probe (libvirt, vfio-pci-bind)",
+              override_unbind_probe},
+    Mechanism{"override-late", "linux-6.12", "unbind, driver_override, drivers_probe (driverctl)",
+              unbind_override_probe},
+    Mechanism{"override-bind", "linux-6.12", "unbind, driver_override, bind (NVIDIA)",
+              unbind_override_bind},
+    Mechanism{"override-bind-clear", "linux-6.12",
+              "unbind, driver_override, bind, clear (dpdk-devbind)", unbind_override_bind_clear},
+    Mechanism{"override-clear", "linux-6.12",
+              "driver_override, unbind, drivers_probe, clear (SPDK)", override_unbind_probe_clear},
+    Mechanism{"anybind", "linux-6.12", "anybind bind: its own transaction", anybind},
+};
+
+}  // namespace
+
+std::span<const Mechanism> mechanisms() {
+  return kMechanisms;
+}
+
+const Mechanism* find_mechanism(std::string_view name) {
+  const auto* found = std::ranges::find(kMechanisms, name, &Mechanism::name);
+  return found == kMechanisms.end() ? nullptr : found;
+}
+
+}  // namespace anybind::race

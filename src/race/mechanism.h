@@ -1,0 +1,37 @@
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "host/sysfs.h"
+
+namespace anybind::race {
+
+/// What a mechanism is asked to do, and where.
+struct Task {
+  Sysfs& sysfs;
+  std::string device;  ///< "0000:03:00.0"
+  std::string driver;  ///< "vfio-pci"
+  std::string id;      ///< of the device, as new_id wants it: "8086 10d3"
+  /// Waits until no other anybind changes things; held until the program ends (cli/session.h).
+  std::function<void()> lock;
+};
+
+/// A way to bind a device to a driver, as somebody does it: a row of the table.
+struct Mechanism {
+  std::string_view name;
+  std::string_view profile;  ///< the kernel that has what it needs
+  std::string_view summary;  ///< its writes, in order
+  /// Does it. True: it says that the device is on the driver. All of them look at the `driver` link
+  /// at their end, stop at the first write that fails, and then still take back what they added.
+  bool (*run)(Task& task);
+  bool ids_given_before = false;  ///< the driver was loaded with `ids=` of the device
+};
+
+[[nodiscard]] std::span<const Mechanism> mechanisms();
+/// nullptr when there is none of that name.
+[[nodiscard]] const Mechanism* find_mechanism(std::string_view name);
+
+}  // namespace anybind::race

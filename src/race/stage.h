@@ -1,0 +1,94 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "drivercore/driver_core.h"
+#include "host/sysfs.h"
+#include "race/fibre.h"
+#include "race/state_hash.h"
+
+namespace anybind::race {
+
+/// Several actors on one modelled kernel, each on its own stack. An actor stops before each of its
+/// calls (one operation on sysfs, or one thing that the world does) and at each step of the kernel
+/// inside it, and goes on when it is advanced.
+///
+/// What an actor does next follows from what its calls have answered, and inside a call from the
+/// steps that the kernel has taken for it there: it holds nothing else over a stop. So that, and
+/// the State, make the key of a point.
+class Stage {
+ public:
+  /// Is told of each step of the kernel, and of each call at its beginning and its end.
+  class Watcher {
+   public:
+    Watcher() = default;
+    Watcher(const Watcher&) = delete;
+    Watcher& operator=(const Watcher&) = delete;
+    virtual ~Watcher() = default;
+    virtual void on_step(unsigned actor, const drivercore::KernelStep& step) = 0;
+    virtual void on_call(unsigned actor, const std::string& text) = 0;
+    virtual void on_answer(unsigned actor, const std::string& answer) = 0;
+  };
+
+  explicit Stage(const drivercore::DriverCore& kernel, Watcher& watcher);
+  ~Stage();
+  Stage(const Stage&) = delete;
+  Stage& operator=(const Stage&) = delete;
+
+  struct Actor {
+    std::string name;
+    std::function<void()> body;
+    std::function<bool()> may_go;  ///< asked while it is not inside a call; empty: always
+    std::unique_ptr<Fibre> fibre;
+    std::optional<drivercore::Blocked> blocked;
+    Hash past;  ///< what its calls have answered
+    Hash call;  ///< the steps of the call that it is in
+    bool in_call = false;
+    bool ended = false;
+    bool killed = false;
+  };
+
+  unsigned add(std::string name, std::function<void()> body, std::function<bool()> may_go = {});
+
+  [[nodiscard]] std::vector<unsigned> enabled() const;
+  void advance(unsigned actor);
+  /// kill -9: what it is in the middle of in the kernel goes on; then it is no more.
+  void kill(unsigned actor);
+
+  [[nodiscard]] const Actor& actor(unsigned number) const { return actors_[number]; }
+  [[nodiscard]] std::size_t actors() const { return actors_.size(); }
+  [[nodiscard]] unsigned current() const { return current_; }
+  [[nodiscard]] drivercore::DriverCore& kernel() { return kernel_; }
+  [[nodiscard]] Hash key() const;
+
+  /// A sysfs whose every operation is a call of the actor that makes it.
+  [[nodiscard]] std::unique_ptr<Sysfs> sysfs();
+  /// The current actor stops until this is true: what user space waits for.
+  void wait_for(std::function<bool()> condition);
+  /// One thing that the world does, as a call of the current actor.
+  void call(const std::string& text, const std::function<bool()>& action);
+
+  // For the sysfs above: the beginning and the end of a call.
+  void begin_call(std::string_view what, std::string_view path, std::string_view bytes);
+  void end_call(std::uint64_t answer, std::string_view text, bool is_write);
+
+ private:
+  void stop();
+  [[nodiscard]] bool can_go(const Actor& actor) const;
+  [[nodiscard]] bool still_blocked(const drivercore::Blocked& blocked) const;
+  void on_step(const drivercore::KernelStep& step);
+  bool on_blocked(const drivercore::Blocked& blocked);
+
+  drivercore::DriverCore kernel_;
+  Watcher& watcher_;
+  std::vector<Actor> actors_;
+  unsigned current_ = 0;
+  bool closing_ = false;
+};
+
+}  // namespace anybind::race

@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""The table in docs/races.md against `anybind race`; --write puts it there, --all takes the slow columns too.
+
+Prints one "ok"/"not ok" line for each mechanism, and one for each thing the command promises.
+"""
+
+import argparse
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+DOC = pathlib.Path(__file__).resolve().parents[2] / "docs" / "races.md"
+BEGIN, END = "<!-- table: written by tests/race/table_test.py --write -->\n", "<!-- end of table -->\n"
+SLOW = {"rep", "mod"}  # heads of the columns that take longest
+
+
+def run(anybind: str, *args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([anybind, "race", *args], capture_output=True, text=True, check=False)
+
+
+def cells(text: str) -> tuple[list[str], dict[str, dict[str, str]]]:
+    lines = text.splitlines()
+    heads = lines[0].split()
+    rows = {}
+    for line in lines[1:]:
+        if not line.strip():
+            break
+        name, *values = line.split()
+        rows[name] = dict(zip(heads, values, strict=True))
+    return heads, rows
+
+
+class Checks:
+    failed = 0
+
+    def say(self, good: bool, what: str) -> None:
+        print(f"{'ok' if good else 'not ok'} - {what}")
+        self.failed += not good
+
+
+def check_table(anybind: str, everything: bool, checks: Checks) -> None:
+    written = DOC.read_text().split(BEGIN)[1].split(END)[0].replace("```\n", "")
+    heads, rows = cells(written)
+    names = re.findall(r"^  (\S{3})  (\S+)", written, re.MULTILINE)
+    wanted = [name for head, name in names if everything or head not in SLOW]
+    found = cells(run(anybind, "--scenario", ",".join(wanted)).stdout)[1]
+    checks.say(len(names) == len(heads) and set(found) == set(rows), "docs/races.md has every row and column")
+    for name, row in found.items():
+        wrong = {head: (rows.get(name, {}).get(head), cell) for head, cell in row.items()
+                 if rows.get(name, {}).get(head) != cell}
+        checks.say(not wrong, f"{name} as in docs/races.md" + (f": {wrong} (written, found)" if wrong else ""))
+
+
+def check_command(anybind: str, checks: Checks) -> None:
+    some = ["--mechanism", "new_id,anybind", "--scenario", "same-id,kill"]
+    one, two = run(anybind, *some, "--json"), run(anybind, *some, "--json", "--threads", "1")
+    checks.say(one.returncode == 0 and one.stdout == two.stdout, "the same bytes with one thread and with two")
+    table = json.loads(one.stdout)
+    tokens = [promise["token"] for cell in table["cells"] for promise in cell["promises"].values() if "token" in promise]
+    told = [run(anybind, "replay", token) for token in tokens]
+    checks.say(bool(told) and all(t.returncode == 0 and "broken: " in t.stdout for t in told),
+               f"{len(tokens)} tokens tell a run that breaks a promise")
+    script = run(anybind, "replay", "--script", tokens[0]).stdout
+    syntax = subprocess.run(["sh", "-n"], input=script, text=True, check=False)
+    checks.say(syntax.returncode == 0 and "# >>> now: hot-add" in script, "a shell script with its hot-plug marked")
+    by_chance = [run(anybind, *some, "--random", "50", "--seed", "3", "--json").stdout for _ in range(2)]
+    checks.say(by_chance[0] == by_chance[1] != one.stdout, "orderings by chance are those of the seed")
+    bad = [run(anybind, "replay", "anybind/alone/0:zz"), run(anybind, "--scenario", "nothing"), run(anybind, "what")]
+    checks.say(all(b.returncode == 2 and "Traceback" not in b.stderr for b in bad), "what is not understood exits with 2")
+    with tempfile.TemporaryDirectory() as directory:
+        page = pathlib.Path(directory) / "race.html"
+        run(anybind, *some, "--html", str(page))
+        html = page.read_text()
+        checks.say("<table>" in html and "the administrator" in html and not re.search(r"(src|href)=\"(?!#)", html),
+                   "a page that needs nothing else")
+    pairs = json.loads(run(anybind, "--mechanism", "anybind", "--scenario", "same-id,deferred", "--pairs", "--json").stdout)
+    checks.say([cell["verdict"] for cell in pairs["pairs"]] == ["safe"], "anybind keeps its promises in a pair of scenarios")
+
+
+def write(anybind: str) -> None:
+    before, rest = DOC.read_text().split(BEGIN)
+    table = run(anybind).stdout
+    DOC.write_text(f"{before}{BEGIN}```\n{table}```\n{END}{rest.split(END)[1]}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--anybind", required=True)
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--write", action="store_true")
+    args = parser.parse_args()
+    if args.write:
+        write(args.anybind)
+        return 0
+    checks = Checks()
+    check_table(args.anybind, args.all, checks)
+    check_command(args.anybind, checks)
+    return 1 if checks.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
