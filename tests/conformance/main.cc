@@ -55,19 +55,39 @@ std::string compare(const Snapshot& real, const Snapshot& model) {
   return out;
 }
 
-std::string compare(const std::vector<std::string>& real, const std::vector<std::string>& model) {
-  if (real == model) return "";
+/// Whether `whole` is `a` and `b`, each in its order, shuffled in some way.
+bool is_merge(const std::vector<std::string>& whole, const std::vector<std::string>& a,
+              const std::vector<std::string>& b) {
+  if (whole.size() != a.size() + b.size()) return false;
+  // reached[i]: with i of `a` and the rest of `b`, as far as `whole` was read.
+  std::vector<bool> reached(a.size() + 1);
+  reached[0] = true;
+  for (std::size_t read = 0; read < whole.size(); ++read) {
+    for (std::size_t i = std::min(read + 1, a.size()) + 1; i-- > 0;) {
+      const bool from_a = i > 0 && reached[i - 1] && a[i - 1] == whole[read];
+      const bool from_b =
+          i <= read && read - i < b.size() && reached[i] && b[read - i] == whole[read];
+      reached[i] = from_a || from_b;
+    }
+  }
+  return reached[a.size()];
+}
+
+std::string compare(const Uevents& real, const Uevents& model) {
+  if (is_merge(real.caller, model.caller, model.workers)) return "";
   std::string out = "  uevents\n";
-  for (const std::string& line : real) out += fmt::format("    kernel: {}\n", line);
-  for (const std::string& line : model) out += fmt::format("    model:  {}\n", line);
+  for (const std::string& line : real.caller) out += fmt::format("    kernel: {}\n", line);
+  for (const std::string& line : model.caller) out += fmt::format("    model:  {}\n", line);
+  for (const std::string& line : model.workers)
+    out += fmt::format("    model's worker: {}\n", line);
   return out;
 }
 
 /// Both kernels after the same operations. Workers of the real one may still be busy, so it is
 /// given time to agree.
 std::string settle(Twin& real, Twin& model) {
-  std::vector<std::string> sent;
-  std::vector<std::string> expected;
+  Uevents sent;
+  Uevents expected;
   std::string difference;
   for (auto pause = 0ms; pause <= 320ms; pause = pause * 2 + 5ms) {
     std::this_thread::sleep_for(pause);

@@ -88,12 +88,12 @@ class RealTwin final : public Twin {
     return set_probe(operation.driver, -operation.result) ? "ok" : "failed";
   }
 
-  void take_uevents(std::vector<std::string>& out) override {
+  void take_uevents(Uevents& out) override {
     std::array<char, 16384> buffer{};
     for (;;) {
       const ssize_t count = ::recv(events_.get(), buffer.data(), buffer.size(), 0);
       if (count <= 0) return;
-      take(std::string_view(buffer.data(), static_cast<std::size_t>(count)), out);
+      take(std::string_view(buffer.data(), static_cast<std::size_t>(count)), out.caller);
     }
   }
 
@@ -136,11 +136,47 @@ class RealTwin final : public Twin {
 class ModelTwin final : public Twin {
  public:
   explicit ModelTwin(drivercore::State state)
-      : core_(std::move(state)), sysfs_(drivercore::model_sysfs(core_)) {}
+      : core_(std::move(state)), sysfs_(drivercore::model_sysfs(core_)) {
+    core_.set_on_step([this](const drivercore::KernelStep& step) {
+      if (step.kind == drivercore::KernelStep::Kind::kRetry) take_calls();
+    });
+  }
 
   Sysfs& sysfs() override { return *sysfs_; }
 
-  std::string apply(const Operation& operation) override {
+  std::string apply(const Operation& operation) override { return settled(apply_one(operation)); }
+
+  void take_uevents(Uevents& out) override {
+    add(std::exchange(by_calls_, {}), out.caller);
+    add(std::exchange(by_workers_, {}), out.workers);
+  }
+
+ private:
+  // Whatever a call sends before the workers start is its own; they run when it has ended.
+  std::string settled(std::string answer) {
+    if (!workers_ran_) take_calls();
+    for (auto& event : core_.take_uevents()) by_workers_.push_back(std::move(event));
+    workers_ran_ = false;
+    return answer;
+  }
+  void take_calls() {
+    if (std::exchange(workers_ran_, true)) return;
+    for (auto& event : core_.take_uevents()) by_calls_.push_back(std::move(event));
+  }
+
+  static void add(const std::vector<drivercore::Uevent>& events, std::vector<std::string>& out) {
+    for (const auto& event : events) {
+      std::string line = event.action + "@" + event.devpath;
+      bool compared = false;
+      for (const std::string& word : event.lines) {
+        if (word.starts_with("SUBSYSTEM=")) compared = is_compared(word.substr(10));
+        if (!word.starts_with("SEQNUM=")) line.append(" ").append(word);
+      }
+      if (compared) out.push_back(std::move(line));
+    }
+  }
+
+  std::string apply_one(const Operation& operation) {
     switch (operation.kind) {
       case Kind::kWrite:
         return outcome(sysfs_->write(operation.path, operation.bytes), operation.bytes.size());
@@ -155,32 +191,18 @@ class ModelTwin final : public Twin {
     return core_.set_probe(kTestDrivers[operation.driver], -operation.result) ? "ok" : "failed";
   }
 
-  void take_uevents(std::vector<std::string>& out) override {
-    for (auto& event : core_.take_uevents()) pending_.push_back(std::move(event));
-    for (const auto& event : std::exchange(pending_, {})) {
-      std::string line = event.action + "@" + event.devpath;
-      bool compared = false;
-      for (const std::string& word : event.lines) {
-        if (word.starts_with("SUBSYSTEM=")) compared = is_compared(word.substr(10));
-        if (!word.starts_with("SEQNUM=")) line.append(" ").append(word);
-      }
-      if (compared) out.push_back(std::move(line));
-    }
-  }
-
- private:
   // The module brings its platform device, last, and takes it along, first.
   std::string load() {
     if (is_loaded()) return "ok";
     for (const char* driver : kTestDrivers) core_.set_probe(driver, 0);
     const bool loaded = core_.load_module(kTestModule);
+    settled("");
     // A module's own event comes when its init is through; the device belongs before it.
-    for (auto& event : core_.take_uevents()) pending_.push_back(std::move(event));
-    auto own = std::move(pending_.back());
-    pending_.pop_back();
+    auto own = std::move(by_calls_.back());
+    by_calls_.pop_back();
     const bool added = core_.hot_add(kTestDevice);
-    for (auto& event : core_.take_uevents()) pending_.push_back(std::move(event));
-    pending_.push_back(std::move(own));
+    settled("");
+    by_calls_.push_back(std::move(own));
     return loaded && added ? "ok" : "failed";
   }
   std::string unload() {
@@ -194,7 +216,9 @@ class ModelTwin final : public Twin {
 
   drivercore::DriverCore core_;
   std::unique_ptr<Sysfs> sysfs_;
-  std::vector<drivercore::Uevent> pending_;
+  std::vector<drivercore::Uevent> by_calls_;
+  std::vector<drivercore::Uevent> by_workers_;
+  bool workers_ran_ = false;  ///< in the call that is under way
 };
 
 bool run(const char* command) {
@@ -225,7 +249,7 @@ bool start_over(Twin& real, const Targets& targets) {
     std::fprintf(stderr, "%s is not there any more\n", function.c_str());
     return false;
   }
-  std::vector<std::string> thrown_away;
+  Uevents thrown_away;
   real.take_uevents(thrown_away);
   return true;
 }

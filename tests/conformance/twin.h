@@ -10,6 +10,14 @@
 
 namespace anybind::conformance {
 
+/// What was sent, each "action@devpath KEY=VALUE ...", without SEQNUM. Linux's workers (the retries
+/// of deferred devices) run beside whoever gave them work, so that only the order within each of
+/// the two is determined. The running kernel does not tell them apart: all its own is in `caller`.
+struct Uevents {
+  std::vector<std::string> caller;
+  std::vector<std::string> workers;
+};
+
 /// One of the two kernels that are compared: the running one, or the model.
 class Twin {
  public:
@@ -21,9 +29,8 @@ class Twin {
   virtual Sysfs& sysfs() = 0;
   /// 0 or the errno; how many bytes a write took is part of it: "0 of 5".
   virtual std::string apply(const Operation& operation) = 0;
-  /// Adds to `out` what was sent since the last call, each "action devpath KEY=VALUE ...", without
-  /// SEQNUM, of the subsystems that are compared.
-  virtual void take_uevents(std::vector<std::string>& out) = 0;
+  /// Adds to `out` what was sent since the last call, of the subsystems that are compared.
+  virtual void take_uevents(Uevents& out) = 0;
 };
 
 /// The kernel of the guest that this runs in.
