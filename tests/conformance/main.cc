@@ -55,63 +55,76 @@ std::string compare(const Snapshot& real, const Snapshot& model) {
   return out;
 }
 
-/// Whether `whole` is `a` and `b`, each in its order, shuffled in some way.
-bool is_merge(const std::vector<std::string>& whole, const std::vector<std::string>& a,
-              const std::vector<std::string>& b) {
-  if (whole.size() != a.size() + b.size()) return false;
-  // reached[i]: with i of `a` and the rest of `b`, as far as `whole` was read.
-  std::vector<bool> reached(a.size() + 1);
-  reached[0] = true;
-  for (std::size_t read = 0; read < whole.size(); ++read) {
-    for (std::size_t i = std::min(read + 1, a.size()) + 1; i-- > 0;) {
-      const bool from_a = i > 0 && reached[i - 1] && a[i - 1] == whole[read];
-      const bool from_b =
-          i <= read && read - i < b.size() && reached[i] && b[read - i] == whole[read];
-      reached[i] = from_a || from_b;
-    }
+/// Sorted by device, each device's in its order.
+std::map<std::string, std::vector<std::string>> by_device(const std::vector<std::string>& lines) {
+  std::map<std::string, std::vector<std::string>> out;
+  for (const std::string& line : lines) {
+    const auto at = line.find('@');
+    out[line.substr(at, line.find(' ') - at)].push_back(line);
   }
-  return reached[a.size()];
-}
-
-std::string compare(const Uevents& real, const Uevents& model) {
-  if (is_merge(real.caller, model.caller, model.workers)) return "";
-  std::string out = "  uevents\n";
-  for (const std::string& line : real.caller) out += fmt::format("    kernel: {}\n", line);
-  for (const std::string& line : model.caller) out += fmt::format("    model:  {}\n", line);
-  for (const std::string& line : model.workers)
-    out += fmt::format("    model's worker: {}\n", line);
   return out;
 }
 
-/// Both kernels after the same operations. Workers of the real one may still be busy, so it is
-/// given time to agree.
-std::string settle(Twin& real, Twin& model) {
+std::string compare(const Uevents& real, const Uevents& model) {
+  const bool agree = model.beside_workers ? by_device(real.lines) == by_device(model.lines)
+                                          : real.lines == model.lines;
+  if (agree) return "";
+  std::string out = "  uevents\n";
+  for (const std::string& line : real.lines) out += fmt::format("    kernel: {}\n", line);
+  for (const std::string& line : model.lines) out += fmt::format("    model:  {}\n", line);
+  return out;
+}
+
+/// A kernel after an operation.
+struct After {
+  std::string answer;
+  Snapshot now;
   Uevents sent;
-  Uevents expected;
-  std::string difference;
+};
+
+std::string compare(const After& real, const After& model) {
+  std::string out;
+  if (real.answer != model.answer)
+    out = fmt::format("  answer\n    kernel: {}\n    model:  {}\n", real.answer, model.answer);
+  return out + compare(real.now, model.now) + compare(real.sent, model.sent);
+}
+
+/// `model` becomes that outcome which the running kernel agrees with; if there is none, the
+/// difference to the first. Workers of that kernel may still be busy, so it is given time to agree.
+std::string settle(Twin& real, std::string answer, std::vector<Model::Outcome> outcomes,
+                   std::unique_ptr<Model>& model) {
+  std::vector<After> expected;
+  for (Model::Outcome& outcome : outcomes) {
+    After& after =
+        expected.emplace_back(After{.answer = outcome.answer, .now = look(*outcome.model)});
+    outcome.model->take_uevents(after.sent);
+  }
+  After seen{.answer = std::move(answer)};
   for (auto pause = 0ms; pause <= 320ms; pause = pause * 2 + 5ms) {
     std::this_thread::sleep_for(pause);
-    real.take_uevents(sent);
-    model.take_uevents(expected);
-    difference = compare(look(real), look(model)) + compare(sent, expected);
-    if (difference.empty()) break;
+    real.take_uevents(seen.sent);
+    seen.now = look(real);
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+      if (!compare(seen, expected[i]).empty()) continue;
+      model = std::move(outcomes[i].model);
+      return "";
+    }
   }
-  return difference;
+  return compare(seen, expected[0]);
 }
 
 /// Does `operations` to both from the start; the first difference ends it.
 std::optional<Difference> try_out(Twin& real, const Targets& targets,
                                   const std::vector<Operation>& operations, Answers* answers) {
   if (!start_over(real, targets)) std::exit(1);  // NOLINT(concurrency-mt-unsafe)
-  const auto model = model_twin(real);
+  auto model = model_twin(real);
   if (!model) std::exit(1);  // NOLINT(concurrency-mt-unsafe)
-  if (auto what = settle(real, *model); !what.empty()) return Difference{.at = 0, .what = what};
+  if (auto what = compare(look(real), look(*model)); !what.empty())
+    return Difference{.at = 0, .what = std::move(what)};
   for (std::size_t i = 0; i < operations.size(); ++i) {
-    const std::string a = real.apply(operations[i]);
-    const std::string b = model->apply(operations[i]);
-    if (answers != nullptr) ++(*answers)[a];
-    std::string what = settle(real, *model);
-    if (a != b) what = fmt::format("  answer\n    kernel: {}\n    model:  {}\n", a, b) + what;
+    std::string answer = real.apply(operations[i]);
+    if (answers != nullptr) ++(*answers)[answer];
+    auto what = settle(real, std::move(answer), model->outcomes(operations[i]), model);
     if (!what.empty()) return Difference{.at = i, .what = std::move(what)};
   }
   return std::nullopt;

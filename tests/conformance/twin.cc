@@ -93,7 +93,7 @@ class RealTwin final : public Twin {
     for (;;) {
       const ssize_t count = ::recv(events_.get(), buffer.data(), buffer.size(), 0);
       if (count <= 0) return;
-      take(std::string_view(buffer.data(), static_cast<std::size_t>(count)), out.caller);
+      take(std::string_view(buffer.data(), static_cast<std::size_t>(count)), out.lines);
     }
   }
 
@@ -133,35 +133,51 @@ class RealTwin final : public Twin {
   Descriptor events_;
 };
 
-class ModelTwin final : public Twin {
+class ModelTwin final : public Model {
  public:
-  explicit ModelTwin(drivercore::State state)
-      : core_(std::move(state)), sysfs_(drivercore::model_sysfs(core_)) {
-    core_.set_on_step([this](const drivercore::KernelStep& step) {
-      if (step.kind == drivercore::KernelStep::Kind::kRetry) take_calls();
-    });
+  enum class Workers : std::uint8_t { kLate, kAtOnce };
+
+  ModelTwin(drivercore::State state, Workers workers)
+      : workers_(workers), core_(std::move(state)), sysfs_(drivercore::model_sysfs(core_)) {
+    core_.set_on_step([this](const drivercore::KernelStep&) { on_step(); });
   }
 
   Sysfs& sysfs() override { return *sysfs_; }
 
-  std::string apply(const Operation& operation) override { return settled(apply_one(operation)); }
+  std::string apply(const Operation& operation) override {
+    std::string answer = apply_one(operation);
+    keep_events();
+    return answer;
+  }
+
+  [[nodiscard]] std::vector<Outcome> outcomes(const Operation& operation) const override {
+    std::vector<Outcome> out;
+    for (const Workers workers : {Workers::kLate, Workers::kAtOnce}) {
+      auto twin = std::make_unique<ModelTwin>(core_.state(), workers);
+      std::string answer = twin->apply(operation);
+      const bool alone = !twin->beside_workers_;
+      out.push_back({.model = std::move(twin), .answer = std::move(answer)});
+      if (alone) break;
+    }
+    return out;
+  }
 
   void take_uevents(Uevents& out) override {
-    add(std::exchange(by_calls_, {}), out.caller);
-    add(std::exchange(by_workers_, {}), out.workers);
+    add(std::exchange(pending_, {}), out.lines);
+    out.beside_workers |= beside_workers_;
   }
 
  private:
-  // Whatever a call sends before the workers start is its own; they run when it has ended.
-  std::string settled(std::string answer) {
-    if (!workers_ran_) take_calls();
-    for (auto& event : core_.take_uevents()) by_workers_.push_back(std::move(event));
-    workers_ran_ = false;
-    return answer;
+  void on_step() {
+    if (!core_.has_work()) return;
+    beside_workers_ = true;
+    if (workers_ == Workers::kLate || std::exchange(working_, true)) return;
+    while (core_.work()) {
+    }
+    working_ = false;
   }
-  void take_calls() {
-    if (std::exchange(workers_ran_, true)) return;
-    for (auto& event : core_.take_uevents()) by_calls_.push_back(std::move(event));
+  void keep_events() {
+    for (auto& event : core_.take_uevents()) pending_.push_back(std::move(event));
   }
 
   static void add(const std::vector<drivercore::Uevent>& events, std::vector<std::string>& out) {
@@ -196,13 +212,16 @@ class ModelTwin final : public Twin {
     if (is_loaded()) return "ok";
     for (const char* driver : kTestDrivers) core_.set_probe(driver, 0);
     const bool loaded = core_.load_module(kTestModule);
-    settled("");
     // A module's own event comes when its init is through; the device belongs before it.
-    auto own = std::move(by_calls_.back());
-    by_calls_.pop_back();
+    keep_events();
+    const auto own =
+        std::ranges::find(pending_, "/module/anybind_test", &drivercore::Uevent::devpath);
+    const std::size_t at = static_cast<std::size_t>(own - pending_.begin());
     const bool added = core_.hot_add(kTestDevice);
-    settled("");
-    by_calls_.push_back(std::move(own));
+    keep_events();
+    if (at < pending_.size())
+      std::ranges::rotate(pending_.begin() + static_cast<std::ptrdiff_t>(at),
+                          pending_.begin() + static_cast<std::ptrdiff_t>(at) + 1, pending_.end());
     return loaded && added ? "ok" : "failed";
   }
   std::string unload() {
@@ -214,11 +233,12 @@ class ModelTwin final : public Twin {
     return core_.find_driver("pci", kTestDrivers[0]) != nullptr;
   }
 
+  Workers workers_;
   drivercore::DriverCore core_;
   std::unique_ptr<Sysfs> sysfs_;
-  std::vector<drivercore::Uevent> by_calls_;
-  std::vector<drivercore::Uevent> by_workers_;
-  bool workers_ran_ = false;  ///< in the call that is under way
+  std::vector<drivercore::Uevent> pending_;
+  bool beside_workers_ = false;  ///< retries were set going
+  bool working_ = false;         ///< they are under way
 };
 
 bool run(const char* command) {
@@ -254,7 +274,7 @@ bool start_over(Twin& real, const Targets& targets) {
   return true;
 }
 
-std::unique_ptr<Twin> model_twin(Twin& real) {
+std::unique_ptr<Model> model_twin(Twin& real) {
   const std::string modules = "/lib/modules/" + release() + "/";
   const lab::Aliases aliases = lab::parse_aliases(file_text(modules + "modules.alias"),
                                                   file_text(modules + "modules.builtin.modinfo"));
@@ -272,7 +292,7 @@ std::unique_ptr<Twin> model_twin(Twin& real) {
       driver.ids = {{.vendor = 0x1234, .device = 0x11E8, .data = 5 + i}};
     }
   }
-  return std::make_unique<ModelTwin>(*std::move(state));
+  return std::make_unique<ModelTwin>(*std::move(state), ModelTwin::Workers::kLate);
 }
 
 Snapshot look(Twin& twin) {

@@ -10,12 +10,12 @@
 
 namespace anybind::conformance {
 
-/// What was sent, each "action@devpath KEY=VALUE ...", without SEQNUM. Linux's workers (the retries
-/// of deferred devices) run beside whoever gave them work, so that only the order within each of
-/// the two is determined. The running kernel does not tell them apart: all its own is in `caller`.
+/// What was sent, each "action@devpath KEY=VALUE ...", without SEQNUM.
 struct Uevents {
-  std::vector<std::string> caller;
-  std::vector<std::string> workers;
+  std::vector<std::string> lines;
+  /// The retries of deferred devices were set going. Linux does them beside whoever set them going,
+  /// so that only the order of the events of one device is determined.
+  bool beside_workers = false;
 };
 
 /// One of the two kernels that are compared: the running one, or the model.
@@ -41,7 +41,20 @@ class Twin {
 /// error, when that cannot be had.
 [[nodiscard]] bool start_over(Twin& real, const Targets& targets);
 /// A model captured from `real`.
-[[nodiscard]] std::unique_ptr<Twin> model_twin(Twin& real);
+class Model : public Twin {
+ public:
+  /// What became of the model, and what the caller was told.
+  struct Outcome;
+  /// This machine after `operation`, which does not change this one. Two when retries of deferred
+  /// devices were set going: after the caller has ended, and at once. The running kernel has one of
+  /// them.
+  [[nodiscard]] virtual std::vector<Outcome> outcomes(const Operation& operation) const = 0;
+};
+struct Model::Outcome {
+  std::unique_ptr<Model> model;
+  std::string answer;
+};
+[[nodiscard]] std::unique_ptr<Model> model_twin(Twin& real);
 
 /// What of a kernel is compared after each operation, by what a person would call it.
 using Snapshot = std::map<std::string, std::string>;
