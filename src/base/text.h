@@ -28,6 +28,13 @@ namespace anybind {
 /// One word for a POSIX shell: unchanged where that is safe, else in single quotes.
 [[nodiscard]] std::string shell_quote(std::string_view text);
 
+/// A checksum against accidents: FNV-1a, 64 bits.
+[[nodiscard]] constexpr std::uint64_t fnv1a(std::string_view text) {
+  std::uint64_t hash = 0xCBF29CE484222325;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
+  return hash;
+}
+
 /// Shell glob as fnmatch(3) without FNM_PATHNAME.
 [[nodiscard]] bool glob_match(const std::string& pattern, const std::string& text);
 /// Has any of the glob characters * ? [

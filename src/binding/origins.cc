@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "binding/record_json.h"
+
 namespace anybind {
 namespace {
 
@@ -9,38 +11,6 @@ using nlohmann::json;
 
 constexpr std::string_view kFile = "origins.json";
 constexpr int kVersion = 1;
-
-json to_json(const std::optional<std::string>& text) {
-  return text ? json(*text) : json(nullptr);
-}
-
-std::optional<std::string> optional_text(const json& value) {
-  if (value.is_null()) return std::nullopt;
-  return value.get<std::string>();
-}
-
-json to_json(const DeviceId& id, const Origin& origin) {
-  const Binding& binding = origin.binding;
-  return {{"bus", id.bus.str()},
-          {"device", id.name.str()},
-          {"instance", {origin.instance.device, origin.instance.inode}},
-          {"driver", binding.driver ? json(binding.driver->str()) : json(nullptr)},
-          {"driver_override", to_json(binding.driver_override)}};
-}
-
-Result<std::pair<DeviceId, Origin>> from_json(const json& row) {
-  DeviceId id{.bus = TRY(BusName::parse(row.at("bus").get<std::string>())),
-              .name = TRY(DeviceName::parse(row.at("device").get<std::string>()))};
-  Origin origin{.instance = {.device = row.at("instance").at(0).get<std::uint64_t>(),
-                             .inode = row.at("instance").at(1).get<std::uint64_t>()},
-                .binding = {.driver = std::nullopt,
-                            .has_override = true,
-                            .driver_override = optional_text(row.at("driver_override"))}};
-  if (const auto driver = optional_text(row.at("driver"))) {
-    origin.binding.driver = TRY(DriverName::parse(*driver));
-  }
-  return std::pair{std::move(id), std::move(origin)};
-}
 
 Error damaged(std::string why) {
   return {.code = Code::kFailed,
@@ -62,9 +32,10 @@ Result<Origins> Origins::load(Storage& storage, std::string boot_id) {
     if (file.at("version").get<int>() != kVersion) return fail(damaged("unknown version"));
     if (file.at("boot").get<std::string>() != out.boot_id_) return out;
     for (const json& row : file.at("devices")) {
-      auto entry = from_json(row);
+      auto entry = record_from_json(row);
       if (!entry) return fail(damaged(entry.error().message()));
-      out.origins_.insert(*std::move(entry));
+      out.origins_.insert_or_assign(
+          entry->device, Origin{.instance = entry->instance, .binding = std::move(entry->binding)});
     }
   } catch (const json::exception& error) {
     return fail(damaged(error.what()));
@@ -91,7 +62,9 @@ void Origins::forget(const DeviceId& device) {
 Result<> Origins::save() {
   if (!changed_) return {};
   json rows = json::array();
-  for (const auto& [id, origin] : origins_) rows.push_back(to_json(id, origin));
+  for (const auto& [id, origin] : origins_) {
+    rows.push_back(to_json({.device = id, .instance = origin.instance, .binding = origin.binding}));
+  }
   const json file = {{"version", kVersion}, {"boot", boot_id_}, {"devices", std::move(rows)}};
   const auto saved =
       storage_.replace(kFile, file.dump(1, ' ', false, json::error_handler_t::replace) + "\n");

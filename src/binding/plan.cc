@@ -68,7 +68,12 @@ std::vector<Step> steps_to_driver(const Binding& now, const Goal& goal) {
 }  // namespace
 
 bool Plan::empty() const {
-  return std::ranges::all_of(devices, [](const DevicePlan& d) { return d.steps.empty(); });
+  return settings.empty() &&
+         std::ranges::all_of(devices, [](const DevicePlan& d) { return d.steps.empty(); });
+}
+
+bool is_vfio_driver(const std::string& driver) {
+  return driver.contains("vfio");
 }
 
 std::vector<Step> steps_between(const Binding& now, const Goal& goal) {

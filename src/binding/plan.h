@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -52,10 +53,24 @@ struct DevicePlan {
 /// So many directories a plan holds open at most: a process may have 1024 files open by default.
 inline constexpr std::size_t kMostHeld = 256;
 
+/// A write to a file that is not one device's own (a bus flag, a dynamic id, a number of virtual
+/// functions), with the write that takes it back.
+struct Setting {
+  std::string path;  ///< relative to the root of sysfs
+  std::string bytes;
+  std::string undo_path;
+  std::string undo_bytes;
+  std::string reason;
+  bool lasting = false;  ///< stays when the plan succeeds; otherwise it is taken back in any case
+  friend bool operator==(const Setting&, const Setting&) = default;
+};
+
 /// What will be done, in this order. A value: it can be printed, compared and run elsewhere.
 struct Plan {
+  std::vector<Setting> settings{};  ///< written before the first device, taken back in reverse
   std::vector<DevicePlan> devices;
   bool restores = false;  ///< gives back what there was: afterwards nothing needs to be remembered
+  std::uint64_t undoes = 0;        ///< takes this transaction of the journal back; 0: none
   std::vector<std::string> notes;  ///< what the planner decided by itself, one line each
   /// Directories of the drivers that devices go to, by path, as far as the planner opened them.
   std::map<std::string, std::shared_ptr<Sysfs>> driver_dirs{};
@@ -68,6 +83,10 @@ struct Plan {
 /// that names something else than the driver. Binding through `bind`, not drivers_probe, because
 /// only that tells why it failed. No step when the device is there already.
 [[nodiscard]] std::vector<Step> steps_between(const Binding& now, const Goal& goal);
+
+/// A driver for user space, which only a viable IOMMU group can use: vfio-pci, vfio-platform, and
+/// the variants, which all have "vfio" in their name. Its unbind waits for the user.
+[[nodiscard]] bool is_vfio_driver(const std::string& driver);
 
 /// The goal "as it is in `now`".
 [[nodiscard]] Goal as_goal(const Binding& now);

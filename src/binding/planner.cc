@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <ranges>
 #include <set>
 
 #include <fmt/format.h>
@@ -209,10 +210,6 @@ bool is_there(const Binding& now, const DriverName& driver) {
 
 }  // namespace
 
-bool is_vfio_driver(const DriverName& driver) {
-  return driver.str().contains("vfio");
-}
-
 Result<Plan> plan_bind(Sysfs& root, const BindRequest& request) {
   Plan plan;
   Groups groups(root);
@@ -221,7 +218,7 @@ Result<Plan> plan_bind(Sysfs& root, const BindRequest& request) {
     TRY(require_driver(root, plan, look.device.bus, request.driver));
     if (!look.binding.has_override) return fail(no_override(look.device));
   }
-  if (is_vfio_driver(request.driver)) TRY(check_groups(root, looks, groups, request.driver));
+  if (is_vfio_driver(request.driver.str())) TRY(check_groups(root, looks, groups, request.driver));
   for (const Look& look : looks) {
     Goal goal{.driver = request.driver, .driver_override = request.driver.str()};
     if (is_there(look.binding, request.driver)) goal = as_goal(look.binding);
@@ -243,7 +240,7 @@ Result<Plan> plan_unbind(Sysfs& root, const std::vector<DeviceId>& devices) {
 
 Result<Plan> plan_restore(Sysfs& root, const std::vector<DeviceId>& devices,
                           const Origins& origins) {
-  Plan plan{.devices = {}, .restores = true, .notes = {}};
+  Plan plan{.settings = {}, .devices = {}, .restores = true, .notes = {}};
   for (const Look& look : TRY(look_at_all(root, devices, With::kBindingOnly))) {
     const auto origin = origins.find(look.device, look.instance);
     Goal goal = origin ? as_goal(origin->binding)
@@ -253,6 +250,31 @@ Result<Plan> plan_restore(Sysfs& root, const std::vector<DeviceId>& devices,
     }
     keep_driver(root, plan, look);
     plan.devices.push_back(plan_device(look, std::move(goal)));
+  }
+  return plan;
+}
+
+Result<Plan> plan_undo(Sysfs& root, const JournalEntry& entry) {
+  Plan plan{.settings = {}, .devices = {}, .undoes = entry.id, .notes = {}};
+  for (const JournalDevice& was : std::views::reverse(entry.devices)) {
+    auto look = look_at(root, was.device, With::kBindingOnly);
+    if (!look || look->instance != was.instance) {
+      plan.notes.push_back(fmt::format("{} is no longer there: left out", was.device.str()));
+      continue;
+    }
+    if (was.before.driver) TRY(require_driver(root, plan, was.device.bus, *was.before.driver));
+    keep_driver(root, plan, *look);
+    if (plan.devices.size() >= kMostHeld) look->dir.reset();
+    plan.devices.push_back(plan_device(*look, as_goal(was.before)));
+  }
+  for (const Setting& setting : std::views::reverse(entry.settings)) {
+    if (!setting.lasting) continue;
+    plan.settings.push_back({.path = setting.undo_path,
+                             .bytes = setting.undo_bytes,
+                             .undo_path = setting.path,
+                             .undo_bytes = setting.bytes,
+                             .reason = "as it was before",
+                             .lasting = true});
   }
   return plan;
 }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "binding/journal.h"
 #include "binding/origins.h"
 #include "binding/plan.h"
 #include "host/sysfs.h"
@@ -34,8 +35,8 @@ struct BindRequest {
 [[nodiscard]] Result<Plan> plan_restore(Sysfs& root, const std::vector<DeviceId>& devices,
                                         const Origins& origins);
 
-/// A driver for user space, which only a viable IOMMU group can use: vfio-pci, vfio-platform, and
-/// the variants, which all have "vfio" in their name.
-[[nodiscard]] bool is_vfio_driver(const DriverName& driver);
+/// Every device of a closed transaction to what it was before that, and its lasting settings too.
+/// Devices that are gone are left out, with a note.
+[[nodiscard]] Result<Plan> plan_undo(Sysfs& root, const JournalEntry& entry);
 
 }  // namespace anybind

@@ -15,257 +15,204 @@
 #include "binding/transaction.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <memory>
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <thread>
 
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "binding/device_run.h"
+#include "host/process.h"
 
 namespace anybind {
 namespace {
 
-constexpr std::string_view kReplaced = "another card has taken its place; nothing was done to it";
+using Clock = std::chrono::steady_clock;
 
-std::string describe(const std::optional<DriverName>& driver) {
-  return driver ? driver->str() : "no driver";
-}
+/// A device that takes longer than this has the kernel waiting for hardware: threads pay.
+constexpr auto kWorthThreads = std::chrono::milliseconds(4);
+constexpr std::size_t kMostThreads = 64;
 
-/// The operation as a person would name it.
-std::string operation_of(const Step& step) {
-  switch (step.kind) {
-    case Step::Kind::kSetOverride:
-      return "set driver_override";
-    case Step::Kind::kUnbind:
-      return "unbind";
-    case Step::Kind::kBind:
-      return "bind";
-    case Step::Kind::kProbe:
-      break;
-  }
-  return "probe";
-}
-
-/// What an errno of `bind` means, beyond its text (kernel-facts 2.2, 9).
-std::string why_bind_failed(Errno err, const std::string& driver) {
-  switch (err.value) {
-    case ENODEV:
-      return driver + " does not accept this device";
-    case EBUSY:
-      return "another driver took it meanwhile, or its IOMMU group is in use by user space";
-    case EAGAIN:
-      return driver + " deferred its probe: something that it needs is not there yet";
-    case EINVAL:
-      return driver + " refused it: is the IOMMU on, and the device in a group?";
-    case ENOENT:
-      return driver + " has gone, or cannot be bound by hand";
-    default:
-      return "the probe of " + driver + " failed: " + err.text();
-  }
-}
-
-Error step_error(const DeviceId& device, const Step& step, Errno err) {
-  Error error = from_errno(err, operation_of(step), device.str());
-  if (error.code == Code::kNotPermitted) return error;
-  if (step.kind == Step::Kind::kBind) {
-    error.why = why_bind_failed(err, step.value);
-    error.next = fmt::format("anybind explain {} {}", device.str(), step.value);
-  }
-  return error;
-}
-
-Error state_error(const DeviceId& device, const Step& step, std::string why) {
-  return {.code = Code::kFailed,
-          .operation = operation_of(step),
-          .object = device.str(),
-          .why = std::move(why),
-          .next = fmt::format("anybind show {}: someone else may be changing it", device.str())};
-}
-
-Error gone_error(const DeviceId& device, std::string why) {
-  return {.code = Code::kNotFound,
-          .operation = "bind",
-          .object = device.str(),
-          .why = std::move(why),
-          .next = "anybind list"};
-}
-
-Error interrupted(const DeviceId& device) {
-  return {.code = Code::kFailed, .object = device.str(), .why = "interrupted before it was done"};
-}
-
-/// One device on its way to a goal.
-class DeviceRun {
+/// Lets several threads speak to one listener.
+class SharedListener final : public Listener {
  public:
-  DeviceRun(Sysfs& root, const Plan& plan, const DevicePlan& device, Listener& listener)
-      : root_(root),
-        plan_(plan),
-        device_(device.device),
-        instance_(device.instance),
-        listener_(listener) {}
-
-  /// Holds the device by the planner's handle, or by its name when there is none; kNotFound when
-  /// that is gone or another card has its address.
-  Result<> open(std::shared_ptr<Sysfs> held) {
-    dir_ = std::move(held);
-    if (dir_ != nullptr) return {};
-    auto dir = root_.open_dir(device_.path());
-    if (!dir) return fail(gone_error(device_, "it is gone"));
-    const auto now = (*dir)->instance();
-    if (!now || *now != instance_) return fail(gone_error(device_, std::string(kReplaced)));
-    dir_ = std::move(*dir);
-    return {};
+  explicit SharedListener(Listener& inner) : inner_(inner) {}
+  void on_step(const DeviceId& device, const Step& step) override {
+    const std::scoped_lock lock(mutex_);
+    inner_.on_step(device, step);
   }
-
-  void rolling_back() { rolling_back_ = true; }
-
-  Result<> run(const std::vector<Step>& steps) {
-    for (const Step& step : steps) {
-      if (!rolling_back_ && listener_.stop_requested()) return fail(interrupted(device_));
-      listener_.on_step(device_, step);
-      TRY(write(step));
-    }
-    return {};
+  void on_rollback(const Error& cause, std::size_t devices) override {
+    inner_.on_rollback(cause, devices);
   }
-
-  /// After the last write: was it that card all the time? It was when the handle answers now.
-  [[nodiscard]] bool answers() { return answered_ || dir_->read_link("subsystem").has_value(); }
-
-  /// Is the name still that card? If not, what was written to the bus may have gone to the
-  /// newcomer, and the bus is asked to choose a driver for it.
-  Result<> still_there() {
-    const auto dir = root_.open_dir(device_.path());
-    if (!dir) return fail(gone_error(device_, "it was unplugged meanwhile"));
-    const auto now = (*dir)->instance();
-    if (now && *now == instance_) return {};
-    if (!named_) return fail(gone_error(device_, std::string(kReplaced)));
-    (void)write({.kind = Step::Kind::kProbe, .value = "", .reason = ""});
-    return fail(gone_error(device_,
-                           "it was replaced by another card meanwhile, which was left to the "
-                           "driver that the bus chooses"));
-  }
-
-  Result<Binding> observe() {
-    auto binding = read_binding(*dir_);
-    if (!binding) return fail(from_errno(binding.error(), "read the state of", device_.str()));
-    return *std::move(binding);
-  }
+  [[nodiscard]] bool stop_requested() const override { return inner_.stop_requested(); }
 
  private:
-  /// Through the device's own handle: reaches that card or nothing.
-  Result<> set_override(const Step& step, const StepWrite& write) {
-    const auto text = dir_->write_and_read_back("driver_override", write.bytes);
-    if (!text) return fail(step_error(device_, step, text.error()));
-    answered_ = true;
-    const std::string now = parse_override(*text).value_or("");
-    if (now == step.value) return {};
-    return fail(state_error(device_, step,
-                            fmt::format("it reads \"{}\" after \"{}\" was written", printable(now),
-                                        printable(step.value))));
-  }
+  Listener& inner_;
+  std::mutex mutex_;
+};
 
-  Result<> write(const Step& step) {
-    const StepWrite write = write_of(device_, step);
-    answered_ = false;
-    if (step.kind == Step::Kind::kSetOverride) return set_override(step, write);
-    named_ = true;
-    const auto reply = write_to_bus(write);
-    if (reply) return verify(step);
-    // The bind of somebody else came first: verify() finds out whether it is what we want.
-    if (step.kind == Step::Kind::kBind && reply.error().value == EBUSY) {
-      const auto driver = read_driver(*dir_);
-      if (driver && *driver && (*driver)->str() == step.value) return verify(step);
+/// Devices from `from` on, in sequences that are independent of each other: those of one IOMMU
+/// group and the functions of one slot stay in one, in order.
+std::vector<std::vector<std::size_t>> chains_of(Sysfs& root, const Plan& plan, std::size_t from) {
+  std::map<std::size_t, std::vector<std::size_t>> chains;  // by their first device
+  std::map<std::string, std::size_t> of_word;
+  for (std::size_t i = from; i < plan.devices.size(); ++i) {
+    const DeviceId& device = plan.devices[i].device;
+    const std::string& name = device.name.str();
+    std::vector<std::string> words;
+    words.push_back(device.bus.str() == "pci" ? name.substr(0, name.rfind('.')) : device.str());
+    const auto group = root.read_link(device.path() + "/iommu_group");
+    if (group) words.push_back("group " + std::string(link_name(*group)));
+    auto& chain = chains[i];
+    chain.push_back(i);
+    for (const std::string& word : words) {
+      const auto found = of_word.find(word);
+      if (found == of_word.end() || found->second == i) continue;
+      const std::size_t other = found->second;
+      chain.insert(chain.end(), chains[other].begin(), chains[other].end());
+      chains.erase(other);
+      for (auto& [key, value] : of_word) {
+        if (value == other) value = i;
+      }
     }
-    // Unbound meanwhile by somebody else, as was wanted.
-    if (step.kind == Step::Kind::kUnbind && reply.error().value == ENODEV) {
-      const auto driver = read_driver(*dir_);
-      if (driver && !*driver) return {};
-    }
-    return fail(step_error(device_, step, reply.error()));
+    for (const std::string& word : words) of_word[word] = i;
   }
+  std::vector<std::vector<std::size_t>> out;
+  for (auto& [first, chain] : chains) {
+    std::ranges::sort(chain);
+    out.push_back(std::move(chain));
+  }
+  return out;
+}
 
-  /// Through the driver's directory if the planner holds it; a driver that was unloaded and loaded
-  /// again since has another one, which only the path finds.
-  Reply<std::size_t> write_to_bus(const StepWrite& write) {
-    const auto slash = write.path.rfind('/');
-    const auto held = plan_.driver_dirs.find(write.path.substr(0, slash));
-    if (held != plan_.driver_dirs.end()) {
-      const auto reply = held->second->write(write.path.substr(slash + 1), write.bytes);
-      if (reply || reply.error().value != ENOENT) return reply;
-    }
-    return root_.write(write.path, write.bytes);
-  }
+/// One plan on its way.
+class Run {
+ public:
+  Run(Sysfs& root, const Plan& plan, Records records, Listener& listener, const RunOptions& options)
+      : root_(root),
+        plan_(plan),
+        records_(records),
+        listener_(listener),
+        options_(options),
+        states_(plan.devices.size()) {}
 
-  /// The kernel's success proves nothing.
-  Result<> verify(const Step& step) {
-    if (step.kind == Step::Kind::kProbe) return {};  // any driver, or none, is an answer
-    const auto driver = read_driver(*dir_);
-    if (!driver) return fail(step_error(device_, step, driver.error()));
-    answered_ = driver->has_value();  // no driver, or no device any more: the link does not tell
-    const bool want = step.kind == Step::Kind::kBind;
-    const bool as_wanted = want ? *driver && (*driver)->str() == step.value : !*driver;
-    if (as_wanted) return {};
-    return fail(
-        state_error(device_, step,
-                    fmt::format("the kernel reported success, but {} has it", describe(*driver))));
-  }
+  Result<std::vector<Outcome>> run();
+
+ private:
+  /// How far a device is.
+  struct State {
+    bool touched = false;
+    std::optional<Outcome> outcome;
+    std::optional<Error> error;
+    bool stuck = false;
+  };
+
+  Result<> check_open_transactions();
+  Result<> remember();
+  Result<> forget_what_is_as_it_was();
+  Result<> write_settings();
+  void run_device(std::size_t at);
+  Result<Outcome> bring(std::size_t at);
+  void run_devices();
+  void run_side_by_side(std::size_t from);
+  [[nodiscard]] std::optional<Error> first_error() const;
+  Error roll_back(Error cause);
+  void note_stuck(std::size_t at, const Abandoned& abandoned, bool back);
 
   Sysfs& root_;
   const Plan& plan_;
-  const DeviceId& device_;
-  const Instance& instance_;
+  Records records_;
   Listener& listener_;
-  std::shared_ptr<Sysfs> dir_;
-  bool rolling_back_ = false;
-  bool answered_ = false;  ///< the handle has answered since the last write
-  bool named_ = false;     ///< the bus was told the device's name
+  const RunOptions& options_;
+  std::vector<State> states_;
+  std::vector<bool> fresh_;
+  std::size_t settings_written_ = 0;
+  std::atomic<bool> failed_ = false;
+  std::mutex mutex_;  ///< over the journal
 };
 
-/// Puts one device back to what it was; nothing to do for one that is gone.
-Result<> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener& listener) {
-  DeviceRun device(root, plan, of, listener);
-  device.rolling_back();
-  if (!device.open(nullptr)) return {};
-  const Binding now = TRY(device.observe());
-  Goal goal = as_goal(of.before);
-  // It had no driver, and has one that we never bind it to: somebody else's doing, left alone.
-  const bool foreign = !of.before.driver && now.driver && now.driver != of.goal.driver;
-  if (foreign && !of.goal.default_match) goal.driver = now.driver;
-  const auto back = device.run(steps_between(now, goal));
-  if (back) return {};
-  // Its driver would not take it back. Then at least nothing is left behind that binds it elsewhere
-  // later.
-  const Binding left = TRY(device.observe());
-  const Goal as_it_stands{.driver = left.driver, .driver_override = of.before.driver_override};
-  TRY(device.run(steps_between(left, as_it_stands)));
-  return back;
-}
-
-/// Walks back over the first `touched` devices, last first, and turns `cause` into what is to be
-/// reported.
-Error roll_back(Sysfs& root, const Plan& plan, std::size_t touched, Error cause,
-                Listener& listener) {
-  listener.on_rollback(cause, touched);
-  std::vector<std::string> left;
-  for (std::size_t i = touched; i-- > 0;) {
-    const auto back = put_back(root, plan, plan.devices[i], listener);
-    if (!back) left.push_back(back.error().message());
+/// While a transaction is open its devices are on the way to somewhere.
+Result<> Run::check_open_transactions() {
+  if (records_.journal == nullptr) return {};
+  for (const std::uint64_t id : records_.journal->open()) {
+    const auto entry = TRY(records_.journal->read(id));
+    if (!entry || entry->boot != records_.journal->boot_id() || entry->ending) continue;
+    for (const JournalDevice& device : entry->devices) {
+      const auto same = [&](const DevicePlan& plan) { return plan.device == device.device; };
+      if (std::ranges::none_of(plan_.devices, same)) continue;
+      return fail({.code = Code::kIncomplete,
+                   .operation = "change",
+                   .object = device.device.str(),
+                   .why = fmt::format("transaction {} ({}) was cut off and is still open", id,
+                                      entry->command),
+                   .next = "anybind recover"});
+    }
   }
-  if (left.empty()) return cause;
-  cause.why = fmt::format("{}; and putting things back failed: {}",
-                          cause.why.empty() ? cause.err.text() : cause.why, join_words(left));
-  cause.code = Code::kIncomplete;
-  cause.next = "anybind list, then anybind restore DEVICE for what is not as it should be";
-  return cause;
+  return {};
 }
 
-Result<Outcome> run_device(Sysfs& root, const Plan& plan, const DevicePlan& of,
-                           Listener& listener) {
+/// Makes durable what the devices were and what is intended, before they are touched.
+Result<> Run::remember() {
+  fresh_.assign(plan_.devices.size(), false);
+  Origins* origins = records_.origins;
+  for (std::size_t i = 0; i < plan_.devices.size() && origins != nullptr && !plan_.restores; ++i) {
+    const DevicePlan& device = plan_.devices[i];
+    fresh_[i] = !device.steps.empty() && !origins->find(device.device, device.instance);
+  }
+  if (records_.journal != nullptr && !plan_.empty()) {
+    TRY(check_open_transactions());
+    TRY(records_.journal->begin(plan_, fresh_));
+  }
+  if (origins == nullptr) return {};
+  for (std::size_t i = 0; i < plan_.devices.size(); ++i) {
+    const DevicePlan& device = plan_.devices[i];
+    if (!fresh_[i]) continue;
+    origins->remember(device.device, {.instance = device.instance, .binding = device.before});
+  }
+  const auto saved = origins->save();
+  if (!saved && records_.journal != nullptr) TRY(records_.journal->close(Ending::kUndone));
+  return saved;
+}
+
+/// After success: a device that was given back, or happens to be what it was, is ours no more.
+Result<> Run::forget_what_is_as_it_was() {
+  if (records_.origins == nullptr) return {};
+  for (std::size_t i = 0; i < plan_.devices.size(); ++i) {
+    const DevicePlan& device = plan_.devices[i];
+    const auto origin = records_.origins->find(device.device, device.instance);
+    const Binding& now = states_[i].outcome->after;
+    const bool as_it_was = origin && origin->binding.driver == now.driver &&
+                           origin->binding.driver_override == now.driver_override;
+    if (plan_.restores || as_it_was) records_.origins->forget(device.device);
+  }
+  return records_.origins->save();
+}
+
+Result<> Run::write_settings() {
+  for (const Setting& setting : plan_.settings) {
+    if (listener_.stop_requested()) {
+      return fail({.code = Code::kFailed, .object = setting.path, .why = "interrupted"});
+    }
+    ++settings_written_;
+    const auto reply = root_.write(setting.path, setting.bytes);
+    if (!reply) return fail(from_errno(reply.error(), "write", setting.path));
+  }
+  return {};
+}
+
+Result<Outcome> Run::bring(std::size_t at) {
+  const DevicePlan& of = plan_.devices[at];
   Outcome out{.device = of.device, .before = of.before, .after = of.before};
   if (of.steps.empty()) return out;
-  DeviceRun device(root, plan, of, listener);
+  DeviceRun device(root_, plan_, of, listener_, options_);
   TRY(device.open(of.held));
   const auto done = device.run(of.steps);
+  if (device.abandoned().pid != 0) {
+    note_stuck(at, device.abandoned(), false);
+    return fail(done.error());
+  }
   // First: it explains the strangest failures of a step.
   if (!done || !device.answers()) TRY(device.still_there());
   if (!done) return fail(done.error());
@@ -276,47 +223,124 @@ Result<Outcome> run_device(Sysfs& root, const Plan& plan, const DevicePlan& of,
   return out;
 }
 
-/// Makes durable what the devices were, before they are touched. The value: those not known before.
-Result<std::vector<DeviceId>> remember(const Plan& plan, Origins* origins) {
-  std::vector<DeviceId> fresh;
-  if (origins == nullptr || plan.restores) return fresh;
-  for (const DevicePlan& device : plan.devices) {
-    if (device.steps.empty() || origins->find(device.device, device.instance)) continue;
-    origins->remember(device.device, {.instance = device.instance, .binding = device.before});
-    fresh.push_back(device.device);
-  }
-  TRY(origins->save());
-  return fresh;
+void Run::note_stuck(std::size_t at, const Abandoned& abandoned, bool back) {
+  states_[at].stuck = true;
+  if (records_.journal == nullptr) return;
+  const std::scoped_lock lock(mutex_);
+  records_.journal->stuck({.device = at,
+                           .pid = abandoned.pid,
+                           .started = process_start(options_.proc, abandoned.pid).value_or(0),
+                           .back = back});
 }
 
-Result<> forget(const std::vector<DeviceId>& devices, Origins* origins) {
-  if (origins == nullptr) return {};
-  for (const DeviceId& device : devices) origins->forget(device);
-  return origins->save();
+void Run::run_device(std::size_t at) {
+  State& state = states_[at];
+  state.touched = true;
+  auto outcome = bring(at);
+  if (!outcome) {
+    state.error = std::move(outcome).error();
+    failed_ = true;
+    return;
+  }
+  state.outcome = *std::move(outcome);
+  if (records_.journal == nullptr || !state.outcome->changed) return;
+  const std::scoped_lock lock(mutex_);
+  records_.journal->device_done(at);
+}
+
+void Run::run_devices() {
+  for (std::size_t i = 0; i < plan_.devices.size() && !failed_; ++i) {
+    const auto start = options_.concurrent ? Clock::now() : Clock::time_point();
+    run_device(i);
+    const bool slow = options_.concurrent && Clock::now() - start > kWorthThreads;
+    if (slow && plan_.devices.size() - i > 2) return run_side_by_side(i + 1);
+  }
+}
+
+void Run::run_side_by_side(std::size_t from) {
+  const auto chains = chains_of(root_, plan_, from);
+  std::atomic<std::size_t> next = 0;
+  const auto work = [&] {
+    for (std::size_t chain = next++; chain < chains.size(); chain = next++) {
+      for (const std::size_t at : chains[chain]) {
+        if (failed_) return;
+        run_device(at);
+      }
+    }
+  };
+  std::vector<std::jthread> threads;
+  for (std::size_t i = 1; i < std::min(chains.size(), kMostThreads); ++i) {
+    threads.emplace_back(work);
+  }
+  work();
+}
+
+std::optional<Error> Run::first_error() const {
+  for (const State& state : states_) {
+    if (state.error) return state.error;
+  }
+  return std::nullopt;
+}
+
+/// Walks back over what was touched, last first, and turns `cause` into what is to be reported.
+Error Run::roll_back(Error cause) {
+  const auto touched = std::ranges::count_if(
+      states_, [](const State& state) { return state.touched && !state.stuck; });
+  listener_.on_rollback(cause, static_cast<std::size_t>(touched));
+  if (records_.journal != nullptr) records_.journal->rolling_back(cause.message());
+  std::vector<std::string> left;
+  for (std::size_t i = states_.size(); i-- > 0;) {
+    if (!states_[i].touched || states_[i].stuck) continue;
+    Abandoned abandoned;
+    const auto back = put_back(root_, plan_, plan_.devices[i], listener_, options_, abandoned);
+    if (abandoned.pid != 0) note_stuck(i, abandoned, true);
+    if (!back) left.push_back(back.error().message());
+  }
+  const auto settings = undo_settings(root_, plan_, settings_written_, true);
+  if (!settings) left.push_back(settings.error().message());
+  if (left.empty()) return cause;
+  cause.why = fmt::format("{}; and putting things back failed: {}",
+                          cause.why.empty() ? cause.err.text() : cause.why, join_words(left));
+  cause.code = Code::kIncomplete;
+  cause.next = records_.journal != nullptr
+                   ? "anybind recover tries again"
+                   : "anybind list, then anybind restore DEVICE for what is not as it should be";
+  return cause;
+}
+
+Result<std::vector<Outcome>> Run::run() {
+  TRY(remember());
+  const auto set = write_settings();
+  if (set) run_devices();
+  auto cause = set ? first_error() : std::optional(set.error());
+  if (!cause) {
+    const auto back = undo_settings(root_, plan_, settings_written_, false);
+    if (!back) return fail(back.error());
+    TRY(forget_what_is_as_it_was());
+    if (records_.journal != nullptr) TRY(records_.journal->close(Ending::kDone));
+    std::vector<Outcome> outcomes;
+    for (State& state : states_) outcomes.push_back(*std::move(state.outcome));
+    return outcomes;
+  }
+  Error error = roll_back(*std::move(cause));
+  if (error.code == Code::kIncomplete) return fail(std::move(error));
+  if (records_.origins != nullptr) {
+    for (std::size_t i = 0; i < fresh_.size(); ++i) {
+      if (fresh_[i]) records_.origins->forget(plan_.devices[i].device);
+    }
+    TRY(records_.origins->save());
+  }
+  if (records_.journal != nullptr) TRY(records_.journal->close(Ending::kUndone));
+  return fail(std::move(error));
 }
 
 }  // namespace
 
-Result<std::vector<Outcome>> run(Sysfs& root, const Plan& plan, Origins* origins,
-                                 Listener& listener) {
-  const std::vector<DeviceId> fresh = TRY(remember(plan, origins));
-  std::vector<Outcome> outcomes;
-  for (std::size_t i = 0; i < plan.devices.size(); ++i) {
-    auto outcome = run_device(root, plan, plan.devices[i], listener);
-    if (!outcome) {
-      Error error = roll_back(root, plan, i + 1, std::move(outcome).error(), listener);
-      if (error.code != Code::kIncomplete) TRY(forget(fresh, origins));
-      return fail(std::move(error));
-    }
-    outcomes.push_back(*std::move(outcome));
-  }
-  if (plan.restores) {
-    std::vector<DeviceId> restored;
-    restored.reserve(plan.devices.size());
-    for (const DevicePlan& device : plan.devices) restored.push_back(device.device);
-    TRY(forget(restored, origins));
-  }
-  return outcomes;
+Result<std::vector<Outcome>> run(Sysfs& root, const Plan& plan, Records records, Listener& listener,
+                                 const RunOptions& options) {
+  if (!options.concurrent) return Run(root, plan, records, listener, options).run();
+  SharedListener shared(listener);
+  return Run(root, plan, records, shared, options).run();
 }
 
 }  // namespace anybind

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "binding/journal.h"
 #include "binding/origins.h"
 #include "binding/plan.h"
 #include "host/sysfs.h"
@@ -37,19 +39,39 @@ struct Outcome {
   bool changed = false;  ///< a write was made
 };
 
+/// Where a run writes down what it does; nullptr: nothing is kept.
+struct Records {
+  // NOLINTNEXTLINE(google-explicit-constructor,hicpp-explicit-conversions): most have only origins
+  Records(Origins* o, Journal* j = nullptr) : origins(o), journal(j) {}
+  Origins* origins;
+  Journal* journal;
+};
+
+struct RunOptions {
+  std::chrono::milliseconds patience{10'000};  ///< for a write that may never return
+  std::string proc{};       ///< where procfs is; empty: who hangs, and where, is not told
+  std::string vfio{};       ///< where the files of IOMMU groups are
+  bool concurrent = false;  ///< the tree may be used by several threads at once
+};
+
 /// Runs `plan`: all of it, or nothing of it.
 ///
-/// Before the first write, what there was is remembered durably in `origins` (nullptr: nothing is
-/// kept); after a restore, and after a failure that left nothing behind, it is forgotten again.
+/// Before the first write, the journal holds durably what there was and what is intended, and
+/// `origins` what `restore` gives back; after a restore, and after a failure that left nothing
+/// behind, that is forgotten again. Refused (kIncomplete) while a device is part of a transaction
+/// that was cut off.
 /// Before each device's first write its instance is compared with the plan's, and again after its
 /// last; after each write the state is read back, because a success of the kernel proves nothing
 /// (kernel-facts: finding 4). When a device fails, all devices touched so far are put back, driver
 /// and override, last first.
 ///
+/// With `concurrent`, devices that have neither a slot nor an IOMMU group in common go side by side
+/// once it shows that the kernel lets us wait.
+///
 /// Errors: that of the first failure, with kFailed, kNotPermitted or kNotFound when everything is
-/// as it was; kIncomplete when something could not be put back (`why` then says what). May block
-/// where the kernel does.
-[[nodiscard]] Result<std::vector<Outcome>> run(Sysfs& root, const Plan& plan, Origins* origins,
-                                               Listener& listener);
+/// as it was; kIncomplete when something could not be put back, or a
+/// write has not returned (`why` then says what): the transaction stays open for recover().
+[[nodiscard]] Result<std::vector<Outcome>> run(Sysfs& root, const Plan& plan, Records records,
+                                               Listener& listener, const RunOptions& options = {});
 
 }  // namespace anybind

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -32,6 +33,9 @@ constexpr auto kVerbs = std::to_array<Verb>({
     {"bind", "DEVICE... DRIVER", "give devices to a driver, all or none", setup_bind},
     {"unbind", "DEVICE...", "leave devices without a driver, and keep them so", setup_unbind},
     {"restore", "DEVICE...", "back to what they were before anybind", setup_restore},
+    {"undo", "[ID]", "take a change back, the last one by default", setup_undo},
+    {"history", "", "the changes that were made, newest first", setup_history},
+    {"recover", "", "finish or undo what was cut off", setup_recover},
     {"capture", "[FILE]", "this machine as a lab file", setup_capture},
     {"lab", "exec FILE -- CMD... | ...", "a modelled machine as the /sys of other programs",
      setup_lab},
@@ -107,7 +111,8 @@ class VerbHelp final : public CLI::Formatter {
 
 /// Where the verb stands in `args`: the first word that is neither an option nor the value of one.
 std::size_t find_verb(const std::vector<std::string>& args) {
-  static constexpr std::array kWithValue = {"--sysfs", "--lab", "--state", "--threads"};
+  static constexpr std::array kWithValue = {"--sysfs", "--lab", "--state", "--threads",
+                                            "--timeout"};
   for (std::size_t i = 0; i < args.size(); ++i) {
     if (std::ranges::find(kWithValue, args[i]) != kWithValue.end()) {
       ++i;
@@ -182,6 +187,7 @@ int parse_and_run(const Verb& verb, std::vector<std::string> args) {
   Globals globals;
   const Run run = verb.setup(app);
   add_globals(app, globals);
+  globals.machine.command = std::string(verb.name) + " " + fmt::format("{}", fmt::join(args, " "));
   try {
     std::ranges::reverse(args);  // as CLI11 wants them
     app.parse(std::move(args));

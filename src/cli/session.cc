@@ -1,8 +1,10 @@
 #include "cli/session.h"
 
 #include <sys/utsname.h>
+#include <unistd.h>
 
-#include <cstdint>
+#include <cerrno>
+#include <ctime>
 
 #include <fmt/format.h>
 
@@ -35,9 +37,7 @@ Result<std::string> read_file(const std::string& path) {
 
 /// Names the text of a machine file, so that a changed file does not meet the state of the old one.
 std::string fingerprint(std::string_view text) {
-  std::uint64_t hash = 0xCBF29CE484222325;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
-  return fmt::format("{:016x}", hash);
+  return fmt::format("{:016x}", fnv1a(text));
 }
 
 /// The line of modules.alias that depmod would write for an id of a PCI driver.
@@ -87,6 +87,7 @@ Session::~Session() = default;
 
 Result<std::unique_ptr<Session>> Session::open(const MachineChoice& choice) {
   std::unique_ptr<Session> out(new Session);
+  out->command_ = choice.command;
   const bool real = choice.sysfs.empty() && choice.lab.empty();
   const std::string state = choice.state.empty() && real ? kState : choice.state;
   out->kept_ = !state.empty();
@@ -119,17 +120,43 @@ Sysfs& Session::sysfs() {
   return lab_ ? lab_->sysfs() : *real_;
 }
 
-Result<Origins> Session::origins(bool to_change) {
-  if (to_change) {
-    const auto locked = storage_->lock();
-    if (!locked) {
-      return fail(from_errno(locked.error(), "lock", "the directory of remembered drivers",
-                             Code::kNotPermitted));
-    }
+Result<Memory> Session::lock_memory(const Storage::Wait& wait) {
+  std::string owner;
+  const auto locked = storage_->lock(fmt::format("{} anybind {}", ::getpid(), command_),
+                                     [&](const std::string& who) {
+                                       owner = who;
+                                       return wait(who);
+                                     });
+  if (!locked && locked.error().value == EWOULDBLOCK) {
+    return fail({.code = Code::kRefused,
+                 .object = "bindings",
+                 .why = fmt::format("another anybind is changing them: process {}", owner),
+                 .next = "wait until it has ended"});
   }
-  if (lab_) return Origins::load(*storage_, lab_name_);
-  const auto boot = read_file(kBootId);
-  return Origins::load(*storage_, boot ? std::string(trim_newline(*boot)) : "");
+  if (!locked) {
+    return fail(from_errno(locked.error(), "lock", "the directory of remembered drivers",
+                           Code::kNotPermitted));
+  }
+  return memory();
+}
+
+Result<Memory> Session::memory() {
+  std::string boot = lab_name_;
+  if (!lab_) {
+    const auto text = read_file(kBootId);
+    boot = text ? std::string(trim_newline(*text)) : "";
+  }
+  return Memory{.own = nullptr,
+                .origins = TRY(Origins::load(*storage_, boot)),
+                .journal = TRY(Journal::load(*storage_, boot, command_, std::time(nullptr)))};
+}
+
+Result<Memory> Session::no_memory() {
+  auto own = memory_storage();
+  Storage& storage = *own;
+  return Memory{.own = std::move(own),
+                .origins = TRY(Origins::load(storage, "")),
+                .journal = TRY(Journal::load(storage, "", "", 0))};
 }
 
 Result<std::unique_ptr<Model>> Session::model() {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "binding/journal.h"
 #include "binding/origins.h"
 #include "drivercore/state.h"
 #include "host/storage.h"
@@ -14,10 +15,18 @@ namespace anybind::cli {
 
 /// Which machine was asked for.
 struct MachineChoice {
-  std::string sysfs;  ///< --sysfs DIR; empty: /sys
-  std::string lab;    ///< --lab FILE; empty: no lab
+  std::string sysfs;      ///< --sysfs DIR; empty: /sys
+  std::string lab;        ///< --lab FILE; empty: no lab
+  std::string command{};  ///< the verb and its arguments, for the journal and for who waits for us
   std::string
       state;  ///< --state DIR; empty: /run/anybind, or for a lab and for --sysfs nothing is kept
+};
+
+/// What anybind remembers between commands.
+struct Memory {
+  std::unique_ptr<Storage> own;  ///< when it belongs to no session
+  Origins origins;
+  Journal journal;
 };
 
 /// A driver core in memory with a Sysfs over it, for a lab and for trying a plan out.
@@ -41,9 +50,12 @@ class Session {
   /// What is kept is kept beyond this command.
   [[nodiscard]] bool is_kept() const { return kept_; }
 
-  /// The memory behind `restore`. With `to_change`, first waits until no other anybind is changing
-  /// things.
-  [[nodiscard]] Result<Origins> origins(bool to_change);
+  /// What is remembered between commands, to look at.
+  [[nodiscard]] Result<Memory> memory();
+  /// The same, to change: when no other anybind is changing things. `wait` is asked meanwhile.
+  [[nodiscard]] Result<Memory> lock_memory(const Storage::Wait& wait);
+  /// None: where nothing needs to be read.
+  [[nodiscard]] static Result<Memory> no_memory();
 
   /// A modelled machine like this one: a copy of the lab, or a capture of the real machine.
   [[nodiscard]] Result<std::unique_ptr<Model>> model();
@@ -67,6 +79,7 @@ class Session {
   std::unique_ptr<Sysfs> real_;
   std::unique_ptr<Model> lab_;
   std::string lab_name_;
+  std::string command_;
   std::unique_ptr<Storage> storage_;
   bool kept_ = false;
 };

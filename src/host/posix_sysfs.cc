@@ -21,6 +21,7 @@
 #include <utility>
 
 #include "host/descriptor.h"
+#include "host/writer_process.h"
 
 namespace anybind {
 namespace {
@@ -97,6 +98,13 @@ class PosixSysfs final : public Sysfs {
     const ssize_t count = ::write(file.get(), bytes.data(), bytes.size());
     if (count < 0) return failed();
     return static_cast<std::size_t>(count);
+  }
+
+  Reply<std::size_t> write_patiently(std::string_view path, std::string_view bytes,
+                                     const Patience& patience, Abandoned& abandoned) override {
+    static thread_local WriterProcess writer;
+    const Descriptor file = TRY(open_at(dir_.get(), path, O_WRONLY | O_NONBLOCK | O_NOCTTY));
+    return writer.write(file, bytes, patience, abandoned);
   }
 
   Reply<std::string> write_and_read_back(std::string_view path, std::string_view bytes) override {

@@ -5,8 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <dirent.h>
+
+#include <algorithm>
 #include <cerrno>
-#include <map>
+#include <chrono>
+#include <thread>
 
 #include "host/descriptor.h"
 
@@ -40,6 +44,18 @@ Reply<std::string> read_all(int fd) {
   }
 }
 
+constexpr std::size_t kMaxOwner = 4096;
+constexpr auto kLockPoll = std::chrono::milliseconds(50);
+
+class PosixLog final : public Log {
+ public:
+  explicit PosixLog(Descriptor file) : file_(std::move(file)) {}
+  Reply<void> append(std::string_view bytes) override { return write_all(file_.get(), bytes); }
+
+ private:
+  Descriptor file_;
+};
+
 class PosixStorage final : public Storage {
  public:
   explicit PosixStorage(std::string path) : path_(std::move(path)) {}
@@ -70,18 +86,73 @@ class PosixStorage final : public Storage {
     return {};
   }
 
-  Reply<void> lock() override {
+  Reply<std::unique_ptr<Log>> create(std::string_view name, std::string_view bytes) override {
+    TRY(make());
+    const std::string file = path_ + "/" + std::string(name);
+    Descriptor fd(::open(file.c_str(),
+                         O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (fd.get() < 0) return failed();
+    Reply<void> written = write_all(fd.get(), bytes);
+    if (written && ::fsync(fd.get()) != 0) written = failed();
+    if (written) written = sync_directory();
+    if (!written) {
+      ::unlink(file.c_str());
+      return std::unexpected(written.error());
+    }
+    return std::make_unique<PosixLog>(std::move(fd));
+  }
+
+  Reply<std::unique_ptr<Log>> open_log(std::string_view name) override {
+    const std::string file = path_ + "/" + std::string(name);
+    Descriptor fd(::open(file.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW));
+    if (fd.get() < 0) return failed();
+    return std::make_unique<PosixLog>(std::move(fd));
+  }
+
+  Reply<void> rename(std::string_view from, std::string_view to) override {
+    const std::string old_name = path_ + "/" + std::string(from);
+    const std::string new_name = path_ + "/" + std::string(to);
+    if (::rename(old_name.c_str(), new_name.c_str()) != 0) return failed();
+    return sync_directory();
+  }
+
+  Reply<std::vector<std::string>> list() override {
+    std::vector<std::string> names;
+    DIR* stream = ::opendir(path_.c_str());
+    if (stream == nullptr && errno == ENOENT) return names;
+    if (stream == nullptr) return failed();
+    while (const dirent* entry = ::readdir(stream)) {  // NOLINT(concurrency-mt-unsafe)
+      const std::string_view name = entry->d_name;
+      if (name != "." && name != "..") names.emplace_back(name);
+    }
+    ::closedir(stream);
+    std::ranges::sort(names);
+    return names;
+  }
+
+  Reply<void> lock(std::string_view owner, const Wait& wait) override {
     TRY(make());
     lock_ = Descriptor(
         ::open((path_ + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (lock_.get() < 0) return failed();
-    while (::flock(lock_.get(), LOCK_EX) != 0) {
-      if (errno != EINTR) return failed();
+    while (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK && errno != EINTR) return failed();
+      if (!wait(lock_owner())) return std::unexpected(Errno{EWOULDBLOCK});
+      std::this_thread::sleep_for(kLockPoll);
     }
+    // Only for people to read: that it cannot be written is no reason to stop.
+    if (::ftruncate(lock_.get(), 0) == 0)
+      (void)::pwrite(lock_.get(), owner.data(), owner.size(), 0);
     return {};
   }
 
  private:
+  std::string lock_owner() {
+    std::string owner(kMaxOwner, '\0');
+    const ssize_t count = ::pread(lock_.get(), owner.data(), owner.size(), 0);
+    owner.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    return owner;
+  }
   Reply<void> make() {
     if (::mkdir(path_.c_str(), 0700) != 0 && errno != EEXIST) return failed();
     return {};
@@ -96,35 +167,10 @@ class PosixStorage final : public Storage {
   Descriptor lock_;
 };
 
-class MemoryStorage final : public Storage {
- public:
-  Reply<std::optional<std::string>> read(std::string_view name) override {
-    const auto found = files_.find(name);
-    if (found == files_.end()) return std::nullopt;
-    return found->second;
-  }
-  Reply<void> replace(std::string_view name, std::string_view bytes) override {
-    files_.insert_or_assign(std::string(name), std::string(bytes));
-    return {};
-  }
-  Reply<void> remove(std::string_view name) override {
-    if (const auto found = files_.find(name); found != files_.end()) files_.erase(found);
-    return {};
-  }
-  Reply<void> lock() override { return {}; }
-
- private:
-  std::map<std::string, std::string, std::less<>> files_;
-};
-
 }  // namespace
 
 std::unique_ptr<Storage> open_storage(std::string path) {
   return std::make_unique<PosixStorage>(std::move(path));
-}
-
-std::unique_ptr<Storage> memory_storage() {
-  return std::make_unique<MemoryStorage>();
 }
 
 }  // namespace anybind

@@ -1,13 +1,27 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 
 namespace anybind {
+
+/// A file that only grows.
+class Log {
+ public:
+  Log() = default;
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+  virtual ~Log() = default;
+  /// Not durable: when the machine stops, any part of what was appended may be missing. It survives
+  /// the end of this process.
+  virtual Reply<void> append(std::string_view bytes) = 0;
+};
 
 /// A small directory of files that must survive a crash of this process: what anybind has to
 /// remember between two commands.
@@ -27,12 +41,27 @@ class Storage {
   /// ones.
   virtual Reply<void> replace(std::string_view name, std::string_view bytes) = 0;
 
+  /// A new file (EEXIST when it is there), durable with these bytes: in the file and in the
+  /// directory. When that fails it is not there.
+  virtual Reply<std::unique_ptr<Log>> create(std::string_view name, std::string_view bytes) = 0;
+  /// Goes on with a file that is there.
+  virtual Reply<std::unique_ptr<Log>> open_log(std::string_view name) = 0;
+
+  /// Gives a file another name, in one step and durably.
+  virtual Reply<void> rename(std::string_view from, std::string_view to) = 0;
+
+  /// The names of all files, sorted; none when the directory is not there.
+  virtual Reply<std::vector<std::string>> list() = 0;
+
   /// Removes the file; no error when it is not there.
   virtual Reply<void> remove(std::string_view name) = 0;
 
-  /// Waits until no other process holds the lock of this directory, and holds it until this object
-  /// goes. Blocks. Called once, before the first read that a later write depends on.
-  virtual Reply<void> lock() = 0;
+  /// Takes the lock of this directory, and holds it until this object goes. `owner` is shown to
+  /// others who want it ("1234 anybind bind ..."). While another process has it, `wait` is told
+  /// its owner, several times a second, and true means to go on waiting; EWOULDBLOCK after false.
+  /// Called once, before the first read that a later write depends on.
+  using Wait = std::function<bool(const std::string& owner)>;
+  virtual Reply<void> lock(std::string_view owner, const Wait& wait) = 0;
 };
 
 /// The directory `path` of this machine, made (0700) when it is first written to. Nothing is

@@ -1,5 +1,7 @@
 #include "host/storage.h"
 
+#include "host/memory_storage.h"
+
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -10,6 +12,8 @@ namespace anybind {
 namespace {
 
 namespace fs = std::filesystem;
+
+const Storage::Wait kNever = [](const std::string&) { return false; };
 
 class StorageTest : public testing::Test {
  protected:
@@ -53,15 +57,58 @@ TEST_F(StorageTest, FollowsNoLink) {
 TEST_F(StorageTest, ADirectoryThatCannotBeMadeIsAnError) {
   std::ofstream(base_ / "file") << "";
   EXPECT_EQ(open_storage(base_ / "file")->replace("x", "1").error().value, ENOTDIR);
-  EXPECT_FALSE(open_storage(base_ / "no/such")->lock());
+  EXPECT_FALSE(open_storage(base_ / "no/such")->lock("me", kNever));
 }
 
 TEST_F(StorageTest, LockIsFreeAgainWhenItsHolderIsGone) {
   {
     const auto first = open_storage(base_ / "state");
-    ASSERT_TRUE(first->lock());
+    ASSERT_TRUE(first->lock("1 first", kNever));
   }
-  EXPECT_TRUE(open_storage(base_ / "state")->lock());
+  EXPECT_TRUE(open_storage(base_ / "state")->lock("2 second", kNever));
+}
+
+TEST_F(StorageTest, ALockThatIsTakenNamesItsOwner) {
+  const auto first = open_storage(base_ / "state");
+  ASSERT_TRUE(first->lock("17 anybind bind x", kNever));
+  std::string owner;
+  int asked = 0;
+  const auto second = open_storage(base_ / "state")->lock("18 other", [&](const std::string& who) {
+    owner = who;
+    return ++asked < 3;
+  });
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().value, EWOULDBLOCK);
+  EXPECT_EQ(owner, "17 anybind bind x");
+  EXPECT_EQ(asked, 3);
+}
+
+TEST_F(StorageTest, ALogGrowsAndIsRenamed) {
+  const auto storage = open_storage(base_ / "state");
+  {
+    const auto log = storage->create("7.open", "head\n");
+    ASSERT_TRUE(log);
+    ASSERT_TRUE((*log)->append("one\n"));
+  }
+  EXPECT_EQ(storage->create("7.open", "other").error().value, EEXIST);
+  ASSERT_TRUE((*storage->open_log("7.open"))->append("two\n"));
+  ASSERT_TRUE(storage->rename("7.open", "7.done"));
+  EXPECT_EQ(storage->read("7.done").value(), "head\none\ntwo\n");
+  EXPECT_EQ(storage->list().value(), std::vector<std::string>{"7.done"});
+  EXPECT_EQ(storage->open_log("7.open").error().value, ENOENT);
+}
+
+TEST_F(StorageTest, MemoryLosesWhatIsNotSynced) {
+  MemoryStorage storage;
+  const auto log = storage.create("x", "head ");
+  ASSERT_TRUE((*log)->append("tail"));
+  storage.lose_unsynced(2);
+  EXPECT_EQ(storage.read("x").value(), "head ta");
+  storage.lose_unsynced();
+  EXPECT_EQ(storage.read("x").value(), "head ta");
+  ASSERT_TRUE(storage.remove("x"));
+  storage.lose_unsynced();
+  EXPECT_EQ(storage.read("x").value(), "head ta") << "a removal is not synced";
 }
 
 TEST_F(StorageTest, MemoryKeepsWhatIsWritten) {

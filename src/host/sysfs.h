@@ -1,7 +1,9 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,6 +19,17 @@ struct Instance {
   std::uint64_t device = 0;
   std::uint64_t inode = 0;
   friend auto operator<=>(const Instance&, const Instance&) = default;
+};
+
+/// How long somebody waits for a write that may never return.
+struct Patience {
+  std::chrono::milliseconds limit{10'000};
+  std::function<bool()> give_up{};  ///< asked when a signal came in; true: do not wait any longer
+};
+
+/// The process that was left behind in a write that did not return in time.
+struct Abandoned {
+  long pid = 0;  ///< 0: none
 };
 
 /// The one seam of the project: a directory of a sysfs tree, held open. Real /sys, the modelled
@@ -51,6 +64,15 @@ class Sysfs {
   /// took. An empty write reaches no store and returns 0 (fs/kernfs/file.c:kernfs_fop_write_iter).
   /// May block, for ever too (unbind of a vfio device in use).
   virtual Reply<std::size_t> write(std::string_view path, std::string_view bytes) = 0;
+
+  /// The same for a write that may block for ever. When it has not returned in time, a process of
+  /// ours is left behind in it, and the answer is ETIMEDOUT with `abandoned` set: the write may
+  /// still happen.
+  virtual Reply<std::size_t> write_patiently(std::string_view path, std::string_view bytes,
+                                             const Patience& /*patience*/,
+                                             Abandoned& /*abandoned*/) {
+    return write(path, bytes);
+  }
 
   /// write(), then read() of the same attribute: two interactions, for which the real sysfs opens
   /// the file only once. An error does not tell which of the two failed.

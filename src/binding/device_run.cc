@@ -1,0 +1,249 @@
+#include "binding/device_run.h"
+
+#include <cerrno>
+#include <ranges>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "host/process.h"
+
+namespace anybind {
+namespace {
+
+constexpr std::string_view kReplaced = "another card has taken its place; nothing was done to it";
+
+std::string describe(const std::optional<DriverName>& driver) {
+  return driver ? driver->str() : "no driver";
+}
+
+/// The operation as a person would name it.
+std::string operation_of(const Step& step) {
+  switch (step.kind) {
+    case Step::Kind::kSetOverride:
+      return "set driver_override";
+    case Step::Kind::kUnbind:
+      return "unbind";
+    case Step::Kind::kBind:
+      return "bind";
+    case Step::Kind::kProbe:
+      break;
+  }
+  return "probe";
+}
+
+/// What an errno of `bind` means, beyond its text (kernel-facts 2.2, 9).
+std::string why_bind_failed(Errno err, const std::string& driver) {
+  switch (err.value) {
+    case ENODEV:
+      return driver + " does not accept this device";
+    case EBUSY:
+      return "another driver took it meanwhile, or its IOMMU group is in use by user space";
+    case EAGAIN:
+      return driver + " deferred its probe: something that it needs is not there yet";
+    case EINVAL:
+      return driver + " refused it: is the IOMMU on, and the device in a group?";
+    case ENOENT:
+      return driver + " has gone, or cannot be bound by hand";
+    default:
+      return "the probe of " + driver + " failed: " + err.text();
+  }
+}
+
+Error step_error(const DeviceId& device, const Step& step, Errno err) {
+  Error error = from_errno(err, operation_of(step), device.str());
+  if (error.code == Code::kNotPermitted) return error;
+  if (step.kind == Step::Kind::kBind) {
+    error.why = why_bind_failed(err, step.value);
+    error.next = fmt::format("anybind explain {} {}", device.str(), step.value);
+  }
+  return error;
+}
+
+Error state_error(const DeviceId& device, const Step& step, std::string why) {
+  return {.code = Code::kFailed,
+          .operation = operation_of(step),
+          .object = device.str(),
+          .why = std::move(why),
+          .next = fmt::format("anybind show {}: someone else may be changing it", device.str())};
+}
+
+Error gone_error(const DeviceId& device, std::string why) {
+  return {.code = Code::kNotFound,
+          .operation = "bind",
+          .object = device.str(),
+          .why = std::move(why),
+          .next = "anybind list"};
+}
+
+Error interrupted(const DeviceId& device) {
+  return {.code = Code::kFailed, .object = device.str(), .why = "interrupted before it was done"};
+}
+
+}  // namespace
+
+Result<> DeviceRun::open(std::shared_ptr<Sysfs> held) {
+  dir_ = std::move(held);
+  if (dir_ != nullptr) return {};
+  auto dir = root_.open_dir(device_.path());
+  if (!dir) return fail(gone_error(device_, "it is gone"));
+  const auto now = (*dir)->instance();
+  if (!now || *now != instance_) return fail(gone_error(device_, std::string(kReplaced)));
+  dir_ = std::move(*dir);
+  return {};
+}
+
+Result<> DeviceRun::run(const std::vector<Step>& steps) {
+  for (const Step& step : steps) {
+    if (!rolling_back_ && listener_.stop_requested()) return fail(interrupted(device_));
+    listener_.on_step(device_, step);
+    TRY(write(step));
+  }
+  return {};
+}
+
+bool DeviceRun::answers() {
+  return answered_ || dir_->read_link("subsystem").has_value();
+}
+
+Result<> DeviceRun::still_there() {
+  const auto dir = root_.open_dir(device_.path());
+  if (!dir) return fail(gone_error(device_, "it was unplugged meanwhile"));
+  const auto now = (*dir)->instance();
+  if (now && *now == instance_) return {};
+  if (!named_) return fail(gone_error(device_, std::string(kReplaced)));
+  (void)write({.kind = Step::Kind::kProbe, .value = "", .reason = ""});
+  return fail(gone_error(device_,
+                         "it was replaced by another card meanwhile, which was left to the "
+                         "driver that the bus chooses"));
+}
+
+Result<Binding> DeviceRun::observe() {
+  auto binding = read_binding(*dir_);
+  if (!binding) return fail(from_errno(binding.error(), "read the state of", device_.str()));
+  return *std::move(binding);
+}
+
+/// Through the device's own handle: reaches that card or nothing.
+Result<> DeviceRun::set_override(const Step& step, const StepWrite& write) {
+  const auto text = dir_->write_and_read_back("driver_override", write.bytes);
+  if (!text) return fail(step_error(device_, step, text.error()));
+  answered_ = true;
+  const std::string now = parse_override(*text).value_or("");
+  if (now == step.value) return {};
+  return fail(state_error(device_, step,
+                          fmt::format("it reads \"{}\" after \"{}\" was written", printable(now),
+                                      printable(step.value))));
+}
+
+Result<> DeviceRun::write(const Step& step) {
+  const StepWrite write = write_of(device_, step);
+  answered_ = false;
+  if (step.kind == Step::Kind::kSetOverride) return set_override(step, write);
+  named_ = true;
+  const bool may_hang = step.kind == Step::Kind::kUnbind && is_vfio_driver(step.value);
+  const auto reply = write_to_bus(write, may_hang);
+  if (abandoned_.pid != 0) return fail(stuck_error());
+  if (reply) return verify(step);
+  // The bind of somebody else came first: verify() finds out whether it is what we want.
+  if (step.kind == Step::Kind::kBind && reply.error().value == EBUSY) {
+    const auto driver = read_driver(*dir_);
+    if (driver && *driver && (*driver)->str() == step.value) return verify(step);
+  }
+  // Unbound meanwhile by somebody else, as was wanted.
+  if (step.kind == Step::Kind::kUnbind && reply.error().value == ENODEV) {
+    const auto driver = read_driver(*dir_);
+    if (driver && !*driver) return {};
+  }
+  return fail(step_error(device_, step, reply.error()));
+}
+
+/// Through the driver's directory if the planner holds it; a driver that was unloaded and loaded
+/// again since has another one, which only the path finds.
+Reply<std::size_t> DeviceRun::write_to_bus(const StepWrite& write, bool may_hang) {
+  const Patience patience{.limit = options_.patience,
+                          .give_up = [&] { return !rolling_back_ && listener_.stop_requested(); }};
+  const auto put = [&](Sysfs& dir, const std::string& path) {
+    return may_hang ? dir.write_patiently(path, write.bytes, patience, abandoned_)
+                    : dir.write(path, write.bytes);
+  };
+  const auto slash = write.path.rfind('/');
+  const auto held = plan_.driver_dirs.find(write.path.substr(0, slash));
+  if (held != plan_.driver_dirs.end()) {
+    const auto reply = put(*held->second, write.path.substr(slash + 1));
+    if (reply || reply.error().value != ENOENT) return reply;
+  }
+  return put(root_, write.path);
+}
+
+/// The kernel's success proves nothing.
+Result<> DeviceRun::verify(const Step& step) {
+  if (step.kind == Step::Kind::kProbe) return {};  // any driver, or none, is an answer
+  const auto driver = read_driver(*dir_);
+  if (!driver) return fail(step_error(device_, step, driver.error()));
+  answered_ = driver->has_value();  // no driver, or no device any more: the link does not tell
+  const bool want = step.kind == Step::Kind::kBind;
+  const bool as_wanted = want ? *driver && (*driver)->str() == step.value : !*driver;
+  if (as_wanted) return {};
+  return fail(state_error(
+      device_, step, fmt::format("the kernel reported success, but {} has it", describe(*driver))));
+}
+
+Error DeviceRun::stuck_error() {
+  const auto group = read_iommu_group(*dir_).value_or(std::nullopt);
+  const auto users = group ? holders_of(options_.proc, fmt::format("{}/{}", options_.vfio, *group))
+                           : std::vector<std::string>();
+  const std::string where = wait_channel(options_.proc, abandoned_.pid);
+  return {.code = Code::kIncomplete,
+          .operation = "unbind",
+          .object = device_.str(),
+          .why = fmt::format(
+              "has not returned after {:.3g} s; {}{}; process {} is left waiting in it",
+              std::chrono::duration<double>(options_.patience).count(),
+              users.empty() ? "who holds it cannot be seen" : "it is open in " + join_words(users),
+              where.empty() ? "" : " (the kernel waits in " + where + ")", abandoned_.pid),
+          .next = users.empty() ? "free the device, then: anybind recover"
+                                : "end that process, then: anybind recover"};
+}
+
+Result<> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener& listener,
+                  const RunOptions& options, Abandoned& abandoned) {
+  DeviceRun device(root, plan, of, listener, options);
+  device.rolling_back();
+  if (!device.open(nullptr)) return {};
+  const Binding now = TRY(device.observe());
+  Goal goal = as_goal(of.before);
+  // It had no driver, and has one that we never bind it to: somebody else's doing, left alone.
+  const bool foreign = !of.before.driver && now.driver && now.driver != of.goal.driver;
+  if (foreign && !of.goal.default_match) goal.driver = now.driver;
+  const auto back = device.run(steps_between(now, goal));
+  abandoned = device.abandoned();
+  if (back) return {};
+  if (abandoned.pid != 0) return back;
+  // Its driver would not take it back. Then at least nothing is left behind that binds it elsewhere
+  // later.
+  const Binding left = TRY(device.observe());
+  const Goal as_it_stands{.driver = left.driver, .driver_override = of.before.driver_override};
+  TRY(device.run(steps_between(left, as_it_stands)));
+  return back;
+}
+
+Result<> undo_settings(Sysfs& root, const Plan& plan, std::size_t written, bool all) {
+  std::vector<std::string> left;
+  for (std::size_t i = written; i-- > 0;) {
+    const Setting& setting = plan.settings[i];
+    if (setting.lasting && !all) continue;
+    const auto reply = root.write(setting.undo_path, setting.undo_bytes);
+    // ENODEV: no such dynamic id (any more), or the device is gone; ENOENT: the file is.
+    const bool gone = !reply && (reply.error().value == ENODEV || reply.error().value == ENOENT);
+    if (!reply && !gone) left.push_back(setting.undo_path + ": " + reply.error().text());
+  }
+  if (left.empty()) return {};
+  return fail({.code = Code::kIncomplete,
+               .operation = "take back",
+               .object = "settings",
+               .why = join_words(left),
+               .next = "anybind recover"});
+}
+
+}  // namespace anybind

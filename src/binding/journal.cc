@@ -1,0 +1,293 @@
+#include "binding/journal.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "binding/record_json.h"
+
+namespace anybind {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kVersion = 1;
+constexpr std::size_t kChecksumSize = 16;
+constexpr std::string_view kPrefix = "journal-";
+constexpr std::string_view kOpen = ".open";
+constexpr std::string_view kClosed = ".done";
+
+std::string file_name(std::uint64_t id, std::string_view suffix) {
+  return fmt::format("{}{}{}", kPrefix, id, suffix);
+}
+
+/// The number in "journal-7.open"; nullopt for other names.
+std::optional<std::uint64_t> id_of(std::string_view name, std::string_view suffix) {
+  if (!name.starts_with(kPrefix) || !name.ends_with(suffix)) return std::nullopt;
+  name.remove_prefix(kPrefix.size());
+  name.remove_suffix(suffix.size());
+  return parse_decimal(name, UINT64_MAX - 1);
+}
+
+std::string checksum(std::string_view text) {
+  return fmt::format("{:016x}", fnv1a(text));
+}
+
+std::string line_of(const json& value) {
+  const std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
+  return checksum(text) + " " + text + "\n";
+}
+
+/// The JSON text of a line; nullopt when it is damaged.
+std::optional<std::string_view> text_of(std::string_view line) {
+  if (line.size() <= kChecksumSize || line[kChecksumSize] != ' ') return std::nullopt;
+  const std::string_view text = line.substr(kChecksumSize + 1);
+  if (line.substr(0, kChecksumSize) != checksum(text)) return std::nullopt;
+  return text;
+}
+
+json to_json(const Setting& setting) {
+  return {{"path", setting.path},
+          {"bytes", setting.bytes},
+          {"undo_path", setting.undo_path},
+          {"undo_bytes", setting.undo_bytes},
+          {"lasting", setting.lasting}};
+}
+
+Setting setting_from_json(const json& row) {
+  return {.path = row.at("path").get<std::string>(),
+          .bytes = row.at("bytes").get<std::string>(),
+          .undo_path = row.at("undo_path").get<std::string>(),
+          .undo_bytes = row.at("undo_bytes").get<std::string>(),
+          .reason = "",
+          .lasting = row.at("lasting").get<bool>()};
+}
+
+json to_json(const DevicePlan& device, bool fresh) {
+  json row = to_json(
+      DeviceRecord{.device = device.device, .instance = device.instance, .binding = device.before});
+  row["goal"] = {{"driver", anybind::to_json(device.goal.driver)},
+                 {"driver_override", anybind::to_json(device.goal.driver_override)},
+                 {"default_match", device.goal.default_match}};
+  row["fresh"] = fresh;
+  return row;
+}
+
+Result<JournalDevice> device_from_json(const json& row) {
+  DeviceRecord record = TRY(record_from_json(row));
+  const json& goal = row.at("goal");
+  return JournalDevice{.device = std::move(record.device),
+                       .instance = record.instance,
+                       .before = std::move(record.binding),
+                       .goal = {.driver = TRY(driver_from_json(goal.at("driver"))),
+                                .driver_override = text_from_json(goal.at("driver_override")),
+                                .default_match = goal.at("default_match").get<bool>()},
+                       .fresh = row.at("fresh").get<bool>()};
+}
+
+Error damaged(std::uint64_t id, std::string why) {
+  return {.code = Code::kIncomplete,
+          .operation = "read",
+          .object = file_name(id, kOpen),
+          .why = "not understood: " + std::move(why),
+          .next = "look at the devices with `anybind list`, then move the file out of the way"};
+}
+
+/// Throws json::exception.
+Result<JournalEntry> head_from_json(std::uint64_t id, const json& head) {
+  const int version = head.at("version").get<int>();
+  if (version != kVersion) return fail(damaged(id, fmt::format("version {}", version)));
+  JournalEntry entry{.id = id,
+                     .time = head.at("time").get<std::int64_t>(),
+                     .boot = head.at("boot").get<std::string>(),
+                     .command = head.at("command").get<std::string>(),
+                     .restores = head.at("restores").get<bool>(),
+                     .undoes = head.at("undoes").get<std::uint64_t>()};
+  for (const json& row : head.at("settings")) entry.settings.push_back(setting_from_json(row));
+  for (const json& row : head.at("devices")) {
+    auto device = device_from_json(row);
+    if (!device) return fail(damaged(id, device.error().message()));
+    entry.devices.push_back(*std::move(device));
+  }
+  return entry;
+}
+
+/// Throws json::exception. A line that this version does not know is passed over.
+void apply_line(JournalEntry& entry, const json& line) {
+  if (line.contains("done")) {
+    const auto at = line.at("done").get<std::size_t>();
+    if (at < entry.devices.size()) entry.devices[at].done = true;
+  } else if (line.contains("stuck")) {
+    const StuckWrite write{.device = line.at("stuck").get<std::size_t>(),
+                           .pid = line.at("pid").get<long>(),
+                           .started = line.at("started").get<std::uint64_t>(),
+                           .back = line.at("back").get<bool>()};
+    if (write.device < entry.devices.size()) entry.stuck.push_back(write);
+  } else if (line.contains("back")) {
+    entry.rolling_back = true;
+  } else if (line.contains("end")) {
+    entry.ending = line.at("end").get<std::string>() == "done" ? Ending::kDone : Ending::kUndone;
+  }
+}
+
+/// Later lines; one that is torn or damaged is passed over.
+void apply_lines(JournalEntry& entry, std::string_view rest) {
+  while (!rest.empty()) {
+    const auto end = rest.find('\n');
+    if (end == std::string_view::npos) return;
+    const auto text = text_of(rest.substr(0, end));
+    rest.remove_prefix(end + 1);
+    if (!text) continue;
+    try {
+      apply_line(entry, json::parse(*text));
+    } catch (const json::exception&) {
+      continue;
+    }
+  }
+}
+
+}  // namespace
+
+Plan JournalEntry::plan() const {
+  Plan out{.settings = settings, .devices = {}, .restores = restores, .notes = {}};
+  for (const JournalDevice& device : devices) {
+    out.devices.push_back({.device = device.device,
+                           .instance = device.instance,
+                           .before = device.before,
+                           .goal = device.goal,
+                           .steps = {}});
+  }
+  return out;
+}
+
+Result<Journal> Journal::load(Storage& storage, std::string boot_id, std::string command,
+                              std::int64_t now) {
+  Journal out(storage, std::move(boot_id), std::move(command), now);
+  const auto names = storage.list();
+  if (!names) return fail(from_errno(names.error(), "list", "the journal"));
+  for (const std::string& name : *names) {
+    if (const auto id = id_of(name, kOpen)) out.open_.push_back(*id);
+    if (const auto id = id_of(name, kClosed)) out.closed_.push_back(*id);
+  }
+  std::ranges::sort(out.open_);
+  std::ranges::sort(out.closed_);
+  return out;
+}
+
+Result<std::optional<JournalEntry>> Journal::read(std::uint64_t id) const {
+  const bool is_open = std::ranges::find(open_, id) != open_.end();
+  const auto bytes = storage_->read(file_name(id, is_open ? kOpen : kClosed));
+  if (!bytes) {
+    return fail(from_errno(bytes.error(), "read", file_name(id, is_open ? kOpen : kClosed),
+                           Code::kIncomplete));
+  }
+  if (!bytes->has_value()) return std::nullopt;
+  const std::string_view all = **bytes;
+  const auto end = all.find('\n');
+  if (end == std::string_view::npos) return std::nullopt;
+  const auto text = text_of(all.substr(0, end));
+  if (!text) return fail(damaged(id, "the checksum of its first line is wrong"));
+  try {
+    JournalEntry entry = TRY(head_from_json(id, json::parse(*text)));
+    apply_lines(entry, all.substr(end + 1));
+    return entry;
+  } catch (const json::exception& error) {
+    return fail(damaged(id, error.what()));
+  }
+}
+
+Result<> Journal::begin(const Plan& plan, const std::vector<bool>& fresh) {
+  json settings = json::array();
+  json devices = json::array();
+  for (const Setting& setting : plan.settings) settings.push_back(to_json(setting));
+  for (std::size_t i = 0; i < plan.devices.size(); ++i) {
+    devices.push_back(to_json(plan.devices[i], fresh[i]));
+  }
+  const json head = {{"version", kVersion},
+                     {"boot", boot_id_},
+                     {"time", now_},
+                     {"command", command_},
+                     {"restores", plan.restores},
+                     {"undoes", plan.undoes},
+                     {"settings", std::move(settings)},
+                     {"devices", std::move(devices)}};
+  std::uint64_t id = 1;
+  if (!open_.empty()) id = std::max(id, open_.back() + 1);
+  if (!closed_.empty()) id = std::max(id, closed_.back() + 1);
+  auto log = storage_->create(file_name(id, kOpen), line_of(head));
+  if (!log) {
+    return fail(from_errno(log.error(),
+                           "write the journal, and so nothing was changed:", file_name(id, kOpen)));
+  }
+  log_ = *std::move(log);
+  current_ = id;
+  open_.push_back(id);
+  return {};
+}
+
+Result<> Journal::resume(std::uint64_t id) {
+  auto log = storage_->open_log(file_name(id, kOpen));
+  if (!log) {
+    return fail(from_errno(log.error(), "go on with", file_name(id, kOpen), Code::kIncomplete));
+  }
+  log_ = *std::move(log);
+  current_ = id;
+  append("\n");  // the last line may be torn
+  return {};
+}
+
+void Journal::append(const std::string& json_text) {
+  if (log_ != nullptr) (void)log_->append(json_text);
+}
+
+void Journal::device_done(std::size_t device) {
+  append(line_of({{"done", device}}));
+}
+
+void Journal::rolling_back(const std::string& why) {
+  append(line_of({{"back", why}}));
+}
+
+void Journal::stuck(const StuckWrite& write) {
+  append(line_of({{"stuck", write.device},
+                  {"pid", write.pid},
+                  {"started", write.started},
+                  {"back", write.back}}));
+}
+
+Result<> Journal::close(Ending ending) {
+  if (current_ == 0) return {};
+  append(line_of({{"end", ending == Ending::kDone ? "done" : "undone"}}));
+  const std::uint64_t id = std::exchange(current_, 0);
+  log_.reset();
+  const auto renamed = storage_->rename(file_name(id, kOpen), file_name(id, kClosed));
+  if (!renamed) {
+    Error error = from_errno(renamed.error(), "close", file_name(id, kOpen));
+    error.code = Code::kIncomplete;
+    error.next = "anybind recover";
+    return fail(std::move(error));
+  }
+  std::erase(open_, id);
+  closed_.push_back(id);
+  for (std::size_t i = 0; closed_.size() - i > kKept; ++i) {
+    (void)storage_->remove(file_name(closed_[i], kClosed));
+  }
+  if (closed_.size() > kKept) {
+    closed_.erase(closed_.begin(), closed_.end() - static_cast<std::ptrdiff_t>(kKept));
+  }
+  return {};
+}
+
+Result<> Journal::drop(std::uint64_t id) {
+  const auto removed = storage_->remove(file_name(id, kOpen));
+  if (!removed) {
+    return fail(from_errno(removed.error(), "remove", file_name(id, kOpen), Code::kIncomplete));
+  }
+  std::erase(open_, id);
+  return {};
+}
+
+}  // namespace anybind

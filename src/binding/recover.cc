@@ -1,0 +1,200 @@
+#include "binding/recover.h"
+
+#include <algorithm>
+#include <ranges>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "binding/device_run.h"
+#include "host/process.h"
+
+namespace anybind {
+namespace {
+
+using What = Recovered::What;
+
+/// The processes that still hang in writes of this transaction.
+std::vector<std::string> still_stuck(const JournalEntry& entry, const std::string& proc) {
+  std::vector<std::string> out;
+  for (const StuckWrite& write : entry.stuck) {
+    if (process_start(proc, write.pid) != write.started) continue;
+    const std::string where = wait_channel(proc, write.pid);
+    out.push_back(fmt::format("{}: process {} still waits in its unbind{}",
+                              entry.devices[write.device].device.str(), write.pid,
+                              where.empty() ? "" : " (" + where + ")"));
+  }
+  return out;
+}
+
+bool to_be_finished(const JournalEntry& entry) {
+  const auto went_back = [](const StuckWrite& write) { return write.back; };
+  if (!entry.stuck.empty()) return std::ranges::none_of(entry.stuck, went_back);
+  return !entry.rolling_back && !entry.devices.empty() &&
+         std::ranges::all_of(entry.devices, &JournalDevice::done);
+}
+
+/// Ends one transaction.
+class Recovery {
+ public:
+  Recovery(Sysfs& root, const JournalEntry& entry, Records records, Listener& listener,
+           const RunOptions& options)
+      : root_(root),
+        entry_(entry),
+        plan_(entry.plan()),
+        records_(records),
+        listener_(listener),
+        options_(options) {}
+
+  Recovered run() {
+    Recovered out{.id = entry_.id, .command = entry_.command, .devices = entry_.devices.size()};
+    const auto end = [&](Result<> result, What what) {
+      if (result) {
+        out.what = what;
+      } else {
+        out.what = What::kLeft;
+        out.error = std::move(result).error();
+      }
+      return out;
+    };
+    if (entry_.ending) {
+      return end(close(*entry_.ending),
+                 *entry_.ending == Ending::kDone ? What::kFinished : What::kUndone);
+    }
+    const auto stuck = still_stuck(entry_, options_.proc);
+    if (!stuck.empty()) {
+      return end(fail({.code = Code::kIncomplete,
+                       .operation = "recover",
+                       .object = fmt::format("transaction {}", entry_.id),
+                       .why = join_words(stuck),
+                       .next = "end whoever has the device open, then: anybind recover"}),
+                 What::kLeft);
+    }
+    if (to_be_finished(entry_)) {
+      const auto finished = finish();
+      if (finished) return end(close(Ending::kDone), What::kFinished);
+      if (stuck_) return end(finished, What::kLeft);
+      out.error = finished.error();
+    }
+    const auto undone = undo();
+    if (!undone) return end(undone, What::kLeft);
+    return end(close(Ending::kUndone), What::kUndone);
+  }
+
+ private:
+  Result<> finish() {
+    for (std::size_t i = 0; i < plan_.devices.size(); ++i) TRY(finish(i));
+    TRY(undo_settings(root_, plan_, plan_.settings.size(), false));
+    if (records_.origins == nullptr) return {};
+    for (const JournalDevice& device : entry_.devices) {
+      if (entry_.restores) records_.origins->forget(device.device);
+    }
+    return records_.origins->save();
+  }
+
+  Result<> finish(std::size_t at) {
+    const DevicePlan& of = plan_.devices[at];
+    DeviceRun device(root_, plan_, of, listener_, options_);
+    device.rolling_back();  // recovering is not interrupted half way
+    if (!device.open(nullptr)) return offer_newcomer(of);
+    const Binding now = TRY(device.observe());
+    if (of.goal.default_match && now.driver && !now.driver_override) return {};
+    const auto done = device.run(steps_between(now, of.goal));
+    if (!done) note_stuck(at, device.abandoned(), false);
+    return done;
+  }
+
+  Result<> undo() {
+    std::vector<Error> errors;
+    for (std::size_t i = plan_.devices.size(); i-- > 0;) {
+      Abandoned abandoned;
+      auto back = offer_newcomer(plan_.devices[i]);
+      if (back) {
+        back = put_back(root_, plan_, plan_.devices[i], listener_, options_, abandoned);
+      }
+      if (back) continue;
+      note_stuck(i, abandoned, true);
+      errors.push_back(std::move(back).error());
+    }
+    TRY(undo_settings(root_, plan_, plan_.settings.size(), true));
+    if (!errors.empty()) {
+      errors.front().code = Code::kIncomplete;
+      return fail(errors.front());
+    }
+    if (records_.origins == nullptr) return {};
+    for (const JournalDevice& device : entry_.devices) {
+      if (device.fresh) records_.origins->forget(device.device);
+    }
+    return records_.origins->save();
+  }
+
+  /// Our unbind by name may have hit a card that came to the address just before we died. One that
+  /// is left without a driver, and without an override that wants it so, is offered to its bus.
+  Result<> offer_newcomer(const DevicePlan& of) {
+    const auto dir = root_.open_dir(of.device.path());
+    if (!dir) return {};
+    const auto instance = (*dir)->instance();
+    const auto binding = read_binding(**dir);
+    if (!instance || !binding || *instance == of.instance) return {};
+    if (binding->driver || binding->driver_override) return {};
+    const Step probe{.kind = Step::Kind::kProbe, .value = "", .reason = "it was left unbound"};
+    listener_.on_step(of.device, probe);
+    const StepWrite write = write_of(of.device, probe);
+    (void)root_.write(write.path, write.bytes);  // that no driver takes it is an answer too
+    return {};
+  }
+
+  void note_stuck(std::size_t at, const Abandoned& abandoned, bool back) {
+    if (abandoned.pid == 0) return;
+    stuck_ = true;
+    records_.journal->stuck({.device = at,
+                             .pid = abandoned.pid,
+                             .started = process_start(options_.proc, abandoned.pid).value_or(0),
+                             .back = back});
+  }
+
+  Result<> close(Ending ending) { return records_.journal->close(ending); }
+
+  Sysfs& root_;
+  const JournalEntry& entry_;
+  Plan plan_;
+  Records records_;
+  Listener& listener_;
+  const RunOptions& options_;
+  bool stuck_ = false;
+};
+
+Recovered recover_one(Sysfs& root, std::uint64_t id, Records records, Listener& listener,
+                      const RunOptions& options) {
+  Journal& journal = *records.journal;
+  Recovered out{.id = id};
+  const auto entry = journal.read(id);
+  if (!entry) {
+    out.error = entry.error();
+    return out;
+  }
+  const bool owed = *entry && (*entry)->boot == journal.boot_id();
+  if (*entry) out.command = (*entry)->command;
+  const auto begun = owed ? journal.resume(id) : journal.drop(id);
+  if (!begun) {
+    out.error = begun.error();
+    return out;
+  }
+  if (owed) return Recovery(root, **entry, records, listener, options).run();
+  out.what = What::kNothingOwed;
+  return out;
+}
+
+}  // namespace
+
+std::vector<Recovered> recover(Sysfs& root, Records records, Listener& listener,
+                               const RunOptions& options) {
+  std::vector<Recovered> out;
+  const std::vector<std::uint64_t> open = records.journal->open();
+  for (const std::uint64_t id : std::views::reverse(open)) {
+    out.push_back(recover_one(root, id, records, listener, options));
+  }
+  return out;
+}
+
+}  // namespace anybind

@@ -1,0 +1,238 @@
+#include "cli/change.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <set>
+
+#include <fmt/format.h>
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <CLI/Validators.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "cli/model.h"
+
+namespace anybind::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::atomic<bool> interrupted = false;  // read by several threads
+static_assert(std::atomic<bool>::is_always_lock_free);
+
+extern "C" void on_signal(int /*signal*/) {
+  interrupted = true;
+}
+
+/// Says on standard error what is done, when asked to, or on a terminal when it takes long.
+class Narrator final : public Listener {
+ public:
+  Narrator(const Context& context, std::size_t devices)
+      : context_(context),
+        devices_(devices),
+        shows_progress_(context.verbosity == 0 && ::isatty(::fileno(context.err)) == 1) {}
+  ~Narrator() override { clear(); }
+
+  void on_step(const DeviceId& device, const Step& step) override {
+    if (context_.verbosity >= 1) {
+      fmt::print(context_.err, "{}: {}: {}\n", printable(device.str()), printable(step.reason),
+                 printable(shell_line(device, step, context_.sysfs_root), 1024));
+    }
+    if (shows_progress_) show_progress(device);
+  }
+  void on_rollback(const Error& /*cause*/, std::size_t devices) override {
+    if (context_.verbosity < 0) return;
+    clear();
+    fmt::print(context_.err, "anybind: putting {} device{} back\n", devices,
+               devices == 1 ? "" : "s");
+    seen_.clear();
+    devices_ = devices;
+  }
+  [[nodiscard]] bool stop_requested() const override { return interrupted; }
+
+ private:
+  void show_progress(const DeviceId& device) {
+    seen_.insert(device);
+    const auto now = Clock::now();
+    if (now - start_ < kSilence || now - shown_at_ < kRefresh) return;
+    shown_at_ = now;
+    fmt::print(context_.err, "\r{} of {}: {}\x1b[K", seen_.size(), devices_,
+               printable(device.str()));
+    std::fflush(context_.err);
+    is_shown_ = true;
+  }
+  void clear() {
+    if (is_shown_) fmt::print(context_.err, "\r\x1b[K");
+    is_shown_ = false;
+  }
+
+  static constexpr auto kSilence = std::chrono::seconds(1);
+  static constexpr auto kRefresh = std::chrono::milliseconds(100);
+  const Context& context_;
+  std::size_t devices_;
+  bool shows_progress_;
+  bool is_shown_ = false;
+  std::set<DeviceId> seen_;
+  Clock::time_point start_ = Clock::now();
+  Clock::time_point shown_at_{};
+};
+
+/// Prints each step as a line of a shell script.
+class Script final : public Listener {
+ public:
+  explicit Script(const Context& context) : context_(context) {}
+
+  void on_step(const DeviceId& device, const Step& step) override {
+    fmt::print(context_.out, "{}  # {}\n",
+               printable(shell_line(device, step, context_.sysfs_root), 1024),
+               printable(step.reason));
+  }
+  void on_rollback(const Error& cause, std::size_t /*devices*/) override {
+    fmt::print(context_.out, "# that failed: {}; what follows puts things back\n", cause.message());
+  }
+  [[nodiscard]] bool stop_requested() const override { return false; }
+
+ private:
+  const Context& context_;
+};
+
+std::string driver_words(const std::optional<DriverName>& driver) {
+  return driver ? printable(driver->str()) : "no driver";
+}
+
+std::string outcome_line(const Outcome& outcome) {
+  const std::string device = printable(outcome.device.str());
+  if (!outcome.changed) {
+    return fmt::format("{}  {}: nothing to do", device, driver_words(outcome.after.driver));
+  }
+  if (outcome.before.driver == outcome.after.driver) {
+    return fmt::format("{}  {}: driver_override now {}", device, driver_words(outcome.after.driver),
+                       printable(outcome.after.driver_override.value_or("unset")));
+  }
+  return fmt::format("{}  {} -> {}", device, driver_words(outcome.before.driver),
+                     driver_words(outcome.after.driver));
+}
+
+nlohmann::json to_json(const Binding& binding) {
+  nlohmann::json out;
+  out["driver"] = binding.driver ? nlohmann::json(binding.driver->str()) : nlohmann::json(nullptr);
+  out["driver_override"] =
+      binding.driver_override ? nlohmann::json(*binding.driver_override) : nlohmann::json(nullptr);
+  return out;
+}
+
+void print_outcomes(const Context& context, const std::vector<Outcome>& outcomes) {
+  std::string text;
+  if (context.json) {
+    nlohmann::json rows = nlohmann::json::array();
+    for (const Outcome& outcome : outcomes) {
+      rows.push_back({{"bus", outcome.device.bus.str()},
+                      {"address", outcome.device.name.str()},
+                      {"before", to_json(outcome.before)},
+                      {"after", to_json(outcome.after)},
+                      {"changed", outcome.changed}});
+    }
+    text = rows.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  } else if (context.verbosity >= 0) {
+    for (const Outcome& outcome : outcomes) text += outcome_line(outcome) + "\n";
+  }
+  std::fputs(text.c_str(), context.out);
+}
+
+void print_notes(const Context& context, const Plan& plan, const char* lead) {
+  if (context.verbosity < 0 || context.json) return;
+  for (const std::string& note : plan.notes)
+    fmt::print(context.out, "{}{}\n", lead, printable(note));
+}
+
+/// The same code, run against a model of this machine; only what the model says is printed.
+Result<int> try_out(Context& context, const Planning& planning) {
+  // Not read without need: another user may not read it.
+  const Memory memory =
+      planning.needs_memory ? TRY(context.session.memory()) : TRY(Session::no_memory());
+  const auto model = TRY(context.session.model());
+  const Plan here = TRY(planning.plan(context.sysfs, memory));
+  const Plan there = TRY(on_model(here, model->sysfs()));
+  print_notes(context, here, "# ");
+  Script script(context);
+  const auto outcomes = run(model->sysfs(), there, nullptr, script);
+  if (!outcomes) return fail(outcomes.error());
+  if (context.json) {
+    print_outcomes(context, *outcomes);
+    return 0;
+  }
+  fmt::print(context.out, "# predicted{}:\n", here.empty() ? " (nothing to do)" : "");
+  for (const Outcome& outcome : *outcomes)
+    fmt::print(context.out, "#   {}\n", outcome_line(outcome));
+  return 0;
+}
+
+}  // namespace
+
+void catch_signals() {
+  struct sigaction action{};
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_RESTART;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(signal, &action, nullptr);
+}
+
+void add_timeout(CLI::App& app, ChangeOptions& options) {
+  app.add_option("--timeout", options.timeout,
+                 "seconds to wait for another anybind, and for a write that does not return")
+      ->type_name("S")
+      ->check(CLI::Range(0.0, 1e6));
+}
+
+Result<Memory> lock_memory(Context& context, const ChangeOptions& options) {
+  const auto start = Clock::now();
+  bool told = false;
+  const auto wait = [&](const std::string& owner) {
+    const auto waited = Clock::now() - start;
+    if (interrupted ||
+        (options.timeout && waited > std::chrono::duration<double>(*options.timeout)))
+      return false;
+    if (!told && waited > std::chrono::seconds(1) && context.verbosity >= 0) {
+      told = true;
+      fmt::print(context.err, "anybind: waiting for process {}\n", printable(owner));
+    }
+    return true;
+  };
+  return context.session.lock_memory(wait);
+}
+
+RunOptions run_options(const Context& context, const ChangeOptions& options) {
+  RunOptions out{.proc = "/proc", .vfio = "/dev/vfio", .concurrent = !context.session.is_lab()};
+  if (options.timeout) {
+    out.patience = std::chrono::milliseconds(static_cast<std::int64_t>(*options.timeout * 1000));
+  }
+  return out;
+}
+
+std::unique_ptr<Listener> narrator(const Context& context, std::size_t devices) {
+  return std::make_unique<Narrator>(context, devices);
+}
+
+Result<int> plan_and_run(Context& context, const ChangeOptions& options, const Planning& planning) {
+  if (options.dry_run) return try_out(context, planning);
+  catch_signals();
+  Memory memory = TRY(lock_memory(context, options));
+  const Plan plan = TRY(planning.plan(context.sysfs, memory));
+  print_notes(context, plan, "");
+  const auto listener = narrator(context, plan.devices.size());
+  const auto outcomes = run(context.sysfs, plan, {&memory.origins, &memory.journal}, *listener,
+                            run_options(context, options));
+  TRY(context.session.keep());
+  if (!outcomes) return fail(outcomes.error());
+  print_outcomes(context, *outcomes);
+  if (context.session.is_lab() && !context.session.is_kept() && context.verbosity >= 0) {
+    fmt::print(context.err, "(a lab in memory: nothing is kept; --state DIR keeps it)\n");
+  }
+  return 0;
+}
+
+}  // namespace anybind::cli

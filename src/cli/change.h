@@ -1,0 +1,49 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "binding/planner.h"
+#include "binding/transaction.h"
+#include "cli/session.h"
+#include "cli/verb.h"
+
+// What the verbs that change bindings share.
+namespace anybind::cli {
+
+struct ChangeOptions {
+  std::vector<std::string> words;
+  bool group = false;
+  bool dry_run = false;
+  std::optional<double> timeout;  ///< seconds
+};
+
+/// Plans on this machine; reads, nothing else. Only some ask what there was before.
+struct Planning {
+  std::function<Result<Plan>(Sysfs&, const Memory&)> plan;
+  bool needs_memory = false;
+};
+
+/// From now on Ctrl-C, SIGTERM and SIGHUP end a plan at the next step, and it is rolled back, which
+/// they do not disturb. System calls go on (SA_RESTART): a write into the kernel is never cut
+/// short.
+void catch_signals();
+
+void add_timeout(CLI::App& app, ChangeOptions& options);
+
+/// What is remembered, when no other anybind is changing things; says whom it waits for.
+[[nodiscard]] Result<Memory> lock_memory(Context& context, const ChangeOptions& options);
+
+[[nodiscard]] RunOptions run_options(const Context& context, const ChangeOptions& options);
+
+/// Says what is done; a line of progress on a terminal after a second.
+[[nodiscard]] std::unique_ptr<Listener> narrator(const Context& context, std::size_t devices);
+
+/// Makes the plan, runs it and prints what came of it, or prints what would (--dry-run).
+[[nodiscard]] Result<int> plan_and_run(Context& context, const ChangeOptions& options,
+                                       const Planning& planning);
+
+}  // namespace anybind::cli

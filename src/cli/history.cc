@@ -1,0 +1,116 @@
+// history: what the journal holds.
+#include <ctime>
+#include <ranges>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <CLI/App.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "cli/session.h"
+#include "cli/table.h"
+#include "cli/verb.h"
+
+namespace anybind::cli {
+namespace {
+
+/// A row of the table; `entry` is empty for a file that cannot be understood.
+struct Row {
+  std::uint64_t id = 0;
+  std::string when;
+  std::string result;
+  std::string devices;
+  std::string command;
+  std::optional<JournalEntry> entry;
+};
+
+std::string time_text(std::int64_t seconds) {
+  std::tm local{};
+  const std::time_t time = seconds;
+  if (::localtime_r(&time, &local) == nullptr) return "?";
+  return fmt::format("{:%Y-%m-%d %H:%M:%S}", local);
+}
+
+std::string result_of(const JournalEntry& entry, bool is_open, const std::string& boot) {
+  if (entry.boot != boot) return "another boot";
+  if (is_open) return entry.stuck.empty() ? "open" : "stuck";
+  if (!entry.ending) return "ended";
+  return *entry.ending == Ending::kDone ? "done" : "undone";
+}
+
+Row row_of(const Journal& journal, std::uint64_t id, bool is_open) {
+  Row row{.id = id, .when = "-", .result = "not readable", .devices = "-", .command = "-"};
+  auto entry = journal.read(id);
+  if (!entry || !*entry) return row;
+  row.entry = **std::move(entry);
+  row.when = time_text(row.entry->time);
+  row.result = result_of(*row.entry, is_open, journal.boot_id());
+  row.devices = fmt::format("{}", row.entry->devices.size());
+  row.command = row.entry->command;
+  return row;
+}
+
+std::vector<Row> rows_of(const Journal& journal) {
+  std::vector<Row> rows;
+  for (const std::uint64_t id : journal.open()) rows.push_back(row_of(journal, id, true));
+  for (const std::uint64_t id : journal.closed()) rows.push_back(row_of(journal, id, false));
+  std::ranges::sort(rows, std::greater(), &Row::id);
+  return rows;
+}
+
+std::string json_of(const std::vector<Row>& rows) {
+  nlohmann::json out = nlohmann::json::array();
+  for (const Row& row : rows) {
+    nlohmann::json one = {{"id", row.id}, {"result", row.result}};
+    if (row.entry) {
+      nlohmann::json devices = nlohmann::json::array();
+      for (const JournalDevice& device : row.entry->devices) devices.push_back(device.device.str());
+      one["time"] = row.entry->time;
+      one["command"] = row.entry->command;
+      one["devices"] = std::move(devices);
+    }
+    out.push_back(std::move(one));
+  }
+  return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+void print_rows(const Context& context, const std::vector<Row>& rows) {
+  static constexpr Column kColumns[] = {{.title = "ID"},
+                                        {.title = "WHEN"},
+                                        {.title = "RESULT"},
+                                        {.title = "DEVICES"},
+                                        {.title = "COMMAND", .shrinks = true}};
+  std::vector<std::string> ids;
+  for (const Row& row : rows) ids.push_back(fmt::format("{}", row.id));
+  const auto fill = [&](std::size_t at, std::span<Cell> cells) {
+    const Row& row = rows[at];
+    const bool notable = row.result != "done";
+    cells[0] = {.text = ids[at]};
+    cells[1] = {.text = row.when};
+    cells[2] = {.text = row.result, .style = notable ? Style::kNotable : Style::kGood};
+    cells[3] = {.text = row.devices};
+    cells[4] = {.text = row.command};
+  };
+  print_table(kColumns, rows.size(), fill, {.color = context.color, .width = context.width},
+              [&](std::string_view text) { fmt::print(context.out, "{}", text); });
+}
+
+Result<int> run_history(Context& context) {
+  const Memory memory = TRY(context.session.memory());
+  const auto rows = rows_of(memory.journal);
+  if (context.json) {
+    fmt::print(context.out, "{}", json_of(rows));
+  } else if (!rows.empty()) {
+    print_rows(context, rows);
+  }
+  return 0;
+}
+
+}  // namespace
+
+Run setup_history(CLI::App& /*app*/) {
+  return run_history;
+}
+
+}  // namespace anybind::cli

@@ -1,0 +1,157 @@
+#include "host/writer_process.h"
+
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+
+#include "base/error.h"
+
+namespace anybind {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::unexpected<Errno> failed() {
+  return std::unexpected(Errno{errno});
+}
+
+struct Answer {
+  ssize_t count;
+  int error;
+};
+
+/// Room for one file descriptor beside a message.
+union Control {
+  cmsghdr align;
+  std::array<char, CMSG_SPACE(sizeof(int))> bytes;
+};
+
+/// One message with the file that came with it; -1 when there is none.
+ssize_t receive(int socket, std::array<char, Sysfs::kPageSize>& bytes, int& file) {
+  iovec part{.iov_base = bytes.data(), .iov_len = bytes.size()};
+  Control control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.bytes.data();
+  message.msg_controllen = control.bytes.size();
+  const ssize_t count = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  file = -1;
+  const cmsghdr* header = count < 0 ? nullptr : CMSG_FIRSTHDR(&message);
+  if (header != nullptr) std::memcpy(&file, CMSG_DATA(header), sizeof file);
+  return count;
+}
+
+/// The child. Only calls that are allowed after fork() in a process with threads.
+[[noreturn]] void serve(int socket) {
+  // A lock or a pipe of ours that it kept open would outlive us with it.
+  if (socket > 0) ::syscall(SYS_close_range, 0U, static_cast<unsigned>(socket) - 1, 0U);
+  ::syscall(SYS_close_range, static_cast<unsigned>(socket) + 1, ~0U, 0U);
+  ::setsid();  // no Ctrl-C, no hang-up of a terminal
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) (void)::signal(signal, SIG_DFL);
+  for (;;) {
+    std::array<char, Sysfs::kPageSize> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+    int file = -1;
+    const ssize_t count = receive(socket, bytes, file);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 || file < 0) ::_exit(0);  // our parent has gone
+    Answer answer{.count = ::write(file, bytes.data(), static_cast<std::size_t>(count)),
+                  .error = 0};
+    if (answer.count < 0) answer.error = errno;
+    ::close(file);
+    if (::send(socket, &answer, sizeof answer, MSG_NOSIGNAL) < 0) ::_exit(0);
+  }
+}
+
+}  // namespace
+
+WriterProcess::~WriterProcess() {
+  stop();
+}
+
+void WriterProcess::stop() {
+  if (pid_ == 0) return;
+  socket_ = Descriptor();
+  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  pid_ = 0;
+}
+
+Reply<void> WriterProcess::start() {
+  if (pid_ != 0) return {};
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) return failed();
+  Descriptor ours(ends[0]);
+  const Descriptor theirs(ends[1]);
+  const pid_t pid = ::fork();
+  if (pid < 0) return failed();
+  if (pid == 0) serve(theirs.get());
+  socket_ = std::move(ours);
+  pid_ = pid;
+  return {};
+}
+
+Reply<void> WriterProcess::send(const Descriptor& file, std::string_view bytes) {
+  iovec part{.iov_base = const_cast<char*>(bytes.data()),  // NOLINT(*-const-cast)
+             .iov_len = bytes.size()};
+  Control control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.bytes.data();
+  message.msg_controllen = control.bytes.size();
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  const int fd = file.get();
+  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  if (::sendmsg(socket_.get(), &message, MSG_NOSIGNAL) < 0) return failed();
+  return {};
+}
+
+/// True when there is an answer, false when the time is over.
+Reply<bool> WriterProcess::wait(const Patience& patience) {
+  const auto end = Clock::now() + patience.limit;
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
+    pollfd poll{.fd = socket_.get(), .events = POLLIN, .revents = 0};
+    const int ready =
+        ::poll(&poll, 1, static_cast<int>(std::clamp<std::int64_t>(left, 0, 1 << 30)));
+    if (ready > 0) return true;
+    if (ready < 0 && errno != EINTR) return failed();
+    if (ready == 0 || (patience.give_up && patience.give_up())) return false;
+  }
+}
+
+Reply<std::size_t> WriterProcess::write(const Descriptor& file, std::string_view bytes,
+                                        const Patience& patience, Abandoned& abandoned) {
+  if (bytes.empty() || bytes.size() > Sysfs::kPageSize) return std::unexpected(Errno{EINVAL});
+  TRY(start());
+  TRY(send(file, bytes));
+  if (!TRY(wait(patience))) {
+    abandoned = {.pid = pid_};
+    socket_ = Descriptor();
+    pid_ = 0;
+    return std::unexpected(Errno{ETIMEDOUT});
+  }
+  Answer answer{};
+  if (::recv(socket_.get(), &answer, sizeof answer, 0) != sizeof answer) {
+    stop();
+    return std::unexpected(Errno{EIO});
+  }
+  if (answer.count < 0) return std::unexpected(Errno{answer.error});
+  return static_cast<std::size_t>(answer.count);
+}
+
+}  // namespace anybind

@@ -1,0 +1,287 @@
+// The journal and what recover() makes of it: every way in which a file can be broken, and a crash
+// at every operation on sysfs and on the journal.
+#include <gmock/gmock.h>
+
+#include <array>
+#include <cerrno>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "binding/recover.h"
+#include "host/memory_storage.h"
+#include "machine.h"
+
+namespace anybind {
+namespace {
+
+using What = Recovered::What;
+
+struct Crash {};
+
+/// The process dies at the n-th operation, counted over sysfs and the files; before or after it.
+struct Death {
+  std::size_t at = 0;
+  bool after = false;
+  std::size_t count = 0;
+  template <class Call>
+  auto pass(Call call) {
+    const bool now = ++count == at;
+    if (now && !after) throw Crash();
+    if (!now) return call();
+    (void)call();
+    throw Crash();
+  }
+};
+
+class MortalSysfs final : public Sysfs {
+ public:
+  MortalSysfs(Sysfs& inner, Death& death, std::unique_ptr<Sysfs> own = nullptr)
+      : inner_(inner), death_(death), own_(std::move(own)) {}
+  Reply<std::string> read(std::string_view path) override {
+    return death_.pass([&] { return inner_.read(path); });
+  }
+  Reply<std::size_t> write(std::string_view path, std::string_view bytes) override {
+    return death_.pass([&] { return inner_.write(path, bytes); });
+  }
+  Reply<std::string> read_link(std::string_view path) override {
+    return death_.pass([&] { return inner_.read_link(path); });
+  }
+  Reply<std::vector<std::string>> list(std::string_view path) override {
+    return death_.pass([&] { return inner_.list(path); });
+  }
+  Reply<std::unique_ptr<Sysfs>> open_dir(std::string_view path) override {
+    auto dir = TRY(death_.pass([&] { return inner_.open_dir(path); }));
+    Sysfs& inner = *dir;
+    return std::make_unique<MortalSysfs>(inner, death_, std::move(dir));
+  }
+  Reply<Instance> instance() override {
+    return death_.pass([&] { return inner_.instance(); });
+  }
+
+ private:
+  Sysfs& inner_;
+  Death& death_;
+  std::unique_ptr<Sysfs> own_;
+};
+
+class MortalLog final : public Log {
+ public:
+  MortalLog(std::unique_ptr<Log> inner, Death& death) : inner_(std::move(inner)), death_(death) {}
+  Reply<void> append(std::string_view bytes) override {
+    return death_.pass([&] { return inner_->append(bytes); });
+  }
+
+ private:
+  std::unique_ptr<Log> inner_;
+  Death& death_;
+};
+
+class MortalStorage final : public MemoryStorage {
+ public:
+  Reply<void> replace(std::string_view name, std::string_view bytes) override {
+    if (full) return std::unexpected(Errno{ENOSPC});
+    return death.pass([&] { return MemoryStorage::replace(name, bytes); });
+  }
+  Reply<std::unique_ptr<Log>> create(std::string_view name, std::string_view bytes) override {
+    if (full) return std::unexpected(Errno{ENOSPC});
+    auto log = TRY(death.pass([&] { return MemoryStorage::create(name, bytes); }));
+    return std::make_unique<MortalLog>(std::move(log), death);
+  }
+  Reply<void> rename(std::string_view from, std::string_view to) override {
+    return death.pass([&] { return MemoryStorage::rename(from, to); });
+  }
+  void clear() {
+    for (const std::string& name : *list()) (void)remove(name);
+    sync();
+    death = {};
+  }
+  Death death;
+  bool full = false;
+};
+
+class RecoverTest : public MachineTest {
+ protected:
+  Journal journal(const std::string& boot = "boot") {
+    return *Journal::load(files_, boot, "test", 0);
+  }
+  Result<std::vector<Outcome>> go(Sysfs& sysfs, const Plan& plan) {
+    Origins memory = *Origins::load(files_, "boot");
+    Journal log = journal();
+    return run(sysfs, plan, {&memory, &log}, recorder_);
+  }
+  std::vector<Recovered> heal(const std::string& boot = "boot") {
+    Origins memory = *Origins::load(files_, boot);
+    Journal log = journal(boot);
+    return recover(*sysfs_, {&memory, &log}, recorder_);
+  }
+  /// A bind of one card that died before its last write; the text of its journal.
+  std::string cut_off() {
+    Death death{.at = 12, .after = false};
+    MortalSysfs mortal(*sysfs_, death);
+    try {
+      (void)go(mortal, *to_vfio(mortal, {kNicA}));
+    } catch (const Crash&) {
+    }
+    return files_.files().contains("journal-1.open") ? files_.files().at("journal-1.open") : "";
+  }
+
+  MortalStorage files_;
+};
+
+TEST_F(RecoverTest, ACrashAtEveryOperationEndsWholeOrAsItWas) {
+  std::size_t cases = 0;
+  for (const bool after : {false, true}) {
+    for (const std::size_t kept : {std::size_t{0}, std::size_t{9}, std::size_t{1} << 20}) {
+      for (const bool back : {false, true}) {
+        bool died = true;
+        for (std::size_t at = 1; died; ++at, ++cases) {
+          ASSERT_LT(at, 2000U);
+          core_ = drivercore::DriverCore(load());
+          files_.clear();
+          const auto untouched = all();
+          if (back) ASSERT_TRUE(go(*sysfs_, *to_vfio({kNicA, kGpu}, true)));
+          const auto before = all();
+          files_.death = {.at = at, .after = after};
+          MortalSysfs mortal(*sysfs_, files_.death);
+          died = false;
+          try {
+            const auto plan = back ? plan_restore(mortal, {kNicA, kGpu, kGpuAudio},
+                                                  *Origins::load(files_, "boot"))
+                                   : to_vfio(mortal, {kNicA, kGpu}, true);
+            ASSERT_TRUE(plan);
+            (void)go(mortal, *plan);
+          } catch (const Crash&) {
+            died = true;
+          }
+          files_.death = {};
+          files_.lose_unsynced(kept);
+          for (const Recovered& one : heal()) ASSERT_NE(one.what, What::kLeft) << at;
+          ASSERT_TRUE(journal().open().empty()) << at;
+          const auto now = all();
+          const bool is_bound = state_of(kNicA) == "vfio-pci vfio-pci" &&
+                                state_of(kGpu) == "vfio-pci vfio-pci" &&
+                                state_of(kGpuAudio) == "vfio-pci vfio-pci";
+          ASSERT_TRUE(now == before || (back ? now == untouched : is_bound)) << "crash at " << at;
+          const auto again =
+              plan_restore(*sysfs_, {kNicA, kGpu, kGpuAudio}, *Origins::load(files_, "boot"));
+          ASSERT_TRUE(again);
+          ASSERT_TRUE(go(*sysfs_, *again));
+          ASSERT_EQ(all(), untouched) << "restore after a crash at " << at;
+        }
+      }
+    }
+  }
+  std::printf("crashes: %zu cases\n", cases);
+}
+
+TEST_F(RecoverTest, ACrashUndoesAndForgets) {
+  const auto before = all();
+  ASSERT_FALSE(cut_off().empty());
+  const auto healed = heal();
+  ASSERT_EQ(healed.size(), 1U);
+  EXPECT_EQ(healed[0].what, What::kUndone);
+  EXPECT_EQ(all(), before);
+  EXPECT_TRUE(heal().empty());
+}
+
+TEST_F(RecoverTest, AChangeOfADeviceWithAnOpenTransactionIsRefused) {
+  ASSERT_FALSE(cut_off().empty());
+  const auto outcome = go(*sysfs_, *to_vfio({kNicA}));
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, Code::kIncomplete);
+  EXPECT_EQ(outcome.error().next, "anybind recover");
+  EXPECT_TRUE(go(*sysfs_, *to_vfio({kNicB}))) << "another device is free";
+}
+
+TEST_F(RecoverTest, AFullDiskBeforeTheFirstWriteChangesNothing) {
+  const auto before = all();
+  files_.full = true;
+  const auto outcome = go(*sysfs_, *to_vfio({kNicA}));
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().err.value, ENOSPC);
+  EXPECT_EQ(all(), before);
+  EXPECT_TRUE(recorder_.lines.empty());
+}
+
+TEST_F(RecoverTest, AnotherBootOwesNothing) {
+  ASSERT_FALSE(cut_off().empty());
+  const auto state = all();
+  EXPECT_EQ(heal("another").front().what, What::kNothingOwed);
+  EXPECT_EQ(all(), state);
+  EXPECT_TRUE(journal().open().empty());
+}
+
+TEST_F(RecoverTest, ATornFirstLineOwesNothing) {
+  const std::string text = cut_off();
+  for (const std::size_t size : {std::size_t{0}, std::size_t{5}, text.find('\n')}) {
+    ASSERT_TRUE(files_.replace("journal-1.open", text.substr(0, size)));
+    EXPECT_EQ(heal().front().what, What::kNothingOwed) << size;
+  }
+}
+
+TEST_F(RecoverTest, ADamagedFirstLineIsLeftAndSaid) {
+  const std::string text = cut_off();
+  const auto state = all();
+  std::string wrong = text;
+  wrong[40] = '#';
+  const auto line = [](const std::string& json) {
+    return fmt::format("{:016x} {}\n", fnv1a(json), json);
+  };
+  for (const std::string& file :
+       {wrong, std::string("garbage\n"), std::string("\n"), line("{}"), line("[]"), line("{"),
+        line(R"({"version":2})"), std::string(4096, '\xff') + "\n"}) {
+    ASSERT_TRUE(files_.replace("journal-1.open", file));
+    const auto healed = heal();
+    ASSERT_EQ(healed.size(), 1U);
+    EXPECT_EQ(healed[0].what, What::kLeft);
+    EXPECT_EQ(healed[0].error->code, Code::kIncomplete);
+    EXPECT_EQ(all(), state);
+  }
+}
+
+TEST_F(RecoverTest, TornAndUnknownLaterLinesAreIgnored) {
+  const auto before = all();
+  std::string text = cut_off();
+  text += fmt::format("{:016x} {}\n", fnv1a(R"({"later":1})"), R"({"later":1})");
+  text += "0000000000000000 {\"done\":0}\nhalf a li";
+  ASSERT_TRUE(files_.replace("journal-1.open", text));
+  EXPECT_EQ(heal().front().what, What::kUndone);
+  EXPECT_EQ(all(), before);
+}
+
+TEST_F(RecoverTest, SettingsAreTakenBackAfterACrash) {
+  Plan plan{.settings = {{.path = "bus/pci/drivers_autoprobe",
+                          .bytes = "0",
+                          .undo_path = "bus/pci/drivers_autoprobe",
+                          .undo_bytes = "1",
+                          .reason = ""}},
+            .devices = to_vfio({kNicA})->devices,
+            .notes = {}};
+  const auto before = all();
+  for (std::size_t at = 1; at < 12; ++at) {
+    Death death{.at = at, .after = true};
+    MortalSysfs mortal(*sysfs_, death);
+    try {
+      (void)go(mortal, plan);
+    } catch (const Crash&) {
+    }
+    for (const Recovered& one : heal()) EXPECT_NE(one.what, What::kLeft);
+    EXPECT_EQ(sysfs_->read("bus/pci/drivers_autoprobe").value(), "1\n") << at;
+    EXPECT_EQ(all(), before) << at;
+  }
+}
+
+TEST_F(RecoverTest, UndoGivesBackWhatTheTransactionChanged) {
+  const auto before = all();
+  ASSERT_TRUE(go(*sysfs_, *to_vfio({kNicA, kNicB})));
+  const auto entry = journal().read(1);
+  ASSERT_TRUE(entry && *entry);
+  const auto plan = plan_undo(*sysfs_, **entry);
+  ASSERT_TRUE(plan);
+  ASSERT_TRUE(go(*sysfs_, *plan));
+  EXPECT_EQ(all(), before);
+}
+
+}  // namespace
+}  // namespace anybind
