@@ -100,11 +100,21 @@ StepWrite write_of(const DeviceId& device, const Step& step) {
   return {.path = bus + "/drivers_probe", .bytes = device.name.str()};
 }
 
+namespace {
+std::string echo_line(std::string_view bytes, const std::string& path) {
+  const std::string_view text = trim_newline(bytes);
+  const std::string echo = text.empty() ? "echo" : "echo " + shell_quote(text);
+  return fmt::format("{} > {}", echo, shell_quote(path));
+}
+}  // namespace
+
 std::string shell_line(const DeviceId& device, const Step& step, const std::string& sysfs_root) {
   const StepWrite write = write_of(device, step);
-  const std::string_view text = trim_newline(write.bytes);
-  const std::string echo = text.empty() ? "echo" : "echo " + shell_quote(text);
-  return fmt::format("{} > {}", echo, shell_quote(sysfs_root + "/" + write.path));
+  return echo_line(write.bytes, sysfs_root + "/" + write.path);
+}
+
+std::string shell_line(const Setting& setting, const std::string& sysfs_root) {
+  return echo_line(setting.bytes, sysfs_root + "/" + setting.path);
 }
 
 }  // namespace anybind

@@ -102,4 +102,6 @@ struct StepWrite {
 [[nodiscard]] std::string shell_line(const DeviceId& device, const Step& step,
                                      const std::string& sysfs_root);
 
+[[nodiscard]] std::string shell_line(const Setting& setting, const std::string& sysfs_root);
+
 }  // namespace anybind

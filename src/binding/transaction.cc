@@ -43,6 +43,7 @@ class SharedListener final : public Listener {
     const std::scoped_lock lock(mutex_);
     inner_.on_step(device, step);
   }
+  void on_setting(const Setting& setting) override { inner_.on_setting(setting); }
   void on_rollback(const Error& cause, std::size_t devices) override {
     inner_.on_rollback(cause, devices);
   }
@@ -196,6 +197,7 @@ Result<> Run::write_settings() {
       return fail({.code = Code::kFailed, .object = setting.path, .why = "interrupted"});
     }
     ++settings_written_;
+    listener_.on_setting(setting);
     const auto reply = root_.write(setting.path, setting.bytes);
     if (!reply) return fail(from_errno(reply.error(), "write", setting.path));
   }

@@ -24,6 +24,8 @@ class Listener {
 
   /// Just before the write of `step`.
   virtual void on_step(const DeviceId& device, const Step& step) = 0;
+  /// Just before the write of `setting`.
+  virtual void on_setting(const Setting& /*setting*/) {}
   /// The plan failed; what follows are the steps that put `devices` devices back.
   virtual void on_rollback(const Error& cause, std::size_t devices) = 0;
   /// Asked before each step of the way forward (not while rolling back): true makes the plan fail

@@ -45,6 +45,11 @@ class Narrator final : public Listener {
     }
     if (shows_progress_) show_progress(device);
   }
+  void on_setting(const Setting& setting) override {
+    if (context_.verbosity < 1) return;
+    fmt::print(context_.err, "{}: {}\n", printable(setting.reason),
+               printable(shell_line(setting, context_.sysfs_root), 1024));
+  }
   void on_rollback(const Error& /*cause*/, std::size_t devices) override {
     if (context_.verbosity < 0) return;
     clear();
@@ -92,6 +97,11 @@ class Script final : public Listener {
                printable(shell_line(device, step, context_.sysfs_root), 1024),
                printable(step.reason));
   }
+  void on_setting(const Setting& setting) override {
+    fmt::print(context_.out, "{}  # {}\n",
+               printable(shell_line(setting, context_.sysfs_root), 1024),
+               printable(setting.reason));
+  }
   void on_rollback(const Error& cause, std::size_t /*devices*/) override {
     fmt::print(context_.out, "# that failed: {}; what follows puts things back\n", cause.message());
   }
@@ -126,24 +136,6 @@ nlohmann::json to_json(const Binding& binding) {
   return out;
 }
 
-void print_outcomes(const Context& context, const std::vector<Outcome>& outcomes) {
-  std::string text;
-  if (context.json) {
-    nlohmann::json rows = nlohmann::json::array();
-    for (const Outcome& outcome : outcomes) {
-      rows.push_back({{"bus", outcome.device.bus.str()},
-                      {"address", outcome.device.name.str()},
-                      {"before", to_json(outcome.before)},
-                      {"after", to_json(outcome.after)},
-                      {"changed", outcome.changed}});
-    }
-    text = rows.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  } else if (context.verbosity >= 0) {
-    for (const Outcome& outcome : outcomes) text += outcome_line(outcome) + "\n";
-  }
-  std::fputs(text.c_str(), context.out);
-}
-
 void print_notes(const Context& context, const Plan& plan, const char* lead) {
   if (context.verbosity < 0 || context.json) return;
   for (const std::string& note : plan.notes)
@@ -173,6 +165,24 @@ Result<int> try_out(Context& context, const Planning& planning) {
 }
 
 }  // namespace
+
+void print_outcomes(const Context& context, const std::vector<Outcome>& outcomes) {
+  std::string text;
+  if (context.json) {
+    nlohmann::json rows = nlohmann::json::array();
+    for (const Outcome& outcome : outcomes) {
+      rows.push_back({{"bus", outcome.device.bus.str()},
+                      {"address", outcome.device.name.str()},
+                      {"before", to_json(outcome.before)},
+                      {"after", to_json(outcome.after)},
+                      {"changed", outcome.changed}});
+    }
+    text = rows.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  } else if (context.verbosity >= 0) {
+    for (const Outcome& outcome : outcomes) text += outcome_line(outcome) + "\n";
+  }
+  std::fputs(text.c_str(), context.out);
+}
 
 void catch_signals() {
   struct sigaction action{};
@@ -215,6 +225,10 @@ RunOptions run_options(const Context& context, const ChangeOptions& options) {
 
 std::unique_ptr<Listener> narrator(const Context& context, std::size_t devices) {
   return std::make_unique<Narrator>(context, devices);
+}
+
+std::unique_ptr<Listener> script(const Context& context) {
+  return std::make_unique<Script>(context);
 }
 
 Result<int> plan_and_run(Context& context, const ChangeOptions& options, const Planning& planning) {

@@ -42,6 +42,12 @@ void add_timeout(CLI::App& app, ChangeOptions& options);
 /// Says what is done; a line of progress on a terminal after a second.
 [[nodiscard]] std::unique_ptr<Listener> narrator(const Context& context, std::size_t devices);
 
+/// Prints each step as a line of a shell script.
+[[nodiscard]] std::unique_ptr<Listener> script(const Context& context);
+
+/// A line a device, or JSON.
+void print_outcomes(const Context& context, const std::vector<Outcome>& outcomes);
+
 /// Makes the plan, runs it and prints what came of it, or prints what would (--dry-run).
 [[nodiscard]] Result<int> plan_and_run(Context& context, const ChangeOptions& options,
                                        const Planning& planning);

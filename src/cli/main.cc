@@ -34,6 +34,7 @@ constexpr auto kVerbs = std::to_array<Verb>({
     {"unbind", "DEVICE...", "leave devices without a driver, and keep them so", setup_unbind},
     {"restore", "DEVICE...", "back to what they were before anybind", setup_restore},
     {"undo", "[ID]", "take a change back, the last one by default", setup_undo},
+    {"vfs", "PF COUNT", "create virtual functions that no host driver ever probes", setup_vfs},
     {"history", "", "the changes that were made, newest first", setup_history},
     {"recover", "", "finish or undo what was cut off", setup_recover},
     {"capture", "[FILE]", "this machine as a lab file", setup_capture},

@@ -58,6 +58,7 @@ Run setup_restore(CLI::App& app);
 Run setup_undo(CLI::App& app);
 Run setup_history(CLI::App& app);
 Run setup_recover(CLI::App& app);
+Run setup_vfs(CLI::App& app);
 Run setup_capture(CLI::App& app);
 Run setup_lab(CLI::App& app);
 Run setup_race(CLI::App& app);
