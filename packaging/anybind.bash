@@ -7,8 +7,8 @@ _anybind() {
     case " $verbs " in *" $word "*) verb=$word; break ;; esac
   done
   case $verb in
-    bind) options="$options --group --dry-run" ;;
-    unbind | restore) options="$options --dry-run" ;;
+    bind) options="$options --group --dry-run --ignore" ;;
+    unbind | restore) options="$options --dry-run --ignore" ;;
     race) options="$options --mechanism --scenario --pairs --html --random --seed --script" ;;
   esac
   if [[ -z $verb ]]; then

@@ -61,6 +61,7 @@ Run bind_like(CLI::App& app, const char* words, int least, Verbed verbed) {
       ->expected(least, -1);
   app.add_flag("--dry-run", options->dry_run,
                "print the plan as shell lines and the predicted result");
+  add_ignore(app, *options);
   add_timeout(app, *options);
   if (verbed == run_bind) {
     app.add_flag("--group", options->group, "take the whole IOMMU group, except bridges");

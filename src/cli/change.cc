@@ -16,6 +16,8 @@
 
 #include "base/text.h"
 #include "cli/model.h"
+#include "inventory/group.h"
+#include "inventory/guards.h"
 
 namespace anybind::cli {
 namespace {
@@ -142,13 +144,45 @@ void print_notes(const Context& context, const Plan& plan, const char* lead) {
     fmt::print(context.out, "{}{}\n", lead, printable(note));
 }
 
+/// A plan that takes a driver away from a device in use is refused, unless every blocker's name is
+/// ignored. Only drivers of the host are asked about: the kernel itself waits for a user of
+/// vfio-pci.
+Result<> check_guards(Context& context, const Plan& plan, const ChangeOptions& options) {
+  if (context.session.is_lab()) return {};
+  std::vector<DeviceId> leaving;
+  for (const DevicePlan& device : plan.devices) {
+    const auto& before = device.before.driver;
+    if (device.steps.empty() || !before || manages_dma(*before)) continue;
+    if (device.goal.driver != before) leaving.push_back(device.device);
+  }
+  const Proc proc(context.sysfs_root == "/sys" ? "/proc" : "");
+  auto blockers = find_blockers(context.sysfs, proc, leaving);
+  std::erase_if(blockers, [&](const Blocker& b) {
+    return std::ranges::find(options.ignored, b.name) != options.ignored.end();
+  });
+  if (blockers.empty()) return {};
+  std::vector<std::string> who;
+  std::vector<std::string> next;
+  for (const Blocker& blocker : blockers) {
+    const std::string whose = leaving.size() > 1 ? blocker.device.str() + ": " : "";
+    who.push_back(fmt::format("{}{} ({})", whose, blocker.who, blocker.name));
+    std::string line = fmt::format("{} (or --ignore {})", blocker.next, blocker.name);
+    if (std::ranges::find(next, line) == next.end()) next.push_back(std::move(line));
+  }
+  return fail({.code = Code::kRefused,
+               .object = blockers.front().device.str(),
+               .why = "in use: " + join_words(who),
+               .next = join_words(next)});
+}
+
 /// The same code, run against a model of this machine; only what the model says is printed.
-Result<int> try_out(Context& context, const Planning& planning) {
+Result<int> try_out(Context& context, const ChangeOptions& options, const Planning& planning) {
   // Not read without need: another user may not read it.
   const Memory memory =
       planning.needs_memory ? TRY(context.session.memory()) : TRY(Session::no_memory());
   const auto model = TRY(context.session.model());
   const Plan here = TRY(planning.plan(context.sysfs, memory));
+  TRY(check_guards(context, here, options));
   const Plan there = TRY(on_model(here, model->sysfs()));
   print_notes(context, here, "# ");
   Script script(context);
@@ -198,6 +232,14 @@ void add_timeout(CLI::App& app, ChangeOptions& options) {
       ->check(CLI::Range(0.0, 1e6));
 }
 
+void add_ignore(CLI::App& app, ChangeOptions& options) {
+  app.add_option("--ignore", options.ignored, "a guard that shall not stop it; repeatable")
+      ->type_name("GUARD")
+      ->expected(1)
+      ->take_all()
+      ->check(CLI::IsMember(guard_names()));
+}
+
 Result<Memory> lock_memory(Context& context, const ChangeOptions& options) {
   const auto start = Clock::now();
   bool told = false;
@@ -232,11 +274,12 @@ std::unique_ptr<Listener> script(const Context& context) {
 }
 
 Result<int> plan_and_run(Context& context, const ChangeOptions& options, const Planning& planning) {
-  if (options.dry_run) return try_out(context, planning);
+  if (options.dry_run) return try_out(context, options, planning);
   catch_signals();
   Memory memory = TRY(lock_memory(context, options));
   const Plan plan = TRY(planning.plan(context.sysfs, memory));
   print_notes(context, plan, "");
+  TRY(check_guards(context, plan, options));
   const auto listener = narrator(context, plan.devices.size());
   const auto outcomes = run(context.sysfs, plan, {&memory.origins, &memory.journal}, *listener,
                             run_options(context, options));

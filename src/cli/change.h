@@ -18,7 +18,8 @@ struct ChangeOptions {
   std::vector<std::string> words;
   bool group = false;
   bool dry_run = false;
-  std::optional<double> timeout;  ///< seconds
+  std::optional<double> timeout;     ///< seconds
+  std::vector<std::string> ignored;  ///< names of guards
 };
 
 /// Plans on this machine; reads, nothing else. Only some ask what there was before.
@@ -33,6 +34,7 @@ struct Planning {
 void catch_signals();
 
 void add_timeout(CLI::App& app, ChangeOptions& options);
+void add_ignore(CLI::App& app, ChangeOptions& options);
 
 /// What is remembered, when no other anybind is changing things; says whom it waits for.
 [[nodiscard]] Result<Memory> lock_memory(Context& context, const ChangeOptions& options);

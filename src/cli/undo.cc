@@ -74,6 +74,7 @@ Run setup_undo(CLI::App& app) {
   app.add_option("id", options->words, "a number from anybind history")->expected(0, 1);
   app.add_flag("--dry-run", options->dry_run,
                "print the plan as shell lines and the predicted result");
+  add_ignore(app, *options);
   add_timeout(app, *options);
   return [options](Context& context) { return run_undo(context, *options); };
 }
