@@ -288,7 +288,7 @@ std::optional<Error> Run::first_error() const {
 Error Run::roll_back(Error cause) {
   const auto touched = std::ranges::count_if(
       states_, [](const State& state) { return state.touched && !state.stuck; });
-  listener_.on_rollback(cause, static_cast<std::size_t>(touched));
+  if (touched != 0) listener_.on_rollback(cause, static_cast<std::size_t>(touched));
   if (records_.journal != nullptr) records_.journal->rolling_back(cause.message());
   std::vector<std::string> left;
   for (std::size_t i = states_.size(); i-- > 0;) {
@@ -321,6 +321,7 @@ Result<std::vector<Outcome>> Run::run() {
     TRY(forget_what_is_as_it_was());
     if (records_.journal != nullptr) TRY(records_.journal->close(Ending::kDone));
     std::vector<Outcome> outcomes;
+    outcomes.reserve(states_.size());
     for (State& state : states_) outcomes.push_back(*std::move(state.outcome));
     return outcomes;
   }

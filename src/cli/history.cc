@@ -1,8 +1,8 @@
 // history: what the journal holds.
+#include <array>
 #include <ctime>
 #include <ranges>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <CLI/App.hpp>
 #include <nlohmann/json.hpp>
@@ -29,7 +29,9 @@ std::string time_text(std::int64_t seconds) {
   std::tm local{};
   const std::time_t time = seconds;
   if (::localtime_r(&time, &local) == nullptr) return "?";
-  return fmt::format("{:%Y-%m-%d %H:%M:%S}", local);
+  std::array<char, 32> text{};
+  const std::size_t length = std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &local);
+  return {text.data(), length};
 }
 
 std::string result_of(const JournalEntry& entry, bool is_open, const std::string& boot) {
@@ -82,6 +84,7 @@ void print_rows(const Context& context, const std::vector<Row>& rows) {
                                         {.title = "DEVICES"},
                                         {.title = "COMMAND", .shrinks = true}};
   std::vector<std::string> ids;
+  ids.reserve(rows.size());
   for (const Row& row : rows) ids.push_back(fmt::format("{}", row.id));
   const auto fill = [&](std::size_t at, std::span<Cell> cells) {
     const Row& row = rows[at];

@@ -182,13 +182,29 @@ Result<int> run_verb(const Globals& globals, const Run& run) {
   return code;
 }
 
+/// What the history shows: without the options that say which machine, and where the history is.
+std::string command_line(std::string_view verb, std::span<const std::string> args) {
+  std::string out(verb);
+  for (auto it = args.begin(); it != args.end(); ++it) {
+    const auto is = [&](std::string_view option) {
+      return *it == option || it->starts_with(std::string(option) + "=");
+    };
+    if (is("--lab") || is("--sysfs") || is("--state")) {
+      if (!it->contains('=') && std::next(it) != args.end()) ++it;
+    } else {
+      out += " " + *it;
+    }
+  }
+  return out;
+}
+
 int parse_and_run(const Verb& verb, std::vector<std::string> args) {
   CLI::App app(std::string(verb.summary), "anybind " + std::string(verb.name));
   app.formatter(std::make_shared<VerbHelp>(verb));
   Globals globals;
   const Run run = verb.setup(app);
   add_globals(app, globals);
-  globals.machine.command = std::string(verb.name) + " " + fmt::format("{}", fmt::join(args, " "));
+  globals.machine.command = command_line(verb.name, args);
   try {
     std::ranges::reverse(args);  // as CLI11 wants them
     app.parse(std::move(args));

@@ -129,7 +129,7 @@ std::vector<Layer> layers_of(Sysfs& root, const std::string& disk) {
                    .mapper = attribute(root, dir + "/dm/name")});
     for (const std::string& holder : entries(root, dir + "/holders")) todo.push_back(holder);
     for (const std::string& part : entries(root, dir)) {
-      if (part.starts_with(name) && root.read(dir + "/" + part + "/partition"))
+      if (part.starts_with(name) && root.read(fmt::format("{}/{}/partition", dir, part)))
         todo.push_back(part);
     }
   }
@@ -240,7 +240,7 @@ class Finder {
     if (count.empty() || count == "0") return;
     for (const std::string& entry : entries(root_, dir)) {
       if (!entry.starts_with("virtfn")) continue;
-      const auto driver = root_.read_link(dir + "/" + entry + "/driver");
+      const auto driver = root_.read_link(fmt::format("{}/{}/driver", dir, entry));
       if (!driver) continue;
       add("vf-in-use",
           fmt::format("its virtual function {} is on {}", entry.substr(6), link_name(*driver)),
@@ -257,10 +257,10 @@ class Finder {
 }  // namespace
 
 const std::vector<std::string>& guard_names() {
-  static const std::vector<std::string> names = {"boot-display",     "default-route", "holder",
-                                                 "interface-member", "interface-up",  "mounted",
-                                                 "root-filesystem",  "swap",          "vf-in-use"};
-  return names;
+  static const std::vector<std::string> kNames = {"boot-display",     "default-route", "holder",
+                                                  "interface-member", "interface-up",  "mounted",
+                                                  "root-filesystem",  "swap",          "vf-in-use"};
+  return kNames;
 }
 
 std::vector<Blocker> find_blockers(Sysfs& root, const Proc& proc,

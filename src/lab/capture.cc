@@ -21,6 +21,7 @@ namespace {
 using drivercore::DeviceKey;
 using drivercore::Driver;
 using drivercore::DriverKey;
+using drivercore::Sriov;
 using drivercore::State;
 
 constexpr std::uint64_t kMostFunctions = 0xFFFF;
@@ -122,21 +123,29 @@ class Capturer {
     if (const auto pf = dir.read_link("physfn")) out.physfn = link_name(*pf);
     out.ready_to_probe = out.match_driver = true;
     if (out.group) state_.groups.try_emplace(*out.group);
+    take_functions(out, dir);
     if (detail_ == Detail::kAll) take_details(out, dir, seen);
     const DeviceKey key = state_.next_key++;
     if (seen.driver) bind_as_seen(bus, out, key, seen.driver->str());
+    // Nothing in sysfs tells whether a driver configures virtual functions: it is taken to.
+    if (out.driver && out.total_vfs != 0) state_.drivers.at(*out.driver).sriov = Sriov::kRemoves;
     bus.devices.push_back(key);
     bus.device_names.emplace(out.name, key);
     state_.devices.emplace(key, std::move(out));
+  }
+
+  static void take_functions(drivercore::Device& out, Sysfs& dir) {
+    if (out.bus != "pci") return;
+    out.total_vfs = static_cast<unsigned>(
+        std::min(number_in(dir, "sriov_totalvfs").value_or(0), kMostFunctions));
+    if (out.total_vfs == 0) return;
+    out.vf_autoprobe = number_in(dir, "sriov_drivers_autoprobe").value_or(1) != 0;
   }
 
   void take_details(drivercore::Device& out, Sysfs& dir, const Device& seen) {
     const std::string path = read_syspath(root_, seen.id);
     out.parent = parent_of(path, seen.id.bus);
     out.revision = static_cast<std::uint8_t>(number_in(dir, "revision").value_or(0));
-    out.total_vfs = static_cast<unsigned>(
-        std::min(number_in(dir, "sriov_totalvfs").value_or(0), kMostFunctions));
-    out.vf_autoprobe = number_in(dir, "sriov_drivers_autoprobe").value_or(1) != 0;
     out.boot_vga = number_in(dir, "boot_vga").value_or(0) == 1;
     out.can_reset = dir.read("reset_method").has_value();
     if (const auto node = number_in(dir, "numa_node")) out.numa_node = static_cast<int>(*node);

@@ -92,7 +92,8 @@ class MortalStorage final : public MemoryStorage {
     return death.pass([&] { return MemoryStorage::rename(from, to); });
   }
   void clear() {
-    for (const std::string& name : *list()) (void)remove(name);
+    const auto names = list();
+    for (const std::string& name : *names) (void)remove(name);
     sync();
     death = {};
   }
@@ -140,7 +141,9 @@ TEST_F(RecoverTest, ACrashAtEveryOperationEndsWholeOrAsItWas) {
           core_ = drivercore::DriverCore(load());
           files_.clear();
           const auto untouched = all();
-          if (back) ASSERT_TRUE(go(*sysfs_, *to_vfio({kNicA, kGpu}, true)));
+          if (back) {
+            ASSERT_TRUE(go(*sysfs_, *to_vfio({kNicA, kGpu}, true)));
+          }
           const auto before = all();
           files_.death = {.at = at, .after = after};
           MortalSysfs mortal(*sysfs_, files_.death);
@@ -251,24 +254,31 @@ TEST_F(RecoverTest, TornAndUnknownLaterLinesAreIgnored) {
 }
 
 TEST_F(RecoverTest, SettingsAreTakenBackAfterACrash) {
-  Plan plan{.settings = {{.path = "bus/pci/drivers_autoprobe",
-                          .bytes = "0",
-                          .undo_path = "bus/pci/drivers_autoprobe",
-                          .undo_bytes = "1",
-                          .reason = ""}},
-            .devices = to_vfio({kNicA})->devices,
-            .notes = {}};
-  const auto before = all();
-  for (std::size_t at = 1; at < 12; ++at) {
-    Death death{.at = at, .after = true};
-    MortalSysfs mortal(*sysfs_, death);
+  bool died = true;
+  for (std::size_t at = 1; died; ++at) {
+    ASSERT_LT(at, 200U);
+    core_ = drivercore::DriverCore(load());
+    files_.clear();
+    const auto before = all();
+    const Plan plan{.settings = {{.path = "bus/pci/drivers_autoprobe",
+                                  .bytes = "0",
+                                  .undo_path = "bus/pci/drivers_autoprobe",
+                                  .undo_bytes = "1",
+                                  .reason = ""}},
+                    .devices = to_vfio({kNicA})->devices,
+                    .notes = {}};
+    files_.death = {.at = at, .after = true};
+    MortalSysfs mortal(*sysfs_, files_.death);
+    died = false;
     try {
       (void)go(mortal, plan);
     } catch (const Crash&) {
+      died = true;
     }
-    for (const Recovered& one : heal()) EXPECT_NE(one.what, What::kLeft);
+    files_.death = {};
+    for (const Recovered& one : heal()) EXPECT_NE(one.what, What::kLeft) << at;
     EXPECT_EQ(sysfs_->read("bus/pci/drivers_autoprobe").value(), "1\n") << at;
-    EXPECT_EQ(all(), before) << at;
+    EXPECT_TRUE(all() == before || state_of(kNicA) == "vfio-pci vfio-pci") << at;
   }
 }
 

@@ -124,6 +124,44 @@ class Binding(Case):
         self.anybind("restore", "platform/serial8250")
         self.assertEqual(self.devices("platform/serial8250")["serial8250"]["driver"], "serial8250")
 
+    def test_virtual_functions_are_made_and_bound(self) -> None:
+        server = (HERE.parent.parent / "examples/server.toml").read_text()
+        bare = self.dir / "bare.toml"
+        others = ("physfn = ", '"0000:18:00.1"')  # with no functions, the next address is where they will be
+        bare.write_text("".join(line for line in server.splitlines(True) if not any(o in line for o in others)))
+        self.before[0] = f"--lab={bare}"
+        port = "18:00.0"
+        plan = self.anybind("vfs", port, "4", "--driver", "vfio-pci", "--dry-run")
+        self.assertIn("sriov_drivers_autoprobe", plan)
+        self.assertIn("# predicted", plan)
+        before = self.devices()
+        self.assertIn("-> vfio-pci", self.anybind("vfs", port, "4", "--driver", "vfio-pci"))
+        new = {a: d["driver"] for a, d in self.devices().items() if a not in before}
+        self.assertEqual(list(new.values()), ["vfio-pci"] * 4)
+        self.assertIn("the kernel can only", self.anybind("vfs", port, "2", code=REFUSED))
+        self.assertIn("may be in use", self.anybind("vfs", port, "0", code=REFUSED))
+        self.anybind("unbind", *new)
+        self.anybind("vfs", port, "0")
+        self.assertEqual(self.devices(), before)
+
+    def test_virtual_functions_that_cannot_be_had(self) -> None:
+        self.before[0] = f"--lab={HERE.parent.parent / 'examples/server.toml'}"
+        before = self.devices()
+        self.assertIn("at most", self.anybind("vfs", "86:00.0", "1000", code=REFUSED))
+        self.anybind("vfs", "86:00.0", "2", "--driver", "vfio-pcj", code=NOT_FOUND)
+        self.anybind("vfs", "86:00.0", "two", code=USAGE)
+        self.anybind("vfs", "86:00.0", code=USAGE)
+        self.assertEqual(self.devices(), before)
+
+    def test_history_and_undo(self) -> None:
+        before = self.everything()
+        self.anybind("bind", "06:00.0", "vfio-pci")
+        self.assertIn("bind 06:00.0 vfio-pci", self.anybind("history"))
+        self.anybind("undo")
+        self.assertEqual(self.everything(), before)
+        self.anybind("undo", code=NOT_FOUND)
+        self.assertEqual(self.anybind("recover"), self.anybind("recover"))
+
     def test_json_outcome(self) -> None:
         rows = json.loads(self.anybind("bind", "--json", "04:00.0", "05:00.0", "vfio-pci"))
         self.assertEqual([row["after"]["driver"] for row in rows], ["vfio-pci", "vfio-pci"])

@@ -1,0 +1,27 @@
+#!/bin/sh
+# An unbind that waits for a user of vfio-pci: the terminal comes back within the timeout with the holder's name, nothing else
+# may touch the device meanwhile, and when the user has gone `recover` finishes it.
+# devices: -device e1000e,addr=3
+. /lib.sh
+nic=0000:00:03.0
+
+load e1000e vfio-pci vfio_iommu_type1
+wait_bound $nic e1000e
+before=$(state_of $nic)
+check_rc "the card goes to vfio-pci" 0 anybind bind $nic vfio-pci
+viable "$(group_of $nic)" $nic 6 >/tmp/holder &
+holder=$!
+eventually 5 test -s /tmp/holder || true
+check_eq "user space has it open" open "$(cat /tmp/holder)"
+check_rc "the unbind that must wait: exit 4" 4 anybind restore --timeout 1 $nic
+check_says "it names the device" $nic
+check_says "and who holds it" "$holder"
+check_says "and what to type next" "anybind recover"
+check_rc "recover cannot end it yet: exit 4" 4 anybind recover --timeout 1
+check_rc "and no other change of this card is begun: exit 4" 4 anybind bind $nic e1000e
+wait $holder
+check "when its user has gone the card leaves vfio-pci" eventually 10 test ! -e /sys/bus/pci/devices/$nic/driver
+check_rc "then recover ends it" 0 anybind recover
+check_eq "all is as it was before" "$before" "$(state_of $nic)"
+check_rc "nothing more is owed" 0 anybind recover
+check_eq "and the journal has nothing open" "" "$(find /run/anybind -name '*.open')"

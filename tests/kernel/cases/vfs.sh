@@ -1,0 +1,33 @@
+#!/bin/sh
+# Virtual functions are made, given to vfio-pci without nvme ever probing one, and removed; all of it or nothing.
+# devices: -device pcie-root-port,id=rp,slot=1 -device nvme-subsys,id=subsys
+# devices: -device nvme,bus=rp,subsys=subsys,serial=pf,sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4
+. /lib.sh
+load nvme vfio-pci
+pf=$(basename "$(dirname "$(ls /sys/bus/pci/devices/*/sriov_totalvfs)")")
+wait_bound "$pf" nvme
+functions() { find "/sys/bus/pci/devices/$pf/" -name 'virtfn*' | wc -l; }
+on_vfio() { find /sys/bus/pci/drivers/vfio-pci/ -name '0000:*' | wc -l; }
+probed() { dmesg | grep -c 'nvme nvme[0-9]*: pci function' || true; }
+flag=/sys/bus/pci/devices/$pf/sriov_drivers_autoprobe
+before=$(probed)
+
+check_rc "a dry run" 0 anybind vfs --dry-run "$pf" 4 --driver vfio-pci
+check_says "tells of the flag" sriov_drivers_autoprobe
+check_eq "and makes none" 0 "$(functions)"
+check_rc "a driver that is not there: exit 6" 6 anybind vfs "$pf" 4 --driver vfio-pcj
+check_rc "more than there can be: exit 3" 3 anybind vfs "$pf" 5
+check_eq "neither made one" 0 "$(functions)"
+check_rc "four go to vfio-pci" 0 anybind vfs "$pf" 4 --driver vfio-pci
+check_eq "they are there" 4 "$(functions)"
+check_eq "and all on vfio-pci" 4 "$(on_vfio)"
+check_eq "nvme probed none of them" "$before" "$(probed)"
+check_eq "the flag is as it was" 1 "$(cat "$flag")"
+check_rc "while they are on a driver they are not removed: exit 3" 3 anybind vfs "$pf" 0
+check_eq "all are still there" 4 "$(functions)"
+check_rc "undo takes the binding back" 0 anybind undo
+check_eq "none is on vfio-pci" 0 "$(on_vfio)"
+check_rc "then they can go" 0 anybind vfs "$pf" 0
+check_eq "none is left" 0 "$(functions)"
+check_eq "the flag is as it was" 1 "$(cat "$flag")"
+check_eq "the physical function was never disturbed" nvme "$(basename "$(readlink "/sys/bus/pci/devices/$pf/driver")")"
