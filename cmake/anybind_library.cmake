@@ -6,7 +6,7 @@ target_compile_options(anybind_flags INTERFACE
 target_compile_options(anybind_flags INTERFACE -Wno-missing-field-initializers)
 # g++ 12 reports false overlaps inside std::string (GCC bug 105651).
 target_compile_options(anybind_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
-target_include_directories(anybind_flags INTERFACE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
+target_include_directories(anybind_flags INTERFACE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/include/anybind)
 if(ANYBIND_SANITIZE)
   target_compile_options(anybind_flags INTERFACE -fsanitize=${ANYBIND_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(anybind_flags INTERFACE -fsanitize=${ANYBIND_SANITIZE})

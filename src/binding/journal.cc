@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "binding/record_json.h"
 
 namespace anybind {

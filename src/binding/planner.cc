@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "inventory/group.h"
 #include "inventory/unknown.h"
 

@@ -1,4 +1,5 @@
 #include "binding/record_json.h"
+#include "base/try.h"
 
 namespace anybind {
 

@@ -23,6 +23,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "binding/device_run.h"
 #include "host/process.h"
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "inventory/device.h"
 #include "inventory/unknown.h"
 

@@ -7,6 +7,7 @@
 #include <CLI/Formatter.hpp>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/change.h"
 #include "inventory/select.h"
 

@@ -12,6 +12,7 @@
 #include <CLI/Formatter.hpp>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/session.h"
 #include "cli/verb.h"
 #include "drivercore/machine.h"

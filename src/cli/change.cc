@@ -15,6 +15,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "base/try.h"
+#include "binding/in_use.h"
 #include "cli/model.h"
 #include "inventory/group.h"
 #include "inventory/guards.h"
@@ -144,42 +146,17 @@ void print_notes(const Context& context, const Plan& plan, const char* lead) {
     fmt::print(context.out, "{}{}\n", lead, printable(note));
 }
 
-/// A plan that takes a driver away from a device in use is refused, unless every blocker's name is
-/// ignored. Only drivers of the host are asked about: the kernel itself waits for a user of
-/// vfio-pci.
 Result<> check_guards(Context& context, const Plan& plan, const ChangeOptions& options) {
   if (context.session.is_lab()) return {};
-  std::vector<DeviceId> leaving;
-  for (const DevicePlan& device : plan.devices) {
-    const auto& before = device.before.driver;
-    if (device.steps.empty() || !before || manages_dma(*before)) continue;
-    if (device.goal.driver != before) leaving.push_back(device.device);
-  }
   const Proc proc(context.sysfs_root == "/sys" ? "/proc" : "");
-  auto blockers = find_blockers(context.sysfs, proc, leaving);
-  std::erase_if(blockers, [&](const Blocker& b) {
-    return std::ranges::find(options.ignored, b.name) != options.ignored.end();
-  });
-  if (blockers.empty()) return {};
-  std::vector<std::string> who;
-  std::vector<std::string> next;
-  for (const Blocker& blocker : blockers) {
-    const std::string whose = leaving.size() > 1 ? blocker.device.str() + ": " : "";
-    who.push_back(fmt::format("{}{} ({})", whose, blocker.who, blocker.name));
-    std::string line = fmt::format("{} (or --ignore {})", blocker.next, blocker.name);
-    if (std::ranges::find(next, line) == next.end()) next.push_back(std::move(line));
-  }
-  return fail({.code = Code::kRefused,
-               .object = blockers.front().device.str(),
-               .why = "in use: " + join_words(who),
-               .next = join_words(next)});
+  return refuse_if_in_use(context.sysfs, proc, plan, options.ignored);
 }
 
 /// The same code, run against a model of this machine; only what the model says is printed.
 Result<int> try_out(Context& context, const ChangeOptions& options, const Planning& planning) {
   // Not read without need: another user may not read it.
   const Memory memory =
-      planning.needs_memory ? TRY(context.session.memory()) : TRY(Session::no_memory());
+      planning.needs_memory ? TRY(context.session.memory()) : TRY(context.session.no_memory());
   const auto model = TRY(context.session.model());
   const Plan here = TRY(planning.plan(context.sysfs, memory));
   TRY(check_guards(context, here, options));

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/session.h"
 #include "cli/table.h"
 #include "cli/verb.h"

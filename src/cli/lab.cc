@@ -10,6 +10,7 @@
 #include <CLI/Formatter.hpp>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/session.h"
 #include "cli/verb.h"
 #include "lab/control.h"

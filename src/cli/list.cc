@@ -10,6 +10,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
+#include "base/try.h"
 #include "cli/device_table.h"
 #include "cli/json.h"
 #include "cli/session.h"

@@ -4,11 +4,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <ctime>
 
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/model.h"
 #include "drivercore/bus_type.h"
 #include "drivercore/machine.h"
@@ -20,7 +20,6 @@ namespace {
 
 constexpr const char* kSysfs = "/sys";
 constexpr const char* kState = "/run/anybind";
-constexpr const char* kBootId = "/proc/sys/kernel/random/boot_id";
 
 /// A whole file of this machine, at most Storage::kMaxFile.
 Result<std::string> read_file(const std::string& path) {
@@ -120,43 +119,20 @@ Sysfs& Session::sysfs() {
   return lab_ ? lab_->sysfs() : *real_;
 }
 
+std::string Session::boot() const {
+  return lab_ ? lab_name_ : boot_id(Proc("/proc"));
+}
+
 Result<Memory> Session::lock_memory(const Storage::Wait& wait) {
-  std::string owner;
-  const auto locked = storage_->lock(fmt::format("{} anybind {}", ::getpid(), command_),
-                                     [&](const std::string& who) {
-                                       owner = who;
-                                       return wait(who);
-                                     });
-  if (!locked && locked.error().value == EWOULDBLOCK) {
-    return fail({.code = Code::kRefused,
-                 .object = "bindings",
-                 .why = fmt::format("another anybind is changing them: process {}", owner),
-                 .next = "wait until it has ended"});
-  }
-  if (!locked) {
-    return fail(from_errno(locked.error(), "lock", "the directory of remembered drivers",
-                           Code::kNotPermitted));
-  }
-  return memory();
+  return Memory::lock(*storage_, boot(), command_, wait);
 }
 
 Result<Memory> Session::memory() {
-  std::string boot = lab_name_;
-  if (!lab_) {
-    const auto text = read_file(kBootId);
-    boot = text ? std::string(trim_newline(*text)) : "";
-  }
-  return Memory{.own = nullptr,
-                .origins = TRY(Origins::load(*storage_, boot)),
-                .journal = TRY(Journal::load(*storage_, boot, command_, std::time(nullptr)))};
+  return Memory::load(*storage_, boot(), command_);
 }
 
 Result<Memory> Session::no_memory() {
-  auto own = memory_storage();
-  Storage& storage = *own;
-  return Memory{.own = std::move(own),
-                .origins = TRY(Origins::load(storage, "")),
-                .journal = TRY(Journal::load(storage, "", "", 0))};
+  return Memory::load(*nothing_, "", "");
 }
 
 Result<std::unique_ptr<Model>> Session::model() {

@@ -5,8 +5,7 @@
 #include <string>
 
 #include "base/error.h"
-#include "binding/journal.h"
-#include "binding/origins.h"
+#include "binding/memory.h"
 #include "drivercore/state.h"
 #include "host/storage.h"
 #include "host/sysfs.h"
@@ -20,13 +19,6 @@ struct MachineChoice {
   std::string command{};  ///< the verb and its arguments, for the journal and for who waits for us
   std::string
       state;  ///< --state DIR; empty: /run/anybind, or for a lab and for --sysfs nothing is kept
-};
-
-/// What anybind remembers between commands.
-struct Memory {
-  std::unique_ptr<Storage> own;  ///< when it belongs to no session
-  Origins origins;
-  Journal journal;
 };
 
 /// A driver core in memory with a Sysfs over it, for a lab and for trying a plan out.
@@ -55,7 +47,7 @@ class Session {
   /// The same, to change: when no other anybind is changing things. `wait` is asked meanwhile.
   [[nodiscard]] Result<Memory> lock_memory(const Storage::Wait& wait);
   /// None: where nothing needs to be read.
-  [[nodiscard]] static Result<Memory> no_memory();
+  [[nodiscard]] Result<Memory> no_memory();
 
   /// A modelled machine like this one: a copy of the lab, or a capture of the real machine.
   [[nodiscard]] Result<std::unique_ptr<Model>> model();
@@ -73,6 +65,8 @@ class Session {
 
  private:
   Session();
+  /// Whatever was remembered under another name is void.
+  [[nodiscard]] std::string boot() const;
   [[nodiscard]] Result<> open_lab(const std::string& file);
 
   std::string sysfs_root_;
@@ -81,6 +75,7 @@ class Session {
   std::string lab_name_;
   std::string command_;
   std::unique_ptr<Storage> storage_;
+  std::unique_ptr<Storage> nothing_ = memory_storage();
   bool kept_ = false;
 };
 

@@ -10,6 +10,7 @@
 #include <CLI/Formatter.hpp>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/change.h"
 
 namespace anybind::cli {

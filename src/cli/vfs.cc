@@ -10,6 +10,7 @@
 #include <CLI/Formatter.hpp>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "binding/planner.h"
 #include "binding/virtual_functions.h"
 #include "cli/change.h"

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "drivercore/bus_type.h"
 #include "drivercore/kernel_text.h"
 #include "drivercore/pci_config.h"

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/try.h"
 #include "drivercore/bus_type.h"
 #include "drivercore/kernel_text.h"
 #include "drivercore/operation.h"

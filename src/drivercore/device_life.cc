@@ -12,6 +12,7 @@
 #include <set>
 #include <utility>
 
+#include "base/try.h"
 #include "drivercore/bus_type.h"
 #include "drivercore/kernel_text.h"
 #include "drivercore/operation.h"

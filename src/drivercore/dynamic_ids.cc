@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/try.h"
 #include "drivercore/bus_type.h"
 #include "drivercore/kernel_text.h"
 #include "drivercore/operation.h"

@@ -8,6 +8,7 @@
 
 #include "base/ids.h"
 #include "base/text.h"
+#include "base/try.h"
 #include "drivercore/bus_type.h"
 #include "drivercore/driver_core.h"
 #include "drivercore/machine_ids.h"

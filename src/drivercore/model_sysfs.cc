@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/try.h"
 #include "drivercore/tree.h"
 
 namespace anybind::drivercore {

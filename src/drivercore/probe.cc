@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/try.h"
 #include "drivercore/bus_type.h"
 #include "drivercore/operation.h"
 

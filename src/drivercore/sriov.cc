@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "base/ids.h"
+#include "base/try.h"
 #include "drivercore/kernel_text.h"
 #include "drivercore/operation.h"
 

@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "drivercore/bus_type.h"
 #include "drivercore/index.h"
 #include "drivercore/kernel_text.h"

@@ -20,6 +20,7 @@
 #include <span>
 #include <utility>
 
+#include "base/try.h"
 #include "host/descriptor.h"
 #include "host/writer_process.h"
 

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/try.h"
 #include "host/descriptor.h"
 
 namespace anybind {

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <thread>
 
+#include "base/try.h"
 #include "host/descriptor.h"
 
 namespace anybind {

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/try.h"
 
 namespace anybind {
 namespace {

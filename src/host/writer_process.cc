@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/try.h"
 
 namespace anybind {
 namespace {

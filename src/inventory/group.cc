@@ -1,4 +1,5 @@
 #include "inventory/group.h"
+#include "base/try.h"
 
 #include <algorithm>
 #include <array>

@@ -3,6 +3,7 @@
 // directory of every device for a `net` or `block` in it would cost much more on a machine with
 // thousands of functions.
 #include "inventory/interface.h"
+#include "base/try.h"
 
 #include <algorithm>
 #include <array>

@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/try.h"
 #include "inventory/populate.h"
 
 namespace anybind {

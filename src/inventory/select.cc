@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "inventory/device.h"
 #include "inventory/interface.h"
 #include "inventory/pci_class.h"

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "drivercore/bus_type.h"
 #include "drivercore/uevent.h"
 #include "inventory/device.h"

@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/try.h"
 
 namespace anybind::lab {
 namespace {

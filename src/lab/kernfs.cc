@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/try.h"
 
 namespace anybind::lab {
 

@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "lab/commands.h"
 #include "lab/control.h"
 #include "lab/fuse_server.h"

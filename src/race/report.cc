@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "base/try.h"
 
 namespace anybind::race {
 namespace {

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "drivercore/machine.h"
 
 namespace anybind::race {

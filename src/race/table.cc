@@ -1,4 +1,5 @@
 #include "race/table.h"
+#include "base/try.h"
 
 #include <algorithm>
 #include <atomic>

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "binding/recover.h"
 #include "host/memory_storage.h"
 #include "machine.h"

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
-#include "base/ids.h"
-#include "host/sysfs.h"
-#include "inventory/device.h"
+#include "anybind/base/error.h"
+#include "anybind/base/ids.h"
+#include "anybind/host/sysfs.h"
+#include "anybind/inventory/device.h"
 
 namespace anybind {
 

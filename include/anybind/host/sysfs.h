@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/errno.h"
+#include "anybind/base/errno.h"
 
 namespace anybind {
 

@@ -2,10 +2,10 @@
 
 #include <vector>
 
-#include "base/error.h"
-#include "base/ids.h"
-#include "binding/plan.h"
-#include "host/sysfs.h"
+#include "anybind/base/error.h"
+#include "anybind/base/ids.h"
+#include "anybind/binding/plan.h"
+#include "anybind/host/sysfs.h"
 
 namespace anybind {
 

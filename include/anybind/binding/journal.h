@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
-#include "binding/plan.h"
-#include "host/storage.h"
+#include "anybind/base/error.h"
+#include "anybind/binding/plan.h"
+#include "anybind/host/storage.h"
 
 namespace anybind {
 

@@ -5,11 +5,11 @@
 #include <string_view>
 #include <vector>
 
-#include "base/error.h"
-#include "base/ids.h"
-#include "host/sysfs.h"
-#include "inventory/device.h"
-#include "inventory/group.h"
+#include "anybind/base/error.h"
+#include "anybind/base/ids.h"
+#include "anybind/host/sysfs.h"
+#include "anybind/inventory/device.h"
+#include "anybind/inventory/group.h"
 
 namespace anybind {
 

@@ -3,8 +3,8 @@
 #include <memory>
 #include <string>
 
-#include "base/error.h"
-#include "host/sysfs.h"
+#include "anybind/base/error.h"
+#include "anybind/host/sysfs.h"
 
 namespace anybind {
 

@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
-#include "base/ids.h"
-#include "host/proc.h"
-#include "host/sysfs.h"
+#include "anybind/base/ids.h"
+#include "anybind/host/proc.h"
+#include "anybind/host/sysfs.h"
 
 namespace anybind {
 

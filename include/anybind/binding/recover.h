@@ -4,11 +4,11 @@
 #include <optional>
 #include <vector>
 
-#include "base/error.h"
-#include "binding/journal.h"
-#include "binding/origins.h"
-#include "binding/transaction.h"
-#include "host/sysfs.h"
+#include "anybind/base/error.h"
+#include "anybind/binding/journal.h"
+#include "anybind/binding/origins.h"
+#include "anybind/binding/transaction.h"
+#include "anybind/host/sysfs.h"
 
 namespace anybind {
 

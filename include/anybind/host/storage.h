@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/error.h"
+#include "anybind/base/error.h"
 
 namespace anybind {
 

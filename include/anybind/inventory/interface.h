@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/ids.h"
-#include "host/sysfs.h"
+#include "anybind/base/ids.h"
+#include "anybind/host/sysfs.h"
 
 namespace anybind {
 

@@ -5,16 +5,16 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
-#include "binding/journal.h"
-#include "binding/origins.h"
-#include "binding/plan.h"
-#include "host/sysfs.h"
+#include "anybind/base/error.h"
+#include "anybind/binding/journal.h"
+#include "anybind/binding/origins.h"
+#include "anybind/binding/plan.h"
+#include "anybind/host/sysfs.h"
 
 namespace anybind {
 
 /// Is told what happens while a plan runs. Called from the thread that runs it, between two calls
-/// to the kernel.
+/// to the kernel. This one hears nothing.
 class Listener {
  public:
   Listener() = default;
@@ -23,14 +23,14 @@ class Listener {
   virtual ~Listener() = default;
 
   /// Just before the write of `step`.
-  virtual void on_step(const DeviceId& device, const Step& step) = 0;
+  virtual void on_step(const DeviceId& /*device*/, const Step& /*step*/) {}
   /// Just before the write of `setting`.
   virtual void on_setting(const Setting& /*setting*/) {}
   /// The plan failed; what follows are the steps that put `devices` devices back.
-  virtual void on_rollback(const Error& cause, std::size_t devices) = 0;
+  virtual void on_rollback(const Error& /*cause*/, std::size_t /*devices*/) {}
   /// Asked before each step of the way forward (not while rolling back): true makes the plan fail
   /// and be rolled back.
-  [[nodiscard]] virtual bool stop_requested() const = 0;
+  [[nodiscard]] virtual bool stop_requested() const { return false; }
 };
 
 /// Where a device stands after the run, as read back.

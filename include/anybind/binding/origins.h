@@ -4,11 +4,11 @@
 #include <optional>
 #include <string>
 
-#include "base/error.h"
-#include "base/ids.h"
-#include "host/storage.h"
-#include "host/sysfs.h"
-#include "inventory/device.h"
+#include "anybind/base/error.h"
+#include "anybind/base/ids.h"
+#include "anybind/host/storage.h"
+#include "anybind/host/sysfs.h"
+#include "anybind/inventory/device.h"
 
 namespace anybind {
 

@@ -3,11 +3,11 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
-#include "binding/journal.h"
-#include "binding/origins.h"
-#include "binding/plan.h"
-#include "host/sysfs.h"
+#include "anybind/base/error.h"
+#include "anybind/binding/journal.h"
+#include "anybind/binding/origins.h"
+#include "anybind/binding/plan.h"
+#include "anybind/host/sysfs.h"
 
 namespace anybind {
 

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "base/error.h"
+#include "anybind/base/error.h"
 
 namespace anybind {
 

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "base/error.h"
-#include "base/ids.h"
-#include "host/sysfs.h"
+#include "anybind/base/error.h"
+#include "anybind/base/ids.h"
+#include "anybind/host/sysfs.h"
 
 namespace anybind {
 
