@@ -15,6 +15,9 @@ _anybind() {
   esac
   if [[ -z $verb ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$verbs $options --version" -- "$current")
+  elif [[ ${COMP_WORDS[COMP_CWORD-1]} == --ignore ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "boot-display bridge console default-route holder input interface-away \
+      interface-member interface-up loop mounted open root-filesystem swap vf-in-use vfio-user zfs" -- "$current")
   elif [[ $current == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
   else

@@ -4,37 +4,41 @@
 
 #include <fmt/format.h>
 
-#include "base/text.h"
-#include "inventory/group.h"
 #include "inventory/guards.h"
 
 namespace anybind {
 
-Result<> refuse_if_in_use(Sysfs& root, const Proc& proc, const Plan& plan,
-                          const std::vector<std::string>& ignored) {
-  std::vector<DeviceId> leaving;
+std::vector<DeviceId> losing_drivers(const Plan& plan) {
+  std::vector<DeviceId> out;
   for (const DevicePlan& device : plan.devices) {
-    const auto& before = device.before.driver;
-    if (device.steps.empty() || !before || manages_dma(*before)) continue;
-    if (device.goal.driver != before) leaving.push_back(device.device);
+    if (device.steps.empty() || !device.before.driver) continue;
+    if (device.goal.driver != device.before.driver) out.push_back(device.device);
   }
-  auto blockers = find_blockers(root, proc, leaving);
+  return out;
+}
+
+Result<> refuse_if_in_use(Sysfs& root, const Proc& proc, const std::vector<DeviceId>& devices,
+                          const std::vector<std::string>& ignored) {
+  if (devices.empty()) return {};
+  auto [blockers, unseen] = find_blockers(root, proc, devices);
   std::erase_if(blockers, [&](const Blocker& b) {
     return std::ranges::find(ignored, b.name) != ignored.end();
   });
   if (blockers.empty()) return {};
-  std::vector<std::string> who;
-  std::vector<std::string> next;
+  Error error{.code = Code::kRefused, .object = blockers.front().device.str(), .why = "in use"};
+  if (blockers.front().device != blockers.back().device) error.object = "these devices";
   for (const Blocker& blocker : blockers) {
-    const std::string whose = leaving.size() > 1 ? blocker.device.str() + ": " : "";
-    who.push_back(fmt::format("{}{} ({})", whose, blocker.who, blocker.name));
-    std::string line = fmt::format("{} (or --ignore {})", blocker.next, blocker.name);
-    if (std::ranges::find(next, line) == next.end()) next.push_back(std::move(line));
+    error.details.push_back(
+        fmt::format("{}  {}: {}", blocker.device.str(), blocker.name, blocker.who));
+    error.details.push_back(fmt::format("  {} (or --ignore {})", blocker.next, blocker.name));
   }
-  return fail({.code = Code::kRefused,
-               .object = blockers.front().device.str(),
-               .why = "in use: " + join_words(who),
-               .next = join_words(next)});
+  if (unseen != 0) error.details.push_back(unseen_words(unseen));
+  return fail(std::move(error));
+}
+
+Result<> refuse_if_in_use(Sysfs& root, const Proc& proc, const Plan& plan,
+                          const std::vector<std::string>& ignored) {
+  return refuse_if_in_use(root, proc, losing_drivers(plan), ignored);
 }
 
 }  // namespace anybind

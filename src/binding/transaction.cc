@@ -121,6 +121,7 @@ class Run {
   void run_side_by_side(std::size_t from);
   [[nodiscard]] std::optional<Error> first_error() const;
   Error roll_back(Error cause);
+  Result<> forget_what_was_begun();
   void note_stuck(std::size_t at, const Abandoned& abandoned, bool back);
 
   Sysfs& root_;
@@ -311,8 +312,28 @@ Error Run::roll_back(Error cause) {
   return cause;
 }
 
+/// After a failure that left nothing behind.
+Result<> Run::forget_what_was_begun() {
+  if (records_.origins != nullptr) {
+    for (std::size_t i = 0; i < fresh_.size(); ++i) {
+      if (fresh_[i]) records_.origins->forget(plan_.devices[i].device);
+    }
+    TRY(records_.origins->save());
+  }
+  if (records_.journal != nullptr) TRY(records_.journal->close(Ending::kUndone));
+  return {};
+}
+
 Result<std::vector<Outcome>> Run::run() {
   TRY(remember());
+  if (options_.last_look && !plan_.empty()) {
+    auto looked = options_.last_look();
+    if (!looked) {
+      if (records_.journal != nullptr) records_.journal->rolling_back(looked.error().message());
+      TRY(forget_what_was_begun());
+      return fail(std::move(looked).error());
+    }
+  }
   const auto set = write_settings();
   if (set) run_devices();
   auto cause = set ? first_error() : std::optional(set.error());
@@ -327,14 +348,7 @@ Result<std::vector<Outcome>> Run::run() {
     return outcomes;
   }
   Error error = roll_back(*std::move(cause));
-  if (error.code == Code::kIncomplete) return fail(std::move(error));
-  if (records_.origins != nullptr) {
-    for (std::size_t i = 0; i < fresh_.size(); ++i) {
-      if (fresh_[i]) records_.origins->forget(plan_.devices[i].device);
-    }
-    TRY(records_.origins->save());
-  }
-  if (records_.journal != nullptr) TRY(records_.journal->close(Ending::kUndone));
+  if (error.code != Code::kIncomplete) TRY(forget_what_was_begun());
   return fail(std::move(error));
 }
 

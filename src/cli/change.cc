@@ -146,12 +146,6 @@ void print_notes(const Context& context, const Plan& plan, const char* lead) {
     fmt::print(context.out, "{}{}\n", lead, printable(note));
 }
 
-Result<> check_guards(Context& context, const Plan& plan, const ChangeOptions& options) {
-  if (context.session.is_lab()) return {};
-  const Proc proc(context.sysfs_root == "/sys" ? "/proc" : "");
-  return refuse_if_in_use(context.sysfs, proc, plan, options.ignored);
-}
-
 /// The same code, run against a model of this machine; only what the model says is printed.
 Result<int> try_out(Context& context, const ChangeOptions& options, const Planning& planning) {
   // Not read without need: another user may not read it.
@@ -159,7 +153,7 @@ Result<int> try_out(Context& context, const ChangeOptions& options, const Planni
       planning.needs_memory ? TRY(context.session.memory()) : TRY(context.session.no_memory());
   const auto model = TRY(context.session.model());
   const Plan here = TRY(planning.plan(context.sysfs, memory));
-  TRY(check_guards(context, here, options));
+  TRY(check_guards(context, losing_drivers(here), options));
   const Plan there = TRY(on_model(here, model->sysfs()));
   print_notes(context, here, "# ");
   Script script(context);
@@ -234,6 +228,13 @@ Result<Memory> lock_memory(Context& context, const ChangeOptions& options) {
   return context.session.lock_memory(wait);
 }
 
+Result<> check_guards(Context& context, const std::vector<DeviceId>& devices,
+                      const ChangeOptions& options) {
+  if (context.session.is_lab()) return {};
+  return refuse_if_in_use(context.sysfs, Proc(context.session.proc_root()), devices,
+                          options.ignored);
+}
+
 RunOptions run_options(const Context& context, const ChangeOptions& options) {
   RunOptions out{.proc = "/proc", .vfio = "/dev/vfio", .concurrent = !context.session.is_lab()};
   if (options.timeout) {
@@ -256,10 +257,14 @@ Result<int> plan_and_run(Context& context, const ChangeOptions& options, const P
   Memory memory = TRY(lock_memory(context, options));
   const Plan plan = TRY(planning.plan(context.sysfs, memory));
   print_notes(context, plan, "");
-  TRY(check_guards(context, plan, options));
+  const auto devices = losing_drivers(plan);
+  const auto check = [&] { return check_guards(context, devices, options); };
+  TRY(check());
   const auto listener = narrator(context, plan.devices.size());
-  const auto outcomes = run(context.sysfs, plan, {&memory.origins, &memory.journal}, *listener,
-                            run_options(context, options));
+  RunOptions how = run_options(context, options);
+  how.last_look = check;
+  const auto outcomes =
+      run(context.sysfs, plan, {&memory.origins, &memory.journal}, *listener, how);
   TRY(context.session.keep());
   if (!outcomes) return fail(outcomes.error());
   print_outcomes(context, *outcomes);

@@ -39,6 +39,11 @@ void add_ignore(CLI::App& app, ChangeOptions& options);
 /// What is remembered, when no other anybind is changing things; says whom it waits for.
 [[nodiscard]] Result<Memory> lock_memory(Context& context, const ChangeOptions& options);
 
+/// Refused when one of `devices`, which are to lose their drivers, is in use, unless the name of
+/// each finding is ignored. In a lab nothing is in use.
+[[nodiscard]] Result<> check_guards(Context& context, const std::vector<DeviceId>& devices,
+                                    const ChangeOptions& options);
+
 [[nodiscard]] RunOptions run_options(const Context& context, const ChangeOptions& options);
 
 /// Says what is done; a line of progress on a terminal after a second.

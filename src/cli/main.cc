@@ -89,6 +89,7 @@ void print_help() {
 
 int report(const Error& error) {
   std::string text = "anybind: " + error.message() + "\n";
+  for (const std::string& line : error.details) text += "  " + printable(line, 1024) + "\n";
   if (!error.next.empty()) text += "  " + printable(error.next, 1024) + "\n";
   std::fputs(text.c_str(), stderr);
   return static_cast<int>(error.code);

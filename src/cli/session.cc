@@ -123,6 +123,10 @@ std::string Session::boot() const {
   return lab_ ? lab_name_ : boot_id(Proc("/proc"));
 }
 
+std::string Session::proc_root() const {
+  return !lab_ && sysfs_root_ == kSysfs ? "/proc" : "";
+}
+
 Result<Memory> Session::lock_memory(const Storage::Wait& wait) {
   return Memory::lock(*storage_, boot(), command_, wait);
 }

@@ -39,6 +39,8 @@ class Session {
   [[nodiscard]] Sysfs& sysfs();
   [[nodiscard]] const std::string& sysfs_root() const { return sysfs_root_; }
   [[nodiscard]] bool is_lab() const { return lab_ != nullptr; }
+  /// Where the processes of this machine are: "" for a lab, and for another tree than /sys.
+  [[nodiscard]] std::string proc_root() const;
   /// What is kept is kept beyond this command.
   [[nodiscard]] bool is_kept() const { return kept_; }
 

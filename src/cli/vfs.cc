@@ -87,6 +87,15 @@ Result<std::vector<Outcome>> make(Sysfs& sysfs, const Request& request, Records 
   return fail(std::move(cause));
 }
 
+/// Who uses the functions that are to be removed.
+Result<> check_functions(Context& context, const DeviceId& pf, const ChangeOptions& options) {
+  const auto text = context.sysfs.read(pf.path() + "/sriov_numvfs");
+  const auto count = text ? parse_decimal(trim_newline(*text), 0xFFFF) : std::nullopt;
+  const auto functions =
+      virtual_functions(context.sysfs, pf, static_cast<unsigned>(count.value_or(0)));
+  return check_guards(context, functions.value_or(std::vector<DeviceId>{}), options);
+}
+
 Result<int> run_vfs(Context& context, const Options& options) {
   const Request request = TRY(parse(context, options));
   if (options.dry_run) {
@@ -100,6 +109,7 @@ Result<int> run_vfs(Context& context, const Options& options) {
   }
   catch_signals();
   Memory memory = TRY(lock_memory(context, options));
+  if (request.count == 0) TRY(check_functions(context, request.pf, options));
   const auto listener = narrator(context, request.count);
   const auto outcomes = make(context.sysfs, request, {&memory.origins, &memory.journal}, *listener,
                              run_options(context, options));
@@ -120,6 +130,7 @@ Run setup_vfs(CLI::App& app) {
       ->type_name("D");
   app.add_flag("--dry-run", options->dry_run,
                "print the plan as shell lines and the predicted result");
+  add_ignore(app, *options);
   add_timeout(app, *options);
   return [options](Context& context) { return run_vfs(context, *options); };
 }

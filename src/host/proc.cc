@@ -2,11 +2,14 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <memory>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -14,6 +17,46 @@
 #include "host/descriptor.h"
 
 namespace anybind {
+namespace {
+
+struct CloseDir {
+  void operator()(DIR* stream) const { ::closedir(stream); }
+};
+using Directory = std::unique_ptr<DIR, CloseDir>;
+
+/// The next name, without "." and ".."; empty at the end.
+std::string_view next_name(DIR* stream) {
+  while (const dirent* entry = ::readdir(stream)) {  // NOLINT(concurrency-mt-unsafe)
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") return name;
+  }
+  return {};
+}
+
+/// What stands behind an open file of another process; nullopt for what is no device node.
+Reply<std::optional<NodeNumber>> node_of(int dir, const char* name) {
+  struct statx status{};
+  // AT_STATX_DONT_SYNC: a network file system shall not ask its server for news, which may be gone.
+  if (::statx(dir, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &status) != 0)
+    return std::unexpected(Errno{errno});
+  const bool is_block = S_ISBLK(status.stx_mode);
+  if (!is_block && !S_ISCHR(status.stx_mode)) return std::nullopt;
+  return NodeNumber{
+      .is_block = is_block, .major = status.stx_rdev_major, .minor = status.stx_rdev_minor};
+}
+
+}  // namespace
+
+std::optional<NodeNumber> parse_node_number(std::string_view text, bool is_block) {
+  const auto colon = text.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const auto major = parse_decimal(text.substr(0, colon), UINT32_MAX);
+  const auto minor = parse_decimal(text.substr(colon + 1), UINT32_MAX);
+  if (!major || !minor) return std::nullopt;
+  return NodeNumber{.is_block = is_block,
+                    .major = static_cast<std::uint32_t>(*major),
+                    .minor = static_cast<std::uint32_t>(*minor)};
+}
 
 Reply<std::string> Proc::path_of(std::string_view path) const {
   if (root_.empty()) return std::unexpected(Errno{ENOENT});
@@ -44,15 +87,46 @@ Reply<std::string> Proc::read_link(std::string_view path) const {
   return std::string(target.data(), static_cast<std::size_t>(count));
 }
 
+Reply<std::vector<std::string>> Proc::list(std::string_view path) const {
+  const std::string full = TRY(path_of(path));
+  const Directory stream(::opendir(full.c_str()));
+  if (!stream) return std::unexpected(Errno{errno});
+  std::vector<std::string> out;
+  for (auto name = next_name(stream.get()); !name.empty(); name = next_name(stream.get())) {
+    if (out.size() == kMostEntries) return std::unexpected(Errno{EOVERFLOW});
+    out.emplace_back(name);
+  }
+  return out;
+}
+
+Reply<OpenNodes> Proc::open_nodes(const std::string& pid) const {
+  const std::string full = TRY(path_of(pid + "/fd"));
+  const Directory stream(::opendir(full.c_str()));
+  if (!stream) return std::unexpected(Errno{errno});
+  OpenNodes out;
+  std::size_t files = 0;
+  for (auto name = next_name(stream.get()); !name.empty(); name = next_name(stream.get())) {
+    const auto node = node_of(::dirfd(stream.get()), name.data());  // NUL-terminated by readdir
+    if (node && *node) out.nodes.push_back(**node);
+    if (!node && node.error().value != ENOENT) out.complete = false;
+    if (++files == kMostEntries) {
+      out.complete = false;
+      break;
+    }
+  }
+  std::ranges::sort(out.nodes);
+  const auto twice = std::ranges::unique(out.nodes);
+  out.nodes.erase(twice.begin(), twice.end());
+  return out;
+}
+
 std::vector<std::string> Proc::processes() const {
   std::vector<std::string> out;
-  DIR* stream = root_.empty() ? nullptr : ::opendir(root_.c_str());
-  if (stream == nullptr) return out;
-  while (const dirent* entry = ::readdir(stream)) {  // NOLINT(concurrency-mt-unsafe)
-    const std::string_view name = entry->d_name;
+  const Directory stream(root_.empty() ? nullptr : ::opendir(root_.c_str()));
+  if (!stream) return out;
+  for (auto name = next_name(stream.get()); !name.empty(); name = next_name(stream.get())) {
     if (parse_decimal(name)) out.emplace_back(name);
   }
-  ::closedir(stream);
   std::ranges::sort(out, [](const std::string& a, const std::string& b) {
     return a.size() != b.size() ? a.size() < b.size() : a < b;
   });

@@ -13,25 +13,48 @@ using testing::IsEmpty;
 using testing::UnorderedElementsAre;
 
 constexpr const char* kCard = "0000:00:03.0";
-constexpr const char* kReal = "devices/pci0000:00/0000:00:03.0";
+const std::string kReal = "devices/pci0000:00/0000:00:03.0";
 
 class Guards : public testing::Test {
  protected:
   Guards() { tree_.pci({.address = kCard, .driver = "host"}); }
 
+  InUse in_use(const std::vector<DeviceId>& devices) {
+    InUse out = find_blockers(tree_.sysfs(), Proc(tree_.root() + "/proc"), devices);
+    for (const Blocker& blocker : out.blockers)
+      EXPECT_THAT(guard_names(), testing::Contains(blocker.name));
+    return out;
+  }
   std::vector<std::string> names() {
     std::vector<std::string> out;
-    const Proc proc(tree_.root() + "/proc");
-    for (const Blocker& blocker : find_blockers(tree_.sysfs(), proc, {pci_id(kCard)}))
-      out.push_back(blocker.name);
+    for (const Blocker& blocker : in_use({pci_id(kCard)}).blockers) out.push_back(blocker.name);
     return out;
+  }
+  /// "who | next" of each.
+  std::vector<std::string> words() {
+    std::vector<std::string> out;
+    for (const Blocker& blocker : in_use({pci_id(kCard)}).blockers)
+      out.push_back(blocker.who + " | " + blocker.next);
+    return out;
+  }
+  /// A node of the card, whose number is that of /dev/null, and one that nobody has.
+  void node(const std::string& below) {
+    tree_.put(kReal + below + "/uevent", "MAJOR=1\nMINOR=3\nDEVNAME=bus/thing\n");
+    tree_.link("dev/char/1:3", "../../" + (kReal + below));
+    tree_.link("dev/char/1:5", "../../devices/virtual/mem/zero");
+  }
+  void process(const std::string& pid, const std::string& file) {
+    tree_.link("proc/" + pid + "/fd/3", file);
+    tree_.put("proc/" + pid + "/comm", "holder\n");
+    tree_.put("proc/" + pid + "/cmdline", std::string("holder\0-x\0", 10));
+    tree_.put("proc/" + pid + "/status", "Name:\tholder\nUid:\t1000\t0\t0\t0\n");
   }
   void nic(const std::string& flags) {
     tree_.interface("net", "eth0", kReal);
-    tree_.put(std::string(kReal) + "/net/eth0/flags", flags + "\n");
+    tree_.put(kReal + "/net/eth0/flags", flags + "\n");
   }
   void disk() {
-    const std::string dir = std::string(kReal) + "/block/sda";
+    const std::string dir = kReal + "/block/sda";
     tree_.interface("block", "sda", kReal);
     tree_.put(dir + "/dev", "8:0\n");
     tree_.put(dir + "/sda1/dev", "8:1\n");
@@ -39,8 +62,7 @@ class Guards : public testing::Test {
     tree_.link_to("class/block/sda1", dir + "/sda1");
   }
   void mapper() {
-    tree_.link_to(std::string(kReal) + "/block/sda/sda1/holders/dm-0",
-                  "devices/virtual/block/dm-0");
+    tree_.link_to(kReal + "/block/sda/sda1/holders/dm-0", "devices/virtual/block/dm-0");
     tree_.put("devices/virtual/block/dm-0/dev", "254:0\n");
     tree_.put("devices/virtual/block/dm-0/dm/name", "vg-root\n");
     tree_.link_to("class/block/dm-0", "devices/virtual/block/dm-0");
@@ -56,7 +78,7 @@ TEST_F(Guards, AnInterfaceCountsWhenItIsUpAndHasARoute) {
   nic("0x1002");
   tree_.put("proc/net/route", "Iface Dest\neth0 0002000A 00000000 0001 0 0 0 00FFFFFF 0 0 0\n");
   EXPECT_THAT(names(), IsEmpty());
-  tree_.put(std::string(kReal) + "/net/eth0/flags", "0x1003\n");
+  tree_.put(kReal + "/net/eth0/flags", "0x1003\n");
   EXPECT_THAT(names(), ElementsAre("interface-up"));
   tree_.put("proc/net/route", "eth1 00000000 0202000A 0003 0 0 0 00000000 0 0 0\n");
   EXPECT_THAT(names(), IsEmpty());
@@ -74,7 +96,7 @@ TEST_F(Guards, OnlyAnIpv6AddressOfGlobalScopeCounts) {
 
 TEST_F(Guards, AMemberOfABondCountsAlsoWhenItIsDown) {
   nic("0x1002");
-  tree_.dir(std::string(kReal) + "/net/eth0/upper_bond0");
+  tree_.dir(kReal + "/net/eth0/upper_bond0");
   EXPECT_THAT(names(), ElementsAre("interface-member"));
 }
 
@@ -103,13 +125,176 @@ TEST_F(Guards, Swap) {
 }
 
 TEST_F(Guards, TheBootDisplayAndVirtualFunctionsInUse) {
-  tree_.put(std::string(kReal) + "/boot_vga", "1\n");
-  tree_.put(std::string(kReal) + "/sriov_numvfs", "1\n");
+  tree_.put(kReal + "/boot_vga", "1\n");
+  tree_.put(kReal + "/sriov_numvfs", "1\n");
   tree_.pci({.address = "0000:00:03.1"});
-  tree_.link_to(std::string(kReal) + "/virtfn0", "devices/pci0000:00/0000:00:03.1");
+  tree_.link_to(kReal + "/virtfn0", "devices/pci0000:00/0000:00:03.1");
   EXPECT_THAT(names(), ElementsAre("boot-display"));
   tree_.link_to("devices/pci0000:00/0000:00:03.1/driver", "bus/pci/drivers/host");
   EXPECT_THAT(names(), UnorderedElementsAre("boot-display", "vf-in-use"));
+}
+
+TEST_F(Guards, AnOpenDeviceNodeWithItsProcess) {
+  node("/thing/thing0");
+  tree_.put("proc/self/root/etc/passwd", "root:x:0:0::/:/bin/sh\nalice:x:1000:1000::/:/bin/sh\n");
+  process("77", "/dev/zero");
+  EXPECT_THAT(names(), IsEmpty());
+  process("78", "/dev/null");
+  EXPECT_THAT(
+      words(),
+      ElementsAre("holder (process 78 of alice: holder -x) has /dev/bus/thing open | end it: kill "
+                  "78"));
+}
+
+TEST_F(Guards, OnlySoManyOfAKindAreNamed) {
+  node("/thing/thing0");
+  for (int pid = 101; pid <= 120; ++pid) process(std::to_string(pid), "/dev/null");
+  const auto all = words();
+  ASSERT_EQ(all.size(), 8U);
+  EXPECT_THAT(all.back(), testing::HasSubstr("process 108"));
+  EXPECT_THAT(all.back(), testing::HasSubstr("and 12 more"));
+}
+
+TEST_F(Guards, OfADeviceOnVfioItsGroupIsAskedAboutAndNothingElse) {
+  tree_.pci({.address = "0000:00:04.0", .driver = "vfio-pci", .group = 7});
+  tree_.put("devices/pci0000:00/0000:00:04.0/boot_vga", "1\n");
+  tree_.put("class/vfio/7/dev", "1:3\n");
+  process("78", "/dev/null");
+  const auto found = in_use({pci_id("0000:00:04.0")}).blockers;
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].name, "vfio-user");
+  EXPECT_THAT(found[0].who, testing::HasSubstr("/dev/vfio/7"));
+}
+
+TEST_F(Guards, EachDeviceHasItsFindingsInTheOrderAskedFor) {
+  tree_.pci({.address = "0000:00:02.0", .driver = "host"});
+  tree_.put("devices/pci0000:00/0000:00:02.0/boot_vga", "1\n");
+  nic("0x1002");
+  tree_.dir(kReal + "/net/eth0/upper_bond0");
+  const auto found = in_use({pci_id(kCard), pci_id("0000:00:02.0")}).blockers;
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].device, pci_id(kCard));
+  EXPECT_EQ(found[1].name, "boot-display");
+}
+
+TEST_F(Guards, TheDefaultRouteOfIpv6) {
+  nic("0x1003");
+  const std::string zeros(32, '0');
+  const auto line = [&](const std::string& flags) {
+    return zeros + " 00 " + zeros + " 00 " + zeros + " 00000400 1 0 " + flags + " eth0\n";
+  };
+  tree_.put("proc/net/ipv6_route", line("00200200"));
+  EXPECT_THAT(names(), IsEmpty());
+  tree_.put("proc/net/ipv6_route", line("00000003"));
+  EXPECT_THAT(names(), ElementsAre("default-route"));
+}
+
+TEST_F(Guards, AnInterfaceInAnotherNetworkNamespaceIsSeenThroughItsSysfs) {
+  const auto mounts = [](const std::string& number) {
+    return "20 1 0:9 / / rw - ext4 /dev/x rw\n21 20 " + number + " / /sys rw - sysfs sysfs rw\n";
+  };
+  tree_.link("proc/self/ns/net", "net:[1]");
+  tree_.put("proc/self/mountinfo", mounts("0:20"));
+  for (const std::string pid : {"50", "51"}) {
+    tree_.link("proc/" + pid + "/ns/net", "net:[2]");
+    tree_.link("proc/" + pid + "/root/sys/class/net/eth9", "../../" + kReal + "/net/eth9");
+  }
+  tree_.put("proc/50/mountinfo", mounts("0:20"));  // it sees our sysfs
+  tree_.put("proc/51/mountinfo", "20 1 0:9 / / rw - fuse.evil evil rw\n");
+  EXPECT_THAT(names(), IsEmpty());
+  tree_.put("proc/51/mountinfo", mounts("0:21"));
+  EXPECT_THAT(words(), ElementsAre("eth9 is in another network namespace, that of process 51 | "
+                                   "nsenter -t 51 -n ip link set eth9 netns 1"));
+}
+
+TEST_F(Guards, ALoopDeviceOnAPartitionAndWhatIsMountedFromIt) {
+  disk();
+  tree_.put("class/block/loop0/loop/backing_file", "/dev/sda1\n");
+  tree_.put("class/block/loop0/dev", "7:0\n");
+  tree_.put("proc/self/mountinfo", "22 1 7:0 / /a\\040b rw - ext4 /dev/loop0 rw\n");
+  EXPECT_THAT(words(), ElementsAre("loop0 is made of sda1 | losetup -d /dev/loop0",
+                                   "loop0 is mounted at /a b | umount '/a b'"));
+}
+
+TEST_F(Guards, EveryMemberOfAMountedBtrfs) {
+  disk();
+  tree_.dir("fs/btrfs/1234/devices/sda1");
+  tree_.dir("fs/btrfs/1234/devices/vdb");
+  tree_.put("proc/self/mountinfo", "22 1 0:40 / /data rw - btrfs /dev/vdb rw\n");
+  EXPECT_THAT(words(), ElementsAre("sda1 is mounted at /data | umount /data"));
+}
+
+TEST_F(Guards, AZfsPartitionWhenAPoolIsImported) {
+  disk();
+  tree_.put("class/block/sda1/uevent", "DEVNAME=sda1\nPARTNAME=zfs-0123456789abcdef\n");
+  EXPECT_THAT(names(), IsEmpty());
+  tree_.put("proc/spl/kstat/zfs/tank/state", "ONLINE\n");
+  tree_.put("proc/spl/kstat/zfs/arcstats", "1\n");
+  EXPECT_THAT(words(), ElementsAre("sda1 is a ZFS partition, perhaps of an imported pool: tank | "
+                                   "zpool export tank"));
+}
+
+TEST_F(Guards, EachHolderWithTheCommandThatFreesIt) {
+  disk();
+  mapper();
+  const auto next = [&](const std::string& uuid) {
+    tree_.put("devices/virtual/block/dm-0/dm/uuid", uuid);
+    return in_use({pci_id(kCard)}).blockers.at(0).next;
+  };
+  EXPECT_EQ(next("LVM-abc"), "vgchange -an vg");
+  EXPECT_EQ(next("CRYPT-LUKS2-abc"), "cryptsetup close vg-root");
+  EXPECT_EQ(next(""), "dmsetup remove vg-root");
+  tree_.put("devices/virtual/block/dm-0/dm/name", "my--vg-root\n");
+  EXPECT_EQ(next("LVM-abc"), "vgchange -an my-vg");
+}
+
+TEST_F(Guards, WhatHangsOnAUsbController) {
+  const std::string usb = kReal + "/usb1/1-1/1-1:1.0";
+  tree_.interface("block", "sdb", usb + "/host3/target3:0:0/3:0:0:0");
+  tree_.put("class/block/sdb/dev", "8:16\n");
+  tree_.put("proc/self/mountinfo", "22 1 8:16 / /stick rw - vfat /dev/sdb rw\n");
+  tree_.interface("input", "input7", usb + "/0003:046D:C31C.0001");
+  tree_.put("class/input/input7/name", "Logitech\x1b[2J\n");
+  tree_.put("class/input/input7/capabilities/key",
+            "1000000000007 ff9f207ac14057ff febeffdfffefffff fffffffffffffffe\n");
+  EXPECT_THAT(names(), UnorderedElementsAre("mounted", "input"));
+}
+
+TEST_F(Guards, AButtonIsNoKeyboard) {
+  tree_.interface("input", "input7", kReal);
+  tree_.put("class/input/input7/capabilities/key", "10000000000000 0\n");
+  EXPECT_THAT(names(), IsEmpty());
+}
+
+TEST_F(Guards, TheConsoles) {
+  tree_.interface("graphics", "fb0", kReal);
+  tree_.put("class/vtconsole/vtcon1/name", "(M) frame buffer device\n");
+  tree_.put("class/vtconsole/vtcon1/bind", "0\n");
+  EXPECT_THAT(names(), IsEmpty());
+  tree_.put("class/vtconsole/vtcon1/bind", "1\n");
+  EXPECT_THAT(names(), ElementsAre("console"));
+  tree_.put("class/vtconsole/vtcon1/bind", "0\n");
+  tree_.link("dev/char/4:68", "../../" + kReal + "/tty/ttyS4");
+  tree_.put("class/tty/console/active", "tty0 ttyS4\n");
+  EXPECT_THAT(names(), ElementsAre("console"));
+}
+
+TEST_F(Guards, ABridgeWithSomethingBoundBehindIt) {
+  tree_.pci({.address = "0000:00:1c.0", .class_code = "60400", .driver = "pcieport"});
+  tree_.put("devices/pci0000:00/0000:00:1c.0/class", "0x060400\n");
+  tree_.pci({.address = "0000:01:00.0", .behind = "0000:00:1c.0"});
+  EXPECT_THAT(in_use({pci_id("0000:00:1c.0")}).blockers, IsEmpty());
+  tree_.pci({.address = "0000:01:00.1", .driver = "host", .behind = "0000:00:1c.0"});
+  const auto found = in_use({pci_id("0000:00:1c.0")}).blockers;
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].name, "bridge");
+  EXPECT_EQ(found[0].who, "0000:01:00.1 behind it is on host");
+}
+
+TEST_F(Guards, ADeviceWithoutADriverIsInNobodysUse) {
+  tree_.pci({.address = "0000:00:05.0"});
+  tree_.put("devices/pci0000:00/0000:00:05.0/boot_vga", "1\n");
+  EXPECT_THAT(in_use({pci_id("0000:00:05.0")}).blockers, IsEmpty());
 }
 
 TEST_F(Guards, OddTextIsNoBlockerAndNoCrash) {
@@ -119,6 +304,12 @@ TEST_F(Guards, OddTextIsNoBlockerAndNoCrash) {
   tree_.put("proc/swaps", "/\n");
   tree_.link("proc/1/ns/mnt", "mnt:[1]");
   tree_.put("proc/1/mountinfo", "- \n1 2 8:1 - - - -\n\n22 1 8:1 / /x rw -");
+  tree_.link("dev/char/x", "../../" + kReal + "/a");
+  tree_.link("dev/char/1:3", "/etc/passwd");
+  tree_.put("dev/char/1:9", "no link");
+  tree_.put("proc/3/fd", "no directory");
+  tree_.link("proc/4/fd/0", "nowhere");
+  tree_.put("proc/net/ipv6_route", std::string(100, '0') + "\n");
   EXPECT_THAT(names(), IsEmpty());
 }
 

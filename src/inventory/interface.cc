@@ -72,22 +72,6 @@ std::optional<DeviceId> device_at(Sysfs& root, std::string_view path) {
   return DeviceId{.bus = *std::move(bus), .name = *std::move(name)};
 }
 
-/// The real paths of the controllers of an NVMe namespace that the kernel keeps at
-/// devices/virtual/nvme-subsystem/SUBSYSTEM/nvme0n1 because it may have several of them.
-std::vector<std::string> nvme_paths(Sysfs& root, const std::string& path) {
-  const std::string_view subsystem = parent_of(path);
-  if (link_name(parent_of(subsystem)) != "nvme-subsystem") return {};
-  std::vector<std::string> out;
-  auto entries = root.list(subsystem).value_or(std::vector<std::string>{});
-  std::ranges::sort(entries);
-  for (const std::string& entry : entries) {
-    if (!entry.starts_with("nvme")) continue;
-    if (auto real = follow(root, fmt::format("{}/{}", subsystem, entry)))
-      out.push_back(*std::move(real));
-  }
-  return out;
-}
-
 /// Everything that class/CLASS/NAME hangs on.
 std::vector<DeviceId> devices_of(Sysfs& root, const std::string& real) {
   std::vector<std::string> paths = nvme_paths(root, real);
@@ -158,6 +142,20 @@ Reply<std::string> real_path(Sysfs& root, std::string_view path) {
 
 std::string read_syspath(Sysfs& root, const DeviceId& id) {
   return follow(root, id.path()).value_or(id.path());
+}
+
+std::vector<std::string> nvme_paths(Sysfs& root, const std::string& path) {
+  const std::string_view subsystem = parent_of(path);
+  if (link_name(parent_of(subsystem)) != "nvme-subsystem") return {};
+  std::vector<std::string> out;
+  auto entries = root.list(subsystem).value_or(std::vector<std::string>{});
+  std::ranges::sort(entries);
+  for (const std::string& entry : entries) {
+    if (!entry.starts_with("nvme")) continue;
+    if (auto real = follow(root, fmt::format("{}/{}", subsystem, entry)))
+      out.push_back(*std::move(real));
+  }
+  return out;
 }
 
 std::vector<DeviceId> devices_above(Sysfs& root, std::string_view real_path) {

@@ -3,6 +3,7 @@
 #include <expected>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "anybind/base/errno.h"
 
@@ -22,14 +23,15 @@ enum class Code {
 /// Library code returns it and never prints.
 struct Error {
   Code code = Code::kFailed;
-  Errno err{};              ///< 0 when no system call is behind it
-  std::string operation{};  ///< what was tried: "bind", "write driver_override"
-  std::string object{};     ///< on what: "0000:03:00.0"
-  std::string why{};        ///< in words; when empty, the errno's text is used
-  std::string next{};       ///< what to type next; may be empty
+  Errno err{};                         ///< 0 when no system call is behind it
+  std::string operation{};             ///< what was tried: "bind", "write driver_override"
+  std::string object{};                ///< on what: "0000:03:00.0"
+  std::string why{};                   ///< in words; when empty, the errno's text is used
+  std::string next{};                  ///< what to type next; may be empty
+  std::vector<std::string> details{};  ///< more about why, a line each; as it came from outside
 
-  /// "operation object: why (ERRNO)", one line, without `next`. Text from outside is made
-  /// printable.
+  /// "operation object: why (ERRNO)", one line, without `next` and `details`. Text from outside is
+  /// made printable.
   [[nodiscard]] std::string message() const;
 };
 

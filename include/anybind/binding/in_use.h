@@ -10,9 +10,17 @@
 
 namespace anybind {
 
-/// kRefused when `plan` takes a host driver away from a device in use (inventory/guards.h), unless
-/// the name of every finding is in `ignored`; the error says who uses what, and how to free it.
-/// Drivers for user space are not asked about: the kernel itself waits for a user of vfio-pci.
+/// The devices that `plan` takes a driver away from.
+[[nodiscard]] std::vector<DeviceId> losing_drivers(const Plan& plan);
+
+/// kRefused when one of `devices`, which are to lose their drivers, is in use
+/// (inventory/guards.h), unless the name of every finding is in `ignored`. The details of the error
+/// name every device with who uses it, and how to free it.
+[[nodiscard]] Result<> refuse_if_in_use(Sysfs& root, const Proc& proc,
+                                        const std::vector<DeviceId>& devices,
+                                        const std::vector<std::string>& ignored);
+
+/// The same of the devices that `plan` takes a driver away from.
 [[nodiscard]] Result<> refuse_if_in_use(Sysfs& root, const Proc& proc, const Plan& plan,
                                         const std::vector<std::string>& ignored);
 

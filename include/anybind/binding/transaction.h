@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -54,6 +55,8 @@ struct RunOptions {
   std::string proc{};       ///< where procfs is; empty: who hangs, and where, is not told
   std::string vfio{};       ///< where the files of IOMMU groups are
   bool concurrent = false;  ///< the tree may be used by several threads at once
+  /// Asked once the intention is durable, just before the first write; an error stops the run.
+  std::function<Result<>()> last_look{};
 };
 
 /// Runs `plan`: all of it, or nothing of it.

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <compare>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -7,6 +10,23 @@
 #include "anybind/base/errno.h"
 
 namespace anybind {
+
+/// The number of a device node: "b 8:1".
+struct NodeNumber {
+  bool is_block = false;
+  std::uint32_t major = 0;
+  std::uint32_t minor = 0;
+  friend auto operator<=>(const NodeNumber&, const NodeNumber&) = default;
+};
+
+/// "8:1", as sysfs writes it; nullopt for anything else.
+[[nodiscard]] std::optional<NodeNumber> parse_node_number(std::string_view text, bool is_block);
+
+/// The device nodes that a process has open, each once, sorted.
+struct OpenNodes {
+  std::vector<NodeNumber> nodes;
+  bool complete = true;  ///< false: there are files that could not be looked at
+};
 
 /// /proc, or a directory that looks like it. Unlike an attribute of sysfs, a file of it may be
 /// longer than a page. Reads only. Paths are relative to the directory.
@@ -23,8 +43,14 @@ class Proc {
   [[nodiscard]] Reply<std::string> read_link(std::string_view path) const;
   /// The numbers among its entries: the processes, in numeric order.
   [[nodiscard]] std::vector<std::string> processes() const;
+  /// Names in a directory, in its order; EOVERFLOW past kMostEntries.
+  [[nodiscard]] Reply<std::vector<std::string>> list(std::string_view path) const;
+  /// Asks the files themselves, not their names: a node counts wherever it stands, also in another
+  /// mount namespace. At most kMostEntries files.
+  [[nodiscard]] Reply<OpenNodes> open_nodes(const std::string& pid) const;
 
  private:
+  static constexpr std::size_t kMostEntries = 1U << 16;
   [[nodiscard]] Reply<std::string> path_of(std::string_view path) const;
   std::string root_;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -13,18 +14,27 @@ namespace anybind {
 struct Blocker {
   DeviceId device;
   std::string name;  ///< stable, for --ignore: docs/guards.md
-  std::string who;   ///< in words
+  std::string who;   ///< in words; names in it come from outside
   std::string next;  ///< what to type to free the device
   friend bool operator==(const Blocker&, const Blocker&) = default;
 };
 
+/// Who uses some devices, as far as it can be seen.
+struct InUse {
+  std::vector<Blocker> blockers;  ///< by device, in the order asked for
+  std::size_t unseen = 0;         ///< processes whose open files could not be looked at
+};
+
+/// "the open files of 3 processes could not be looked at"
+[[nodiscard]] std::string unseen_words(std::size_t processes);
+
 /// All names that a Blocker may have.
 [[nodiscard]] const std::vector<std::string>& guard_names();
 
-/// Who uses `devices`, which are about to lose their drivers. Reads the classes of sysfs once, and
-/// /proc once and only when one of the devices has a disk or a network interface. What cannot be
-/// read (another user's processes, say) is not found.
-[[nodiscard]] std::vector<Blocker> find_blockers(Sysfs& root, const Proc& proc,
-                                                 const std::vector<DeviceId>& devices);
+/// Who uses `devices`, and what hangs below them. Reads the classes of sysfs once, /proc once, and
+/// of each device a few attributes. Of a device on vfio-* or pci-stub only who has its VFIO files
+/// open, and its virtual functions. Of a device without a driver only its virtual functions.
+[[nodiscard]] InUse find_blockers(Sysfs& root, const Proc& proc,
+                                  const std::vector<DeviceId>& devices);
 
 }  // namespace anybind

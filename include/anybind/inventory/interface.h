@@ -25,6 +25,11 @@ namespace anybind {
 /// ...) are passed on the way. Empty when there is none.
 [[nodiscard]] std::vector<DeviceId> devices_above(Sysfs& root, std::string_view real_path);
 
+/// The real paths of the controllers of an NVMe namespace that the kernel keeps at
+/// devices/virtual/nvme-subsystem/SUBSYSTEM/nvme0n1 because it may have several of them; `path` is
+/// its own. Empty for anything else.
+[[nodiscard]] std::vector<std::string> nvme_paths(Sysfs& root, const std::string& path);
+
 /// Names of the kernel interfaces that a device has, as "net:eth0", "block:nvme0n1", "drm:card0",
 /// by bus device, sorted. A disk behind virtio0 is listed under virtio0 and under the PCI function.
 /// Reads one link and a few more per interface of the machine, whatever the number of devices.

@@ -13,7 +13,10 @@ viable "$(group_of $nic)" $nic 6 >/tmp/holder &
 holder=$!
 eventually 5 test -s /tmp/holder || true
 check_eq "user space has it open" open "$(cat /tmp/holder)"
-check_rc "the unbind that must wait: exit 4" 4 anybind restore --timeout 1 $nic
+check_rc "a guard finds that user: exit 3" 3 anybind restore --timeout 1 $nic
+check_says "it says so" vfio-user
+check_says "and names the process" "process $holder of"
+check_rc "the unbind that must wait, when that is ignored: exit 4" 4 anybind restore --ignore vfio-user --timeout 1 $nic
 check_says "it names the device" $nic
 check_says "and who holds it" "$holder"
 check_says "and what to type next" "anybind recover"

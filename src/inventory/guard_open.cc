@@ -1,0 +1,97 @@
+// Who has a device node open: every process's open files are asked for their device numbers, so it
+// does not matter by which name, or in which mount namespace, the node was opened.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "inventory/guard_target.h"
+
+namespace anybind::guards {
+namespace {
+
+/// The name of a user, from passwd; else the number.
+std::string user_name(const Proc& proc, std::string_view uid) {
+  const std::string text = proc.read("self/root/etc/passwd").value_or("");
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    const auto name = line.find(':');
+    const auto password = line.find(':', name == std::string_view::npos ? name : name + 1);
+    if (password == std::string_view::npos) continue;
+    const auto number = line.substr(password + 1, line.find(':', password + 1) - password - 1);
+    if (number == uid) return std::string(line.substr(0, name));
+  }
+  return fmt::format("uid {}", uid);
+}
+
+std::string user_of(const Proc& proc, const std::string& pid) {
+  std::string out = "uid unknown";
+  // "Uid: real effective saved fs". A name cannot pretend to be a line: it is escaped there.
+  each_line(proc.read(pid + "/status").value_or(""),
+            [&](const std::vector<std::string_view>& words) {
+              if (words.size() == 5 && words[0] == "Uid:") out = user_name(proc, words[1]);
+            });
+  return out;
+}
+
+/// "qemu-system-x86 (process 4711 of alice: qemu-system-x86_64 -name vm)".
+std::string describe(const Proc& proc, const std::string& pid) {
+  constexpr std::size_t kLongest = 100;
+  std::string command = proc.read(pid + "/cmdline").value_or("").substr(0, kLongest);
+  std::ranges::replace(command, '\0', ' ');
+  while (command.ends_with(' ')) command.pop_back();
+  const std::string name(trim_newline(proc.read(pid + "/comm").value_or("?")));
+  return fmt::format("{} (process {} of {}{}{})", name, pid, user_of(proc, pid),
+                     command.empty() ? "" : ": ", command);
+}
+
+/// A process that may not be looked at; not one that has ended, nor a thread of the kernel, which
+/// has no files (and no command line).
+bool is_hidden(const Proc& proc, const std::string& pid, Errno err) {
+  if (err.value != EACCES && err.value != EPERM) return false;
+  const auto command = proc.read(pid + "/cmdline");
+  return !command || !command->empty();
+}
+
+/// The names of those of `nodes` that are among `open`, both sorted.
+std::vector<std::string> names_of(const std::map<NodeNumber, std::string>& nodes,
+                                  const std::vector<NodeNumber>& open) {
+  std::vector<std::string> out;
+  for (const NodeNumber& number : open) {
+    const auto found = nodes.find(number);
+    if (found != nodes.end()) out.push_back(found->second);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::size_t look_at_open_nodes(const Proc& proc, const std::vector<Target>& targets,
+                               Findings& out) {
+  std::vector<const Target*> asked;
+  for (const Target& target : targets) {
+    if (!target.nodes.empty() || !target.vfio.empty()) asked.push_back(&target);
+  }
+  std::size_t unseen = 0;
+  for (const std::string& pid : asked.empty() ? std::vector<std::string>{} : proc.processes()) {
+    const auto open = proc.open_nodes(pid);
+    const bool hidden = open ? !open->complete : is_hidden(proc, pid, open.error());
+    if (hidden) ++unseen;
+    if (!open || open->nodes.empty()) continue;
+    for (const Target* target : asked) {
+      const auto look = [&](std::string_view name, const std::map<NodeNumber, std::string>& of) {
+        const auto nodes = names_of(of, open->nodes);
+        if (nodes.empty()) return;
+        out.add(*target, name,
+                fmt::format("{} has {} open", describe(proc, pid), join_words(nodes)),
+                fmt::format("end it: kill {}", pid));
+      };
+      look("vfio-user", target->vfio);
+      look("open", target->nodes);
+    }
+  }
+  return unseen;
+}
+
+}  // namespace anybind::guards
