@@ -1,12 +1,12 @@
 // Gives a device to a driver through the library. usage: give DEVICE DRIVER
 #include <anybind/anybind.h>
-
 #include <cstdio>
 
 using namespace anybind;
 
 int complain(const Error& error) {  // the codes of the library are exit codes
   std::fprintf(stderr, "%s\n%s\n", error.message().c_str(), error.next.c_str());
+  for (const auto& line : error.details) std::fprintf(stderr, "%s\n", line.c_str());
   if (error.code == Code::kRefused)
     std::fputs("nothing was touched: the device is in use, or its group is not ours\n", stderr);
   if (error.code == Code::kNotPermitted) std::fputs("root may do that\n", stderr);

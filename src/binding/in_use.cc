@@ -4,9 +4,15 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "inventory/guards.h"
 
 namespace anybind {
+namespace {
+
+constexpr std::size_t kLongest = 512;  // of a line
+
+}  // namespace
 
 std::vector<DeviceId> losing_drivers(const Plan& plan) {
   std::vector<DeviceId> out;
@@ -28,9 +34,9 @@ Result<> refuse_if_in_use(Sysfs& root, const Proc& proc, const std::vector<Devic
   Error error{.code = Code::kRefused, .object = blockers.front().device.str(), .why = "in use"};
   if (blockers.front().device != blockers.back().device) error.object = "these devices";
   for (const Blocker& blocker : blockers) {
-    error.details.push_back(
-        fmt::format("{}  {}: {}", blocker.device.str(), blocker.name, blocker.who));
-    error.details.push_back(fmt::format("  {} (or --ignore {})", blocker.next, blocker.name));
+    const auto line = [&](std::string text) { error.details.push_back(printable(text, kLongest)); };
+    line(fmt::format("{}  {}: {}", blocker.device.str(), blocker.name, blocker.who));
+    line(fmt::format("  {} (or --ignore {})", blocker.next, blocker.name));
   }
   if (unseen != 0) error.details.push_back(unseen_words(unseen));
   return fail(std::move(error));

@@ -10,6 +10,7 @@ import pathlib
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,7 +24,7 @@ from guest_image import BUILD, VERSIONS, append_payload, base_image, kernel
 BROKEN = re.compile(r"\bBUG: |\bOops\b|WARNING: CPU|Kernel panic|blocked for more than|general protection fault"
                     r"|rcu: INFO: .* stall|soft lockup|UBSAN:|refcount_t:")
 GTEST = re.compile(r"^\[ *(OK|FAILED|SKIPPED) *\] (.+?) \(\d+ ms\)$")
-DIRECTIVE = re.compile(r"^# (devices|append|kernels|limit|cpus|iommu): *(.*)$")
+DIRECTIVE = re.compile(r"^# (devices|disk|append|kernels|limit|cpus|iommu): *(.*)$")
 
 
 @dataclass
@@ -32,6 +33,7 @@ class Case:
 
     path: pathlib.Path
     devices: list[str] = field(default_factory=list)
+    disks: list[str] = field(default_factory=list)
     append: str = ""
     kernels: tuple[str, ...] = VERSIONS
     limit: float = 120
@@ -52,6 +54,8 @@ class Case:
         match directive:
             case "devices":
                 self.devices += shlex.split(value)
+            case "disk":
+                self.disks.append(value)
             case "append":
                 self.append = f"{self.append} {value}".strip()
             case "kernels":
@@ -118,6 +122,20 @@ def watch(guest: Guest, limit: float, log: TextIO, report: Report) -> str:
     return "QEMU stopped"
 
 
+def make_disks(disks: list[str], folder: pathlib.Path) -> list[str]:
+    """Makes the files of "ID" and "ID ext4", and gives QEMU's words for them."""
+    words = []
+    for disk in disks:
+        name, _, content = disk.partition(" ")
+        file = folder / f"{name}.img"
+        with file.open("wb") as empty:
+            empty.truncate(16 << 20)
+        if content:
+            subprocess.run(["/sbin/mke2fs", "-q", "-F", "-t", content, file], check=True)
+        words += ["-drive", f"if=none,id={name},format=raw,file={file}"]
+    return words
+
+
 def run_case(case: Case, version: str, programs: dict[str, pathlib.Path], log_path: pathlib.Path) -> Report:
     found = kernel(version)
     report = Report()
@@ -126,7 +144,8 @@ def run_case(case: Case, version: str, programs: dict[str, pathlib.Path], log_pa
         qemu_log = pathlib.Path(scratch) / "qemu.log"
         shutil.copy(base_image(found), image)
         append_payload(image, case.path, programs)
-        command = command_line(found.vmlinuz, image, case.append, case.cpus, case.iommu, case.devices)
+        command = command_line(found.vmlinuz, image, case.append, case.cpus, case.iommu,
+                               make_disks(case.disks, pathlib.Path(scratch)) + case.devices)
         log.write(shlex.join(command) + "\n")
         guest = Guest(command, qemu_log)
         try:

@@ -28,7 +28,7 @@ struct Error {
   std::string object{};                ///< on what: "0000:03:00.0"
   std::string why{};                   ///< in words; when empty, the errno's text is used
   std::string next{};                  ///< what to type next; may be empty
-  std::vector<std::string> details{};  ///< more about why, a line each; as it came from outside
+  std::vector<std::string> details{};  ///< more about why, a line each, printable
 
   /// "operation object: why (ERRNO)", one line, without `next` and `details`. Text from outside is
   /// made printable.
