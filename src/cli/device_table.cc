@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <iterator>
+#include <map>
 #include <span>
 
 #include <fmt/format.h>
@@ -40,7 +41,14 @@ std::string words(const std::vector<std::string>& list) {
 /// Turns a device into a row of cells; keeps the text that was made for it.
 class RowMaker {
  public:
-  RowMaker(const Users* users, PciNames& names) : users_(users), names_(names) {}
+  RowMaker(const Uses* uses, PciNames& names) : uses_(uses), names_(names) {
+    if (uses == nullptr) return;
+    for (const Blocker& blocker : uses->in_use.blockers) {
+      std::string& guards = guards_[blocker.device];
+      if (guards.ends_with(blocker.name)) continue;  // several findings of one kind
+      guards.append(guards.empty() ? "" : " ").append(blocker.name);
+    }
+  }
 
   void fill(const Device& device, std::span<Cell> cells) {
     cells[0] = address(device);
@@ -49,7 +57,9 @@ class RowMaker {
     cells[3] = driver_cell(device);
     cells[4] = override_cell(device);
     cells[5] = group(device);
-    if (users_ != nullptr) cells[6] = users_of(device);
+    if (uses_ == nullptr) return;
+    cells[6] = users_of(device);
+    cells[7] = guards_of(device);
   }
 
  private:
@@ -72,12 +82,18 @@ class RowMaker {
     return {.text = {group_.begin(), end}};
   }
   Cell users_of(const Device& device) {
-    const auto found = users_->find(device.id);
-    if (found == users_->end()) return kNothing;
+    const auto found = uses_->users.find(device.id);
+    if (found == uses_->users.end()) return kNothing;
     return {.text = users_text_ = words(found->second)};
   }
+  [[nodiscard]] Cell guards_of(const Device& device) const {
+    const auto found = guards_.find(device.id);
+    if (found == guards_.end()) return kNothing;
+    return {.text = found->second, .style = Style::kNotable};
+  }
 
-  const Users* users_;
+  const Uses* uses_;
+  std::map<DeviceId, std::string> guards_;
   PciNames& names_;
   std::string address_;
   std::string users_text_;
@@ -158,9 +174,20 @@ void function_lines(Page& page, const Details& details) {
   for (const DeviceId& function : sriov.functions) page.line("", function.str());
 }
 
+void use_lines(Page& page, const DeviceId& id, const InUse& in_use) {
+  std::string_view label = "in use";
+  for (const Blocker& blocker : in_use.blockers) {
+    if (blocker.device != id) continue;
+    page.line(label, fmt::format("{}: {}", blocker.name, blocker.who), Style::kNotable);
+    page.line("", "  " + blocker.next, Style::kDim);
+    label = "";
+  }
+  if (in_use.unseen != 0) page.line(label, unseen_words(in_use.unseen), Style::kDim);
+}
+
 }  // namespace
 
-void print_devices(const std::vector<Device>& devices, const Users* users, PciNames& names,
+void print_devices(const std::vector<Device>& devices, const Uses* uses, PciNames& names,
                    const Look& look, const Sink& sink) {
   static constexpr auto kColumns = std::to_array<Column>({{.title = "ADDRESS"},
                                                           {.title = "CLASS"},
@@ -168,15 +195,16 @@ void print_devices(const std::vector<Device>& devices, const Users* users, PciNa
                                                           {.title = "DRIVER"},
                                                           {.title = "OVERRIDE"},
                                                           {.title = "GROUP"},
-                                                          {.title = "USERS"}});
-  RowMaker rows(users, names);
+                                                          {.title = "USERS"},
+                                                          {.title = "IN USE"}});
+  RowMaker rows(uses, names);
   print_table(
-      std::span(kColumns).first(users == nullptr ? 6 : 7), devices.size(),
+      std::span(kColumns).first(uses == nullptr ? 6 : 8), devices.size(),
       [&](std::size_t row, std::span<Cell> cells) { rows.fill(devices[row], cells); }, look, sink);
 }
 
-std::string device_page(const Details& details, PciNames& names, std::string_view sysfs_root,
-                        const Look& look) {
+std::string device_page(const Details& details, const InUse& in_use, PciNames& names,
+                        std::string_view sysfs_root, const Look& look) {
   Page page(look);
   const Device& device = details.device;
   const std::string name = device.pci ? names.full(*device.pci) : "";
@@ -186,6 +214,7 @@ std::string device_page(const Details& details, PciNames& names, std::string_vie
   group_lines(page, details);
   function_lines(page, details);
   page.line("users", words(details.users));
+  use_lines(page, device.id, in_use);
   if (details.numa_node) page.line("NUMA node", std::to_string(*details.numa_node));
   page.line("power", details.power_state.value_or("") +
                          (details.runtime_status ? " " + *details.runtime_status : ""));

@@ -6,19 +6,24 @@
 #include "cli/table.h"
 #include "inventory/details.h"
 #include "inventory/device.h"
+#include "inventory/guards.h"
 #include "inventory/interface.h"
 #include "inventory/names.h"
 
 namespace anybind::cli {
 
 /// The table of `list`: a line a device, address, class, name, driver, override and group; with
-/// `users` a last column that names its interfaces.
-void print_devices(const std::vector<Device>& devices, const Users* users, PciNames& names,
+/// `uses` two last columns that name its interfaces, and the guards that find it in use.
+struct Uses {
+  Users users;
+  InUse in_use;
+};
+void print_devices(const std::vector<Device>& devices, const Uses* uses, PciNames& names,
                    const Look& look, const Sink& sink);
 
 /// The page of `show`: what is known of one device, a line each; what it does not have is left out.
 /// `sysfs_root` stands before paths.
-[[nodiscard]] std::string device_page(const Details& details, PciNames& names,
+[[nodiscard]] std::string device_page(const Details& details, const InUse& in_use, PciNames& names,
                                       std::string_view sysfs_root, const Look& look);
 
 }  // namespace anybind::cli

@@ -1,5 +1,7 @@
 #include "cli/json.h"
 
+#include <map>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -48,6 +50,21 @@ Json device_object(const Device& device, std::string_view sysfs_root, const std:
   out["iommu_group"] = or_null(device.iommu_group);
   out["users"] = users;
   return out;
+}
+
+/// What the guards found, by device.
+std::map<DeviceId, Json> use_arrays(const InUse& in_use) {
+  std::map<DeviceId, Json> out;
+  for (const Blocker& blocker : in_use.blockers) {
+    Json& array = out.try_emplace(blocker.device, Json::array()).first->second;
+    array.push_back({{"guard", blocker.name}, {"who", blocker.who}, {"next", blocker.next}});
+  }
+  return out;
+}
+
+Json use_array(const std::map<DeviceId, Json>& arrays, const DeviceId& id) {
+  const auto found = arrays.find(id);
+  return found == arrays.end() ? Json::array() : found->second;
 }
 
 Json group_object(const GroupView& group) {
@@ -107,21 +124,31 @@ class Lines {
 }  // namespace
 
 std::string list_json(const std::vector<Device>& devices, const std::vector<std::string>& syspaths,
-                      const Users& users, PciNames& names, std::string_view sysfs_root) {
+                      const Users& users, const InUse* in_use, PciNames& names,
+                      std::string_view sysfs_root) {
   Lines lines;
+  const auto uses = in_use == nullptr ? std::map<DeviceId, Json>{} : use_arrays(*in_use);
   for (std::size_t i = 0; i < devices.size(); ++i) {
     const auto found = users.find(devices[i].id);
-    lines.add(device_object(devices[i], sysfs_root, syspaths[i],
-                            found == users.end() ? std::vector<std::string>{} : found->second,
-                            names));
+    Json object =
+        device_object(devices[i], sysfs_root, syspaths[i],
+                      found == users.end() ? std::vector<std::string>{} : found->second, names);
+    if (in_use != nullptr) object["in_use"] = use_array(uses, devices[i].id);
+    lines.add(object);
   }
   return lines.text();
 }
 
-std::string show_json(const std::vector<Details>& devices, PciNames& names,
+std::string show_json(const std::vector<Details>& devices, const InUse& in_use, PciNames& names,
                       std::string_view sysfs_root) {
   Lines lines;
-  for (const Details& details : devices) lines.add(details_object(details, names, sysfs_root));
+  const auto uses = use_arrays(in_use);
+  for (const Details& details : devices) {
+    Json object = details_object(details, names, sysfs_root);
+    object["in_use"] = use_array(uses, details.device.id);
+    object["unseen_processes"] = in_use.unseen;
+    lines.add(object);
+  }
   return lines.text();
 }
 

@@ -6,19 +6,22 @@
 
 #include "inventory/details.h"
 #include "inventory/device.h"
+#include "inventory/guards.h"
 #include "inventory/interface.h"
 #include "inventory/names.h"
 
 namespace anybind::cli {
 
 /// The array of `list --json`, an object a line: docs/list.schema.json. `syspaths` are real paths
-/// below `sysfs_root`, one a device. Bytes that are no UTF-8 become U+FFFD.
+/// below `sysfs_root`, one a device; without `in_use` its key is left out. Bytes that are no UTF-8
+/// become U+FFFD.
 [[nodiscard]] std::string list_json(const std::vector<Device>& devices,
                                     const std::vector<std::string>& syspaths, const Users& users,
-                                    PciNames& names, std::string_view sysfs_root);
+                                    const InUse* in_use, PciNames& names,
+                                    std::string_view sysfs_root);
 
 /// The array of `show --json`: what `list` says of a device, and what only `show` knows.
-[[nodiscard]] std::string show_json(const std::vector<Details>& devices, PciNames& names,
-                                    std::string_view sysfs_root);
+[[nodiscard]] std::string show_json(const std::vector<Details>& devices, const InUse& in_use,
+                                    PciNames& names, std::string_view sysfs_root);
 
 }  // namespace anybind::cli

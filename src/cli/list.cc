@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <thread>
 
+#include <fmt/format.h>
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -39,19 +41,33 @@ unsigned threads_for(const Context& context, std::size_t devices) {
   return std::clamp(std::thread::hardware_concurrency(), 1U, kMostThreads);
 }
 
+std::vector<DeviceId> ids_of(const std::vector<Device>& devices) {
+  std::vector<DeviceId> out;
+  out.reserve(devices.size());
+  for (const Device& device : devices) out.push_back(device.id);
+  return out;
+}
+
 std::string as_json(Context& context, const std::vector<Device>& devices, PciNames& names) {
   std::vector<std::string> syspaths;
   syspaths.reserve(devices.size());
   for (const Device& device : devices) syspaths.push_back(read_syspath(context.sysfs, device.id));
-  return list_json(devices, syspaths, read_users(context.sysfs), names, context.sysfs_root);
+  const auto in_use = context.verbosity >= 1
+                          ? std::optional(context.session.in_use(ids_of(devices)))
+                          : std::nullopt;
+  return list_json(devices, syspaths, read_users(context.sysfs), in_use ? &*in_use : nullptr, names,
+                   context.sysfs_root);
 }
 
 void print_table(Context& context, const std::vector<Device>& devices, PciNames& names,
                  const Sink& sink) {
   const Look look{.color = context.color, .width = context.width, .header = context.verbosity >= 0};
   if (context.verbosity < 1) return print_devices(devices, nullptr, names, look, sink);
-  const Users users = read_users(context.sysfs);
-  print_devices(devices, &users, names, look, sink);
+  const Uses uses{.users = read_users(context.sysfs),
+                  .in_use = context.session.in_use(ids_of(devices))};
+  if (uses.in_use.unseen != 0)
+    fmt::print(context.err, "anybind: {}\n", unseen_words(uses.in_use.unseen));
+  print_devices(devices, &uses, names, look, sink);
 }
 
 Result<int> run_list(Context& context, const std::vector<std::string>& selectors) {

@@ -127,6 +127,11 @@ std::string Session::proc_root() const {
   return !lab_ && sysfs_root_ == kSysfs ? "/proc" : "";
 }
 
+InUse Session::in_use(const std::vector<DeviceId>& devices) {
+  if (lab_) return {};
+  return find_blockers(*real_, Proc(proc_root()), devices);
+}
+
 Result<Memory> Session::lock_memory(const Storage::Wait& wait) {
   return Memory::lock(*storage_, boot(), command_, wait);
 }

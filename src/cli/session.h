@@ -3,12 +3,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "binding/memory.h"
 #include "drivercore/state.h"
 #include "host/storage.h"
 #include "host/sysfs.h"
+#include "inventory/guards.h"
 
 namespace anybind::cli {
 
@@ -41,6 +43,8 @@ class Session {
   [[nodiscard]] bool is_lab() const { return lab_ != nullptr; }
   /// Where the processes of this machine are: "" for a lab, and for another tree than /sys.
   [[nodiscard]] std::string proc_root() const;
+  /// Who uses the devices; in a lab nobody does.
+  [[nodiscard]] InUse in_use(const std::vector<DeviceId>& devices);
   /// What is kept is kept beyond this command.
   [[nodiscard]] bool is_kept() const { return kept_; }
 

@@ -8,6 +8,7 @@
 #include "base/try.h"
 #include "cli/device_table.h"
 #include "cli/json.h"
+#include "cli/session.h"
 #include "cli/verb.h"
 #include "inventory/select.h"
 
@@ -15,17 +16,18 @@ namespace anybind::cli {
 namespace {
 
 Result<int> run_show(Context& context, const std::vector<std::string>& selectors) {
+  const auto ids = TRY(select_devices(context.sysfs, selectors, context.sysfs_root));
   std::vector<Details> devices;
-  for (const DeviceId& id : TRY(select_devices(context.sysfs, selectors, context.sysfs_root)))
-    devices.push_back(TRY(read_details(context.sysfs, id)));
+  for (const DeviceId& id : ids) devices.push_back(TRY(read_details(context.sysfs, id)));
+  const InUse in_use = context.session.in_use(ids);
   PciNames names(context.names_file);
   std::string text;
   if (context.json) {
-    text = show_json(devices, names, context.sysfs_root);
+    text = show_json(devices, in_use, names, context.sysfs_root);
   } else {
     for (const Details& details : devices) {
       if (!text.empty()) text += "\n";
-      text += device_page(details, names, context.sysfs_root, {.color = context.color});
+      text += device_page(details, in_use, names, context.sysfs_root, {.color = context.color});
     }
   }
   std::fwrite(text.data(), 1, text.size(), context.out);

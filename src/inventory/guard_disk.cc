@@ -62,7 +62,7 @@ std::vector<Layer> layers_of(Sysfs& root, const Others& others, std::vector<std:
     if (!is_sysfs_name(name) || !seen.insert(name).second) continue;
     const std::string dir = "class/block/" + name;
     out.push_back({.name = name,
-                   .number = attribute(root, dir + "/dev"),
+                   .number = attribute(root, fmt::format("{}/dev", dir)),
                    .mapper = attribute(root, dir + "/dm/name")});
     for (const std::string& holder : entries(root, dir + "/holders")) todo.push_back(holder);
     for (const std::string& part : entries(root, dir)) {
@@ -98,7 +98,8 @@ std::string advice(Sysfs& root, const std::string& holder, const std::string& ma
   if (uuid.starts_with("CRYPT-")) return "cryptsetup close " + name;
   if (uuid.starts_with("mpath-")) return "multipath -f " + name;
   if (!mapper.empty()) return "dmsetup remove " + name;
-  if (root.read(dir + "/md/level")) return "mdadm --stop /dev/" + shell_quote(holder);
+  if (root.read(dir + "/md/level"))
+    return fmt::format("mdadm --stop {}{}", kDev, shell_quote(holder));
   if (holder.starts_with("bcache"))
     return fmt::format("echo 1 > /sys/block/{}/bcache/stop", shell_quote(holder));
   return fmt::format("stop {} first", holder);
@@ -114,7 +115,7 @@ class Disks {
     const auto layers = layers_of(root_, others_, target_.disks);
     for (const Layer& layer : layers) {
       if (const auto number = parse_node_number(layer.number, true)) {
-        target_.nodes.emplace(*number, "/dev/" + layer.name);
+        target_.nodes.emplace(*number, fmt::format("{}{}", kDev, layer.name));
       }
       look_at_holders(layer);
       look_at_mounts(layer);
@@ -170,7 +171,7 @@ class Disks {
     for (const auto& [loop, file] : others_.loops) {
       if (!is_source(file, layer)) continue;
       out_.add(target_, "loop", fmt::format("{} is made of {}", loop, layer.name),
-               "losetup -d /dev/" + shell_quote(loop));
+               fmt::format("losetup -d {}{}", kDev, shell_quote(loop)));
     }
   }
 

@@ -79,7 +79,7 @@ std::string sysfs_number(const Proc& proc, const std::string& pid) {
   std::string out;
   bool is_safe = true;
   for (const Mount& mount : parse_mounts(proc.read(pid + "/mountinfo").value_or(""))) {
-    if (mount.where == "/sys") out = mount.type == "sysfs" ? mount.number : "";
+    if (mount.where == kSysfs) out = mount.type == "sysfs" ? mount.number : "";
     if (mount.where == "/") is_safe = !mount.type.starts_with("fuse") && mount.type != "nfs4";
   }
   return is_safe ? out : "";

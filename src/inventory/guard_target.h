@@ -14,6 +14,10 @@
 // What the files of the guards share; for nobody else.
 namespace anybind::guards {
 
+inline constexpr std::string_view kDev = "/dev/";  // told to people, never opened
+inline constexpr std::string_view kSysfs =
+    "/sys";  // a mount point of another process, never opened
+
 /// A device that is asked about, and what hangs below its directory.
 struct Target {
   DeviceId device;

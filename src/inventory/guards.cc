@@ -119,13 +119,13 @@ void add_vfio_nodes(Sysfs& root, Target& target) {
   for (const std::string& name : {group, "noiommu-" + group}) {
     if (!is_sysfs_name(name)) continue;
     const auto number =
-        parse_node_number(guards::attribute(root, "class/vfio/" + name + "/dev"), false);
-    if (number) target.vfio.emplace(*number, "/dev/vfio/" + name);
+        parse_node_number(guards::attribute(root, fmt::format("class/vfio/{}/dev", name)), false);
+    if (number) target.vfio.emplace(*number, fmt::format("{}vfio/{}", guards::kDev, name));
   }
   for (const std::string& name : guards::entries(root, target.real + "/vfio-dev")) {
     const auto number = parse_node_number(
         guards::attribute(root, fmt::format("{}/vfio-dev/{}/dev", target.real, name)), false);
-    if (number) target.vfio.emplace(*number, "/dev/vfio/devices/" + name);
+    if (number) target.vfio.emplace(*number, fmt::format("{}vfio/devices/{}", guards::kDev, name));
   }
 }
 
@@ -136,7 +136,7 @@ std::string node_name(Sysfs& root, std::string_view real) {
   const auto at = uevent.starts_with(kKey) ? 0 : uevent.find(fmt::format("\n{}", kKey));
   if (at == std::string::npos) return std::string(link_name(real));
   const auto start = uevent.find('=', at) + 1;
-  return "/dev/" + uevent.substr(start, uevent.find('\n', start) - start);
+  return fmt::format("{}{}", guards::kDev, uevent.substr(start, uevent.find('\n', start) - start));
 }
 
 void collect(Sysfs& root, const Tree& tree) {
