@@ -24,3 +24,4 @@
 #include "anybind/inventory/match.h"
 #include "anybind/inventory/names.h"
 #include "anybind/inventory/select.h"
+#include "anybind/inventory/viability.h"

@@ -13,9 +13,12 @@
 #include "base/try.h"
 #include "inventory/group.h"
 #include "inventory/unknown.h"
+#include "inventory/viability.h"
 
 namespace anybind {
 namespace {
+
+constexpr std::size_t kLongestLine = 512;
 
 /// A device as the planner looked at it.
 struct Look {
@@ -95,31 +98,47 @@ class Groups {
   std::map<unsigned, std::vector<DeviceId>> members_;
 };
 
-/// Who keeps a VFIO driver's user away although all of `going` go: the other members of the group
-/// on host drivers. Only their drivers are looked at.
-Result<std::vector<std::string>> others_in_the_way(Sysfs& root, const std::vector<DeviceId>& group,
-                                                   const std::set<DeviceId>& going) {
-  std::vector<std::string> out;
+/// Somebody keeps a VFIO driver's user away although all of `going` go: another member of the group
+/// on a host driver. Only their drivers and classes are looked at.
+Result<bool> is_hindered(Sysfs& root, const std::vector<DeviceId>& group,
+                         const std::set<DeviceId>& going, GroupRule rule) {
   for (const DeviceId& id : group) {
     if (going.contains(id)) continue;
     const auto dir = root.open_dir(id.path());
     if (!dir) continue;  // unplugged meanwhile
-    const GroupMember member{.id = id, .driver = read_driver(**dir).value_or(std::nullopt)};
-    if (member.blocks_user_space())
-      out.push_back(fmt::format("{} ({})", id.str(), member.driver->str()));
+    GroupMember member{.id = id, .driver = read_driver(**dir).value_or(std::nullopt)};
+    if (!member.blocks_user_space()) continue;
+    if (const auto code = read_pci_class(**dir); code && *code)
+      member.pci = PciIds{.class_code = **code};
+    if (member.blocks_user_space(rule)) return true;
   }
-  return out;
+  return false;
 }
 
-Error group_refusal(unsigned group, const std::vector<std::string>& in_the_way,
-                    const DriverName& driver) {
-  return {.code = Code::kRefused,
-          .object = fmt::format("IOMMU group {}", group),
-          .why = fmt::format(
-              "{} {} on a host driver; as long as that is so, no user of {} can open "
-              "the group",
-              join_words(in_the_way), in_the_way.size() == 1 ? "is" : "are", driver.str()),
-          .next = "add --group to take the whole group, or name those devices too"};
+Result<> refuse_group(Sysfs& root, unsigned group, const std::set<DeviceId>& going,
+                      const BindRequest& request) {
+  const GroupView view = TRY(read_group_view(root, group));
+  std::vector<DeviceId> members;
+  for (const GroupMember& member : view.members) {
+    if (going.contains(member.id)) members.push_back(member.id);
+  }
+  const Viability viability = judge_group(root, view, members, request.rule);
+  std::vector<std::string> in_the_way;
+  Error error{.code = Code::kRefused, .object = fmt::format("IOMMU group {}", group)};
+  for (const MemberRole& role : viability.members) {
+    const std::string driver = role.member.driver ? role.member.driver->str() : "no driver";
+    const std::string who = fmt::format("{} ({})", role.member.id.str(), driver);
+    if (role.blocks) in_the_way.push_back(who);
+    error.details.push_back(printable(who + ": " + role.why, kLongestLine));
+  }
+  for (const std::string& line : viability.isolation)
+    error.details.push_back(printable("not isolated: " + line, kLongestLine));
+  error.why = fmt::format(
+      "{} {} on a host driver; as long as that is so, no user of {} can open "
+      "the group",
+      join_words(in_the_way), in_the_way.size() == 1 ? "is" : "are", request.driver.str());
+  error.next = "add --group to take the whole group, or name those devices too";
+  return fail(std::move(error));
 }
 
 /// The rest of the group of `look`, but bridges.
@@ -166,7 +185,7 @@ Result<std::vector<Look>> complete(Sysfs& root, const BindRequest& request, Grou
 }
 
 Result<> check_groups(Sysfs& root, const std::vector<Look>& looks, Groups& groups,
-                      const DriverName& driver) {
+                      const BindRequest& request) {
   std::set<DeviceId> going;
   for (const Look& look : looks) going.insert(look.device);
   std::set<unsigned> seen;
@@ -183,8 +202,8 @@ Result<> check_groups(Sysfs& root, const std::vector<Look>& looks, Groups& group
     }
     if (!seen.insert(*look.group).second) continue;
     const auto* group = TRY(groups.members(*look.group));
-    const auto in_the_way = TRY(others_in_the_way(root, *group, going));
-    if (!in_the_way.empty()) return fail(group_refusal(*look.group, in_the_way, driver));
+    if (TRY(is_hindered(root, *group, going, request.rule)))
+      return refuse_group(root, *look.group, going, request);
   }
   return {};
 }
@@ -219,7 +238,7 @@ Result<Plan> plan_bind(Sysfs& root, const BindRequest& request) {
     TRY(require_driver(root, plan, look.device.bus, request.driver));
     if (!look.binding.has_override) return fail(no_override(look.device));
   }
-  if (is_vfio_driver(request.driver.str())) TRY(check_groups(root, looks, groups, request.driver));
+  if (is_vfio_driver(request.driver.str())) TRY(check_groups(root, looks, groups, request));
   for (const Look& look : looks) {
     Goal goal{.driver = request.driver, .driver_override = request.driver.str()};
     if (is_there(look.binding, request.driver)) goal = as_goal(look.binding);

@@ -30,9 +30,10 @@ Result<int> run_bind(Context& context, const ChangeOptions& options) {
   const auto devices = TRY(select_devices_unchecked(context.sysfs, words, context.sysfs_root));
   return plan_and_run(context, options, {.plan = [&](Sysfs& sysfs, const Memory&) {
                         if (driver.str() == "none") return plan_unbind(sysfs, devices);
-                        return plan_bind(
-                            sysfs,
-                            {.devices = devices, .driver = driver, .whole_group = options.group});
+                        return plan_bind(sysfs, {.devices = devices,
+                                                 .driver = driver,
+                                                 .whole_group = options.group,
+                                                 .rule = context.session.group_rule()});
                       }});
 }
 

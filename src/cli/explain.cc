@@ -14,6 +14,8 @@
 #include "inventory/match.h"
 #include "inventory/names.h"
 #include "inventory/select.h"
+#include "inventory/unknown.h"
+#include "inventory/viability.h"
 
 namespace anybind::cli {
 namespace {
@@ -92,6 +94,38 @@ std::string answer_text(const Explanation& e, const DriverName& driver,
   return out;
 }
 
+/// What user space that wants the group would meet.
+std::string group_text(const Viability& viability) {
+  std::string out = fmt::format("\nIOMMU group {}: {}\n  {}\n", viability.group,
+                                viability.viable ? "viable" : "not viable", viability.rule);
+  for (const MemberRole& role : viability.members) {
+    out +=
+        field(printable(role.member.id.str()),
+              fmt::format("{}: {}",
+                          role.member.driver ? printable(role.member.driver->str()) : "no driver",
+                          role.why));
+  }
+  for (const std::string& line : viability.isolation)
+    out += field("not isolated", printable(line, 1024));
+  for (const std::string& line : viability.changes) out += field("to do", printable(line, 1024));
+  return out;
+}
+
+json to_json(const Viability& viability) {
+  json members = json::array();
+  for (const MemberRole& role : viability.members) {
+    members.push_back({{"bus", role.member.id.bus.str()},
+                       {"address", role.member.id.name.str()},
+                       {"blocks", role.blocks},
+                       {"why", role.why}});
+  }
+  return {{"viable", viability.viable},
+          {"rule", viability.rule},
+          {"others", std::move(members)},
+          {"missing_isolation", viability.isolation},
+          {"changes", viability.changes}};
+}
+
 json optional_json(const auto& value) {
   return value ? json(value->str()) : json(nullptr);
 }
@@ -131,6 +165,18 @@ json to_json(const DriverName& driver, const std::vector<Obstacle>& obstacles) {
   return {{"name", driver.str()}, {"possible", obstacles.empty()}, {"obstacles", std::move(rows)}};
 }
 
+/// Also who uses it, when another driver has it.
+std::vector<Obstacle> all_obstacles(Context& context, const Explanation& e,
+                                    const DriverName& driver) {
+  auto out = obstacles_for(context.sysfs, e, driver, context.session.group_rule());
+  if (e.device.driver == driver) return out;
+  for (const Blocker& blocker : context.session.in_use({e.device.id}).blockers) {
+    out.push_back({.what = fmt::format("in use, {}: {}", blocker.name, blocker.who),
+                   .next = fmt::format("{} (or --ignore {})", blocker.next, blocker.name)});
+  }
+  return out;
+}
+
 Result<int> run_explain(Context& context, const Options& options) {
   const auto devices =
       TRY(select_devices(context.sysfs, options.words.front(), context.sysfs_root));
@@ -142,11 +188,16 @@ Result<int> run_explain(Context& context, const Options& options) {
   std::string text;
   for (const DeviceId& id : devices) {
     const Explanation e = TRY(explain_device(context.sysfs, id, aliases));
-    const auto obstacles =
-        driver ? obstacles_for(context.sysfs, e, *driver) : std::vector<Obstacle>{};
+    const auto obstacles = driver ? all_obstacles(context, e, *driver) : std::vector<Obstacle>{};
     rows.push_back(to_json(e));
     if (driver) rows.back()["asked"] = to_json(*driver, obstacles);
+    std::optional<Viability> viability;
+    if (driver && e.group && is_vfio_driver(driver->str())) {
+      viability = judge_group(context.sysfs, *e.group, {id}, context.session.group_rule());
+      rows.back()["asked"]["group"] = to_json(*viability);
+    }
     text += (text.empty() ? "" : "\n") + head_text(e, names) + match_text(e);
+    if (viability) text += group_text(*viability);
     if (driver) text += answer_text(e, *driver, obstacles);
   }
   if (context.json) text = rows.dump(2, ' ', false, json::error_handler_t::replace) + "\n";

@@ -127,6 +127,12 @@ std::string Session::proc_root() const {
   return !lab_ && sysfs_root_ == kSysfs ? "/proc" : "";
 }
 
+GroupRule Session::group_rule() const {
+  utsname name{};
+  if (lab_ || sysfs_root_ != kSysfs || ::uname(&name) != 0) return GroupRule::kDmaOwnership;
+  return anybind::group_rule(name.release);
+}
+
 InUse Session::in_use(const std::vector<DeviceId>& devices) {
   if (lab_) return {};
   return find_blockers(*real_, Proc(proc_root()), devices);

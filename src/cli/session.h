@@ -10,6 +10,7 @@
 #include "drivercore/state.h"
 #include "host/storage.h"
 #include "host/sysfs.h"
+#include "inventory/group.h"
 #include "inventory/guards.h"
 
 namespace anybind::cli {
@@ -43,6 +44,8 @@ class Session {
   [[nodiscard]] bool is_lab() const { return lab_ != nullptr; }
   /// Where the processes of this machine are: "" for a lab, and for another tree than /sys.
   [[nodiscard]] std::string proc_root() const;
+  /// Of the running kernel; for a lab and for another tree the newer one.
+  [[nodiscard]] GroupRule group_rule() const;
   /// Who uses the devices; in a lab nobody does.
   [[nodiscard]] InUse in_use(const std::vector<DeviceId>& devices);
   /// What is kept is kept beyond this command.

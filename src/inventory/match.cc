@@ -105,7 +105,7 @@ std::string verdict_of(Sysfs& root, const Explanation& e) {
          "the next probe";
 }
 
-void add_group_obstacles(const Explanation& e, const DriverName& driver,
+void add_group_obstacles(const Explanation& e, const DriverName& driver, GroupRule rule,
                          std::vector<Obstacle>& out) {
   if (!e.group) {
     out.push_back({.what = "it is in no IOMMU group: the IOMMU is off, or there is none",
@@ -114,11 +114,14 @@ void add_group_obstacles(const Explanation& e, const DriverName& driver,
     return;
   }
   for (const GroupMember& member : e.group->members) {
-    if (!member.blocks_user_space() || member.id == e.device.id) continue;
-    out.push_back(
-        {.what = fmt::format("IOMMU group {} is not viable: {} is on {}", e.group->number,
-                             member.id.str(), member.driver->str()),
-         .next = fmt::format("anybind bind --group {} {}", e.device.id.str(), driver.str())});
+    if (!member.blocks_user_space(rule) || member.id == e.device.id) continue;
+    // --group leaves bridges alone.
+    const std::string next = member.is_bridge ? fmt::format("anybind unbind {}", member.id.str())
+                                              : fmt::format("anybind bind --group {} {}",
+                                                            e.device.id.str(), driver.str());
+    out.push_back({.what = fmt::format("IOMMU group {} is not viable: {} is on {}", e.group->number,
+                                       member.id.str(), member.driver->str()),
+                   .next = next});
   }
 }
 
@@ -163,7 +166,8 @@ Result<Explanation> explain_device(Sysfs& root, const DeviceId& id,
   return out;
 }
 
-std::vector<Obstacle> obstacles_for(Sysfs& root, const Explanation& e, const DriverName& driver) {
+std::vector<Obstacle> obstacles_for(Sysfs& root, const Explanation& e, const DriverName& driver,
+                                    GroupRule rule) {
   std::vector<Obstacle> out;
   const DeviceId& id = e.device.id;
   if (!is_registered(root, id.bus, driver.str())) {
@@ -179,7 +183,7 @@ std::vector<Obstacle> obstacles_for(Sysfs& root, const Explanation& e, const Dri
     out.push_back(
         {.what = fmt::format("the {} bus has no driver_override", id.bus.str()), .next = ""});
   }
-  if (driver.str().contains("vfio")) add_group_obstacles(e, driver, out);
+  if (driver.str().contains("vfio")) add_group_obstacles(e, driver, rule, out);
   if (e.device.pci && e.device.pci->is_bridge()) {
     out.push_back({.what = "it is a bridge: everything behind it would be cut off", .next = ""});
   }

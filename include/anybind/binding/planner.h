@@ -8,6 +8,7 @@
 #include "anybind/binding/origins.h"
 #include "anybind/binding/plan.h"
 #include "anybind/host/sysfs.h"
+#include "anybind/inventory/group.h"
 
 namespace anybind {
 
@@ -17,6 +18,7 @@ struct BindRequest {
   std::vector<DeviceId> devices;
   DriverName driver;
   bool whole_group = false;  ///< also every other member of the IOMMU groups, except bridges
+  GroupRule rule = GroupRule::kDmaOwnership;  ///< of the running kernel
 };
 
 /// Every device to `driver` by its driver_override. A device that is bound there already gets no

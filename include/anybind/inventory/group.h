@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "anybind/base/error.h"
@@ -10,6 +11,19 @@
 #include "anybind/inventory/device.h"
 
 namespace anybind {
+
+/// When user space can have a group: the group is viable.
+enum class GroupRule {
+  /// Linux 5.19 and later: when no driver of a member has claimed its DMA for the host
+  /// (drivers/iommu/iommu.c:iommu_device_use_default_domain, before the driver's probe).
+  kDmaOwnership,
+  /// Before: when each member is on vfio-*, pci-stub or no driver, or is a PCI bridge
+  /// (drivers/vfio/vfio.c:vfio_dev_viable).
+  kDriverList,
+};
+
+/// By the release of the kernel, "6.12.1-amd64"; the newer rule for what is no such text.
+[[nodiscard]] GroupRule group_rule(std::string_view release);
 
 /// One member of an IOMMU group.
 struct GroupMember {
@@ -20,9 +34,9 @@ struct GroupMember {
 
   /// Its driver keeps the group from user space: each driver counts that does not manage DMA
   /// ownership itself, as vfio-*, pci-stub and pcieport do. A device without a driver never blocks.
-  /// A bridge does when such a driver has it (shpchp, lpc_ich): since 5.19 its probe takes a use
-  /// count like any other (drivers/iommu/iommu.c:iommu_device_use_default_domain).
-  [[nodiscard]] bool blocks_user_space() const;
+  /// A bridge does when such a driver has it (shpchp, lpc_ich), but by the older rule not one from
+  /// PCI to PCI.
+  [[nodiscard]] bool blocks_user_space(GroupRule rule = GroupRule::kDmaOwnership) const;
 };
 
 /// Drivers that never take a use count on their group's default domain (driver_managed_dma in the

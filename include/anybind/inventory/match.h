@@ -53,6 +53,7 @@ struct Explanation {
 /// What would stop `driver` from getting the device of `explanation`; empty: nothing that can be
 /// seen. `candidates` tells whether it matches without an override.
 [[nodiscard]] std::vector<Obstacle> obstacles_for(Sysfs& root, const Explanation& explanation,
-                                                  const DriverName& driver);
+                                                  const DriverName& driver,
+                                                  GroupRule rule = GroupRule::kDmaOwnership);
 
 }  // namespace anybind

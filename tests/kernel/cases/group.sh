@@ -18,6 +18,12 @@ check_rc "one card alone is refused" 3 anybind bind $nic vfio-pci
 check_says "naming the card that is in the way" $other
 check_says "and the driver that has it" e1000
 check_says "and what to type" --group
+check_rc "explain judges the group" 0 anybind explain $nic vfio-pci
+check_says "as the kernel does" "not viable"
+check_says "each member that blocks" "$other      e1000: blocks"
+check_says "the bridge that does not" "$bridge      "
+check_says "what is missing" "$bridge, above it, leads to conventional PCI"
+check_says "and what to do" "anybind unbind $other"
 check_rc "so is the bridge" 3 anybind bind $bridge vfio-pci
 # shellcheck disable=SC2086
 check_eq "nothing has changed" "$before" "$(state_of $bridge $cards)"

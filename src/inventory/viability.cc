@@ -1,0 +1,265 @@
+#include "inventory/viability.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "inventory/interface.h"
+
+namespace anybind {
+namespace {
+
+// Offsets and bits of a PCI configuration space, by the names of linux
+// include/uapi/linux/pci_regs.h.
+constexpr std::size_t kHeaderType = 0x0E;
+constexpr std::size_t kCapabilities = 0x34;
+constexpr std::size_t kExtended = 0x100;
+constexpr unsigned kExpress = 0x10;
+constexpr unsigned kAcs = 0x0D;
+constexpr unsigned kMultifunction = 0x80;
+constexpr int kMostCapabilities = 64;
+
+/// What pci_acs_enabled() wants: linux drivers/iommu/iommu.c:REQ_ACS_FLAGS.
+constexpr unsigned kSourceValidation = 0x01;
+constexpr unsigned kRequestRedirect = 0x04;
+constexpr unsigned kCompletionRedirect = 0x08;
+constexpr unsigned kUpstreamForwarding = 0x10;
+constexpr unsigned kWanted =
+    kSourceValidation | kRequestRedirect | kCompletionRedirect | kUpstreamForwarding;
+
+enum class Port : std::uint8_t {
+  kConventional,
+  kEndpoint,
+  kRootPort,
+  kUpstream,
+  kDownstream,
+  kToConventional
+};
+
+/// What the configuration space of a function says of its isolation.
+struct Config {
+  Port port = Port::kConventional;
+  bool multifunction = false;
+  bool complete = false;  ///< the extended part was there to read
+  std::optional<unsigned> acs_capability{};
+  unsigned acs_control = 0;
+};
+
+/// The bytes as numbers; what is beyond the end reads as 0.
+class Bytes {
+ public:
+  explicit Bytes(std::string_view text) : text_(text) {}
+  [[nodiscard]] unsigned byte(std::size_t at) const {
+    return at < text_.size() ? static_cast<unsigned char>(text_[at]) : 0;
+  }
+  [[nodiscard]] unsigned word(std::size_t at) const { return byte(at) | byte(at + 1) << 8; }
+  [[nodiscard]] unsigned dword(std::size_t at) const { return word(at) | word(at + 2) << 16; }
+  [[nodiscard]] std::size_t size() const { return text_.size(); }
+
+ private:
+  std::string_view text_;
+};
+
+std::size_t find_capability(const Bytes& bytes, unsigned id) {
+  std::size_t at = bytes.byte(kCapabilities) & 0xFCU;
+  for (int i = 0; i < kMostCapabilities && at >= 0x40; ++i) {
+    if (bytes.byte(at) == id) return at;
+    at = bytes.byte(at + 1) & 0xFCU;
+  }
+  return 0;
+}
+
+std::size_t find_extended(const Bytes& bytes, unsigned id) {
+  std::size_t at = kExtended;
+  for (int i = 0; i < kMostCapabilities && at >= kExtended; ++i) {
+    const unsigned header = bytes.dword(at);
+    if ((header & 0xFFFFU) == id) return at;
+    at = (header >> 20) & 0xFFCU;
+  }
+  return 0;
+}
+
+Port port_of(unsigned type) {
+  switch (type) {
+    case 0x4:
+      return Port::kRootPort;
+    case 0x5:
+      return Port::kUpstream;
+    case 0x6:
+      return Port::kDownstream;
+    case 0x7:
+    case 0x8:
+    case 0xA:
+      return Port::kToConventional;  // bridges either way, and root complex event collectors
+    default:
+      return Port::kEndpoint;
+  }
+}
+
+/// nullopt when it cannot be read far enough to tell anything: without rights the first 64 bytes.
+std::optional<Config> read_config(Sysfs& root, const DeviceId& id) {
+  const auto text = root.read(id.path() + "/config");
+  if (!text || text->size() <= 0x40) return std::nullopt;
+  const Bytes bytes(*text);
+  if (bytes.byte(kCapabilities) == 0) return std::nullopt;  // a model's, or too old to tell
+  Config out{.multifunction = (bytes.byte(kHeaderType) & kMultifunction) != 0};
+  const std::size_t express = find_capability(bytes, kExpress);
+  if (express == 0) return out;
+  out.port = port_of((bytes.word(express + 2) >> 4) & 0xFU);
+  out.complete = bytes.size() > kExtended;
+  const std::size_t acs = find_extended(bytes, kAcs);
+  if (acs == 0) return out;
+  out.acs_capability = bytes.word(acs + 4);
+  out.acs_control = bytes.word(acs + 6);
+  return out;
+}
+
+std::string flag_words(unsigned flags) {
+  std::string out;
+  const auto add = [&](unsigned flag, std::string_view word) {
+    if ((flags & flag) != 0) out.append(out.empty() ? "" : ", ").append(word);
+  };
+  add(kSourceValidation, "source validation");
+  add(kRequestRedirect, "request redirect");
+  add(kCompletionRedirect, "completion redirect");
+  add(kUpstreamForwarding, "upstream forwarding");
+  return out;
+}
+
+/// What pci_acs_flags_enabled() misses; empty: nothing.
+std::string missing_flags(const Config& config) {
+  if (!config.complete) return "";
+  if (!config.acs_capability) return "has no ACS";
+  // A function need not have what makes no difference for it.
+  const unsigned missing = kWanted & *config.acs_capability & ~config.acs_control;
+  return missing == 0 ? "" : "has ACS, but switched off: " + flag_words(missing);
+}
+
+/// Why a bridge lets what is below it speak to each other, after linux drivers/pci/pci.c:
+/// pci_acs_enabled; empty when it does not, or that cannot be told.
+std::string leak_of(const Config& config) {
+  switch (config.port) {
+    case Port::kConventional:
+      return "is conventional PCI, which knows no isolation";
+    case Port::kToConventional:
+      return "leads to conventional PCI: the IOMMU cannot tell apart what is behind it";
+    case Port::kRootPort:
+    case Port::kDownstream:
+      return missing_flags(config);
+    case Port::kUpstream:
+    case Port::kEndpoint:
+      return config.multifunction ? missing_flags(config) : "";
+  }
+  return "";
+}
+
+std::string slot_of(const DeviceId& id) {
+  return id.name.str().substr(0, id.name.str().rfind('.'));
+}
+
+const GroupMember* find_member(const GroupView& group, const DeviceId& id) {
+  const auto found = std::ranges::find(group.members, id, &GroupMember::id);
+  return found == group.members.end() ? nullptr : &*found;
+}
+
+/// The bridges above a function, the nearest first.
+std::vector<DeviceId> bridges_above(Sysfs& root, const DeviceId& id) {
+  std::vector<DeviceId> out;
+  const std::string real = read_syspath(root, id);
+  for (std::string_view path = real; path.contains('/');) {
+    path = path.substr(0, path.rfind('/'));
+    const std::string name(link_name(path));
+    const auto address = PciAddress::parse(name);
+    if (!address || !address->function || address->str() != name) break;
+    out.push_back({.bus = id.bus, .name = DeviceName::literal(name)});
+  }
+  return out;
+}
+
+MemberRole role_of(const GroupMember& member, GroupRule rule) {
+  MemberRole out{.member = member, .blocks = member.blocks_user_space(rule), .why = {}};
+  if (out.blocks) {
+    out.why = "blocks: its driver has the group's DMA for the host";
+  } else if (!member.driver) {
+    out.why =
+        "does not block without a driver; while user space has the group no host driver can "
+        "get it";
+  } else if (member.is_bridge) {
+    out.why = "does not block: its driver leaves the DMA of the group alone";
+  } else {
+    out.why = "does not block: its driver is for user space";
+  }
+  return out;
+}
+
+std::vector<std::string> changes_for(const Viability& state, const std::vector<DeviceId>& going) {
+  std::string others;
+  std::string bridges;
+  for (const MemberRole& role : state.members) {
+    if (role.blocks) (role.member.is_bridge ? bridges : others) += " " + role.member.id.str();
+  }
+  std::vector<std::string> out;
+  if (!others.empty()) {
+    out.push_back(fmt::format("anybind bind --group {} DRIVER, or anybind unbind{}",
+                              going.empty() ? "DEVICE" : going.front().str(), others));
+  }
+  if (!bridges.empty()) {
+    out.push_back(fmt::format("anybind unbind{}, a bridge, which --group leaves alone", bridges));
+  }
+  if (!state.isolation.empty() && !(others.empty() && bridges.empty())) {
+    out.push_back("or put the card into another slot, below a port with ACS");
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<std::string> missing_isolation(Sysfs& root, const DeviceId& device,
+                                           const GroupView& group) {
+  std::vector<std::string> out;
+  if (device.bus.str() != "pci") return out;
+  const std::string slot = slot_of(device);
+  const auto is_sibling = [&](const GroupMember& m) {
+    return m.id != device && slot_of(m.id) == slot;
+  };
+  const auto is_apart = [&](const GroupMember& m) { return slot_of(m.id) != slot; };
+  if (std::ranges::any_of(group.members, is_sibling)) {
+    const auto config = read_config(root, device);
+    const std::string leak = config ? leak_of(*config) : "";
+    if (!leak.empty()) {
+      out.push_back(
+          fmt::format("{} shares its slot with other functions and {}", device.str(), leak));
+    }
+  }
+  if (std::ranges::none_of(group.members, is_apart)) return out;
+  for (const DeviceId& bridge : bridges_above(root, device)) {
+    // One with a leak is in the group of what is below it; else a quirk of the kernel trusts it.
+    if (find_member(group, bridge) == nullptr) continue;
+    const auto config = read_config(root, bridge);
+    const std::string leak = config ? leak_of(*config) : "";
+    if (!leak.empty()) out.push_back(fmt::format("{}, above it, {}", bridge.str(), leak));
+  }
+  return out;
+}
+
+Viability judge_group(Sysfs& root, const GroupView& group, const std::vector<DeviceId>& going,
+                      GroupRule rule) {
+  Viability out{.group = group.number};
+  out.rule = rule == GroupRule::kDmaOwnership
+                 ? "a driver takes the DMA of the whole group for the host, unless it is vfio-*, "
+                   "pci-stub or pcieport (Linux 5.19 and later)"
+                 : "each member must be on vfio-*, pci-stub or no driver; PCI bridges do not count "
+                   "(Linux before 5.19)";
+  for (const GroupMember& member : group.members) {
+    if (std::ranges::find(going, member.id) != going.end()) continue;
+    out.members.push_back(role_of(member, rule));
+    if (out.members.back().blocks) out.viable = false;
+  }
+  if (!going.empty()) out.isolation = missing_isolation(root, going.front(), group);
+  if (!out.viable) out.changes = changes_for(out, going);
+  return out;
+}
+
+}  // namespace anybind
