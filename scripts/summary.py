@@ -11,6 +11,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 COUNT = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
+CASES = re.compile(r"^\S+: (\d+) cases$", re.MULTILINE)
 
 
 def inner_count(output: str) -> tuple[int, int, int] | None:
@@ -20,11 +21,12 @@ def inner_count(output: str) -> tuple[int, int, int] | None:
 
 
 def main() -> int:
-    passed = failed = skipped = 0
+    passed = failed = skipped = cases = 0
     for case in ElementTree.parse(sys.argv[1]).getroot().iter("testcase"):
         name, status = case.get("name", "?"), case.get("status", "")
         output = case.findtext("system-out") or ""
         inner = inner_count(output)
+        cases += sum(map(int, CASES.findall(output)))
         if status == "run" and inner:
             passed, failed, skipped = passed + inner[0], failed + inner[1], skipped + inner[2]
             for line in output.splitlines():
@@ -39,6 +41,8 @@ def main() -> int:
             skipped += 1
             reason = (case.find("skipped").get("message") if case.find("skipped") is not None else "") or status
             print(f"skipped: {name}: {reason}")
+    if cases:
+        print(f"{cases} faults were injected, one at a time")
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed or not passed else 0
 

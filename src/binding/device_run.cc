@@ -86,12 +86,19 @@ Error interrupted(const DeviceId& device) {
 Result<> DeviceRun::open(std::shared_ptr<Sysfs> held) {
   dir_ = std::move(held);
   if (dir_ != nullptr) return {};
-  auto dir = root_.open_dir(device_.path());
-  if (!dir) return fail(gone_error(device_, "it is gone"));
-  const auto now = (*dir)->instance();
-  if (!now || *now != instance_) return fail(gone_error(device_, std::string(kReplaced)));
-  dir_ = std::move(*dir);
+  auto dir = TRY(open_device(root_, device_));
+  if (dir == nullptr) return fail(gone_error(device_, "it is gone"));
+  if (TRY(instance_of(*dir)) != instance_) {
+    return fail(gone_error(device_, std::string(kReplaced)));
+  }
+  dir_ = std::move(dir);
   return {};
+}
+
+Result<Instance> DeviceRun::instance_of(Sysfs& dir) {
+  const auto now = dir.instance();
+  if (!now) return fail(from_errno(now.error(), "look at", device_.str()));
+  return *now;
 }
 
 Result<> DeviceRun::run(const std::vector<Step>& steps) {
@@ -108,10 +115,9 @@ bool DeviceRun::answers() {
 }
 
 Result<> DeviceRun::still_there() {
-  const auto dir = root_.open_dir(device_.path());
-  if (!dir) return fail(gone_error(device_, "it was unplugged meanwhile"));
-  const auto now = (*dir)->instance();
-  if (now && *now == instance_) return {};
+  const auto dir = TRY(open_device(root_, device_));
+  if (dir == nullptr) return fail(gone_error(device_, "it was unplugged meanwhile"));
+  if (TRY(instance_of(*dir)) == instance_) return {};
   if (!named_) return fail(gone_error(device_, std::string(kReplaced)));
   (void)write({.kind = Step::Kind::kProbe, .value = "", .reason = ""});
   return fail(gone_error(device_,
@@ -211,7 +217,9 @@ Result<> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener&
                   const RunOptions& options, Abandoned& abandoned) {
   DeviceRun device(root, plan, of, listener, options);
   device.rolling_back();
-  if (!device.open(nullptr)) return {};
+  const auto opened = device.open(nullptr);
+  if (!opened && opened.error().code == Code::kNotFound) return {};
+  TRY(opened);
   const Binding now = TRY(device.observe());
   Goal goal = as_goal(of.before);
   // It had no driver, and has one that we never bind it to: somebody else's doing, left alone.
@@ -229,15 +237,39 @@ Result<> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener&
   return back;
 }
 
-Result<> undo_settings(Sysfs& root, const Plan& plan, std::size_t written, bool all) {
+Result<> write_setting(Sysfs& root, const Setting& setting, const std::string& path,
+                       const std::string& bytes) {
+  Reply<std::size_t> reply = 0;
+  if (setting.device) {
+    const auto dir = TRY(open_device(root, *setting.device));
+    if (dir == nullptr) return fail(gone_error(*setting.device, "it is gone"));
+    const auto now = dir->instance();
+    if (!now) return fail(from_errno(now.error(), "look at", setting.device->str()));
+    if (*now != setting.instance) return fail(gone_error(*setting.device, std::string(kReplaced)));
+    reply = dir->write(path.substr(setting.device->path().size() + 1), bytes);
+  } else {
+    reply = root.write(path, bytes);
+  }
+  if (!reply) return fail(from_errno(reply.error(), "write", path));
+  return {};
+}
+
+bool is_written(Sysfs& root, const Setting& setting) {
+  const auto now = root.read(setting.path);
+  return now && trim_newline(*now) == setting.bytes;
+}
+
+Result<> undo_settings(Sysfs& root, const Plan& plan, std::size_t from, std::size_t to, bool all) {
   std::vector<std::string> left;
-  for (std::size_t i = written; i-- > 0;) {
+  for (std::size_t i = to; i-- > from;) {
     const Setting& setting = plan.settings[i];
     if (setting.lasting && !all) continue;
-    const auto reply = root.write(setting.undo_path, setting.undo_bytes);
-    // ENODEV: no such dynamic id (any more), or the device is gone; ENOENT: the file is.
-    const bool gone = !reply && (reply.error().value == ENODEV || reply.error().value == ENOENT);
-    if (!reply && !gone) left.push_back(setting.undo_path + ": " + reply.error().text());
+    const auto back = write_setting(root, setting, setting.undo_path, setting.undo_bytes);
+    if (back || back.error().code == Code::kNotFound) continue;
+    // Of a driver: there is no such dynamic id any more (ENODEV), or the driver is gone (ENOENT).
+    const int err = back.error().err.value;
+    const bool gone = !setting.device && (err == ENODEV || err == ENOENT);
+    if (!gone) left.push_back(back.error().message());
   }
   if (left.empty()) return {};
   return fail({.code = Code::kIncomplete,

@@ -46,6 +46,7 @@ class DeviceRun {
   Reply<std::size_t> write_to_bus(const StepWrite& write, bool may_hang);
   Result<> verify(const Step& step);
   Error stuck_error();
+  Result<Instance> instance_of(Sysfs& dir);
 
   Sysfs& root_;
   const Plan& plan_;
@@ -65,7 +66,16 @@ class DeviceRun {
 Result<> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener& listener,
                   const RunOptions& options, Abandoned& abandoned);
 
-/// Takes settings back, last first: those that do not last, or `all`. What is gone is no error.
-Result<> undo_settings(Sysfs& root, const Plan& plan, std::size_t written, bool all);
+/// Writes `bytes` to `path`, which is one of the two files of `setting`. kNotFound when the device
+/// that it belongs to is gone, or another card has its address.
+Result<> write_setting(Sysfs& root, const Setting& setting, const std::string& path,
+                       const std::string& bytes);
+
+/// Does its file read as `setting` writes it? False for what cannot be read.
+bool is_written(Sysfs& root, const Setting& setting);
+
+/// Takes the settings [from, to) back, last first: those that do not last, or `all`. What is gone
+/// is no error.
+Result<> undo_settings(Sysfs& root, const Plan& plan, std::size_t from, std::size_t to, bool all);
 
 }  // namespace anybind

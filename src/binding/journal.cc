@@ -55,16 +55,25 @@ json to_json(const Setting& setting) {
           {"bytes", setting.bytes},
           {"undo_path", setting.undo_path},
           {"undo_bytes", setting.undo_bytes},
-          {"lasting", setting.lasting}};
+          {"device", setting.device ? to_json(DeviceRecord{*setting.device, setting.instance, {}})
+                                    : json(nullptr)},
+          {"lasting", setting.lasting},
+          {"late", setting.late}};
 }
 
-Setting setting_from_json(const json& row) {
-  return {.path = row.at("path").get<std::string>(),
-          .bytes = row.at("bytes").get<std::string>(),
-          .undo_path = row.at("undo_path").get<std::string>(),
-          .undo_bytes = row.at("undo_bytes").get<std::string>(),
-          .reason = "",
-          .lasting = row.at("lasting").get<bool>()};
+Result<Setting> setting_from_json(const json& row) {
+  Setting out{.path = row.at("path").get<std::string>(),
+              .bytes = row.at("bytes").get<std::string>(),
+              .undo_path = row.at("undo_path").get<std::string>(),
+              .undo_bytes = row.at("undo_bytes").get<std::string>(),
+              .reason = "",
+              .lasting = row.at("lasting").get<bool>(),
+              .late = row.at("late").get<bool>()};
+  if (row.at("device").is_null()) return out;
+  const DeviceRecord record = TRY(record_from_json(row.at("device")));
+  out.device = record.device;
+  out.instance = record.instance;
+  return out;
 }
 
 json to_json(const DevicePlan& device, bool fresh) {
@@ -107,7 +116,11 @@ Result<JournalEntry> head_from_json(std::uint64_t id, const json& head) {
                      .command = head.at("command").get<std::string>(),
                      .restores = head.at("restores").get<bool>(),
                      .undoes = head.at("undoes").get<std::uint64_t>()};
-  for (const json& row : head.at("settings")) entry.settings.push_back(setting_from_json(row));
+  for (const json& row : head.at("settings")) {
+    auto setting = setting_from_json(row);
+    if (!setting) return fail(damaged(id, setting.error().message()));
+    entry.settings.push_back(*std::move(setting));
+  }
   for (const json& row : head.at("devices")) {
     auto device = device_from_json(row);
     if (!device) return fail(damaged(id, device.error().message()));
@@ -127,6 +140,12 @@ void apply_line(JournalEntry& entry, const json& line) {
                            .started = line.at("started").get<std::uint64_t>(),
                            .back = line.at("back").get<bool>()};
     if (write.device < entry.devices.size()) entry.stuck.push_back(write);
+  } else if (line.contains("more")) {
+    for (const json& row : line.at("more")) {
+      auto device = device_from_json(row);
+      if (!device) return;
+      entry.devices.push_back(*std::move(device));
+    }
   } else if (line.contains("back")) {
     entry.rolling_back = true;
   } else if (line.contains("end")) {
@@ -227,6 +246,14 @@ Result<> Journal::begin(const Plan& plan, const std::vector<bool>& fresh) {
   current_ = id;
   open_.push_back(id);
   return {};
+}
+
+void Journal::more(const Plan& plan, std::size_t from, const std::vector<bool>& fresh) {
+  json devices = json::array();
+  for (std::size_t i = from; i < plan.devices.size(); ++i) {
+    devices.push_back(to_json(plan.devices[i], fresh[i]));
+  }
+  append(line_of({{"more", std::move(devices)}}));
 }
 
 Result<> Journal::resume(std::uint64_t id) {

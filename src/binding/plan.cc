@@ -72,6 +72,11 @@ bool Plan::empty() const {
          std::ranges::all_of(devices, [](const DevicePlan& d) { return d.steps.empty(); });
 }
 
+std::size_t Plan::early_settings() const {
+  return static_cast<std::size_t>(std::ranges::find_if(settings, &Setting::late) -
+                                  settings.begin());
+}
+
 bool is_vfio_driver(const std::string& driver) {
   return driver.contains("vfio");
 }

@@ -1,6 +1,7 @@
 #include "binding/planner.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -32,17 +33,17 @@ struct Look {
 enum class With : std::uint8_t { kGroup, kBindingOnly };
 
 Result<Look> look_at(Sysfs& root, const DeviceId& device, With with) {
-  auto dir = root.open_dir(device.path());
-  if (!dir) return fail(no_such_device(root, device, device.str()));
-  const auto instance = (*dir)->instance();
-  auto binding = read_binding(**dir);
-  const auto group = with == With::kGroup ? read_iommu_group(**dir) : std::nullopt;
+  auto dir = TRY(open_device(root, device));
+  if (dir == nullptr) return fail(no_such_device(root, device, device.str()));
+  const auto instance = dir->instance();
+  auto binding = read_binding(*dir);
+  const auto group = with == With::kGroup ? read_iommu_group(*dir) : std::nullopt;
   if (!instance || !binding || !group) {
     const Errno err = !instance ? instance.error() : !binding ? binding.error() : group.error();
     return fail(from_errno(err, "read the state of", device.str()));
   }
   return Look{.device = device,
-              .dir = *std::move(dir),
+              .dir = std::move(dir),
               .instance = *instance,
               .binding = *std::move(binding),
               .group = *group};
@@ -64,6 +65,7 @@ Result<> require_driver(Sysfs& root, Plan& plan, const BusName& bus, const Drive
   const std::string path = driver_path(bus, driver);
   if (plan.driver_dirs.contains(path)) return {};
   auto dir = root.open_dir(path);
+  if (!dir && dir.error().value != ENOENT) return fail(from_errno(dir.error(), "open", path));
   if (!dir) return fail(no_such_driver(root, bus, driver));
   if (plan.driver_dirs.size() < kMostHeld) plan.driver_dirs.emplace(path, *std::move(dir));
   return {};
@@ -79,7 +81,12 @@ Result<bool> is_bridge(Sysfs& dir, const DeviceId& device) {
   if (device.bus.str() != "pci") return false;
   const auto code = read_pci_class(dir);
   if (!code) return fail(from_errno(code.error(), "read the class of", device.str()));
-  return *code && is_bridge_class(**code);
+  if (*code) return is_bridge_class(**code);
+  return fail({.code = Code::kFailed,
+               .operation = "read the class of",
+               .object = device.str(),
+               .why = "it says none, so it may be a bridge",
+               .next = "anybind show " + device.str()});
 }
 
 /// The IOMMU groups that a plan touches, each listed once.
@@ -104,11 +111,13 @@ Result<bool> is_hindered(Sysfs& root, const std::vector<DeviceId>& group,
                          const std::set<DeviceId>& going, GroupRule rule) {
   for (const DeviceId& id : group) {
     if (going.contains(id)) continue;
-    const auto dir = root.open_dir(id.path());
-    if (!dir) continue;  // unplugged meanwhile
-    GroupMember member{.id = id, .driver = read_driver(**dir).value_or(std::nullopt)};
+    const auto dir = TRY(open_device(root, id));
+    if (dir == nullptr) continue;  // unplugged meanwhile
+    const auto driver = read_driver(*dir);
+    if (!driver) return fail(from_errno(driver.error(), "read the driver of", id.str()));
+    GroupMember member{.id = id, .driver = *driver};
     if (!member.blocks_user_space()) continue;
-    if (const auto code = read_pci_class(**dir); code && *code)
+    if (const auto code = read_pci_class(*dir); code && *code)
       member.pci = PciIds{.class_code = **code};
     if (member.blocks_user_space(rule)) return true;
   }
@@ -148,9 +157,9 @@ Result<std::vector<DeviceId>> companions(Sysfs& root, Groups& groups, unsigned g
   const auto* members = TRY(groups.members(group));
   for (const DeviceId& id : *members) {
     if (seen.contains(id)) continue;
-    const auto dir = root.open_dir(id.path());
-    if (!dir) continue;  // unplugged meanwhile
-    if (TRY(is_bridge(**dir, id))) {
+    const auto dir = TRY(open_device(root, id));
+    if (dir == nullptr) continue;  // unplugged meanwhile
+    if (TRY(is_bridge(*dir, id))) {
       plan.notes.push_back(fmt::format("{} is a bridge: left alone", id.str()));
     } else {
       plan.notes.push_back(fmt::format("{} is in the same IOMMU group ({})", id.str(), group));
@@ -191,10 +200,10 @@ Result<> check_groups(Sysfs& root, const std::vector<Look>& looks, Groups& group
   std::set<unsigned> seen;
   for (const Look& look : looks) {
     if (!look.group) continue;
-    const auto dir =
-        look.dir ? Reply<std::shared_ptr<Sysfs>>(look.dir) : root.open_dir(look.device.path());
-    if (!dir) return fail(no_such_device(root, look.device, look.device.str()));
-    if (TRY(is_bridge(**dir, look.device))) {
+    std::shared_ptr<Sysfs> dir = look.dir;
+    if (dir == nullptr) dir = TRY(open_device(root, look.device));
+    if (dir == nullptr) return fail(no_such_device(root, look.device, look.device.str()));
+    if (TRY(is_bridge(*dir, look.device))) {
       return fail({.code = Code::kRefused,
                    .object = look.device.str(),
                    .why = "it is a bridge; binding it would cut off everything behind it",
@@ -278,6 +287,7 @@ Result<Plan> plan_undo(Sysfs& root, const JournalEntry& entry) {
   Plan plan{.settings = {}, .devices = {}, .undoes = entry.id, .notes = {}};
   for (const JournalDevice& was : std::views::reverse(entry.devices)) {
     auto look = look_at(root, was.device, With::kBindingOnly);
+    if (!look && look.error().code != Code::kNotFound) return fail(look.error());
     if (!look || look->instance != was.instance) {
       plan.notes.push_back(fmt::format("{} is no longer there: left out", was.device.str()));
       continue;
@@ -294,7 +304,10 @@ Result<Plan> plan_undo(Sysfs& root, const JournalEntry& entry) {
                              .undo_path = setting.path,
                              .undo_bytes = setting.bytes,
                              .reason = "as it was before",
-                             .lasting = true});
+                             .device = setting.device,
+                             .instance = setting.instance,
+                             .lasting = true,
+                             .late = !setting.late});
   }
   return plan;
 }

@@ -28,11 +28,17 @@ std::vector<std::string> still_stuck(const JournalEntry& entry, const std::strin
   return out;
 }
 
-bool to_be_finished(const JournalEntry& entry) {
+bool to_be_finished(Sysfs& root, const JournalEntry& entry) {
   const auto went_back = [](const StuckWrite& write) { return write.back; };
   if (!entry.stuck.empty()) return std::ranges::none_of(entry.stuck, went_back);
-  return !entry.rolling_back && !entry.devices.empty() &&
-         std::ranges::all_of(entry.devices, &JournalDevice::done);
+  if (entry.rolling_back) return false;
+  // The last thing of all tells whether all has been done.
+  const auto last = std::ranges::find_if(entry.settings, &Setting::late);
+  if (last != entry.settings.end()) {
+    return std::all_of(last, entry.settings.end(),
+                       [&](const Setting& setting) { return is_written(root, setting); });
+  }
+  return !entry.devices.empty() && std::ranges::all_of(entry.devices, &JournalDevice::done);
 }
 
 /// Ends one transaction.
@@ -71,9 +77,9 @@ class Recovery {
                        .next = "end whoever has the device open, then: anybind recover"}),
                  What::kLeft);
     }
-    if (to_be_finished(entry_)) {
+    if (to_be_finished(root_, entry_)) {
       const auto finished = finish();
-      if (finished) return end(close(Ending::kDone), What::kFinished);
+      if (finished) return end(close_and_forget(), What::kFinished);
       if (stuck_) return end(finished, What::kLeft);
       out.error = finished.error();
     }
@@ -85,11 +91,14 @@ class Recovery {
  private:
   Result<> finish() {
     for (std::size_t i = 0; i < plan_.devices.size(); ++i) TRY(finish(i));
-    TRY(undo_settings(root_, plan_, plan_.settings.size(), false));
-    if (records_.origins == nullptr) return {};
-    for (const JournalDevice& device : entry_.devices) {
-      if (entry_.restores) records_.origins->forget(device.device);
-    }
+    return undo_settings(root_, plan_, 0, plan_.settings.size(), false);
+  }
+
+  /// In this order: a crash in between leaves a memory of what is so again, which does no harm.
+  Result<> close_and_forget() {
+    TRY(close(Ending::kDone));
+    if (records_.origins == nullptr || !entry_.restores) return {};
+    for (const JournalDevice& device : entry_.devices) records_.origins->forget(device.device);
     return records_.origins->save();
   }
 
@@ -97,7 +106,9 @@ class Recovery {
     const DevicePlan& of = plan_.devices[at];
     DeviceRun device(root_, plan_, of, listener_, options_);
     device.rolling_back();  // recovering is not interrupted half way
-    if (!device.open(nullptr)) return offer_newcomer(of);
+    const auto opened = device.open(nullptr);
+    if (!opened && opened.error().code == Code::kNotFound) return offer_newcomer(of);
+    TRY(opened);
     const Binding now = TRY(device.observe());
     if (of.goal.default_match && now.driver && !now.driver_override) return {};
     const auto done = device.run(steps_between(now, of.goal));
@@ -107,6 +118,8 @@ class Recovery {
 
   Result<> undo() {
     std::vector<Error> errors;
+    const std::size_t early = plan_.early_settings();
+    TRY(undo_settings(root_, plan_, early, plan_.settings.size(), true));
     for (std::size_t i = plan_.devices.size(); i-- > 0;) {
       Abandoned abandoned;
       auto back = offer_newcomer(plan_.devices[i]);
@@ -117,7 +130,7 @@ class Recovery {
       note_stuck(i, abandoned, true);
       errors.push_back(std::move(back).error());
     }
-    TRY(undo_settings(root_, plan_, plan_.settings.size(), true));
+    TRY(undo_settings(root_, plan_, 0, early, true));
     if (!errors.empty()) {
       errors.front().code = Code::kIncomplete;
       return fail(errors.front());
@@ -132,11 +145,13 @@ class Recovery {
   /// Our unbind by name may have hit a card that came to the address just before we died. One that
   /// is left without a driver, and without an override that wants it so, is offered to its bus.
   Result<> offer_newcomer(const DevicePlan& of) {
-    const auto dir = root_.open_dir(of.device.path());
-    if (!dir) return {};
-    const auto instance = (*dir)->instance();
-    const auto binding = read_binding(**dir);
-    if (!instance || !binding || *instance == of.instance) return {};
+    const auto dir = TRY(open_device(root_, of.device));
+    if (dir == nullptr) return {};
+    const auto instance = dir->instance();
+    if (!instance) return fail(from_errno(instance.error(), "look at", of.device.str()));
+    if (*instance == of.instance) return {};
+    const auto binding = read_binding(*dir);
+    if (!binding) return fail(from_errno(binding.error(), "look at", of.device.str()));
     if (binding->driver || binding->driver_override) return {};
     const Step probe{.kind = Step::Kind::kProbe, .value = "", .reason = "it was left unbound"};
     listener_.on_step(of.device, probe);

@@ -25,6 +25,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "binding/device_run.h"
+#include "binding/virtual_functions.h"
 #include "host/process.h"
 
 namespace anybind {
@@ -94,7 +95,7 @@ class Run {
  public:
   Run(Sysfs& root, const Plan& plan, Records records, Listener& listener, const RunOptions& options)
       : root_(root),
-        plan_(plan),
+        plan_(&plan),
         records_(records),
         listener_(listener),
         options_(options),
@@ -113,9 +114,13 @@ class Run {
 
   Result<> check_open_transactions();
   Result<> remember();
-  Result<> forget_what_is_as_it_was();
-  Result<> write_settings();
+  void note_fresh(std::size_t from);
+  Result<> save_origins(std::size_t from);
+  Result<> add_new_functions();
+  void forget_what_is_as_it_was();
+  Result<> write_settings(std::size_t to);
   void run_device(std::size_t at);
+  std::optional<Error> perform();
   Result<Outcome> bring(std::size_t at);
   void run_devices();
   void run_side_by_side(std::size_t from);
@@ -125,32 +130,40 @@ class Run {
   void note_stuck(std::size_t at, const Abandoned& abandoned, bool back);
 
   Sysfs& root_;
-  const Plan& plan_;
+  const Plan* plan_;
+  Plan extended_;  ///< the plan, once it has grown
   Records records_;
   Listener& listener_;
   const RunOptions& options_;
   std::vector<State> states_;
   std::vector<bool> fresh_;
   std::size_t settings_written_ = 0;
+  bool blind_ = false;  ///< whether the last setting has had its effect cannot be seen
   std::atomic<bool> failed_ = false;
   std::mutex mutex_;  ///< over the journal
 };
 
-/// While a transaction is open its devices are on the way to somewhere.
+/// While a transaction is open its devices and settings are on the way to somewhere.
 Result<> Run::check_open_transactions() {
-  if (records_.journal == nullptr) return {};
+  const auto refuse = [](const JournalEntry& entry, const std::string& object) {
+    return fail({.code = Code::kIncomplete,
+                 .operation = "change",
+                 .object = object,
+                 .why = fmt::format("transaction {} ({}) was cut off and is still open", entry.id,
+                                    entry.command),
+                 .next = "anybind recover"});
+  };
   for (const std::uint64_t id : records_.journal->open()) {
     const auto entry = TRY(records_.journal->read(id));
     if (!entry || entry->boot != records_.journal->boot_id() || entry->ending) continue;
     for (const JournalDevice& device : entry->devices) {
-      const auto same = [&](const DevicePlan& plan) { return plan.device == device.device; };
-      if (std::ranges::none_of(plan_.devices, same)) continue;
-      return fail({.code = Code::kIncomplete,
-                   .operation = "change",
-                   .object = device.device.str(),
-                   .why = fmt::format("transaction {} ({}) was cut off and is still open", id,
-                                      entry->command),
-                   .next = "anybind recover"});
+      if (std::ranges::find(plan_->devices, device.device, &DevicePlan::device) !=
+          plan_->devices.end())
+        return refuse(*entry, device.device.str());
+    }
+    for (const Setting& setting : entry->settings) {
+      if (std::ranges::find(plan_->settings, setting.path, &Setting::path) != plan_->settings.end())
+        return refuse(*entry, setting.path);
     }
   }
   return {};
@@ -158,59 +171,91 @@ Result<> Run::check_open_transactions() {
 
 /// Makes durable what the devices were and what is intended, before they are touched.
 Result<> Run::remember() {
-  fresh_.assign(plan_.devices.size(), false);
-  Origins* origins = records_.origins;
-  for (std::size_t i = 0; i < plan_.devices.size() && origins != nullptr && !plan_.restores; ++i) {
-    const DevicePlan& device = plan_.devices[i];
-    fresh_[i] = !device.steps.empty() && !origins->find(device.device, device.instance);
-  }
-  if (records_.journal != nullptr && !plan_.empty()) {
+  note_fresh(0);
+  if (records_.journal != nullptr && !plan_->empty()) {
     TRY(check_open_transactions());
-    TRY(records_.journal->begin(plan_, fresh_));
+    TRY(records_.journal->begin(*plan_, fresh_));
   }
-  if (origins == nullptr) return {};
-  for (std::size_t i = 0; i < plan_.devices.size(); ++i) {
-    const DevicePlan& device = plan_.devices[i];
-    if (!fresh_[i]) continue;
-    origins->remember(device.device, {.instance = device.instance, .binding = device.before});
-  }
-  const auto saved = origins->save();
+  const auto saved = save_origins(0);
   if (!saved && records_.journal != nullptr) TRY(records_.journal->close(Ending::kUndone));
   return saved;
 }
 
-/// After success: a device that was given back, or happens to be what it was, is ours no more.
-Result<> Run::forget_what_is_as_it_was() {
-  if (records_.origins == nullptr) return {};
-  for (std::size_t i = 0; i < plan_.devices.size(); ++i) {
-    const DevicePlan& device = plan_.devices[i];
+/// Which devices from `from` on `restore` does not know yet.
+void Run::note_fresh(std::size_t from) {
+  fresh_.resize(plan_->devices.size(), false);
+  Origins* origins = records_.origins;
+  for (std::size_t i = from; i < plan_->devices.size() && origins != nullptr; ++i) {
+    const DevicePlan& device = plan_->devices[i];
+    fresh_[i] =
+        !plan_->restores && !device.steps.empty() && !origins->find(device.device, device.instance);
+  }
+}
+
+Result<> Run::save_origins(std::size_t from) {
+  Origins* origins = records_.origins;
+  if (origins == nullptr) return {};
+  for (std::size_t i = from; i < plan_->devices.size(); ++i) {
+    const DevicePlan& device = plan_->devices[i];
+    if (!fresh_[i]) continue;
+    origins->remember(device.device, {.instance = device.instance, .binding = device.before});
+  }
+  return origins->save();
+}
+
+/// What the settings have made joins the plan, and is remembered before it is touched.
+Result<> Run::add_new_functions() {
+  if (!plan_->makes) return {};
+  Plan more = TRY(plan_new_functions(root_, *plan_->makes));
+  extended_ = *plan_;
+  const std::size_t from = extended_.devices.size();
+  std::ranges::move(more.devices, std::back_inserter(extended_.devices));
+  extended_.driver_dirs.merge(more.driver_dirs);
+  plan_ = &extended_;
+  states_.resize(plan_->devices.size());
+  note_fresh(from);
+  if (records_.journal != nullptr) records_.journal->more(*plan_, from, fresh_);
+  return save_origins(from);
+}
+
+/// After success: a device that was given back, or happens to be what it was, is ours no more. All
+/// is done by now; what cannot be forgotten is forgotten by the next restore.
+void Run::forget_what_is_as_it_was() {
+  if (records_.origins == nullptr) return;
+  for (std::size_t i = 0; i < plan_->devices.size(); ++i) {
+    const DevicePlan& device = plan_->devices[i];
     const auto origin = records_.origins->find(device.device, device.instance);
     const Binding& now = states_[i].outcome->after;
     const bool as_it_was = origin && origin->binding.driver == now.driver &&
                            origin->binding.driver_override == now.driver_override;
-    if (plan_.restores || as_it_was) records_.origins->forget(device.device);
+    const bool gone =
+        plan_->early_settings() != plan_->settings.size() && !root_.open_dir(device.device.path());
+    if (plan_->restores || as_it_was || gone) records_.origins->forget(device.device);
   }
-  return records_.origins->save();
+  (void)records_.origins->save();
 }
 
-Result<> Run::write_settings() {
-  for (const Setting& setting : plan_.settings) {
+Result<> Run::write_settings(std::size_t to) {
+  while (settings_written_ < to) {
+    const Setting& setting = plan_->settings[settings_written_];
     if (listener_.stop_requested()) {
       return fail({.code = Code::kFailed, .object = setting.path, .why = "interrupted"});
     }
     ++settings_written_;
     listener_.on_setting(setting);
-    const auto reply = root_.write(setting.path, setting.bytes);
-    if (!reply) return fail(from_errno(reply.error(), "write", setting.path));
+    auto written = write_setting(root_, setting, setting.path, setting.bytes);
+    if (written || is_written(root_, setting)) continue;
+    blind_ = setting.late && !root_.read(setting.path);
+    return written;
   }
   return {};
 }
 
 Result<Outcome> Run::bring(std::size_t at) {
-  const DevicePlan& of = plan_.devices[at];
+  const DevicePlan& of = plan_->devices[at];
   Outcome out{.device = of.device, .before = of.before, .after = of.before};
   if (of.steps.empty()) return out;
-  DeviceRun device(root_, plan_, of, listener_, options_);
+  DeviceRun device(root_, *plan_, of, listener_, options_);
   TRY(device.open(of.held));
   const auto done = device.run(of.steps);
   if (device.abandoned().pid != 0) {
@@ -253,16 +298,16 @@ void Run::run_device(std::size_t at) {
 }
 
 void Run::run_devices() {
-  for (std::size_t i = 0; i < plan_.devices.size() && !failed_; ++i) {
+  for (std::size_t i = 0; i < plan_->devices.size() && !failed_; ++i) {
     const auto start = options_.concurrent ? Clock::now() : Clock::time_point();
     run_device(i);
     const bool slow = options_.concurrent && Clock::now() - start > kWorthThreads;
-    if (slow && plan_.devices.size() - i > 2) return run_side_by_side(i + 1);
+    if (slow && plan_->devices.size() - i > 2) return run_side_by_side(i + 1);
   }
 }
 
 void Run::run_side_by_side(std::size_t from) {
-  const auto chains = chains_of(root_, plan_, from);
+  const auto chains = chains_of(root_, *plan_, from);
   std::atomic<std::size_t> next = 0;
   const auto work = [&] {
     for (std::size_t chain = next++; chain < chains.size(); chain = next++) {
@@ -293,15 +338,20 @@ Error Run::roll_back(Error cause) {
   if (touched != 0) listener_.on_rollback(cause, static_cast<std::size_t>(touched));
   if (records_.journal != nullptr) records_.journal->rolling_back(cause.message());
   std::vector<std::string> left;
+  const std::size_t early = std::min(plan_->early_settings(), settings_written_);
+  const auto undo = [&](std::size_t from, std::size_t to) {
+    const auto undone = undo_settings(root_, *plan_, from, to, true);
+    if (!undone) left.push_back(undone.error().message());
+  };
+  undo(early, settings_written_);
   for (std::size_t i = states_.size(); i-- > 0;) {
     if (!states_[i].touched || states_[i].stuck) continue;
     Abandoned abandoned;
-    const auto back = put_back(root_, plan_, plan_.devices[i], listener_, options_, abandoned);
+    const auto back = put_back(root_, *plan_, plan_->devices[i], listener_, options_, abandoned);
     if (abandoned.pid != 0) note_stuck(i, abandoned, true);
     if (!back) left.push_back(back.error().message());
   }
-  const auto settings = undo_settings(root_, plan_, settings_written_, true);
-  if (!settings) left.push_back(settings.error().message());
+  undo(0, early);
   if (left.empty()) return cause;
   cause.why = fmt::format("{}; and putting things back failed: {}",
                           cause.why.empty() ? cause.err.text() : cause.why, join_words(left));
@@ -316,7 +366,7 @@ Error Run::roll_back(Error cause) {
 Result<> Run::forget_what_was_begun() {
   if (records_.origins != nullptr) {
     for (std::size_t i = 0; i < fresh_.size(); ++i) {
-      if (fresh_[i]) records_.origins->forget(plan_.devices[i].device);
+      if (fresh_[i]) records_.origins->forget(plan_->devices[i].device);
     }
     TRY(records_.origins->save());
   }
@@ -324,9 +374,21 @@ Result<> Run::forget_what_was_begun() {
   return {};
 }
 
+/// All writes of the way forward, up to the first that failed.
+std::optional<Error> Run::perform() {
+  auto set = write_settings(plan_->early_settings());
+  if (set) set = add_new_functions();
+  if (!set) return std::move(set).error();
+  run_devices();
+  if (auto error = first_error()) return error;
+  set = write_settings(plan_->settings.size());
+  if (!set) return std::move(set).error();
+  return std::nullopt;
+}
+
 Result<std::vector<Outcome>> Run::run() {
   TRY(remember());
-  if (options_.last_look && !plan_.empty()) {
+  if (options_.last_look && !plan_->empty()) {
     auto looked = options_.last_look();
     if (!looked) {
       if (records_.journal != nullptr) records_.journal->rolling_back(looked.error().message());
@@ -334,21 +396,31 @@ Result<std::vector<Outcome>> Run::run() {
       return fail(std::move(looked).error());
     }
   }
-  const auto set = write_settings();
-  if (set) run_devices();
-  auto cause = set ? first_error() : std::optional(set.error());
+  auto cause = perform();
   if (!cause) {
-    const auto back = undo_settings(root_, plan_, settings_written_, false);
+    const auto back = undo_settings(root_, *plan_, 0, settings_written_, false);
     if (!back) return fail(back.error());
-    TRY(forget_what_is_as_it_was());
+    // In this order: what is remembered of a device that is as it was does no harm, but a
+    // transaction that recover() takes back must not have been forgotten.
     if (records_.journal != nullptr) TRY(records_.journal->close(Ending::kDone));
+    forget_what_is_as_it_was();
     std::vector<Outcome> outcomes;
     outcomes.reserve(states_.size());
     for (State& state : states_) outcomes.push_back(*std::move(state.outcome));
     return outcomes;
   }
+  if (blind_) {  // putting the devices back could be wrong
+    cause->code = Code::kIncomplete;
+    cause->next = "anybind recover";
+    return fail(*std::move(cause));
+  }
   Error error = roll_back(*std::move(cause));
-  if (error.code != Code::kIncomplete) TRY(forget_what_was_begun());
+  if (error.code == Code::kIncomplete) return fail(std::move(error));
+  const auto forgotten = forget_what_was_begun();
+  if (forgotten) return fail(std::move(error));
+  error.code = Code::kIncomplete;
+  error.why += "; all is as it was, but the journal is still open: " + forgotten.error().message();
+  error.next = "anybind recover";
   return fail(std::move(error));
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "binding/planner.h"
 #include "inventory/device.h"
 #include "inventory/unknown.h"
 
@@ -27,66 +28,79 @@ Result<unsigned> read_number(Sysfs& dir, const DeviceId& pf, const std::string& 
                .why = "not a number: " + printable(trim_newline(*text))});
 }
 
-/// Removing a function unbinds it, and that waits for whoever uses it through VFIO.
-Result<> check_free(Sysfs& root, const DeviceId& pf, unsigned count) {
-  for (const DeviceId& vf : TRY(virtual_functions(root, pf, count))) {
-    const auto dir = root.open_dir(vf.path());
-    const auto driver = dir ? read_driver(**dir).value_or(std::nullopt) : std::nullopt;
-    if (!driver || !is_vfio_driver(driver->str())) continue;
-    return fail(refuse(vf,
-                       fmt::format("it is on {} and may be in use; removing it would wait for its "
-                                   "user",
-                                   driver->str()),
-                       fmt::format("anybind unbind {}, and the others like it", vf.str())));
-  }
-  return {};
-}
-
-}  // namespace
-
-Result<Plan> plan_virtual_functions(Sysfs& root, const DeviceId& pf, unsigned count) {
-  auto dir = root.open_dir(pf.path());
-  if (!dir) return fail(no_such_device(root, pf, pf.str()));
-  if (!(*dir)->read("sriov_totalvfs")) {
-    return fail(refuse(pf, "it has no SR-IOV capability", "anybind list class:network"));
-  }
-  const unsigned total = TRY(read_number(**dir, pf, "sriov_totalvfs"));
-  const unsigned now = TRY(read_number(**dir, pf, "sriov_numvfs"));
-  Plan plan;
-  if (now == count) return plan;
+/// From `now` to `count` in one write?
+Result<> check_number(const DeviceId& pf, unsigned now, unsigned count, unsigned total) {
   if (count > total) {
     return fail(refuse(pf, fmt::format("it has at most {} virtual functions", total),
                        fmt::format("anybind vfs {} {}", pf.str(), total)));
   }
-  if (now != 0 && count != 0) {
-    return fail(refuse(pf,
-                       fmt::format("it has {} virtual functions, and the kernel can only "
-                                   "change that to none",
-                                   now),
-                       fmt::format("anybind vfs {} 0", pf.str())));
+  if (now == 0 || count == 0) return {};
+  return fail(refuse(pf,
+                     fmt::format("it has {} virtual functions, and the kernel can only "
+                                 "change that to none",
+                                 now),
+                     fmt::format("anybind vfs {} 0", pf.str())));
+}
+
+}  // namespace
+
+Result<Plan> plan_virtual_functions(Sysfs& root, const NewFunctions& functions) {
+  const auto& [pf, count, driver, rule] = functions;
+  const auto dir = TRY(open_device(root, pf));
+  if (dir == nullptr) return fail(no_such_device(root, pf, pf.str()));
+  const auto instance = dir->instance();
+  if (!instance) return fail(from_errno(instance.error(), "look at", pf.str()));
+  if (!dir->read("sriov_totalvfs")) {
+    return fail(refuse(pf, "it has no SR-IOV capability", "anybind list class:network"));
   }
-  const auto driver = read_driver(**dir);
-  if (!driver || !*driver) {
+  const unsigned total = TRY(read_number(*dir, pf, "sriov_totalvfs"));
+  const unsigned now = TRY(read_number(*dir, pf, "sriov_numvfs"));
+  if (count != 0 && driver.str() != "none" && !root.open_dir(driver_path(pf.bus, driver)))
+    return fail(no_such_driver(root, pf.bus, driver));
+  if (now == count) return count == 0 ? Plan{} : plan_new_functions(root, functions);
+  TRY(check_number(pf, now, count, total));
+  const auto bound = read_driver(*dir);
+  if (!bound || !*bound) {
     return fail(refuse(pf, "it has no driver, which would have to create them",
                        fmt::format("anybind restore {}", pf.str())));
   }
-  if (count == 0) TRY(check_free(root, pf, now));
+  const Setting number{.path = pf.path() + "/sriov_numvfs",
+                       .bytes = std::to_string(count),
+                       .undo_path = pf.path() + "/sriov_numvfs",
+                       .undo_bytes = std::to_string(now),
+                       .reason = count != 0 ? "create them" : "remove them",
+                       .device = pf,
+                       .instance = *instance,
+                       .lasting = true,
+                       .late = count == 0};
+  if (count == 0) {
+    const auto all = TRY(virtual_functions(root, pf, now));
+    Plan plan = TRY(plan_unbind(root, all));
+    plan.settings.push_back(number);
+    plan.notes.push_back(
+        fmt::format("{} has {} virtual functions, which are removed", pf.str(), now));
+    return plan;
+  }
+  Plan plan;
   const std::string flag = pf.path() + "/sriov_drivers_autoprobe";
-  if (count != 0 && TRY(read_number(**dir, pf, "sriov_drivers_autoprobe")) != 0) {
+  if (TRY(read_number(*dir, pf, "sriov_drivers_autoprobe")) != 0) {
     plan.settings.push_back({.path = flag,
                              .bytes = "0",
                              .undo_path = flag,
                              .undo_bytes = "1",
-                             .reason = "let no driver probe the virtual functions"});
+                             .reason = "let no driver probe the virtual functions",
+                             .device = pf,
+                             .instance = *instance});
   }
-  const std::string number = pf.path() + "/sriov_numvfs";
-  plan.settings.push_back({.path = number,
-                           .bytes = std::to_string(count),
-                           .undo_path = number,
-                           .undo_bytes = std::to_string(now),
-                           .reason = count != 0 ? "create them" : "remove them",
-                           .lasting = true});
+  plan.settings.push_back(number);
+  plan.makes = functions;
   return plan;
+}
+
+Result<Plan> plan_new_functions(Sysfs& root, const NewFunctions& functions) {
+  const auto devices = TRY(virtual_functions(root, functions.pf, functions.count));
+  if (functions.driver.str() == "none") return plan_unbind(root, devices);
+  return plan_bind(root, {.devices = devices, .driver = functions.driver, .rule = functions.rule});
 }
 
 Result<std::vector<DeviceId>> virtual_functions(Sysfs& root, const DeviceId& pf, unsigned count) {

@@ -260,7 +260,8 @@ Result<int> plan_and_run(Context& context, const ChangeOptions& options, const P
   const auto devices = losing_drivers(plan);
   const auto check = [&] { return check_guards(context, devices, options); };
   TRY(check());
-  const auto listener = narrator(context, plan.devices.size());
+  const auto listener =
+      narrator(context, plan.devices.size() + (plan.makes ? plan.makes->count : 0));
   RunOptions how = run_options(context, options);
   how.last_look = check;
   const auto outcomes =

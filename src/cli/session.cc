@@ -197,6 +197,15 @@ Result<Plan> on_model(Plan plan, Sysfs& model) {
     device.instance = *instance;
     device.held = nullptr;
   }
+  for (Setting& setting : plan.settings) {
+    if (!setting.device) continue;
+    const auto dir = TRY(open_device(model, *setting.device));
+    const auto instance = dir ? dir->instance() : std::unexpected(Errno{ENOENT});
+    if (!instance) {
+      return fail(from_errno(instance.error(), "try the plan out on", setting.device->str()));
+    }
+    setting.instance = *instance;
+  }
   plan.driver_dirs.clear();
   return plan;
 }

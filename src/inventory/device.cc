@@ -107,6 +107,13 @@ Result<BusName> bus_of_member(Sysfs& root, const std::string& group, const std::
 
 }  // namespace
 
+Result<std::unique_ptr<Sysfs>> open_device(Sysfs& root, const DeviceId& device) {
+  auto dir = root.open_dir(device.path());
+  if (dir) return *std::move(dir);
+  if (dir.error().value == ENOENT || dir.error().value == ENODEV) return nullptr;
+  return fail(from_errno(dir.error(), "open", device.str()));
+}
+
 Reply<std::optional<DriverName>> read_driver(Sysfs& device) {
   const auto target = device.read_link("driver");
   if (!target && target.error().value == ENOENT) return std::nullopt;

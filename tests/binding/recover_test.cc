@@ -8,99 +8,14 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
-#include "base/try.h"
 #include "binding/recover.h"
-#include "host/memory_storage.h"
+#include "disturbed.h"
 #include "machine.h"
 
 namespace anybind {
 namespace {
 
 using What = Recovered::What;
-
-struct Crash {};
-
-/// The process dies at the n-th operation, counted over sysfs and the files; before or after it.
-struct Death {
-  std::size_t at = 0;
-  bool after = false;
-  std::size_t count = 0;
-  template <class Call>
-  auto pass(Call call) {
-    const bool now = ++count == at;
-    if (now && !after) throw Crash();
-    if (!now) return call();
-    (void)call();
-    throw Crash();
-  }
-};
-
-class MortalSysfs final : public Sysfs {
- public:
-  MortalSysfs(Sysfs& inner, Death& death, std::unique_ptr<Sysfs> own = nullptr)
-      : inner_(inner), death_(death), own_(std::move(own)) {}
-  Reply<std::string> read(std::string_view path) override {
-    return death_.pass([&] { return inner_.read(path); });
-  }
-  Reply<std::size_t> write(std::string_view path, std::string_view bytes) override {
-    return death_.pass([&] { return inner_.write(path, bytes); });
-  }
-  Reply<std::string> read_link(std::string_view path) override {
-    return death_.pass([&] { return inner_.read_link(path); });
-  }
-  Reply<std::vector<std::string>> list(std::string_view path) override {
-    return death_.pass([&] { return inner_.list(path); });
-  }
-  Reply<std::unique_ptr<Sysfs>> open_dir(std::string_view path) override {
-    auto dir = TRY(death_.pass([&] { return inner_.open_dir(path); }));
-    Sysfs& inner = *dir;
-    return std::make_unique<MortalSysfs>(inner, death_, std::move(dir));
-  }
-  Reply<Instance> instance() override {
-    return death_.pass([&] { return inner_.instance(); });
-  }
-
- private:
-  Sysfs& inner_;
-  Death& death_;
-  std::unique_ptr<Sysfs> own_;
-};
-
-class MortalLog final : public Log {
- public:
-  MortalLog(std::unique_ptr<Log> inner, Death& death) : inner_(std::move(inner)), death_(death) {}
-  Reply<void> append(std::string_view bytes) override {
-    return death_.pass([&] { return inner_->append(bytes); });
-  }
-
- private:
-  std::unique_ptr<Log> inner_;
-  Death& death_;
-};
-
-class MortalStorage final : public MemoryStorage {
- public:
-  Reply<void> replace(std::string_view name, std::string_view bytes) override {
-    if (full) return std::unexpected(Errno{ENOSPC});
-    return death.pass([&] { return MemoryStorage::replace(name, bytes); });
-  }
-  Reply<std::unique_ptr<Log>> create(std::string_view name, std::string_view bytes) override {
-    if (full) return std::unexpected(Errno{ENOSPC});
-    auto log = TRY(death.pass([&] { return MemoryStorage::create(name, bytes); }));
-    return std::make_unique<MortalLog>(std::move(log), death);
-  }
-  Reply<void> rename(std::string_view from, std::string_view to) override {
-    return death.pass([&] { return MemoryStorage::rename(from, to); });
-  }
-  void clear() {
-    const auto names = list();
-    for (const std::string& name : *names) (void)remove(name);
-    sync();
-    death = {};
-  }
-  Death death;
-  bool full = false;
-};
 
 class RecoverTest : public MachineTest {
  protected:
@@ -119,8 +34,8 @@ class RecoverTest : public MachineTest {
   }
   /// A bind of one card that died before its last write; the text of its journal.
   std::string cut_off() {
-    Death death{.at = 12, .after = false};
-    MortalSysfs mortal(*sysfs_, death);
+    Disturbance death{.kind = Disturbance::Kind::kCrash, .at = 12};
+    DisturbedSysfs mortal(*sysfs_, death);
     try {
       (void)go(mortal, *to_vfio(mortal, {kNicA}));
     } catch (const Crash&) {
@@ -128,7 +43,7 @@ class RecoverTest : public MachineTest {
     return files_.files().contains("journal-1.open") ? files_.files().at("journal-1.open") : "";
   }
 
-  MortalStorage files_;
+  DisturbedStorage files_;
 };
 
 TEST_F(RecoverTest, ACrashAtEveryOperationEndsWholeOrAsItWas) {
@@ -146,8 +61,8 @@ TEST_F(RecoverTest, ACrashAtEveryOperationEndsWholeOrAsItWas) {
             ASSERT_TRUE(go(*sysfs_, *to_vfio({kNicA, kGpu}, true)));
           }
           const auto before = all();
-          files_.death = {.at = at, .after = after};
-          MortalSysfs mortal(*sysfs_, files_.death);
+          files_.disturbance = {.kind = Disturbance::Kind::kCrash, .at = at, .after = after};
+          DisturbedSysfs mortal(*sysfs_, files_.disturbance);
           died = false;
           try {
             const auto plan = back ? plan_restore(mortal, {kNicA, kGpu, kGpuAudio},
@@ -158,7 +73,7 @@ TEST_F(RecoverTest, ACrashAtEveryOperationEndsWholeOrAsItWas) {
           } catch (const Crash&) {
             died = true;
           }
-          files_.death = {};
+          files_.disturbance = {};
           files_.lose_unsynced(kept);
           for (const Recovered& one : heal()) ASSERT_NE(one.what, What::kLeft) << at;
           ASSERT_TRUE(journal().open().empty()) << at;
@@ -200,7 +115,8 @@ TEST_F(RecoverTest, AChangeOfADeviceWithAnOpenTransactionIsRefused) {
 
 TEST_F(RecoverTest, AFullDiskBeforeTheFirstWriteChangesNothing) {
   const auto before = all();
-  files_.full = true;
+  files_.disturbance = {
+      .kind = Disturbance::Kind::kError, .at = 1, .lasting = true, .err = {ENOSPC}};
   const auto outcome = go(*sysfs_, *to_vfio({kNicA}));
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().err.value, ENOSPC);
@@ -268,15 +184,15 @@ TEST_F(RecoverTest, SettingsAreTakenBackAfterACrash) {
                                   .reason = ""}},
                     .devices = to_vfio({kNicA})->devices,
                     .notes = {}};
-    files_.death = {.at = at, .after = true};
-    MortalSysfs mortal(*sysfs_, files_.death);
+    files_.disturbance = {.kind = Disturbance::Kind::kCrash, .at = at, .after = true};
+    DisturbedSysfs mortal(*sysfs_, files_.disturbance);
     died = false;
     try {
       (void)go(mortal, plan);
     } catch (const Crash&) {
       died = true;
     }
-    files_.death = {};
+    files_.disturbance = {};
     for (const Recovered& one : heal()) EXPECT_NE(one.what, What::kLeft) << at;
     EXPECT_EQ(sysfs_->read("bus/pci/drivers_autoprobe").value(), "1\n") << at;
     EXPECT_TRUE(all() == before || state_of(kNicA) == "vfio-pci vfio-pci") << at;

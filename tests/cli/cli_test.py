@@ -139,9 +139,10 @@ class Binding(Case):
         new = {a: d["driver"] for a, d in self.devices().items() if a not in before}
         self.assertEqual(list(new.values()), ["vfio-pci"] * 4)
         self.assertIn("the kernel can only", self.anybind("vfs", port, "2", code=REFUSED))
-        self.assertIn("may be in use", self.anybind("vfs", port, "0", code=REFUSED))
-        self.anybind("unbind", *new)
-        self.anybind("vfs", port, "0")
+        self.assertIn("vfio-pci -> no driver", self.anybind("vfs", port, "0"))
+        self.assertEqual(self.devices(), before)
+        self.anybind("vfs", port, "4", "--driver", "vfio-pci")
+        self.anybind("undo")
         self.assertEqual(self.devices(), before)
 
     def test_virtual_functions_that_cannot_be_had(self) -> None:

@@ -76,6 +76,8 @@ class Journal {
 
   // Of the transaction that was begun or resumed. What these cannot write is only missed.
   void device_done(std::size_t device);
+  /// Devices that came to `plan` after it was begun, those from `from` on; `fresh` as for begin().
+  void more(const Plan& plan, std::size_t from, const std::vector<bool>& fresh);
   void rolling_back(const std::string& why);
   void stuck(const StuckWrite& write);
 

@@ -11,6 +11,7 @@
 #include "anybind/base/ids.h"
 #include "anybind/host/sysfs.h"
 #include "anybind/inventory/device.h"
+#include "anybind/inventory/group.h"
 
 namespace anybind {
 
@@ -61,14 +62,28 @@ struct Setting {
   std::string undo_path;
   std::string undo_bytes;
   std::string reason;
+  std::optional<DeviceId> device{};  ///< whose file it is: then only that instance is written to
+  Instance instance{};
   bool lasting = false;  ///< stays when the plan succeeds; otherwise it is taken back in any case
+  bool late = false;     ///< written after the devices, and taken back before them
   friend bool operator==(const Setting&, const Setting&) = default;
+};
+
+/// Virtual functions that are to be made and then bound: they have no names, and no place in a
+/// plan, before the settings that make them are written.
+struct NewFunctions {
+  DeviceId pf;
+  unsigned count = 0;
+  DriverName driver;                          ///< "none": no driver, and kept so
+  GroupRule rule = GroupRule::kDmaOwnership;  ///< of the running kernel
+  friend bool operator==(const NewFunctions&, const NewFunctions&) = default;
 };
 
 /// What will be done, in this order. A value: it can be printed, compared and run elsewhere.
 struct Plan {
-  std::vector<Setting> settings{};  ///< written before the first device, taken back in reverse
+  std::vector<Setting> settings{};  ///< the late ones last; taken back in reverse
   std::vector<DevicePlan> devices;
+  std::optional<NewFunctions> makes{};  ///< joins `devices` once the settings are written
   bool restores = false;  ///< gives back what there was: afterwards nothing needs to be remembered
   std::uint64_t undoes = 0;        ///< takes this transaction of the journal back; 0: none
   std::vector<std::string> notes;  ///< what the planner decided by itself, one line each
@@ -76,6 +91,8 @@ struct Plan {
   std::map<std::string, std::shared_ptr<Sysfs>> driver_dirs{};
 
   [[nodiscard]] bool empty() const;
+  /// How many settings come before the devices.
+  [[nodiscard]] std::size_t early_settings() const;
 };
 
 /// The steps from `now` to `goal`, in the safe order of kernel-facts 8(6): the override first, so

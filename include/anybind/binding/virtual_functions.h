@@ -9,15 +9,21 @@
 
 namespace anybind {
 
-/// `count` virtual functions on the physical function `pf`, with `sriov_drivers_autoprobe` off
-/// meanwhile, so that no host driver ever probes them (linux drivers/pci/iov.c:sriov_numvfs_store,
-/// pci-driver.c:pci_device_can_probe). Only reads. Nothing to do when there are so many already.
-/// kRefused: no SR-IOV, more than the device has, another number exists (the kernel wants 0 in
-/// between), no driver that could create them, or, to remove them, one of them is on a VFIO driver.
-[[nodiscard]] Result<Plan> plan_virtual_functions(Sysfs& root, const DeviceId& pf, unsigned count);
+/// `functions.count` virtual functions on `functions.pf`, bound to `functions.driver`, as one plan:
+/// with `sriov_drivers_autoprobe` off meanwhile they are made, so that no host driver ever probes
+/// them (linux drivers/pci/iov.c:sriov_numvfs_store, pci-driver.c:pci_device_can_probe), and then
+/// bound (Plan::makes). Those that are there already are only bound. A count of 0 takes all from
+/// their drivers, as removing one that is in use would wait for its user inside the kernel, and
+/// then removes them. Only reads. kNotFound: no such device or driver. kRefused: no SR-IOV, more
+/// than the device has, another number exists (the kernel wants 0 in between), no driver that could
+/// create or remove them; and what plan_bind() refuses.
+[[nodiscard]] Result<Plan> plan_virtual_functions(Sysfs& root, const NewFunctions& functions);
 
-/// The virtual functions of `pf`, in their order. kFailed when not all `count` are there: the
+/// The devices of a plan for functions that have been made. kFailed when not all are there: the
 /// kernel has them before the write of `sriov_numvfs` returns.
+[[nodiscard]] Result<Plan> plan_new_functions(Sysfs& root, const NewFunctions& functions);
+
+/// The virtual functions of `pf`, in their order. kFailed when not all `count` are there.
 [[nodiscard]] Result<std::vector<DeviceId>> virtual_functions(Sysfs& root, const DeviceId& pf,
                                                               unsigned count);
 

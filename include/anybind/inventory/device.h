@@ -51,6 +51,10 @@ struct Binding {
   friend bool operator==(const Binding&, const Binding&) = default;
 };
 
+/// Holds the directory of `device` open; nullptr when there is no such device. Any other failure is
+/// an error (kFailed, kNotPermitted): it says nothing about whether the device is there.
+[[nodiscard]] Result<std::unique_ptr<Sysfs>> open_device(Sysfs& root, const DeviceId& device);
+
 /// Reads the `driver` link of a held device directory; nullopt when there is none.
 /// The link is not the whole truth while a bind or unbind runs (kernel-facts: finding 6).
 [[nodiscard]] Reply<std::optional<DriverName>> read_driver(Sysfs& device);

@@ -23,11 +23,14 @@ check_eq "they are there" 4 "$(functions)"
 check_eq "and all on vfio-pci" 4 "$(on_vfio)"
 check_eq "nvme probed none of them" "$before" "$(probed)"
 check_eq "the flag is as it was" 1 "$(cat "$flag")"
-check_rc "while they are on a driver they are not removed: exit 3" 3 anybind vfs "$pf" 0
-check_eq "all are still there" 4 "$(functions)"
-check_rc "undo takes the binding back" 0 anybind undo
-check_eq "none is on vfio-pci" 0 "$(on_vfio)"
-check_rc "then they can go" 0 anybind vfs "$pf" 0
+check_rc "undo takes all of it back" 0 anybind undo
 check_eq "none is left" 0 "$(functions)"
+check_rc "four come again, without a driver" 0 anybind vfs "$pf" 4
+check_eq "none is on vfio-pci" 0 "$(on_vfio)"
+check_rc "those that are there go to vfio-pci" 0 anybind vfs "$pf" 4 --driver vfio-pci
+check_eq "all of them" 4 "$(on_vfio)"
+check_rc "then they are removed, from their drivers first" 0 anybind vfs "$pf" 0
+check_eq "none is left" 0 "$(functions)"
+check_eq "nothing is open" "" "$(find /run/anybind -name '*.open')"
 check_eq "the flag is as it was" 1 "$(cat "$flag")"
 check_eq "the physical function was never disturbed" nvme "$(basename "$(readlink "/sys/bus/pci/devices/$pf/driver")")"
