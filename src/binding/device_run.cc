@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "binding/reasons.h"
 #include "host/process.h"
 
 namespace anybind {
@@ -33,32 +34,8 @@ std::string operation_of(const Step& step) {
   return "probe";
 }
 
-/// What an errno of `bind` means, beyond its text (kernel-facts 2.2, 9).
-std::string why_bind_failed(Errno err, const std::string& driver) {
-  switch (err.value) {
-    case ENODEV:
-      return driver + " does not accept this device";
-    case EBUSY:
-      return "another driver took it meanwhile, or its IOMMU group is in use by user space";
-    case EAGAIN:
-      return driver + " deferred its probe: something that it needs is not there yet";
-    case EINVAL:
-      return driver + " refused it: is the IOMMU on, and the device in a group?";
-    case ENOENT:
-      return driver + " has gone, or cannot be bound by hand";
-    default:
-      return "the probe of " + driver + " failed: " + err.text();
-  }
-}
-
 Error step_error(const DeviceId& device, const Step& step, Errno err) {
-  Error error = from_errno(err, operation_of(step), device.str());
-  if (error.code == Code::kNotPermitted) return error;
-  if (step.kind == Step::Kind::kBind) {
-    error.why = why_bind_failed(err, step.value);
-    error.next = fmt::format("anybind explain {} {}", device.str(), step.value);
-  }
-  return error;
+  return from_errno(err, operation_of(step), device.str());
 }
 
 Error state_error(const DeviceId& device, const Step& step, std::string why) {
@@ -105,7 +82,10 @@ Result<> DeviceRun::run(const std::vector<Step>& steps) {
   for (const Step& step : steps) {
     if (!rolling_back_ && listener_.stop_requested()) return fail(interrupted(device_));
     listener_.on_step(device_, step);
-    TRY(write(step));
+    auto written = write(step);
+    if (written) continue;
+    if (options_.find_causes) add_reasons(written.error(), {root_, *dir_, device_, step, options_});
+    return written;
   }
   return {};
 }

@@ -349,7 +349,12 @@ Error Run::roll_back(Error cause) {
     Abandoned abandoned;
     const auto back = put_back(root_, *plan_, plan_->devices[i], listener_, options_, abandoned);
     if (abandoned.pid != 0) note_stuck(i, abandoned, true);
-    if (!back) left.push_back(back.error().message());
+    if (back) continue;
+    left.push_back(back.error().message());
+    for (const std::string& line : back.error().details) {
+      if (std::ranges::find(cause.details, line) == cause.details.end())
+        cause.details.push_back(line);
+    }
   }
   undo(0, early);
   if (left.empty()) return cause;

@@ -235,8 +235,11 @@ Result<> check_guards(Context& context, const std::vector<DeviceId>& devices,
                           options.ignored);
 }
 
-RunOptions run_options(const Context& context, const ChangeOptions& options) {
-  RunOptions out{.proc = "/proc", .vfio = "/dev/vfio", .concurrent = !context.session.is_lab()};
+RunOptions run_options(Context& context, const ChangeOptions& options) {
+  RunOptions out{.proc = "/proc",
+                 .vfio = "/dev/vfio",
+                 .concurrent = !context.session.is_lab(),
+                 .log = context.session.kernel_log()};
   if (options.timeout) {
     out.patience = std::chrono::milliseconds(static_cast<std::int64_t>(*options.timeout * 1000));
   }

@@ -44,7 +44,7 @@ void add_ignore(CLI::App& app, ChangeOptions& options);
 [[nodiscard]] Result<> check_guards(Context& context, const std::vector<DeviceId>& devices,
                                     const ChangeOptions& options);
 
-[[nodiscard]] RunOptions run_options(const Context& context, const ChangeOptions& options);
+[[nodiscard]] RunOptions run_options(Context& context, const ChangeOptions& options);
 
 /// Says what is done; a line of progress on a terminal after a second.
 [[nodiscard]] std::unique_ptr<Listener> narrator(const Context& context, std::size_t devices);

@@ -14,6 +14,7 @@
 #include "drivercore/machine.h"
 #include "host/posix_sysfs.h"
 #include "lab/capture.h"
+#include "lab/inside.h"
 
 namespace anybind::cli {
 namespace {
@@ -125,6 +126,15 @@ std::string Session::boot() const {
 
 std::string Session::proc_root() const {
   return !lab_ && sysfs_root_ == kSysfs ? "/proc" : "";
+}
+
+KernelLog* Session::kernel_log() {
+  if (lab_ || sysfs_root_ != kSysfs || lab::is_inside()) return nullptr;
+  if (!kernel_log_) {
+    auto log = open_kernel_log("/dev/kmsg");
+    if (log) kernel_log_ = *std::move(log);
+  }
+  return kernel_log_.get();
 }
 
 GroupRule Session::group_rule() const {

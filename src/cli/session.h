@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "binding/memory.h"
 #include "drivercore/state.h"
+#include "host/kernel_log.h"
 #include "host/storage.h"
 #include "host/sysfs.h"
 #include "inventory/group.h"
@@ -44,6 +45,9 @@ class Session {
   [[nodiscard]] bool is_lab() const { return lab_ != nullptr; }
   /// Where the processes of this machine are: "" for a lab, and for another tree than /sys.
   [[nodiscard]] std::string proc_root() const;
+  /// What this machine's kernel says from the first call on; nullptr for a lab, also when this
+  /// process is in one, for another tree than /sys, and without the right to read it.
+  [[nodiscard]] KernelLog* kernel_log();
   /// Of the running kernel; for a lab and for another tree the newer one.
   [[nodiscard]] GroupRule group_rule() const;
   /// Who uses the devices; in a lab nobody does.
@@ -81,6 +85,7 @@ class Session {
   std::string sysfs_root_;
   std::unique_ptr<Sysfs> real_;
   std::unique_ptr<Model> lab_;
+  std::unique_ptr<KernelLog> kernel_log_;
   std::string lab_name_;
   std::string command_;
   std::unique_ptr<Storage> storage_;

@@ -105,12 +105,10 @@ std::string verdict_of(Sysfs& root, const Explanation& e) {
          "the next probe";
 }
 
-void add_group_obstacles(const Explanation& e, const DriverName& driver, GroupRule rule,
-                         std::vector<Obstacle>& out) {
+void add_group_obstacles(Sysfs& root, const Explanation& e, const DriverName& driver,
+                         GroupRule rule, std::vector<Obstacle>& out) {
   if (!e.group) {
-    out.push_back({.what = "it is in no IOMMU group: the IOMMU is off, or there is none",
-                   .next = "switch it on in the firmware and add intel_iommu=on (on AMD it is on "
-                           "by itself) to the kernel command line"});
+    out.push_back(no_group_obstacle(root));
     return;
   }
   for (const GroupMember& member : e.group->members) {
@@ -166,6 +164,17 @@ Result<Explanation> explain_device(Sysfs& root, const DeviceId& id,
   return out;
 }
 
+Obstacle no_group_obstacle(Sysfs& root) {
+  const auto groups = root.list("kernel/iommu_groups");
+  if (groups && !groups->empty())
+    return {.what = "it is in no IOMMU group, as other devices are: the IOMMU does not cover it",
+            .next = ""};
+  return {.what = "it is in no IOMMU group: the IOMMU is off, or there is none",
+          .next =
+              "switch it on in the firmware and add intel_iommu=on (on AMD it is on by itself) "
+              "to the kernel command line"};
+}
+
 std::vector<Obstacle> obstacles_for(Sysfs& root, const Explanation& e, const DriverName& driver,
                                     GroupRule rule) {
   std::vector<Obstacle> out;
@@ -183,7 +192,7 @@ std::vector<Obstacle> obstacles_for(Sysfs& root, const Explanation& e, const Dri
     out.push_back(
         {.what = fmt::format("the {} bus has no driver_override", id.bus.str()), .next = ""});
   }
-  if (driver.str().contains("vfio")) add_group_obstacles(e, driver, rule, out);
+  if (driver.str().contains("vfio")) add_group_obstacles(root, e, driver, rule, out);
   if (e.device.pci && e.device.pci->is_bridge()) {
     out.push_back({.what = "it is a bridge: everything behind it would be cut off", .next = ""});
   }

@@ -19,11 +19,11 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "lab/inside.h"
 
 namespace anybind::lab {
 namespace {
 
-constexpr const char* kInside = "/run/anybind-lab/control";
 constexpr std::string_view kEnding = ".sock";
 constexpr std::size_t kMaxWords = 1U << 16;   // bytes
 constexpr std::size_t kMaxAnswer = 1U << 26;  // bytes
@@ -173,7 +173,7 @@ Result<std::string> path_of_lab(const std::string& name) {
   }
   const char* here = std::getenv("ANYBIND_LAB");
   if (here != nullptr && here[0] == '/') return std::string(here);
-  if (::access(kInside, F_OK) == 0) return std::string(kInside);
+  if (is_inside()) return std::string(kControl);
   const auto labs = running_labs();
   if (labs.size() == 1) return fmt::format("{}/{}{}", socket_dir(), labs[0], kEnding);
   if (labs.empty()) {

@@ -49,6 +49,13 @@ class Recorder final : public Listener {
   std::size_t stop_after = SIZE_MAX;
 };
 
+/// A kernel that says what a test wants.
+class FakeLog final : public KernelLog {
+ public:
+  std::vector<KernelMessage> messages() override { return all; }
+  std::vector<KernelMessage> all;
+};
+
 /// The machine of machine.toml, modelled.
 class MachineTest : public testing::Test {
  protected:

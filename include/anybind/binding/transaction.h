@@ -10,6 +10,7 @@
 #include "anybind/binding/journal.h"
 #include "anybind/binding/origins.h"
 #include "anybind/binding/plan.h"
+#include "anybind/host/kernel_log.h"
 #include "anybind/host/sysfs.h"
 
 namespace anybind {
@@ -55,6 +56,10 @@ struct RunOptions {
   std::string proc{};       ///< where procfs is; empty: who hangs, and where, is not told
   std::string vfio{};       ///< where the files of IOMMU groups are
   bool concurrent = false;  ///< the tree may be used by several threads at once
+  /// What the kernel says meanwhile, opened before the first write, goes into the details of an
+  /// error; nullptr: nothing. Must outlive the run.
+  KernelLog* log = nullptr;
+  bool find_causes = true;  ///< of a failure: reads more, before anything is put back
   /// Asked once the intention is durable, just before the first write; an error stops the run.
   std::function<Result<>()> last_look{};
 };

@@ -50,6 +50,9 @@ struct Explanation {
 [[nodiscard]] Result<Explanation> explain_device(Sysfs& root, const DeviceId& id,
                                                  std::string_view modules_alias);
 
+/// Of a device that is in no IOMMU group, and shall go to a VFIO driver.
+[[nodiscard]] Obstacle no_group_obstacle(Sysfs& root);
+
 /// What would stop `driver` from getting the device of `explanation`; empty: nothing that can be
 /// seen. `candidates` tells whether it matches without an override.
 [[nodiscard]] std::vector<Obstacle> obstacles_for(Sysfs& root, const Explanation& explanation,

@@ -19,6 +19,7 @@ check_says "and names the process" "process $holder of"
 check_rc "the unbind that must wait, when that is ignored: exit 4" 4 anybind restore --ignore vfio-user --timeout 1 $nic
 check_says "it names the device" $nic
 check_says "and who holds it" "$holder"
+check_says "and what the kernel said about it" "kernel: vfio-pci $nic: No device request channel registered"
 check_says "and what to type next" "anybind recover"
 check_rc "recover cannot end it yet: exit 4" 4 anybind recover --timeout 1
 check_rc "and no other change of this card is begun: exit 4" 4 anybind bind $nic e1000e

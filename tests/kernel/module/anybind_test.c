@@ -65,6 +65,8 @@ static int probe_as_told(int number, struct device *dev)
 	probe_count[number]++;
 	msleep(probe_delay[number]);
 	dev_info(dev, "test driver %d: probe returns %d\n", number, result);
+	if (result == -EPROBE_DEFER)
+		return dev_err_probe(dev, result, "the test says to wait\n");
 	return result;
 }
 

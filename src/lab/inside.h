@@ -1,0 +1,12 @@
+#pragma once
+
+namespace anybind::lab {
+
+/// In a lab: the control socket of the lab that a process is in.
+inline constexpr const char* kControl = "/run/anybind-lab/control";
+
+/// Whether this process is in a lab: its /sys is a model's, and what else it sees of the machine is
+/// not.
+[[nodiscard]] bool is_inside();
+
+}  // namespace anybind::lab

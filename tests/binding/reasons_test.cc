@@ -1,0 +1,168 @@
+#include "binding/reasons.h"
+
+#include <gmock/gmock.h>
+
+#include <cerrno>
+
+#include "inventory/test_tree.h"
+#include "machine.h"
+
+namespace anybind {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class Reasons : public MachineTest {
+ protected:
+  Error failure_of(Sysfs& sysfs, std::vector<DeviceId> devices,
+                   const std::string& to = "vfio-pci") {
+    const auto plan = plan_bind(sysfs, {.devices = std::move(devices), .driver = driver(to)});
+    EXPECT_TRUE(plan) << plan.error().message();
+    const auto outcome = run(sysfs, *plan, nullptr, recorder_, {.log = &log_});
+    EXPECT_FALSE(outcome);
+    return outcome ? Error{} : outcome.error();
+  }
+  FakeLog log_;
+};
+
+TEST_F(Reasons, OfAFailedProbeAreTheErrnoInWordsAndWhatTheKernelSaid) {
+  log_.all = {{.text = "igc 0000:04:00.0 eth0: down", .device = "pci:0000:04:00.0"},
+              {.text = "usb 1-1: new device", .device = "+usb:1-1"},
+              {.text = "probe with driver vfio-pci failed: \x1b[2J"}};
+  core_.set_probe("vfio-pci", -EIO);
+  const Error error = failure_of(*sysfs_, {kNicA});
+  EXPECT_THAT(error.message(), HasSubstr("the probe of vfio-pci failed: Input/output error"));
+  EXPECT_THAT(error.details, ElementsAre("kernel: igc 0000:04:00.0 eth0: down",
+                                         "kernel: probe with driver vfio-pci failed: \\x1b[2J"));
+  EXPECT_EQ(error.next, "anybind explain 0000:04:00.0 vfio-pci");
+}
+
+TEST_F(Reasons, OfARollBackThatFailsAreToldToo) {
+  recorder_.before_step = [&](std::size_t count) {
+    if (count == 3) core_.set_probe("vfio-pci", -EIO);
+    if (count == 3) core_.set_probe("igc", -EIO);
+    // What is said for the first time while things are put back.
+    if (count > 4) log_.all = {{.text = "igc 0000:04:00.0: no firmware"}};
+  };
+  const Error error = failure_of(*sysfs_, {kNicA});
+  EXPECT_EQ(error.code, Code::kIncomplete);
+  EXPECT_THAT(error.details, ElementsAre("kernel: igc 0000:04:00.0: no firmware"));
+}
+
+TEST_F(Reasons, ADriverThatWasUnloadedMeanwhileHasGone) {
+  recorder_.before_step = [&](std::size_t count) {
+    if (count != 3) return;
+    EXPECT_TRUE(core_.unload_module("vfio_pci"));
+  };
+  const Error error = failure_of(*sysfs_, {kNicA});
+  EXPECT_THAT(error.message(), HasSubstr("vfio-pci has gone"));
+  EXPECT_EQ(state_of(kNicA), "igc (unset)");
+}
+
+TEST_F(Reasons, WithoutAnIommuAVfioDriverSaysSo) {
+  auto state = load();
+  state.iommu = false;
+  for (auto& [key, device] : state.devices) device.group.reset();
+  state.groups.clear();
+  drivercore::DriverCore core(std::move(state));
+  const auto sysfs = drivercore::model_sysfs(core);
+  const Error error = failure_of(*sysfs, {kNicA});
+  EXPECT_EQ(error.err.value, EINVAL);
+  EXPECT_THAT(error.message(), HasSubstr("the IOMMU is off"));
+  EXPECT_THAT(error.next, HasSubstr("kernel command line"));
+}
+
+TEST_F(Reasons, ADeviceThatAnotherDriverTookNamesIt) {
+  ASSERT_EQ(write("bus/pci/drivers/igc/unbind", "0000:04:00.0"), 0);
+  recorder_.before_step = [&](std::size_t count) {
+    if (count != 2) return;
+    EXPECT_EQ(write("bus/pci/devices/0000:04:00.0/driver_override", "\n"), 0);
+    EXPECT_EQ(write("bus/pci/drivers/igc/bind", "0000:04:00.0"), 0);
+    EXPECT_EQ(write("bus/pci/devices/0000:04:00.0/driver_override", "vfio-pci"), 0);
+  };
+  EXPECT_THAT(failure_of(*sysfs_, {kNicA}).message(), HasSubstr("igc took it meanwhile"));
+}
+
+TEST_F(Reasons, NothingIsLookedForWhenNobodyWantsToKnow) {
+  core_.set_probe("vfio-pci", -EIO);
+  log_.all = {{.text = "about 0000:04:00.0"}};
+  const auto plan = to_vfio({kNicA});
+  const auto outcome =
+      run(*sysfs_, *plan, nullptr, recorder_, {.log = &log_, .find_causes = false});
+  EXPECT_THAT(outcome.error().details, IsEmpty());
+}
+
+/// What the model does not show: a tree made by hand.
+class ReasonsInATree : public testing::Test {
+ protected:
+  ReasonsInATree() {
+    tree_.device("pci", "devices/pci0000:00/0000:04:00.0", "");
+    tree_.dir("bus/pci/drivers/drv");
+  }
+  Error error_with(int value) {
+    Error error{.err = Errno{value}, .operation = "bind", .object = device_.str()};
+    const auto dir = tree_.sysfs().open_dir(device_.path());
+    EXPECT_TRUE(dir);
+    const Step step{.kind = Step::Kind::kBind, .value = "drv", .reason = ""};
+    const RunOptions options{.proc = tree_.root() + "/proc", .log = &log_};
+    add_reasons(error, {tree_.sysfs(), **dir, device_, step, options});
+    return error;
+  }
+  TestTree tree_;
+  FakeLog log_;
+  const DeviceId device_ = pci("0000:04:00.0");
+};
+
+TEST_F(ReasonsInATree, ADeferredProbeTellsWhatTheKernelNoted) {
+  EXPECT_THAT(error_with(EAGAIN).why, HasSubstr("something that it needs is not there yet"));
+  tree_.put("kernel/debug/devices_deferred",
+            "0000:04:00.1\tother\n0000:04:00.0\tdrv: waits for clock c\x1b[2J\n");
+  EXPECT_EQ(error_with(EAGAIN).why, "drv deferred its probe: drv: waits for clock c\\x1b[2J");
+}
+
+TEST_F(ReasonsInATree, ADeferredProbeNamesSuppliersWithoutADriver) {
+  const std::string dir = "devices/pci0000:00/0000:04:00.0/";
+  tree_.put(dir + "supplier:platform:clk.0/status", "dormant\n");
+  tree_.put(dir + "supplier:platform:phy.1/status", "active\n");
+  EXPECT_EQ(error_with(EAGAIN).why,
+            "drv deferred its probe: it needs platform:clk.0, which no driver has yet");
+}
+
+TEST_F(ReasonsInATree, MemoryThatTheFirmwareHoldsIsNamed) {
+  log_.all = {{.text = "drv 0000:04:00.0: BAR 0: can't reserve [mem 0xd0000000-0xdfffffff 64bit]"}};
+  EXPECT_THAT(error_with(EBUSY).why, HasSubstr("something else holds its memory"));
+  tree_.put("proc/iomem",
+            "d0000000-efffffff : PCI Bus 0000:04\n"
+            "  d0000000-dfffffff : 0000:04:00.0\n"
+            "    d0000000-d02fffff : BOOTFB\n"
+            "  e0000000-e0ffffff : 0000:05:00.0\n");
+  const Error error = error_with(EBUSY);
+  EXPECT_EQ(error.why, "BOOTFB holds its memory");
+  EXPECT_THAT(error.next, HasSubstr("command line"));
+}
+
+TEST_F(ReasonsInATree, HostileMessagesAndFilesAreHarmless) {
+  for (const char* text :
+       {"can't reserve [mem 0x", "can't reserve [mem 0x-", "can't reserve [mem 0xz-1]",
+        "can't reserve [mem 0x1-0xfffffffffffffffff]", "can't reserve"}) {
+    log_.all = {{.text = std::string(text), .device = "pci:0000:04:00.0"}};
+    tree_.put("proc/iomem", "-\n : \n1-\nfff-f : x\n0-0 : y\n : -\n0-1 : \n");
+    EXPECT_THAT(error_with(EBUSY).why, HasSubstr("holds its memory")) << text;
+  }
+  log_.all.clear();
+  tree_.put("kernel/debug/devices_deferred", std::string("\n\t\n0000:04:00.0\n\0\t", 18));
+  EXPECT_THAT(error_with(EAGAIN).why, HasSubstr("not there yet"));
+}
+
+TEST_F(ReasonsInATree, AnErrnoWithoutACauseStaysInWords) {
+  EXPECT_THAT(error_with(ENOMEM).why, HasSubstr("Cannot allocate memory"));
+  EXPECT_THAT(error_with(ENODEV).why, HasSubstr("does not accept this device"));
+  EXPECT_THAT(error_with(ENOENT).why, HasSubstr("cannot be bound by hand"));
+  tree_.remove("bus/pci/drivers/drv");
+  EXPECT_THAT(error_with(ENODEV).why, HasSubstr("drv has gone"));
+}
+
+}  // namespace
+}  // namespace anybind

@@ -1,0 +1,17 @@
+#!/bin/sh
+# Without an IOMMU, vfio-pci takes no device: the error says that the IOMMU is off, and what to do.
+# devices: -device e1000e,addr=3
+# iommu: off
+. /lib.sh
+nic=0000:00:03.0
+
+load e1000e vfio-pci
+wait_bound $nic e1000e
+before=$(state_of $nic)
+check_eq "there are no IOMMU groups" "" "$(ls /sys/kernel/iommu_groups)"
+check_rc "bind to vfio-pci: exit 1" 1 anybind bind $nic vfio-pci
+check_says "it says why" "the IOMMU is off"
+check_says "and what to do" "kernel command line"
+check_eq "all is as it was" "$before" "$(state_of $nic)"
+check_rc "explain says it beforehand" 0 anybind explain $nic vfio-pci
+check_says "in the same words" "the IOMMU is off"
