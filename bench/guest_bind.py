@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from measure import Command, MeasureError, Times, parse_times, times_table, timerun_line
@@ -153,10 +153,12 @@ def payload(anybind: Path | None, programs: Path, peers: bool, scratch: Path) ->
 # --- the run --------------------------------------------------------------------------------------------------
 
 
-def case_text(plans: list[list[Command]]) -> str:
-    lines = ["modprobe vfio-pci"]
+def case_text(setup: list[str], plans: list[list[Command]]) -> str:
+    lines = ["modprobe vfio-pci", *setup]
     for index, commands in enumerate(plans):
-        lines += [f"echo @plan {index}", shlex.join(timerun_line("/payload/timerun", commands))]
+        # Standard error is no terminal, on which tools would show their progress.
+        run = shlex.join(timerun_line("/payload/timerun", commands))
+        lines += [f"echo @plan {index}", f"{run} 2>/tmp/said || {{ cat /tmp/said; exit 1; }}"]
     return "\n".join([*lines, "echo @done", ""])
 
 
@@ -185,15 +187,24 @@ def hear(guest: Guest, plans: int, limit: float) -> list[Times]:
     raise MeasureError("the guest did not come to the end: " + " | ".join(other[-5:]))
 
 
-def run_guest(plans: list[list[Command]], files: dict[str, Path], functions: int, limit: float) -> list[Times]:
+@dataclass(frozen=True)
+class Machine:
+    """What the guest is made of, and what is done in it before the first run."""
+
+    devices: list[str]
+    cpus: int = 1
+    setup: list[str] = field(default_factory=list)
+
+
+def run_guest(machine: Machine, plans: list[list[Command]], files: dict[str, Path], limit: float) -> list[Times]:
     kernel = guest_image.kernel(KERNEL)
     with tempfile.TemporaryDirectory() as directory:
         scratch = Path(directory)
         case, image = scratch / "case.sh", scratch / "initramfs.cpio"
-        case.write_text(case_text(plans))
+        case.write_text(case_text(machine.setup, plans))
         shutil.copy(guest_image.base_image(kernel), image)
         guest_image.append_payload(image, case, files)
-        command = command_line(kernel.vmlinuz, image, "iommu=pt", 1, True, qemu_devices(functions))
+        command = command_line(kernel.vmlinuz, image, "iommu=pt", machine.cpus, True, machine.devices)
         guest = Guest(command, scratch / "qemu.log")
         try:
             return hear(guest, len(plans), limit)
@@ -221,15 +232,19 @@ def bench_bind(anybind: Path | None, programs: Path, peers: bool, quick: bool, r
     plans = [commands_for(wanted, addresses(n), rounds, 1 if quick or n > 16 else 3) for n in counts]
     with tempfile.TemporaryDirectory() as directory:
         files = payload(anybind, programs, peers, Path(directory))
-        times = run_guest(plans, files, max(counts), BOOT_SECONDS if quick else 1800)
-    print(f"\nGUEST: Linux {KERNEL} on an emulated CPU (QEMU {qemu_version()}, TCG): the tools' own code is inflated more than the kernel's,")
-    print("       so these ratios overstate what a tool costs; the shell tools' helpers are busybox's.")
+        times = run_guest(Machine(qemu_devices(max(counts))), plans, files, BOOT_SECONDS if quick else 1800)
+    print_guest("the shell tools' helpers are busybox's")
     for count, result in zip(counts, times):
         print_tables(count, wanted, result)
     if peers and not driverctl_files():
         print("  driverctl: not installed")
     if peers and not devbind_program():
         print("  dpdk-devbind.py: not installed")
+
+
+def print_guest(more: str) -> None:
+    print(f"\nGUEST: Linux {KERNEL} on an emulated CPU (QEMU {qemu_version()}, TCG): the tools' own code is inflated more than the kernel's,")
+    print(f"       so these ratios overstate what a tool costs; {more}.")
 
 
 def qemu_version() -> str:

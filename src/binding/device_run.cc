@@ -28,6 +28,8 @@ std::string operation_of(const Step& step) {
       return "unbind";
     case Step::Kind::kBind:
       return "bind";
+    case Step::Kind::kWake:
+      return "wake";
     case Step::Kind::kProbe:
       break;
   }
@@ -127,6 +129,10 @@ Result<> DeviceRun::write(const Step& step) {
   const StepWrite write = write_of(device_, step);
   answered_ = false;
   if (step.kind == Step::Kind::kSetOverride) return set_override(step, write);
+  if (step.kind == Step::Kind::kWake) {
+    (void)dir_->write("power/control", write.bytes);  // without it the unbind only takes longer
+    return {};
+  }
   named_ = true;
   const bool may_hang = step.kind == Step::Kind::kUnbind && is_vfio_driver(step.value);
   const auto reply = write_to_bus(write, may_hang);
@@ -205,7 +211,10 @@ Result<> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener&
   // It had no driver, and has one that we never bind it to: somebody else's doing, left alone.
   const bool foreign = !of.before.driver && now.driver && now.driver != of.goal.driver;
   if (foreign && !of.goal.default_match) goal.driver = now.driver;
-  const auto back = device.run(steps_between(now, goal));
+  auto steps = steps_between(now, goal);
+  // When its driver is to be bound again, the probe does that.
+  if (of.parked && now.driver == of.before.driver) steps.push_back(sleep_step());
+  const auto back = device.run(steps);
   abandoned = device.abandoned();
   if (back) return {};
   if (abandoned.pid != 0) return back;

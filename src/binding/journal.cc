@@ -83,6 +83,7 @@ json to_json(const DevicePlan& device, bool fresh) {
                  {"driver_override", anybind::to_json(device.goal.driver_override)},
                  {"default_match", device.goal.default_match}};
   row["fresh"] = fresh;
+  if (device.parked) row["parked"] = true;
   return row;
 }
 
@@ -95,7 +96,8 @@ Result<JournalDevice> device_from_json(const json& row) {
                        .goal = {.driver = TRY(driver_from_json(goal.at("driver"))),
                                 .driver_override = text_from_json(goal.at("driver_override")),
                                 .default_match = goal.at("default_match").get<bool>()},
-                       .fresh = row.at("fresh").get<bool>()};
+                       .fresh = row.at("fresh").get<bool>(),
+                       .parked = row.value("parked", false)};
 }
 
 Error damaged(std::uint64_t id, std::string why) {
@@ -178,7 +180,8 @@ Plan JournalEntry::plan() const {
                            .instance = device.instance,
                            .before = device.before,
                            .goal = device.goal,
-                           .steps = {}});
+                           .steps = {},
+                           .parked = device.parked});
   }
   return out;
 }

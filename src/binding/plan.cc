@@ -81,6 +81,16 @@ bool is_vfio_driver(const std::string& driver) {
   return driver.contains("vfio");
 }
 
+Step wake_step() {
+  return {.kind = Kind::kWake,
+          .value = "on",
+          .reason = "wake it, so that its unbind does not sleep for it"};
+}
+
+Step sleep_step() {
+  return {.kind = Kind::kWake, .value = "auto", .reason = "let it sleep again"};
+}
+
 std::vector<Step> steps_between(const Binding& now, const Goal& goal) {
   if (goal.default_match) return steps_to_default(now);
   return goal.driver ? steps_to_driver(now, goal) : steps_to_no_driver(now, goal);
@@ -99,6 +109,8 @@ StepWrite write_of(const DeviceId& device, const Step& step) {
       return {.path = bus + "/drivers/" + step.value + "/unbind", .bytes = device.name.str()};
     case Kind::kBind:
       return {.path = bus + "/drivers/" + step.value + "/bind", .bytes = device.name.str()};
+    case Kind::kWake:
+      return {.path = device.path() + "/power/control", .bytes = step.value};
     case Kind::kProbe:
       break;
   }

@@ -28,9 +28,17 @@ struct Look {
   Instance instance;
   Binding binding;
   std::optional<unsigned> group;
+  bool parked = false;
 };
 
 enum class With : std::uint8_t { kGroup, kBindingOnly };
+
+/// Its VFIO driver lets it sleep while nobody uses it.
+bool is_parked(Sysfs& dir, const Binding& binding) {
+  if (!binding.driver || !is_vfio_driver(binding.driver->str())) return false;
+  const auto state = dir.read("power_state");
+  return state && state->starts_with("D3");
+}
 
 Result<Look> look_at(Sysfs& root, const DeviceId& device, With with) {
   auto dir = TRY(open_device(root, device));
@@ -42,11 +50,13 @@ Result<Look> look_at(Sysfs& root, const DeviceId& device, With with) {
     const Errno err = !instance ? instance.error() : !binding ? binding.error() : group.error();
     return fail(from_errno(err, "read the state of", device.str()));
   }
+  const bool parked = is_parked(*dir, *binding);
   return Look{.device = device,
               .dir = std::move(dir),
               .instance = *instance,
               .binding = *std::move(binding),
-              .group = *group};
+              .group = *group,
+              .parked = parked};
 }
 
 Result<std::vector<Look>> look_at_all(Sysfs& root, const std::vector<DeviceId>& devices,
@@ -224,12 +234,14 @@ void keep_driver(Sysfs& root, Plan& plan, const Look& look) {
 
 DevicePlan plan_device(const Look& look, Goal goal) {
   std::vector<Step> steps = steps_between(look.binding, goal);
+  const bool unbinds = std::ranges::find(steps, Step::Kind::kUnbind, &Step::kind) != steps.end();
   return {.device = look.device,
           .instance = look.instance,
           .held = look.dir,
           .before = look.binding,
           .goal = std::move(goal),
-          .steps = std::move(steps)};
+          .steps = std::move(steps),
+          .parked = look.parked && unbinds};
 }
 
 /// Bound there already, and nothing says otherwise: not to be disturbed, also not its override.

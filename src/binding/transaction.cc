@@ -18,7 +18,9 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <numeric>
 #include <thread>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
@@ -33,9 +35,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// A device that takes longer than this has the kernel waiting for hardware: threads pay.
+/// A device that takes longer than this has the kernel waiting for hardware: threads pay. Where it
+/// computes they do not: the driver core and the IOMMU have locks that all devices share.
 constexpr auto kWorthThreads = std::chrono::milliseconds(4);
 constexpr std::size_t kMostThreads = 64;
+/// Waking is 12 ms of sleep and little else.
+constexpr std::size_t kMostWakers = 32;
 
 /// Lets several threads speak to one listener.
 class SharedListener final : public Listener {
@@ -56,37 +61,55 @@ class SharedListener final : public Listener {
   std::mutex mutex_;
 };
 
+/// Calls `work` with each number below `count`, in at most `most` threads.
+template <class Work>
+void each_in_threads(std::size_t count, std::size_t most, const Work& work) {
+  std::atomic<std::size_t> next = 0;
+  const auto share = [&] {
+    for (std::size_t i = next++; i < count; i = next++) work(i);
+  };
+  std::vector<std::jthread> threads;
+  for (std::size_t i = 1; i < std::min(count, most); ++i) threads.emplace_back(share);
+  share();
+}
+
+/// Puts things into one set when they have a word in common.
+class Sets {
+ public:
+  explicit Sets(std::size_t count) : leader_(count) {
+    std::iota(leader_.begin(), leader_.end(), 0);
+  }
+  void add(std::size_t thing, std::string word) {
+    const auto [first, is_new] = first_with_.try_emplace(std::move(word), thing);
+    if (!is_new) leader_[leader_of(thing)] = leader_of(first->second);
+  }
+  std::size_t leader_of(std::size_t thing) {
+    while (leader_[thing] != thing) thing = leader_[thing] = leader_[leader_[thing]];
+    return thing;
+  }
+
+ private:
+  std::vector<std::size_t> leader_;
+  std::unordered_map<std::string, std::size_t> first_with_;
+};
+
 /// Devices from `from` on, in sequences that are independent of each other: those of one IOMMU
 /// group and the functions of one slot stay in one, in order.
 std::vector<std::vector<std::size_t>> chains_of(Sysfs& root, const Plan& plan, std::size_t from) {
-  std::map<std::size_t, std::vector<std::size_t>> chains;  // by their first device
-  std::map<std::string, std::size_t> of_word;
+  Sets sets(plan.devices.size());
   for (std::size_t i = from; i < plan.devices.size(); ++i) {
     const DeviceId& device = plan.devices[i].device;
-    const std::string& name = device.name.str();
-    std::vector<std::string> words;
-    words.push_back(device.bus.str() == "pci" ? name.substr(0, name.rfind('.')) : device.str());
-    const auto group = root.read_link(device.path() + "/iommu_group");
-    if (group) words.push_back("group " + std::string(link_name(*group)));
-    auto& chain = chains[i];
-    chain.push_back(i);
-    for (const std::string& word : words) {
-      const auto found = of_word.find(word);
-      if (found == of_word.end() || found->second == i) continue;
-      const std::size_t other = found->second;
-      chain.insert(chain.end(), chains[other].begin(), chains[other].end());
-      chains.erase(other);
-      for (auto& [key, value] : of_word) {
-        if (value == other) value = i;
-      }
+    if (device.bus.str() == "pci") {
+      sets.add(i, device.name.str().substr(0, device.name.str().rfind('.')));
     }
-    for (const std::string& word : words) of_word[word] = i;
+    const auto group = plan.devices[i].held ? plan.devices[i].held->read_link("iommu_group")
+                                            : root.read_link(device.path() + "/iommu_group");
+    if (group) sets.add(i, "group " + std::string(link_name(*group)));
   }
+  std::map<std::size_t, std::vector<std::size_t>> chains;
+  for (std::size_t i = from; i < plan.devices.size(); ++i) chains[sets.leader_of(i)].push_back(i);
   std::vector<std::vector<std::size_t>> out;
-  for (auto& [first, chain] : chains) {
-    std::ranges::sort(chain);
-    out.push_back(std::move(chain));
-  }
+  for (auto& [leader, chain] : chains) out.push_back(std::move(chain));
   return out;
 }
 
@@ -122,6 +145,7 @@ class Run {
   void run_device(std::size_t at);
   std::optional<Error> perform();
   Result<Outcome> bring(std::size_t at);
+  void wake_devices();
   void run_devices();
   void run_side_by_side(std::size_t from);
   [[nodiscard]] std::optional<Error> first_error() const;
@@ -297,31 +321,40 @@ void Run::run_device(std::size_t at) {
   records_.journal->device_done(at);
 }
 
+/// All at once, before the first of them is unbound: then their unbinds compute, and go one after
+/// another. That a device does not wake is no error, its unbind only takes longer.
+void Run::wake_devices() {
+  std::vector<std::size_t> parked;
+  for (std::size_t i = 0; i < plan_->devices.size(); ++i) {
+    if (plan_->devices[i].parked) parked.push_back(i);
+  }
+  each_in_threads(parked.size(), options_.concurrent ? kMostWakers : 1, [&](std::size_t i) {
+    const DevicePlan& of = plan_->devices[parked[i]];
+    states_[parked[i]].touched = true;
+    DeviceRun device(root_, *plan_, of, listener_, options_);
+    if (device.open(of.held)) (void)device.run({wake_step()});
+  });
+}
+
 void Run::run_devices() {
+  int slow = 0;
   for (std::size_t i = 0; i < plan_->devices.size() && !failed_; ++i) {
     const auto start = options_.concurrent ? Clock::now() : Clock::time_point();
     run_device(i);
-    const bool slow = options_.concurrent && Clock::now() - start > kWorthThreads;
-    if (slow && plan_->devices.size() - i > 2) return run_side_by_side(i + 1);
+    if (options_.concurrent && Clock::now() - start > kWorthThreads) ++slow;
+    // Not the first slow one: that one also pays for what is done once.
+    if (slow == 2 && plan_->devices.size() - i > 2) return run_side_by_side(i + 1);
   }
 }
 
 void Run::run_side_by_side(std::size_t from) {
   const auto chains = chains_of(root_, *plan_, from);
-  std::atomic<std::size_t> next = 0;
-  const auto work = [&] {
-    for (std::size_t chain = next++; chain < chains.size(); chain = next++) {
-      for (const std::size_t at : chains[chain]) {
-        if (failed_) return;
-        run_device(at);
-      }
+  each_in_threads(chains.size(), kMostThreads, [&](std::size_t chain) {
+    for (const std::size_t at : chains[chain]) {
+      if (failed_) return;
+      run_device(at);
     }
-  };
-  std::vector<std::jthread> threads;
-  for (std::size_t i = 1; i < std::min(chains.size(), kMostThreads); ++i) {
-    threads.emplace_back(work);
-  }
-  work();
+  });
 }
 
 std::optional<Error> Run::first_error() const {
@@ -384,6 +417,7 @@ std::optional<Error> Run::perform() {
   auto set = write_settings(plan_->early_settings());
   if (set) set = add_new_functions();
   if (!set) return std::move(set).error();
+  wake_devices();
   run_devices();
   if (auto error = first_error()) return error;
   set = write_settings(plan_->settings.size());

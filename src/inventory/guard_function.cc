@@ -94,7 +94,9 @@ void look_at_display(Sysfs& root, const Target& target, Findings& out) {
 void look_at_functions(Sysfs& root, const Target& target, Findings& out) {
   if (target.device.bus.str() != "pci") return;
   look_at_virtual_functions(root, target, out);
-  if (target.driver) look_at_bridge(root, target, out);
+  // vfio-pci takes no bridge (drivers/vfio/pci/vfio_pci_core.c:vfio_pci_core_register_device).
+  const bool may_be_bridge = target.driver && !target.driver->str().contains("vfio");
+  if (may_be_bridge) look_at_bridge(root, target, out);
 }
 
 }  // namespace anybind::guards

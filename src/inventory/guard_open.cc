@@ -65,33 +65,60 @@ std::vector<std::string> names_of(const std::map<NodeNumber, std::string>& nodes
   return out;
 }
 
+/// The major numbers of VFIO's files: "243 vfio"; nullopt when they are not told.
+std::optional<std::vector<std::uint32_t>> vfio_majors(const Proc& proc) {
+  const auto text = proc.read("devices");
+  if (!text) return std::nullopt;
+  std::vector<std::uint32_t> out;
+  each_line(text->substr(0, text->find("Block devices:")),
+            [&](const std::vector<std::string_view>& words) {
+              const auto major = words.size() == 2 && words[1].starts_with("vfio")
+                                     ? parse_decimal(words[0], UINT32_MAX)
+                                     : std::nullopt;
+              if (major) out.push_back(static_cast<std::uint32_t>(*major));
+            });
+  return out;
+}
+
 }  // namespace
 
-std::size_t look_at_open_nodes(const Proc& proc, const std::vector<Target>& targets,
-                               Findings& out) {
-  std::vector<const Target*> asked;
-  for (const Target& target : targets) {
-    if (!target.nodes.empty() || !target.vfio.empty()) asked.push_back(&target);
-  }
-  std::size_t unseen = 0;
-  for (const std::string& pid : asked.empty() ? std::vector<std::string>{} : proc.processes()) {
-    const auto open = proc.open_nodes(pid);
+OpenFiles read_open_files(const Proc& proc) {
+  OpenFiles out;
+  for (std::string& pid : proc.processes()) {
+    auto open = proc.open_nodes(pid);
     const bool hidden = open ? !open->complete : is_hidden(proc, pid, open.error());
-    if (hidden) ++unseen;
+    if (hidden) ++out.unseen;
     if (!open || open->nodes.empty()) continue;
-    for (const Target* target : asked) {
+    out.processes.push_back({.pid = std::move(pid), .nodes = std::move(open->nodes)});
+  }
+  return out;
+}
+
+bool has_vfio_files(const Proc& proc, const OpenFiles& open) {
+  const auto majors = vfio_majors(proc);
+  if (!majors) return true;
+  const auto is_vfio = [&](const NodeNumber& node) {
+    return !node.is_block && std::ranges::find(*majors, node.major) != majors->end();
+  };
+  return std::ranges::any_of(open.processes, [&](const OpenFiles::Process& process) {
+    return std::ranges::any_of(process.nodes, is_vfio);
+  });
+}
+
+void look_at_open_nodes(const Proc& proc, const OpenFiles& open, const std::vector<Target>& targets,
+                        Findings& out) {
+  for (const auto& [pid, open_nodes] : open.processes) {
+    for (const Target& target : targets) {
       const auto look = [&](std::string_view name, const std::map<NodeNumber, std::string>& of) {
-        const auto nodes = names_of(of, open->nodes);
+        const auto nodes = names_of(of, open_nodes);
         if (nodes.empty()) return;
-        out.add(*target, name,
-                fmt::format("{} has {} open", describe(proc, pid), join_words(nodes)),
+        out.add(target, name, fmt::format("{} has {} open", describe(proc, pid), join_words(nodes)),
                 fmt::format("end it: kill {}", pid));
       };
-      look("vfio-user", target->vfio);
-      look("open", target->nodes);
+      look("vfio-user", target.vfio);
+      look("open", target.nodes);
     }
   }
-  return unseen;
 }
 
 }  // namespace anybind::guards

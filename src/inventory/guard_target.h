@@ -22,7 +22,7 @@ inline constexpr std::string_view kSysfs =
 struct Target {
   DeviceId device;
   std::size_t place = 0;  ///< among those asked for
-  std::string real{};     ///< "devices/pci0000:00/0000:00:03.0"
+  std::string real{};     ///< "devices/pci0000:00/0000:00:03.0"; on VFIO any path that leads there
   std::optional<DriverName> driver{};
   std::vector<std::string> interfaces{};      ///< class/net
   std::vector<std::string> disks{};           ///< class/block, partitions too
@@ -108,8 +108,20 @@ void look_at_other_namespaces(const Proc& proc, const Tree& tree, Findings& out)
 void look_at_disks(Sysfs& root, const Proc& proc, std::vector<Target>& targets, Findings& out);
 void look_at_display(Sysfs& root, const Target& target, Findings& out);
 void look_at_functions(Sysfs& root, const Target& target, Findings& out);
-/// Gives the number of processes that could not be looked at.
-[[nodiscard]] std::size_t look_at_open_nodes(const Proc& proc, const std::vector<Target>& targets,
-                                             Findings& out);
+
+/// Which processes have which device nodes open.
+struct OpenFiles {
+  struct Process {
+    std::string pid;
+    std::vector<NodeNumber> nodes;
+  };
+  std::vector<Process> processes;
+  std::size_t unseen = 0;  ///< could not be looked at
+};
+[[nodiscard]] OpenFiles read_open_files(const Proc& proc);
+/// Some file of VFIO is among them, or cannot be told from others.
+[[nodiscard]] bool has_vfio_files(const Proc& proc, const OpenFiles& open);
+void look_at_open_nodes(const Proc& proc, const OpenFiles& open, const std::vector<Target>& targets,
+                        Findings& out);
 
 }  // namespace anybind::guards

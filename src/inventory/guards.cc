@@ -182,10 +182,11 @@ InUse find_blockers(Sysfs& root, const Proc& proc, const std::vector<DeviceId>& 
   std::vector<Target> hosts;
   std::vector<Target> others;
   for (std::size_t i = 0; i < devices.size(); ++i) {
-    Target target{.device = devices[i], .place = i, .real = read_syspath(root, devices[i])};
+    Target target{.device = devices[i], .place = i, .real = devices[i].path()};
     const auto link = root.read_link(target.real + "/driver");
     if (auto driver = DriverName::parse(link ? link_name(*link) : "")) target.driver = *driver;
     const bool host = target.driver && !is_for_user_space(*target.driver);
+    if (host) target.real = read_syspath(root, devices[i]);
     (host ? hosts : others).push_back(std::move(target));
   }
   Findings found;
@@ -198,12 +199,22 @@ InUse find_blockers(Sysfs& root, const Proc& proc, const std::vector<DeviceId>& 
     guards::look_at_disks(root, proc, hosts, found);
     for (const Target& target : hosts) guards::look_at_display(root, target, found);
   }
-  for (Target& target : others) {
-    if (target.driver) add_vfio_nodes(root, target);
+  const auto has_nodes = [](const Target& target) { return !target.nodes.empty(); };
+  const auto has_driver = [](const Target& target) { return target.driver.has_value(); };
+  if (std::ranges::any_of(hosts, has_nodes) || std::ranges::any_of(others, has_driver)) {
+    const guards::OpenFiles open = guards::read_open_files(proc);
+    out.unseen = open.unseen;
+    // Mostly none is open at all, and then no device needs to be asked for its own.
+    if (guards::has_vfio_files(proc, open)) {
+      for (Target& target : others) {
+        if (target.driver) add_vfio_nodes(root, target);
+      }
+    }
+    guards::look_at_open_nodes(proc, open, hosts, found);
+    guards::look_at_open_nodes(proc, open, others, found);
   }
-  std::ranges::move(others, std::back_inserter(hosts));
   for (const Target& target : hosts) guards::look_at_functions(root, target, found);
-  out.unseen = guards::look_at_open_nodes(proc, hosts, found);
+  for (const Target& target : others) guards::look_at_functions(root, target, found);
   out.blockers = std::move(found).take();
   return out;
 }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "host/tracing_sysfs.h"
 #include "inventory/test_tree.h"
 
 namespace anybind {
@@ -164,6 +165,27 @@ TEST_F(Guards, OfADeviceOnVfioItsGroupIsAskedAboutAndNothingElse) {
   ASSERT_EQ(found.size(), 1U);
   EXPECT_EQ(found[0].name, "vfio-user");
   EXPECT_THAT(found[0].who, testing::HasSubstr("/dev/vfio/7"));
+}
+
+TEST_F(Guards, ADeviceOnVfioIsAskedForItsFilesOnlyWhenSomeFileOfVfioIsOpen) {
+  tree_.pci({.address = "0000:00:04.0", .driver = "vfio-pci", .group = 7});
+  tree_.put("class/vfio/7/dev", "1:3\n");
+  process("78", "/dev/null");
+  tree_.put("proc/devices", "Character devices:\n  1 mem\n243 vfio\n\nBlock devices:\n  1 vfio\n");
+  Trace trace;
+  const auto traced = trace_sysfs(tree_.sysfs(), trace);
+  const auto asked = [&] {
+    return std::ranges::any_of(trace,
+                               [](const Operation& o) { return o.path.contains("class/vfio"); });
+  };
+  const auto find = [&] {
+    return find_blockers(*traced, Proc(tree_.root() + "/proc"), {pci_id("0000:00:04.0")}).blockers;
+  };
+  EXPECT_THAT(find(), IsEmpty());
+  EXPECT_FALSE(asked());
+  tree_.put("proc/devices", "Character devices:\n  1 vfio\n");
+  EXPECT_THAT(find(), testing::SizeIs(1));
+  EXPECT_TRUE(asked());
 }
 
 TEST_F(Guards, EachDeviceHasItsFindingsInTheOrderAskedFor) {

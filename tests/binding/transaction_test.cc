@@ -2,7 +2,9 @@
 
 #include <array>
 #include <cerrno>
+#include <map>
 
+#include "binding/recover.h"
 #include "host/faulty_sysfs.h"
 #include "machine.h"
 
@@ -294,6 +296,118 @@ TEST(OriginsTest, ADamagedFileIsAnErrorAndNotAnEmptyMemory) {
     ASSERT_FALSE(loaded) << file;
     EXPECT_FALSE(loaded.error().next.empty()) << file;
   }
+}
+
+/// A model has no power management: this adds what vfio-pci and the PCI bus show of it.
+class Parking final : public Sysfs {
+ public:
+  using Controls = std::map<std::string, std::string>;  ///< of power/control, by device
+  Parking(Sysfs& inner, Controls& controls, std::string at = "",
+          std::unique_ptr<Sysfs> own = nullptr)
+      : inner_(inner), own_(std::move(own)), controls_(controls), at_(std::move(at)) {}
+
+  Reply<std::string> read(std::string_view path) override {
+    if (path != "power_state") return inner_.read(path);
+    return controls_.contains(at_) && controls_[at_] == "auto" ? "D3hot\n" : "D0\n";
+  }
+  Reply<std::size_t> write(std::string_view path, std::string_view bytes) override {
+    if (path != "power/control") return inner_.write(path, bytes);
+    controls_[at_] = bytes;
+    return bytes.size();
+  }
+  Reply<std::string> read_link(std::string_view path) override { return inner_.read_link(path); }
+  Reply<std::vector<std::string>> list(std::string_view path) override { return inner_.list(path); }
+  Reply<std::unique_ptr<Sysfs>> open_dir(std::string_view path) override {
+    auto dir = inner_.open_dir(path);
+    if (!dir) return dir;
+    Sysfs& inner = **dir;
+    return std::make_unique<Parking>(inner, controls_, std::string(link_name(path)),
+                                     *std::move(dir));
+  }
+  Reply<Instance> instance() override { return inner_.instance(); }
+
+ private:
+  Sysfs& inner_;
+  std::unique_ptr<Sysfs> own_;
+  Controls& controls_;
+  std::string at_;
+};
+
+class Parked : public Transaction {
+ protected:
+  Parked() {
+    EXPECT_TRUE(run_plan(to_vfio({kNicA, kNicB, kDisk})));
+    recorder_.lines.clear();
+  }
+  Result<Plan> back() { return plan_unbind(parking_, {kNicA, kNicB, kDisk}); }
+
+  const Parking::Controls asleep_ = {
+      {"0000:04:00.0", "auto"}, {"0000:05:00.0", "auto"}, {"0000:06:00.0", "auto"}};
+  Parking::Controls controls_ = asleep_;
+  Parking parking_{*sysfs_, controls_};
+};
+
+TEST_F(Parked, AllAreWokenBeforeTheFirstIsUnbound) {
+  const auto plan = back();
+  ASSERT_TRUE(plan);
+  ASSERT_TRUE(run_on(parking_, *plan));
+  const std::string wake = "echo on > /sys/bus/pci/devices/";
+  ASSERT_GE(recorder_.lines.size(), 4U);
+  EXPECT_EQ(recorder_.lines[0], wake + "0000:04:00.0/power/control");
+  EXPECT_EQ(recorder_.lines[2], wake + "0000:06:00.0/power/control");
+  EXPECT_THAT(recorder_.lines[3], HasSubstr("driver_override"));
+  for (const auto& [device, control] : controls_) EXPECT_EQ(control, "on") << device;
+  EXPECT_EQ(state_of(kDisk), "- none");
+}
+
+TEST_F(Parked, OneThatIsAwakeIsLeftAlone) {
+  controls_["0000:05:00.0"] = "on";
+  const auto plan = back();
+  ASSERT_TRUE(plan);
+  EXPECT_TRUE(plan->devices[0].parked);
+  EXPECT_FALSE(plan->devices[1].parked);
+}
+
+TEST_F(Parked, OneThatIsThereAlreadyIsLeftAsleep) {
+  const auto plan = plan_bind(parking_, {.devices = {kNicA}, .driver = driver("vfio-pci")});
+  ASSERT_TRUE(plan);
+  EXPECT_FALSE(plan->devices[0].parked);
+}
+
+TEST_F(Parked, WhatStaysMaySleepAgain) {
+  for (std::size_t steps = 1; steps < 9; ++steps) {
+    controls_ = asleep_;
+    recorder_.lines.clear();
+    recorder_.stop_after = steps;
+    const auto plan = back();
+    ASSERT_TRUE(plan);
+    ASSERT_FALSE(run_on(parking_, *plan)) << steps;
+    for (const DeviceId& device : {kNicA, kNicB, kDisk}) {
+      EXPECT_EQ(state_of(device), "vfio-pci vfio-pci");
+      // One that was bound again may, as its driver's probe says so; here nobody probes for real.
+      const auto bound = "echo " + device.str() + " > /sys/bus/pci/drivers/vfio-pci/bind";
+      if (std::ranges::find(recorder_.lines, bound) != recorder_.lines.end()) continue;
+      EXPECT_EQ(controls_[device.str()], "auto") << device.str() << " after " << steps;
+    }
+  }
+}
+
+TEST_F(Parked, AfterACrashToo) {
+  auto plan = back();
+  ASSERT_TRUE(plan);
+  {
+    auto journal = Journal::load(*storage_, "boot", "unbind", 0);
+    ASSERT_TRUE(journal);
+    ASSERT_TRUE(journal->begin(*plan, {false, false, false}));
+    for (auto& [device, control] : controls_) control = "on";
+  }  // and then nothing more was done
+  auto journal = Journal::load(*storage_, "boot", "recover", 0);
+  ASSERT_TRUE(journal);
+  Origins memory = origins();
+  const auto recovered = recover(parking_, {&memory, &*journal}, recorder_);
+  ASSERT_EQ(recovered.size(), 1U);
+  EXPECT_EQ(recovered[0].what, Recovered::What::kUndone);
+  EXPECT_EQ(controls_, asleep_);
 }
 
 }  // namespace

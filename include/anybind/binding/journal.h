@@ -18,8 +18,9 @@ struct JournalDevice {
   Instance instance;
   Binding before;
   Goal goal;
-  bool fresh = false;  ///< `restore` did not know it before this transaction
-  bool done = false;   ///< it has reached its goal
+  bool fresh = false;   ///< `restore` did not know it before this transaction
+  bool parked = false;  ///< it slept, and was to be woken
+  bool done = false;    ///< it has reached its goal
 };
 
 /// A write that has not returned, and the process that hangs in it.

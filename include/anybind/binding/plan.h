@@ -22,6 +22,7 @@ struct Step {
     kUnbind,       ///< write the device to the `unbind` of the driver `value`
     kBind,         ///< write the device to the `bind` of the driver `value`
     kProbe,        ///< write the device to the bus's drivers_probe
+    kWake,         ///< write `value` to the device's power/control: "on", or "auto" again
   };
   Kind kind;
   std::string value;
@@ -49,6 +50,9 @@ struct DevicePlan {
   Binding before;
   Goal goal;
   std::vector<Step> steps;  ///< empty: nothing to do
+  /// Its VFIO driver has parked it in D3hot, in which its unbind would sleep three times 12 ms: it
+  /// is woken before. When it keeps that driver after all, it may sleep again.
+  bool parked = false;
 };
 
 /// So many directories a plan holds open at most: a process may have 1024 files open by default.
@@ -94,6 +98,10 @@ struct Plan {
   /// How many settings come before the devices.
   [[nodiscard]] std::size_t early_settings() const;
 };
+
+/// Wakes a device that is parked, or lets it sleep again.
+[[nodiscard]] Step wake_step();
+[[nodiscard]] Step sleep_step();
 
 /// The steps from `now` to `goal`, in the safe order of kernel-facts 8(6): the override first, so
 /// that no other driver can take the device in between; unbind; bind; and only then an override

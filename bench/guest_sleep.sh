@@ -1,0 +1,17 @@
+#!/bin/sh
+# Virtual functions, the way people make them: guest_sleep.sh WAY PF COUNT DRIVER FUNCTION...
+#   none     takes the functions from their drivers and removes them
+#   plain    creates them, which lets the host's drivers probe them, then gives each to DRIVER
+#   quiet    the same with sriov_drivers_autoprobe off
+way=$1 pf=/sys/bus/pci/devices/$2 count=$3 driver=$4
+shift 4
+if [ "$way" = none ]; then
+  [ ! -e "$pf/virtfn0" ] || /payload/floor_bind none "$@"
+  echo 0 >"$pf/sriov_numvfs"
+  echo 1 >"$pf/sriov_drivers_autoprobe"
+else
+  [ "$way" = plain ] || echo 0 >"$pf/sriov_drivers_autoprobe"
+  echo "$count" >"$pf/sriov_numvfs"
+  echo 1 >"$pf/sriov_drivers_autoprobe"
+  /payload/floor_bind bind "$driver" "$@"
+fi
