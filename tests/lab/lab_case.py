@@ -40,10 +40,11 @@ class LabCase(unittest.TestCase):
         self.assertEqual(result.returncode, code, f"{args}: {result.stdout}{result.stderr}")
         return result.stderr if code else result.stdout
 
-    def lab(self, script: str, *options: str, code: int = 0, machine: pathlib.Path | None = None) -> str:
+    def lab(self, script: str, *options: str, code: int = 0, machine: pathlib.Path | None = None,
+            seconds: float = 100) -> str:
         """Runs a shell script in a lab; its standard output and error, and insists on its exit code."""
         result = subprocess.run([ANYBIND, "lab", "exec", *options, machine or self.machine, "--", "sh", "-c", script],
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=100, check=False,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds, check=False,
                                 env=self.env, start_new_session=True)
         self.assertEqual(result.returncode, code, f"{script}:\n{result.stdout}")
         return result.stdout
