@@ -113,13 +113,6 @@ Result<Binding> DeviceRun::observe() {
   return *std::move(binding);
 }
 
-Result<Binding> DeviceRun::choose_again() {
-  Binding now = TRY(observe());
-  if (now.driver || !now.driver_override) return now;
-  TRY(write({.kind = Step::Kind::kProbe, .value = "", .reason = ""}));
-  return observe();
-}
-
 /// Through the device's own handle: reaches that card or nothing.
 Result<> DeviceRun::set_override(const Step& step, const StepWrite& write) {
   const auto text = dir_->write_and_read_back("driver_override", write.bytes);

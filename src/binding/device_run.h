@@ -37,11 +37,6 @@ class DeviceRun {
   /// newcomer, and the bus is asked to choose a driver for it.
   Result<> still_there();
   Result<Binding> observe();
-  /// After the bus was asked to choose a driver: what it chose. When somebody set an override while
-  /// it did, the kernel can have missed that twice: the match of the driver that it had chosen no
-  /// longer held (pci-driver.c:__pci_device_probe), and a probe of the other came while the device
-  /// seemed bound (bus.c:bus_rescan_devices_helper). Then the bus is asked once more.
-  Result<Binding> choose_again();
   /// The process that hangs in the last write, if that did not return.
   [[nodiscard]] const Abandoned& abandoned() const { return abandoned_; }
 

@@ -291,7 +291,7 @@ Result<Outcome> Run::bring(std::size_t at) {
   if (!done) return fail(done.error());
   out.after.driver_override = of.goal.driver_override;
   out.after.driver = of.goal.driver;
-  if (of.goal.default_match) out.after = TRY(device.choose_again());
+  if (of.goal.default_match) out.after = TRY(device.observe());
   out.changed = true;
   return out;
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Two anybinds change the same cards at the same time: all cards end as the one or as the other asked, never half way, and
-# nothing is left open. tests/lab/rivals_test.py has more rounds, and driverctl.
+# Two anybinds, and anybind against a shell loop that writes what driverctl writes, on the same cards at the same time:
+# nothing is left open, and whatever the collisions left, the next command puts right. tests/lab/rivals_test.py has more rounds.
 # devices: -device edu,addr=3 -device edu,addr=4
 # cpus: 2
 # limit: 240
@@ -42,3 +42,34 @@ good="^0 0 0 $first (.*)\|$second \1$"
 judge /tmp/two "two anybinds"
 check_rc "restore" 0 anybind restore $first $second
 check_eq "gives back what there was" "$before" "$(state_of $first $second)"
+
+driverctl() { # DEVICE OVERRIDE: its writes, in its order
+  device=$(dir_of "$1")
+  if [ -L "$device/driver" ]; then echo "$1" >"$device/driver/unbind"; fi
+  echo "$2" >"$device/driver_override"
+  echo "$1" >/sys/bus/pci/drivers_probe
+}
+
+n=0
+while [ $n -lt "$rounds" ]; do
+  theirs=vfio-pci ours="bind $first $second vfio-pci"
+  [ $((n / 2 % 2)) = 0 ] || theirs=""
+  [ $((n % 2)) = 0 ] || ours="restore $first $second"
+  driverctl $first "$theirs" 2>/dev/null &
+  a=0 recovered=0
+  # shellcheck disable=SC2086
+  anybind -q $ours 2>/dev/null || a=$?
+  wait $! || true
+  [ $a != 4 ] || anybind -q recover || recovered=$?
+  echo "$a $recovered $(open_transactions) $(flat "$(state_of $first $second)")"
+  n=$((n + 1))
+done >/tmp/driverctl
+# "none": restore gives back what bind found, and it can have found the card between driverctl's unbind and its probe. The
+# second card is anybind's alone.
+good="^[014] 0 0 $first driver=(td0|vfio-pci|none) override=(\(null\)|vfio-pci)\|$second (driver=td0 override=\(null\)|driver=vfio-pci override=vfio-pci)$"
+judge /tmp/driverctl "anybind and driverctl"
+check_rc "whatever that left, bind puts right" 0 anybind bind $first $second vfio-pci
+check_eq "both cards" 2 "$(state_of $first $second | grep -c 'driver=vfio-pci override=vfio-pci')"
+check_rc "and restore" 0 anybind restore $first $second
+driverctl $first ""
+check_eq "all is as it was" "$before" "$(state_of $first $second)"
