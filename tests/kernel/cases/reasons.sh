@@ -30,6 +30,7 @@ test_parameter only_device '\n' >/dev/null
 poke /sys/bus/pci/drivers/td0/unbind $edu >/dev/null
 before=$(state_of $nic $edu)
 test_parameter probe_result "-517,-19,-19" >/dev/null
+test_parameter defer_reason "the test says to wait" >/dev/null
 check_rc "a probe that is deferred: exit 1" 1 anybind bind $edu td0
 check_says "it says so" "td0 deferred its probe"
 check_eq "and is not noted by the kernel, as it was made through bind" "" "$(cat /sys/kernel/debug/devices_deferred)"

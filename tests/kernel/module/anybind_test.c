@@ -27,6 +27,10 @@ static char only_device[40];
 module_param_string(only_device, only_device, sizeof(only_device), 0644);
 MODULE_PARM_DESC(only_device, "if set, probe_result is for this device, and other probes succeed");
 
+static char defer_reason[64];
+module_param_string(defer_reason, defer_reason, sizeof(defer_reason), 0644);
+MODULE_PARM_DESC(defer_reason, "what a probe that defers says that it waits for; empty: nothing");
+
 static uint probe_delay[DRIVERS];
 module_param_array(probe_delay, uint, NULL, 0644);
 MODULE_PARM_DESC(probe_delay, "how long probe takes, in ms");
@@ -65,8 +69,8 @@ static int probe_as_told(int number, struct device *dev)
 	probe_count[number]++;
 	msleep(probe_delay[number]);
 	dev_info(dev, "test driver %d: probe returns %d\n", number, result);
-	if (result == -EPROBE_DEFER)
-		return dev_err_probe(dev, result, "the test says to wait\n");
+	if (result == -EPROBE_DEFER && defer_reason[0])
+		return dev_err_probe(dev, result, "%s\n", defer_reason);
 	return result;
 }
 
