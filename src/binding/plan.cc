@@ -130,6 +130,10 @@ std::string shell_line(const DeviceId& device, const Step& step, const std::stri
   return echo_line(write.bytes, sysfs_root + "/" + write.path);
 }
 
+std::string shell_line(const ModuleLoad& load) {
+  return "modprobe " + shell_quote(load.module);
+}
+
 std::string shell_line(const Setting& setting, const std::string& sysfs_root) {
   return echo_line(setting.bytes, sysfs_root + "/" + setting.path);
 }

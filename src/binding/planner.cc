@@ -12,6 +12,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "binding/module_plan.h"
 #include "inventory/group.h"
 #include "inventory/unknown.h"
 #include "inventory/viability.h"
@@ -70,12 +71,14 @@ Result<std::vector<Look>> look_at_all(Sysfs& root, const std::vector<DeviceId>& 
   return out;
 }
 
-/// Looks the driver's directory up, once a plan.
-Result<> require_driver(Sysfs& root, Plan& plan, const BusName& bus, const DriverName& driver) {
+/// Looks the driver's directory up, once a plan; plans the load of its module when it is missing.
+Result<> require_driver(Sysfs& root, Plan& plan, const BusName& bus, const DriverName& driver,
+                        ModuleLoader* modules = nullptr) {
   const std::string path = driver_path(bus, driver);
   if (plan.driver_dirs.contains(path)) return {};
   auto dir = root.open_dir(path);
   if (!dir && dir.error().value != ENOENT) return fail(from_errno(dir.error(), "open", path));
+  if (!dir && modules != nullptr) return plan_load(root, *modules, plan, bus, driver);
   if (!dir) return fail(no_such_driver(root, bus, driver));
   if (plan.driver_dirs.size() < kMostHeld) plan.driver_dirs.emplace(path, *std::move(dir));
   return {};
@@ -256,7 +259,7 @@ Result<Plan> plan_bind(Sysfs& root, const BindRequest& request) {
   Groups groups(root);
   const auto looks = TRY(complete(root, request, groups, plan));
   for (const Look& look : looks) {
-    TRY(require_driver(root, plan, look.device.bus, request.driver));
+    TRY(require_driver(root, plan, look.device.bus, request.driver, request.modules));
     if (!look.binding.has_override) return fail(no_override(look.device));
   }
   if (is_vfio_driver(request.driver.str())) TRY(check_groups(root, looks, groups, request));
@@ -265,6 +268,10 @@ Result<Plan> plan_bind(Sysfs& root, const BindRequest& request) {
     if (is_there(look.binding, request.driver)) goal = as_goal(look.binding);
     keep_driver(root, plan, look);
     plan.devices.push_back(plan_device(look, std::move(goal)));
+  }
+  if (request.modules != nullptr) {
+    note_side_effects(root, *request.modules, plan);
+    if (request.driver.str() == "vfio-pci") note_variants(root, *request.modules, plan);
   }
   return plan;
 }
@@ -279,23 +286,24 @@ Result<Plan> plan_unbind(Sysfs& root, const std::vector<DeviceId>& devices) {
   return plan;
 }
 
-Result<Plan> plan_restore(Sysfs& root, const std::vector<DeviceId>& devices,
-                          const Origins& origins) {
+Result<Plan> plan_restore(Sysfs& root, const std::vector<DeviceId>& devices, const Origins& origins,
+                          ModuleLoader* modules) {
   Plan plan{.settings = {}, .devices = {}, .restores = true, .notes = {}};
   for (const Look& look : TRY(look_at_all(root, devices, With::kBindingOnly))) {
     const auto origin = origins.find(look.device, look.instance);
     Goal goal = origin ? as_goal(origin->binding)
                        : Goal{.driver = {}, .driver_override = {}, .default_match = true};
     if (origin && goal.driver && goal.driver != look.binding.driver) {
-      TRY(require_driver(root, plan, look.device.bus, *goal.driver));
+      TRY(require_driver(root, plan, look.device.bus, *goal.driver, modules));
     }
     keep_driver(root, plan, look);
     plan.devices.push_back(plan_device(look, std::move(goal)));
   }
+  if (modules != nullptr) note_side_effects(root, *modules, plan);
   return plan;
 }
 
-Result<Plan> plan_undo(Sysfs& root, const JournalEntry& entry) {
+Result<Plan> plan_undo(Sysfs& root, const JournalEntry& entry, ModuleLoader* modules) {
   Plan plan{.settings = {}, .devices = {}, .undoes = entry.id, .notes = {}};
   for (const JournalDevice& was : std::views::reverse(entry.devices)) {
     auto look = look_at(root, was.device, With::kBindingOnly);
@@ -304,11 +312,13 @@ Result<Plan> plan_undo(Sysfs& root, const JournalEntry& entry) {
       plan.notes.push_back(fmt::format("{} is no longer there: left out", was.device.str()));
       continue;
     }
-    if (was.before.driver) TRY(require_driver(root, plan, was.device.bus, *was.before.driver));
+    if (was.before.driver)
+      TRY(require_driver(root, plan, was.device.bus, *was.before.driver, modules));
     keep_driver(root, plan, *look);
     if (plan.devices.size() >= kMostHeld) look->dir.reset();
     plan.devices.push_back(plan_device(*look, as_goal(was.before)));
   }
+  if (modules != nullptr) note_side_effects(root, *modules, plan);
   for (const Setting& setting : std::views::reverse(entry.settings)) {
     if (!setting.lasting) continue;
     plan.settings.push_back({.path = setting.undo_path,

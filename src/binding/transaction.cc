@@ -27,6 +27,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "binding/device_run.h"
+#include "binding/module_plan.h"
 #include "binding/virtual_functions.h"
 #include "host/process.h"
 
@@ -50,6 +51,7 @@ class SharedListener final : public Listener {
     const std::scoped_lock lock(mutex_);
     inner_.on_step(device, step);
   }
+  void on_module(const ModuleLoad& load) override { inner_.on_module(load); }
   void on_setting(const Setting& setting) override { inner_.on_setting(setting); }
   void on_rollback(const Error& cause, std::size_t devices) override {
     inner_.on_rollback(cause, devices);
@@ -162,6 +164,7 @@ class Run {
   std::vector<State> states_;
   std::vector<bool> fresh_;
   std::size_t settings_written_ = 0;
+  std::vector<std::string> modules_loaded_;
   bool blind_ = false;  ///< whether the last setting has had its effect cannot be seen
   std::atomic<bool> failed_ = false;
   std::mutex mutex_;  ///< over the journal
@@ -414,7 +417,8 @@ Result<> Run::forget_what_was_begun() {
 
 /// All writes of the way forward, up to the first that failed.
 std::optional<Error> Run::perform() {
-  auto set = write_settings(plan_->early_settings());
+  auto set = load_modules(root_, *plan_, listener_, options_, modules_loaded_);
+  if (set) set = write_settings(plan_->early_settings());
   if (set) set = add_new_functions();
   if (!set) return std::move(set).error();
   wake_devices();
@@ -453,6 +457,8 @@ Result<std::vector<Outcome>> Run::run() {
     cause->next = "anybind recover";
     return fail(*std::move(cause));
   }
+  for (const std::string& module : modules_loaded_)
+    cause->details.push_back("the module " + module + " was loaded, and stays");
   Error error = roll_back(*std::move(cause));
   if (error.code == Code::kIncomplete) return fail(std::move(error));
   const auto forgotten = forget_what_was_begun();

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "binding/module_plan.h"
 #include "binding/planner.h"
 #include "inventory/device.h"
 #include "inventory/unknown.h"
@@ -44,7 +45,8 @@ Result<> check_number(const DeviceId& pf, unsigned now, unsigned count, unsigned
 
 }  // namespace
 
-Result<Plan> plan_virtual_functions(Sysfs& root, const NewFunctions& functions) {
+Result<Plan> plan_virtual_functions(Sysfs& root, const NewFunctions& functions,
+                                    ModuleLoader* modules) {
   const auto& [pf, count, driver, rule] = functions;
   const auto dir = TRY(open_device(root, pf));
   if (dir == nullptr) return fail(no_such_device(root, pf, pf.str()));
@@ -55,9 +57,13 @@ Result<Plan> plan_virtual_functions(Sysfs& root, const NewFunctions& functions) 
   }
   const unsigned total = TRY(read_number(*dir, pf, "sriov_totalvfs"));
   const unsigned now = TRY(read_number(*dir, pf, "sriov_numvfs"));
-  if (count != 0 && driver.str() != "none" && !root.open_dir(driver_path(pf.bus, driver)))
-    return fail(no_such_driver(root, pf.bus, driver));
-  if (now == count) return count == 0 ? Plan{} : plan_new_functions(root, functions);
+  Plan plan;
+  if (count != 0 && driver.str() != "none" && !root.open_dir(driver_path(pf.bus, driver))) {
+    if (modules == nullptr) return fail(no_such_driver(root, pf.bus, driver));
+    TRY(plan_load(root, *modules, plan, pf.bus, driver));
+    note_side_effects(root, *modules, plan);
+  }
+  if (now == count) return count == 0 ? Plan{} : plan_new_functions(root, functions, modules);
   TRY(check_number(pf, now, count, total));
   const auto bound = read_driver(*dir);
   if (!bound || !*bound) {
@@ -75,13 +81,12 @@ Result<Plan> plan_virtual_functions(Sysfs& root, const NewFunctions& functions) 
                        .late = count == 0};
   if (count == 0) {
     const auto all = TRY(virtual_functions(root, pf, now));
-    Plan plan = TRY(plan_unbind(root, all));
+    plan = TRY(plan_unbind(root, all));
     plan.settings.push_back(number);
     plan.notes.push_back(
         fmt::format("{} has {} virtual functions, which are removed", pf.str(), now));
     return plan;
   }
-  Plan plan;
   const std::string flag = pf.path() + "/sriov_drivers_autoprobe";
   if (TRY(read_number(*dir, pf, "sriov_drivers_autoprobe")) != 0) {
     plan.settings.push_back({.path = flag,
@@ -97,10 +102,12 @@ Result<Plan> plan_virtual_functions(Sysfs& root, const NewFunctions& functions) 
   return plan;
 }
 
-Result<Plan> plan_new_functions(Sysfs& root, const NewFunctions& functions) {
+Result<Plan> plan_new_functions(Sysfs& root, const NewFunctions& functions, ModuleLoader* modules) {
   const auto devices = TRY(virtual_functions(root, functions.pf, functions.count));
   if (functions.driver.str() == "none") return plan_unbind(root, devices);
-  return plan_bind(root, {.devices = devices, .driver = functions.driver, .rule = functions.rule});
+  return plan_bind(
+      root,
+      {.devices = devices, .driver = functions.driver, .rule = functions.rule, .modules = modules});
 }
 
 Result<std::vector<DeviceId>> virtual_functions(Sysfs& root, const DeviceId& pf, unsigned count) {

@@ -33,7 +33,8 @@ Result<int> run_bind(Context& context, const ChangeOptions& options) {
                         return plan_bind(sysfs, {.devices = devices,
                                                  .driver = driver,
                                                  .whole_group = options.group,
-                                                 .rule = context.session.group_rule()});
+                                                 .rule = context.session.group_rule(),
+                                                 .modules = context.session.modules()});
                       }});
 }
 
@@ -49,7 +50,7 @@ Result<int> run_restore(Context& context, const ChangeOptions& options) {
   const auto devices =
       TRY(select_devices_unchecked(context.sysfs, options.words, context.sysfs_root));
   const auto plan = [&](Sysfs& sysfs, const Memory& memory) {
-    return plan_restore(sysfs, devices, memory.origins);
+    return plan_restore(sysfs, devices, memory.origins, context.session.modules());
   };
   return plan_and_run(context, options, {.plan = plan, .needs_memory = true});
 }

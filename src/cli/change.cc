@@ -42,6 +42,10 @@ class Narrator final : public Listener {
         shows_progress_(context.verbosity == 0 && ::isatty(::fileno(context.err)) == 1) {}
   ~Narrator() override { clear(); }
 
+  void on_module(const ModuleLoad& load) override {
+    if (context_.verbosity < 1) return;
+    fmt::print(context_.err, "{}: {}\n", printable(load.reason), printable(shell_line(load), 1024));
+  }
   void on_step(const DeviceId& device, const Step& step) override {
     if (context_.verbosity >= 1) {
       fmt::print(context_.err, "{}: {}: {}\n", printable(device.str()), printable(step.reason),
@@ -96,6 +100,10 @@ class Script final : public Listener {
  public:
   explicit Script(const Context& context) : context_(context) {}
 
+  void on_module(const ModuleLoad& load) override {
+    fmt::print(context_.out, "{}  # {}\n", printable(shell_line(load), 1024),
+               printable(load.reason));
+  }
   void on_step(const DeviceId& device, const Step& step) override {
     fmt::print(context_.out, "{}  # {}\n",
                printable(shell_line(device, step, context_.sysfs_root), 1024),
@@ -151,13 +159,13 @@ Result<int> try_out(Context& context, const ChangeOptions& options, const Planni
   // Not read without need: another user may not read it.
   const Memory memory =
       planning.needs_memory ? TRY(context.session.memory()) : TRY(context.session.no_memory());
-  const auto model = TRY(context.session.model());
   const Plan here = TRY(planning.plan(context.sysfs, memory));
+  const auto model = TRY(context.session.model(here.modules));
   TRY(check_guards(context, losing_drivers(here), options));
   const Plan there = TRY(on_model(here, model->sysfs()));
   print_notes(context, here, "# ");
   Script script(context);
-  const auto outcomes = run(model->sysfs(), there, nullptr, script);
+  const auto outcomes = run(model->sysfs(), there, nullptr, script, {.modules = &model->modules()});
   if (!outcomes) return fail(outcomes.error());
   if (context.json) {
     print_outcomes(context, *outcomes);
@@ -239,7 +247,8 @@ RunOptions run_options(Context& context, const ChangeOptions& options) {
   RunOptions out{.proc = "/proc",
                  .vfio = "/dev/vfio",
                  .concurrent = !context.session.is_lab(),
-                 .log = context.session.kernel_log()};
+                 .log = context.session.kernel_log(),
+                 .modules = context.session.modules()};
   if (options.timeout) {
     out.patience = std::chrono::milliseconds(static_cast<std::int64_t>(*options.timeout * 1000));
   }

@@ -77,11 +77,12 @@ std::string match_text(const Explanation& e) {
 }
 
 std::string answer_text(const Explanation& e, const DriverName& driver,
-                        const std::vector<Obstacle>& obstacles) {
+                        const std::vector<Obstacle>& obstacles, bool loads_module) {
   const std::string name = printable(driver.str());
   if (e.device.driver == driver) return fmt::format("\n{} has it already.\n", name);
   if (obstacles.empty()) {
-    return fmt::format("\n{} can have it. Type: anybind bind {} {}\n", name,
+    return fmt::format("\n{} can have it{}. Type: anybind bind {} {}\n", name,
+                       loads_module ? "; its module is not loaded yet, and is loaded first" : "",
                        shell_quote(e.device.id.str()), shell_quote(driver.str()));
   }
   std::string out = fmt::format("\n{} cannot have it as things are:\n", name);
@@ -168,12 +169,38 @@ json to_json(const DriverName& driver, const std::vector<Obstacle>& obstacles) {
 /// Also who uses it, when another driver has it.
 std::vector<Obstacle> all_obstacles(Context& context, const Explanation& e,
                                     const DriverName& driver) {
-  auto out = obstacles_for(context.sysfs, e, driver, context.session.group_rule());
+  auto out = obstacles_for(context.sysfs, e, driver, context.session.group_rule(),
+                           context.session.modules());
   if (e.device.driver == driver) return out;
   for (const Blocker& blocker : context.session.in_use({e.device.id}).blockers) {
     out.push_back({.what = fmt::format("in use, {}: {}", blocker.name, blocker.who),
                    .next = fmt::format("{} (or --ignore {})", blocker.next, blocker.name)});
   }
+  return out;
+}
+
+/// The variants of vfio-pci that are made for it, when that is what was asked for.
+std::vector<Candidate> variants_of(Context& context, const Explanation& e, const DriverName& driver,
+                                   const std::string& aliases) {
+  if (driver.str() != "vfio-pci") return {};
+  return vfio_variants(context.sysfs, e.device.id.bus, e.device.modalias,
+                       vfio_variant_aliases(aliases));
+}
+
+std::string variant_text(const DeviceId& device, const std::vector<Candidate>& variants) {
+  std::string out;
+  for (const Candidate& variant : variants) {
+    out += fmt::format("A variant driver for it exists: {} (module {}). Type: anybind bind {} {}\n",
+                       printable(variant.driver), printable(variant.module),
+                       shell_quote(device.str()), shell_quote(variant.driver));
+  }
+  return out;
+}
+
+json to_json(const std::vector<Candidate>& variants) {
+  json out = json::array();
+  for (const Candidate& variant : variants)
+    out.push_back({{"driver", variant.driver}, {"module", variant.module}});
   return out;
 }
 
@@ -198,7 +225,13 @@ Result<int> run_explain(Context& context, const Options& options) {
     }
     text += (text.empty() ? "" : "\n") + head_text(e, names) + match_text(e);
     if (viability) text += group_text(*viability);
-    if (driver) text += answer_text(e, *driver, obstacles);
+    if (!driver) continue;
+    const auto variants = variants_of(context, e, *driver, aliases);
+    const bool registered =
+        context.sysfs.open_dir(driver_path(e.device.id.bus, *driver)).has_value();
+    text += answer_text(e, *driver, obstacles, !registered) + variant_text(id, variants);
+    rows.back()["asked"]["variants"] = to_json(variants);
+    rows.back()["asked"]["loads_module"] = obstacles.empty() && !registered;
   }
   if (context.json) text = rows.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
   std::fputs(text.c_str(), context.out);

@@ -91,8 +91,8 @@ Result<int> run_kmod(Context& context, const Options& options) {
   for (std::string& module : modules) {
     module = module.substr(module.rfind('/') + 1);
     module = module.substr(0, module.find(".ko"));
-    if (dry) continue;
-    const auto done = lab::ask_lab(options->name, {unload ? "unload" : "load", module});
+    const char* word = dry ? "find" : unload ? "unload" : "load";
+    const auto done = lab::ask_lab(options->name, {word, module});
     if (done) continue;
     code = 1;
     if (!quiet) {

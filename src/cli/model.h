@@ -5,6 +5,7 @@
 
 #include "binding/plan.h"
 #include "drivercore/driver_core.h"
+#include "drivercore/model_modules.h"
 #include "drivercore/model_sysfs.h"
 
 namespace anybind::cli {
@@ -13,14 +14,18 @@ namespace anybind::cli {
 class Model {
  public:
   explicit Model(drivercore::State state)
-      : core_(std::move(state)), sysfs_(drivercore::model_sysfs(core_)) {}
+      : core_(std::move(state)),
+        sysfs_(drivercore::model_sysfs(core_)),
+        modules_(drivercore::model_modules(core_)) {}
 
   [[nodiscard]] Sysfs& sysfs() { return *sysfs_; }
+  [[nodiscard]] ModuleLoader& modules() { return *modules_; }
   [[nodiscard]] const drivercore::State& state() const { return core_.state(); }
 
  private:
   drivercore::DriverCore core_;
   std::unique_ptr<Sysfs> sysfs_;
+  std::unique_ptr<ModuleLoader> modules_;
 };
 
 /// The same plan for the same devices of another tree, where they are other instances.

@@ -40,36 +40,6 @@ std::string fingerprint(std::string_view text) {
   return fmt::format("{:016x}", fnv1a(text));
 }
 
-/// The line of modules.alias that depmod would write for an id of a PCI driver.
-std::string alias_line(const drivercore::PciId& id, const std::string& module) {
-  const auto word = [](std::uint32_t value) {
-    return value == drivercore::PciId::kAny ? "*" : fmt::format("{:08X}", value);
-  };
-  const auto byte = [&](unsigned shift) {
-    const bool any = ((id.class_mask >> shift) & 0xFF) != 0xFF;
-    return any ? "*" : fmt::format("{:02X}", (id.class_code >> shift) & 0xFF);
-  };
-  return fmt::format("alias {}v{}d{}sv{}sd{}bc{}sc{}i{} {}\n",
-                     id.override_only ? "vfio_pci:" : "pci:", word(id.vendor), word(id.device),
-                     word(id.subvendor), word(id.subdevice), byte(16), byte(8), byte(0), module);
-}
-
-std::string aliases_of(const drivercore::State& state) {
-  std::string out;
-  for (const auto& [key, driver] : state.drivers) {
-    const std::string& module = driver.module.empty() ? driver.name : driver.module;
-    for (const drivercore::PciId& id : driver.ids) out += alias_line(id, module);
-    for (const std::string& alias : driver.aliases)
-      out += fmt::format("alias {} {}\n", alias, module);
-    for (const std::string& name : driver.names)
-      out += fmt::format("alias platform:{} {}\n", name, module);
-    if (driver.bus == "platform" && driver.names.empty()) {
-      out += fmt::format("alias platform:{} {}\n", driver.name, module);
-    }
-  }
-  return out;
-}
-
 /// Buses that a modelled machine can have, of those that are here.
 std::set<BusName> modelled_buses(Sysfs& root) {
   std::set<BusName> out;
@@ -160,10 +130,32 @@ Result<Memory> Session::no_memory() {
   return Memory::load(*nothing_, "", "");
 }
 
-Result<std::unique_ptr<Model>> Session::model() {
+ModuleLoader* Session::modules() {
+  if (lab_) return &lab_->modules();
+  utsname name{};
+  if (sysfs_root_ != kSysfs || ::uname(&name) != 0) return nullptr;
+  if (modules_) return modules_.get();
+  ModuleSources sources{
+      .directory = fmt::format("/lib/modules/{}", name.release),
+      .config = {"/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d",
+                 "/usr/lib/modprobe.d", "/lib/modprobe.d"},
+      .proc = "/proc",
+      .programs = {"/sbin/modprobe", "/usr/sbin/modprobe", "/bin/modprobe", "/usr/bin/modprobe"},
+      .ask_program = lab::is_inside()};
+  if (sources.ask_program) sources.programs = {lab::kModprobe};
+  modules_ = open_modules(std::move(sources));
+  return modules_.get();
+}
+
+Result<std::unique_ptr<Model>> Session::model(const std::vector<ModuleLoad>& loads) {
   if (lab_) return std::make_unique<Model>(lab_->state());
-  return std::make_unique<Model>(
-      TRY(lab::capture(*real_, modelled_buses(*real_), {}, lab::Detail::kBinding)));
+  auto state = TRY(lab::capture(*real_, modelled_buses(*real_), {}, lab::Detail::kBinding));
+  lab::Aliases aliases;
+  if (!loads.empty()) aliases = lab::parse_aliases(module_aliases(), "");
+  for (const ModuleLoad& load : loads) {
+    lab::add_module(state, load.bus, load.driver, load.module, aliases);
+  }
+  return std::make_unique<Model>(std::move(state));
 }
 
 Result<drivercore::State> Session::capture() {
@@ -178,12 +170,9 @@ Result<drivercore::State> Session::capture() {
   return drivercore::DriverCore(std::move(state)).state();
 }
 
-std::string Session::module_aliases() const {
-  if (lab_) return aliases_of(lab_->state());
-  utsname name{};
-  if (sysfs_root_ != kSysfs || ::uname(&name) != 0) return "";
-  const auto text = read_file(fmt::format("/lib/modules/{}/modules.alias", name.release));
-  return text.value_or("");
+std::string Session::module_aliases() {
+  ModuleLoader* all = modules();
+  return all == nullptr ? "" : std::string(all->aliases());
 }
 
 Result<> Session::keep() {

@@ -7,8 +7,10 @@
 
 #include "base/error.h"
 #include "binding/memory.h"
+#include "binding/plan.h"
 #include "drivercore/state.h"
 #include "host/kernel_log.h"
+#include "host/modules.h"
 #include "host/storage.h"
 #include "host/sysfs.h"
 #include "inventory/group.h"
@@ -48,6 +50,8 @@ class Session {
   /// What this machine's kernel says from the first call on; nullptr for a lab, also when this
   /// process is in one, for another tree than /sys, and without the right to read it.
   [[nodiscard]] KernelLog* kernel_log();
+  /// The modules of this machine or of the lab; nullptr for another tree than /sys.
+  [[nodiscard]] ModuleLoader* modules();
   /// Of the running kernel; for a lab and for another tree the newer one.
   [[nodiscard]] GroupRule group_rule() const;
   /// Who uses the devices; in a lab nobody does.
@@ -62,15 +66,17 @@ class Session {
   /// None: where nothing needs to be read.
   [[nodiscard]] Result<Memory> no_memory();
 
-  /// A modelled machine like this one: a copy of the lab, or a capture of the real machine.
-  [[nodiscard]] Result<std::unique_ptr<Model>> model();
+  /// A modelled machine like this one: a copy of the lab, or a capture of the real machine, to
+  /// which the drivers of modules that are not loaded are added, as far as their aliases tell of
+  /// them.
+  [[nodiscard]] Result<std::unique_ptr<Model>> model(const std::vector<ModuleLoad>& loads);
 
   /// The machine as a value with all its details: a copy of the lab, or a capture (lab/capture.h).
   [[nodiscard]] Result<drivercore::State> capture();
 
   /// The text of modules.alias: of the running kernel, or made from the drivers of the lab. Empty
   /// when there is none, and for another tree than /sys.
-  [[nodiscard]] std::string module_aliases() const;
+  [[nodiscard]] std::string module_aliases();
 
   /// Keeps what became of the lab for the next command with the same --state. Nothing to do
   /// elsewhere.
@@ -86,6 +92,7 @@ class Session {
   std::unique_ptr<Sysfs> real_;
   std::unique_ptr<Model> lab_;
   std::unique_ptr<KernelLog> kernel_log_;
+  std::unique_ptr<ModuleLoader> modules_;
   std::string lab_name_;
   std::string command_;
   std::unique_ptr<Storage> storage_;

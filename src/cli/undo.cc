@@ -61,7 +61,7 @@ Result<int> run_undo(Context& context, const ChangeOptions& options) {
   const auto plan = [&](Sysfs& sysfs, const Memory& memory) -> Result<Plan> {
     const auto entry =
         TRY(options.words.empty() ? last(memory.journal) : named(memory.journal, options.words[0]));
-    Plan out = TRY(plan_undo(sysfs, entry));
+    Plan out = TRY(plan_undo(sysfs, entry, context.session.modules()));
     out.notes.insert(out.notes.begin(), fmt::format("undo {}: {}", entry.id, entry.command));
     return out;
   };

@@ -44,7 +44,7 @@ Result<NewFunctions> parse(Context& context, const Options& options) {
 Result<int> run_vfs(Context& context, const Options& options) {
   const NewFunctions request = TRY(parse(context, options));
   return plan_and_run(context, options, {.plan = [&](Sysfs& sysfs, const Memory&) {
-                        return plan_virtual_functions(sysfs, request);
+                        return plan_virtual_functions(sysfs, request, context.session.modules());
                       }});
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "host/modules.h"
 
 namespace anybind {
 namespace {
@@ -36,18 +37,13 @@ std::optional<Candidate> match_line(std::string_view line, const std::string& mo
       .is_vfio = is_vfio};
 }
 
-std::string module_name(std::string text) {
-  std::ranges::replace(text, '-', '_');
-  return text;
-}
-
 /// Drivers of a bus by the module that brought them; those built in under their own name.
 std::multimap<std::string, std::string> drivers_by_module(Sysfs& root, const BusName& bus) {
   std::multimap<std::string, std::string> out;
   const auto names = read_driver_names(root, bus);
   for (const std::string& name : names ? *names : std::vector<std::string>{}) {
     const auto module = root.read_link("bus/" + bus.str() + "/drivers/" + name + "/module");
-    out.emplace(module_name(module ? std::string(link_name(*module)) : name), name);
+    out.emplace(module_key(module ? std::string(link_name(*module)) : name), name);
   }
   return out;
 }
@@ -58,7 +54,7 @@ std::vector<Candidate> with_drivers(Sysfs& root, const BusName& bus,
   const auto drivers = drivers_by_module(root, bus);
   std::vector<Candidate> out;
   for (Candidate& candidate : candidates) {
-    const auto [from, to] = drivers.equal_range(module_name(candidate.module));
+    const auto [from, to] = drivers.equal_range(module_key(candidate.module));
     for (auto it = from; it != to; ++it) {
       candidate.driver = it->second;
       out.push_back(candidate);
@@ -144,6 +140,31 @@ std::vector<Candidate> match_aliases(std::string_view modules_alias, const std::
   return out;
 }
 
+std::string vfio_variant_aliases(std::string_view modules_alias) {
+  std::string out;
+  for (auto at = modules_alias.find(kVfioAlias); at != std::string_view::npos;
+       at = modules_alias.find(kVfioAlias, at + 1)) {
+    const auto before = modules_alias.rfind('\n', at);
+    const auto start = before == std::string_view::npos ? 0 : before + 1;
+    const std::string_view line = modules_alias.substr(start, modules_alias.find('\n', at) - start);
+    const std::string_view module = line.substr(line.rfind(' ') + 1);
+    if (module_key(module) != "vfio_pci") out.append(line).append("\n");
+  }
+  return out;
+}
+
+std::vector<Candidate> vfio_variants(Sysfs& root, const BusName& bus, const std::string& modalias,
+                                     std::string_view aliases) {
+  auto found = match_aliases(aliases, modalias);
+  std::erase_if(found, [](const Candidate& candidate) { return !candidate.is_vfio; });
+  if (found.empty()) return found;
+  auto out = with_drivers(root, bus, std::move(found));
+  for (Candidate& candidate : out) {
+    if (candidate.driver.empty()) candidate.driver = candidate.module;
+  }
+  return out;
+}
+
 Result<Explanation> explain_device(Sysfs& root, const DeviceId& id,
                                    std::string_view modules_alias) {
   const auto dir = root.open_dir(id.path());
@@ -176,10 +197,17 @@ Obstacle no_group_obstacle(Sysfs& root) {
 }
 
 std::vector<Obstacle> obstacles_for(Sysfs& root, const Explanation& e, const DriverName& driver,
-                                    GroupRule rule) {
+                                    GroupRule rule, ModuleLoader* modules) {
   std::vector<Obstacle> out;
   const DeviceId& id = e.device.id;
-  if (!is_registered(root, id.bus, driver.str())) {
+  const bool registered = is_registered(root, id.bus, driver.str());
+  const auto module = registered || modules == nullptr ? std::nullopt : modules->find(driver.str());
+  if (module && !module->forbidden.empty()) {
+    out.push_back({.what = fmt::format("its module {} shall never be loaded: {}", module->name,
+                                       module->forbidden),
+                   .next = ""});
+  } else if (!registered &&
+             (!module || module->built_in || root.open_dir("module/" + module_key(module->name)))) {
     const auto names = read_driver_names(root, id.bus);
     const auto near = names ? nearest(driver.str(), *names) : std::vector<std::string>{};
     out.push_back(

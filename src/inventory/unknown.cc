@@ -90,12 +90,18 @@ Error no_such_driver(Sysfs& root, const DriverName& driver, std::string_view typ
       did_you_mean(nearest(driver.str(), driver_names(root)), "driver:", "ls /sys/bus/*/drivers"));
 }
 
-Error no_such_driver(Sysfs& root, const BusName& bus, const DriverName& driver) {
+Error no_such_driver(Sysfs& root, const BusName& bus, const DriverName& driver,
+                     const std::vector<std::string>& modules) {
   const Words names = read_driver_names(root, bus).value_or(Words{});
+  Words near = nearest(driver.str(), names);
+  if (near.empty()) near = nearest(driver.str(), modules);
+  std::string why = fmt::format("no such driver on the {} bus", bus.str());
+  if (!modules.empty()) why += ", and no module of that name";
   return not_found(
-      driver.str(), fmt::format("no such driver on the {} bus", bus.str()),
-      did_you_mean(nearest(driver.str(), names), "",
-                   fmt::format("load its module: modprobe {}", shell_quote(driver.str()))));
+      driver.str(), std::move(why),
+      did_you_mean(std::move(near), "",
+                   modules.empty() ? "load its module: modprobe " + shell_quote(driver.str())
+                                   : "anybind explain DEVICE tells what matches"));
 }
 
 Error no_such_word(Sysfs& root, std::string_view typed) {

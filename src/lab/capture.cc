@@ -12,6 +12,7 @@
 #include "base/try.h"
 #include "drivercore/bus_type.h"
 #include "drivercore/uevent.h"
+#include "host/modules.h"
 #include "inventory/device.h"
 #include "inventory/group.h"
 #include "inventory/interface.h"
@@ -37,16 +38,23 @@ std::optional<std::uint64_t> number_in(Sysfs& dir, std::string_view attribute) {
   return parse_hex(digits, UINT32_MAX);
 }
 
-std::string module_key(std::string_view name) {
-  std::string out(name);
-  std::ranges::replace(out, '-', '_');
-  return out;
-}
-
 /// A name without a MAC address in it: "enx525400123456" becomes "enx000000000001".
 std::string harmless(const std::string& name, std::size_t number) {
   const bool mac = name.size() == 15 && name.starts_with("enx");
   return mac ? fmt::format("enx{:012}", number) : name;
+}
+
+void take_ids(Driver& driver, const Aliases& aliases) {
+  const auto found = aliases.find(module_key(driver.module.empty() ? driver.name : driver.module));
+  if (found != aliases.end() && driver.bus == "pci") driver.ids = found->second.pci;
+  if (found != aliases.end() && driver.bus == "platform") driver.names = found->second.platform;
+  if (found != aliases.end()) {
+    for (const std::string& alias : found->second.others) {
+      if (alias.starts_with(driver.bus + ":")) driver.aliases.push_back(alias);
+    }
+  }
+  // A table that nothing matches: then what it matches is learnt from what is bound to it.
+  if (driver.bus == "platform" && driver.names.empty() && aliases.empty()) driver.names = {"-"};
 }
 
 class Capturer {
@@ -88,25 +96,11 @@ class Capturer {
                   .needs_group = name.contains("vfio"),
                   .registered = true};
     driver.built_in = !module || !root_.read("module/" + driver.module + "/initstate");
-    take_ids(driver);
+    take_ids(driver, aliases_);
     const DriverKey key = next_driver_++;
     bus.drivers.push_back(key);
     bus.driver_names.emplace(name, key);
     state_.drivers.emplace(key, std::move(driver));
-  }
-
-  void take_ids(Driver& driver) {
-    const auto found =
-        aliases_.find(module_key(driver.module.empty() ? driver.name : driver.module));
-    if (found != aliases_.end() && driver.bus == "pci") driver.ids = found->second.pci;
-    if (found != aliases_.end() && driver.bus == "platform") driver.names = found->second.platform;
-    if (found != aliases_.end()) {
-      for (const std::string& alias : found->second.others) {
-        if (alias.starts_with(driver.bus + ":")) driver.aliases.push_back(alias);
-      }
-    }
-    // A table that nothing matches: then what it matches is learnt from what is bound to it.
-    if (driver.bus == "platform" && driver.names.empty() && aliases_.empty()) driver.names = {"-"};
   }
 
   void take_device(drivercore::Bus& bus, Sysfs& dir, const Device& seen) {
@@ -218,6 +212,18 @@ Result<State> capture(Sysfs& root, const std::set<BusName>& buses, const Aliases
   Capturer capturer(root, aliases, detail);
   for (const BusName& bus : buses) TRY(capturer.take_bus(bus));
   return capturer.take();
+}
+
+void add_module(State& state, const BusName& bus, const DriverName& name, const std::string& module,
+                const Aliases& aliases) {
+  Driver driver{.bus = bus.str(),
+                .name = name.str(),
+                .module = module,
+                .managed_dma = manages_dma(name),
+                .needs_group = name.str().contains("vfio")};
+  take_ids(driver, aliases);
+  const DriverKey key = state.drivers.empty() ? 1 : state.drivers.rbegin()->first + 1;
+  state.drivers.emplace(key, std::move(driver));
 }
 
 drivercore::KernelProfile profile_of_release(std::string_view release) {

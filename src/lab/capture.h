@@ -27,6 +27,10 @@ enum class Detail : std::uint8_t {
 [[nodiscard]] Result<drivercore::State> capture(Sysfs& root, const std::set<BusName>& buses,
                                                 const Aliases& aliases, Detail detail);
 
+/// Adds a driver that is not registered to a captured machine: what module `module` would bring.
+void add_module(drivercore::State& state, const BusName& bus, const DriverName& driver,
+                const std::string& module, const Aliases& aliases);
+
 /// The profile whose kernel is the nearest one not newer than `release` ("6.12.90-amd64"); that of
 /// the oldest when all are.
 [[nodiscard]] drivercore::KernelProfile profile_of_release(std::string_view release);

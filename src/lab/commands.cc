@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "drivercore/machine.h"
 #include "drivercore/machine_ids.h"
+#include "drivercore/model_modules.h"
 
 namespace anybind::lab {
 namespace {
@@ -46,6 +47,15 @@ Result<std::string> remove(Machine& machine, const Words& words) {
 Result<std::string> load(Machine& machine, const Words& words) {
   if (machine.run([&](DriverCore& core) { return core.load_module(words[1]); })) return "";
   return fail(not_found("load", words[1], "no driver of the machine is in a module of this name"));
+}
+
+/// What `modprobe -n` asks.
+Result<std::string> find(Machine& machine, const Words& words) {
+  const bool known = machine.look([&](DriverCore& core) {
+    return drivercore::model_modules(core)->find(words[1]).has_value();
+  });
+  if (known) return "";
+  return fail(not_found("find", words[1], "no driver of the machine is in a module of this name"));
 }
 
 Result<std::string> unload(Machine& machine, const Words& words) {
@@ -111,6 +121,7 @@ constexpr auto kCommands = std::to_array<Command>({
     {{"add", ""}, 2, 2, add},
     {{"remove", ""}, 2, 2, remove},
     {{"load", ""}, 2, 2, load},
+    {{"find", ""}, 2, 2, find},
     {{"unload", ""}, 2, 2, unload},
     {{"set", "probe"}, 4, 5, set_probe},
     {{"set", "probe-time"}, 4, 4, set_probe_time},

@@ -34,6 +34,7 @@ inline const DeviceId kDisk = pci("0000:06:00.0");
 /// Records what a run says, and can act between two steps.
 class Recorder final : public Listener {
  public:
+  void on_module(const ModuleLoad& load) override { lines.push_back(shell_line(load)); }
   void on_step(const DeviceId& device, const Step& step) override {
     lines.push_back(shell_line(device, step, "/sys"));
     if (before_step) before_step(lines.size());

@@ -124,6 +124,28 @@ class Binding(Case):
         self.anybind("restore", "platform/serial8250")
         self.assertEqual(self.devices("platform/serial8250")["serial8250"]["driver"], "serial8250")
 
+    def test_the_module_of_a_driver_is_loaded_when_it_is_not_there(self) -> None:
+        before = self.everything()
+        out = self.anybind("bind", "--dry-run", "04:00.0", "tardy")
+        self.assertIn("\nmodprobe tardy  #", out)
+        self.assertIn("igc -> tardy", out)
+        self.assertIn("is loaded first. Type: anybind bind", self.anybind("explain", "04:00.0", "tardy"))
+        self.assertEqual(self.everything(), before)
+        out = self.anybind("bind", "04:00.0", "tardy")
+        self.assertIn("the module tardy is loaded first", out)
+        self.assertEqual(self.state_of("0000:04:00.0"), ("tardy", "tardy"))
+        self.assertNotIn("module", self.anybind("bind", "05:00.0", "tardy"))
+
+    def test_a_module_that_brings_another_driver(self) -> None:
+        before = self.everything()
+        self.assertIn("did you mean tardy?", self.anybind("bind", "04:00.0", "tardi", code=NOT_FOUND))
+        error = self.anybind("bind", "04:00.0", "late", code=NOT_FOUND)
+        self.assertIn("it has pci:late-driver", error)
+        self.assertIn("did you mean late-driver?", error)
+        self.assertIn("the module late was loaded, and stays", error)
+        self.assertEqual(self.everything(), before)
+        self.assertNotIn("was loaded", self.anybind("bind", "04:00.0", "late", code=NOT_FOUND))
+
     def test_virtual_functions_are_made_and_bound(self) -> None:
         server = (HERE.parent.parent / "examples/server.toml").read_text()
         bare = self.dir / "bare.toml"

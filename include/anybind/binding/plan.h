@@ -55,6 +55,16 @@ struct DevicePlan {
   bool parked = false;
 };
 
+/// A module that is loaded before anything else, since its driver is not there. That is not taken
+/// back: which other devices its drivers would have to leave cannot be known.
+struct ModuleLoad {
+  std::string module;  ///< "vfio-pci"
+  BusName bus;
+  DriverName driver;
+  std::string reason{};
+  friend bool operator==(const ModuleLoad&, const ModuleLoad&) = default;
+};
+
 /// So many directories a plan holds open at most: a process may have 1024 files open by default.
 inline constexpr std::size_t kMostHeld = 256;
 
@@ -85,6 +95,7 @@ struct NewFunctions {
 
 /// What will be done, in this order. A value: it can be printed, compared and run elsewhere.
 struct Plan {
+  std::vector<ModuleLoad> modules{};
   std::vector<Setting> settings{};  ///< the late ones last; taken back in reverse
   std::vector<DevicePlan> devices;
   std::optional<NewFunctions> makes{};  ///< joins `devices` once the settings are written
@@ -128,5 +139,6 @@ struct StepWrite {
                                      const std::string& sysfs_root);
 
 [[nodiscard]] std::string shell_line(const Setting& setting, const std::string& sysfs_root);
+[[nodiscard]] std::string shell_line(const ModuleLoad& load);
 
 }  // namespace anybind

@@ -7,6 +7,7 @@
 #include "anybind/binding/journal.h"
 #include "anybind/binding/origins.h"
 #include "anybind/binding/plan.h"
+#include "anybind/host/modules.h"
 #include "anybind/host/sysfs.h"
 #include "anybind/inventory/group.h"
 
@@ -19,10 +20,16 @@ struct BindRequest {
   DriverName driver;
   bool whole_group = false;  ///< also every other member of the IOMMU groups, except bridges
   GroupRule rule = GroupRule::kDmaOwnership;  ///< of the running kernel
+  /// Loads the driver's module when the driver is not there; nullptr: no module is loaded.
+  ModuleLoader* modules = nullptr;
 };
 
 /// Every device to `driver` by its driver_override. A device that is bound there already gets no
-/// step. kNotFound: no such device, or no such driver on the bus (with the nearest names).
+/// step. Where the driver is not there, `modules` is asked for a module of its name, which the plan
+/// then loads (Plan::modules); the notes name other devices that would get a driver by that, and
+/// variants of vfio-pci that are made for a device.
+/// kNotFound: no such device, or no such driver on the bus (with the nearest names) nor module.
+/// kRefused: the module must not be loaded (modprobe.d, the kernel command line).
 /// kRefused: the bus has no driver_override; a bridge was asked for; or a VFIO driver was asked for
 /// and another member of the IOMMU group is on a host driver (linux
 /// drivers/iommu/iommu.c:iommu_group_claim_dma_owner would refuse the user later).
@@ -33,12 +40,13 @@ struct BindRequest {
 [[nodiscard]] Result<Plan> plan_unbind(Sysfs& root, const std::vector<DeviceId>& devices);
 
 /// Every device to what `origins` remembers of it; where nothing is remembered, and an override is
-/// set or no driver is there, to the default match.
+/// set or no driver is there, to the default match. Loads modules as plan_bind() does.
 [[nodiscard]] Result<Plan> plan_restore(Sysfs& root, const std::vector<DeviceId>& devices,
-                                        const Origins& origins);
+                                        const Origins& origins, ModuleLoader* modules = nullptr);
 
 /// Every device of a closed transaction to what it was before that, and its lasting settings too.
-/// Devices that are gone are left out, with a note.
-[[nodiscard]] Result<Plan> plan_undo(Sysfs& root, const JournalEntry& entry);
+/// Devices that are gone are left out, with a note. Loads modules as plan_bind() does.
+[[nodiscard]] Result<Plan> plan_undo(Sysfs& root, const JournalEntry& entry,
+                                     ModuleLoader* modules = nullptr);
 
 }  // namespace anybind

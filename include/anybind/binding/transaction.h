@@ -11,6 +11,7 @@
 #include "anybind/binding/origins.h"
 #include "anybind/binding/plan.h"
 #include "anybind/host/kernel_log.h"
+#include "anybind/host/modules.h"
 #include "anybind/host/sysfs.h"
 
 namespace anybind {
@@ -24,6 +25,8 @@ class Listener {
   Listener& operator=(const Listener&) = delete;
   virtual ~Listener() = default;
 
+  /// Just before the load of a module.
+  virtual void on_module(const ModuleLoad& /*load*/) {}
   /// Just before the write of `step`.
   virtual void on_step(const DeviceId& /*device*/, const Step& /*step*/) {}
   /// Just before the write of `setting`.
@@ -59,7 +62,8 @@ struct RunOptions {
   /// What the kernel says meanwhile, opened before the first write, goes into the details of an
   /// error; nullptr: nothing. Must outlive the run.
   KernelLog* log = nullptr;
-  bool find_causes = true;  ///< of a failure: reads more, before anything is put back
+  ModuleLoader* modules = nullptr;  ///< for a plan that loads some
+  bool find_causes = true;          ///< of a failure: reads more, before anything is put back
   /// Asked once the intention is durable, just before the first write; an error stops the run.
   std::function<Result<>()> last_look{};
 };

@@ -5,6 +5,7 @@
 #include "anybind/base/error.h"
 #include "anybind/base/ids.h"
 #include "anybind/binding/plan.h"
+#include "anybind/host/modules.h"
 #include "anybind/host/sysfs.h"
 
 namespace anybind {
@@ -17,11 +18,14 @@ namespace anybind {
 /// then removes them. Only reads. kNotFound: no such device or driver. kRefused: no SR-IOV, more
 /// than the device has, another number exists (the kernel wants 0 in between), no driver that could
 /// create or remove them; and what plan_bind() refuses.
-[[nodiscard]] Result<Plan> plan_virtual_functions(Sysfs& root, const NewFunctions& functions);
+/// The driver's module is loaded as by plan_bind().
+[[nodiscard]] Result<Plan> plan_virtual_functions(Sysfs& root, const NewFunctions& functions,
+                                                  ModuleLoader* modules = nullptr);
 
 /// The devices of a plan for functions that have been made. kFailed when not all are there: the
 /// kernel has them before the write of `sriov_numvfs` returns.
-[[nodiscard]] Result<Plan> plan_new_functions(Sysfs& root, const NewFunctions& functions);
+[[nodiscard]] Result<Plan> plan_new_functions(Sysfs& root, const NewFunctions& functions,
+                                              ModuleLoader* modules = nullptr);
 
 /// The virtual functions of `pf`, in their order. kFailed when not all `count` are there.
 [[nodiscard]] Result<std::vector<DeviceId>> virtual_functions(Sysfs& root, const DeviceId& pf,

@@ -7,6 +7,7 @@
 
 #include "anybind/base/error.h"
 #include "anybind/base/ids.h"
+#include "anybind/host/modules.h"
 #include "anybind/host/sysfs.h"
 #include "anybind/inventory/device.h"
 #include "anybind/inventory/group.h"
@@ -46,6 +47,16 @@ struct Explanation {
 [[nodiscard]] std::vector<Candidate> match_aliases(std::string_view modules_alias,
                                                    const std::string& modalias);
 
+/// Of the text of modules.alias, the lines of drivers that are made to give one kind of PCI device
+/// to user space (aliases vfio_pci:), without vfio-pci itself. Empty on most machines.
+[[nodiscard]] std::string vfio_variant_aliases(std::string_view modules_alias);
+
+/// Such drivers for a device of this modalias; `aliases` is from vfio_variant_aliases(). One that
+/// is not loaded is taken to be called as its module, which all of Linux's are.
+[[nodiscard]] std::vector<Candidate> vfio_variants(Sysfs& root, const BusName& bus,
+                                                   const std::string& modalias,
+                                                   std::string_view aliases);
+
 /// Explains the device. kNotFound when it is gone.
 [[nodiscard]] Result<Explanation> explain_device(Sysfs& root, const DeviceId& id,
                                                  std::string_view modules_alias);
@@ -54,9 +65,11 @@ struct Explanation {
 [[nodiscard]] Obstacle no_group_obstacle(Sysfs& root);
 
 /// What would stop `driver` from getting the device of `explanation`; empty: nothing that can be
-/// seen. `candidates` tells whether it matches without an override.
+/// seen. `candidates` tells whether it matches without an override. A driver whose module
+/// `modules` can load is as good as there.
 [[nodiscard]] std::vector<Obstacle> obstacles_for(Sysfs& root, const Explanation& explanation,
                                                   const DriverName& driver,
-                                                  GroupRule rule = GroupRule::kDmaOwnership);
+                                                  GroupRule rule = GroupRule::kDmaOwnership,
+                                                  ModuleLoader* modules = nullptr);
 
 }  // namespace anybind

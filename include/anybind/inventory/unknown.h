@@ -1,6 +1,8 @@
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "anybind/base/error.h"
 #include "anybind/base/ids.h"
@@ -14,7 +16,9 @@ namespace anybind {
 [[nodiscard]] Error no_such_bus(Sysfs& root, const BusName& bus, std::string_view typed);
 /// On any bus.
 [[nodiscard]] Error no_such_driver(Sysfs& root, const DriverName& driver, std::string_view typed);
-[[nodiscard]] Error no_such_driver(Sysfs& root, const BusName& bus, const DriverName& driver);
+/// `modules`: names of modules that could be loaded.
+[[nodiscard]] Error no_such_driver(Sysfs& root, const BusName& bus, const DriverName& driver,
+                                   const std::vector<std::string>& modules = {});
 
 /// For a word without any form: a name of another bus, a bus, a driver, or a mistyped interface;
 /// kUsage for a bare number, which could be anything.

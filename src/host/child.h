@@ -1,0 +1,23 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/errno.h"
+
+namespace anybind {
+
+struct ChildEnd {
+  int status = 0;      ///< its exit code, or 128 and the signal
+  std::string output;  ///< the first kilobytes of what it said, on either stream
+};
+
+/// Runs a program (`command[0]` is its path) with nothing of ours but the words: an environment of
+/// its own, no input, and a process group of its own, so that Ctrl-C does not reach it. `give_up`,
+/// which may be empty, is asked several times a second; after true the child is left to itself and
+/// the answer is ETIMEDOUT.
+[[nodiscard]] Reply<ChildEnd> run_child(const std::vector<std::string>& command,
+                                        const std::function<bool()>& give_up);
+
+}  // namespace anybind
