@@ -135,6 +135,15 @@ class Capturer {
         std::min(number_in(dir, "sriov_totalvfs").value_or(0), kMostFunctions));
     if (out.total_vfs == 0) return;
     out.vf_autoprobe = number_in(dir, "sriov_drivers_autoprobe").value_or(1) != 0;
+    const auto word = [&](std::string_view attribute, std::uint64_t otherwise) {
+      const auto number = number_in(dir, attribute).value_or(otherwise);
+      return static_cast<std::uint16_t>(std::clamp<std::uint64_t>(number, 1, UINT16_MAX));
+    };
+    out.vf_offset = word("sriov_offset", out.vf_offset);
+    out.vf_stride = word("sriov_stride", out.vf_stride);
+    const auto text = dir.read("sriov_vf_device");  // in hex, without "0x"
+    const auto id = text ? parse_hex(trim_newline(*text), UINT16_MAX) : std::nullopt;
+    if (id && *id != out.device) out.vf_device = static_cast<std::uint16_t>(*id);
   }
 
   void take_details(drivercore::Device& out, Sysfs& dir, const Device& seen) {

@@ -13,8 +13,8 @@ using Kind = Operation::Kind;
 
 constexpr int kDefer = 517;
 constexpr std::string_view kPlatformDevice = "anybind-test.0";
-constexpr std::string_view kPciDrivers[] = {"td0", "td1", "td2",      "td0",
-                                            "td1", "td2", "vfio-pci", "pci-stub"};
+constexpr std::string_view kPciDrivers[] = {"td0", "td1",      "td2",      "td0",        "td1",
+                                            "td2", "vfio-pci", "pci-stub", "pci-pf-stub"};
 
 /// Bytes for printf(1).
 std::string for_printf(const std::string& bytes) {
@@ -104,8 +104,9 @@ std::string id(Dice& dice) {
 }
 
 std::string override_name(Dice& dice) {
-  static const std::string kNames[] = {"td0",  "td1",    "td2",    "vfio-pci", "pci-stub", "e1000e",
-                                       "none", "tdplat", "nosuch", "\n",       "",         "td0 "};
+  static const std::string kNames[] = {"td0",    "td1",    "td2",         "vfio-pci", "pci-stub",
+                                       "td0",    "td1",    "pci-pf-stub", "e1000e",   "none",
+                                       "tdplat", "nosuch", "\n",          "",         "td0 "};
   if (dice.once_in(10)) return hostile(dice);
   const std::string name = dice.pick(kNames);
   return name.size() < 2 ? name : dressed(dice, name);
@@ -154,10 +155,11 @@ Operation probes(Dice& dice) {
 }
 
 Operation on_functions(Dice& dice, const Targets& targets) {
-  static const std::string kCounts[] = {"0", "1", "2", "3", "0\n", "2\n", "99", "-1", "0x2", "two"};
+  static const std::string kCounts[] = {"0", "1", "2", "0\n", "2\n", "3", "99", "-1", "0x2", "two"};
   if (targets.physical.empty()) return write(device_dir(dice, targets) + "/uevent", event(dice));
   const std::string dir = "bus/pci/devices/" + dice.pick(targets.physical);
-  if (dice.once_in(4)) return write(dir + "/sriov_drivers_autoprobe", flag(dice));
+  if (dice.once_in(5)) return write(dir + "/sriov_drivers_autoprobe", flag(dice));
+  if (dice.once_in(5)) return write("module/vfio_pci/parameters/enable_sriov", flag(dice));
   return write(dir + "/sriov_numvfs", dice.once_in(10) ? hostile(dice) : dice.pick(kCounts));
 }
 
@@ -176,7 +178,7 @@ std::string Operation::shell() const {
     case Kind::kWrite:
       return fmt::format("printf '{}' > '/sys/{}'", for_printf(bytes), path);
     case Kind::kLoad:
-      return fmt::format("modprobe {}", kTestModule);
+      return fmt::format("modprobe {} {}", kTestModule, bytes);
     case Kind::kUnload:
       return fmt::format("rmmod {}", kTestModule);
     case Kind::kProbes:
@@ -200,8 +202,9 @@ Operation next_operation(Dice& dice, const Targets& targets) {
   if (what < 84) return write(driver_dir(dice) + "/uevent", event(dice));
   if (what < 89) return on_platform(dice);
   if (what < 94) return probes(dice);
-  if (what < 97) return on_functions(dice, targets);
-  return {.kind = what == 97 && dice.once_in(2) ? Kind::kUnload : Kind::kLoad};
+  if (what < 98) return on_functions(dice, targets);
+  if (dice.once_in(4)) return {.kind = Kind::kUnload};
+  return {.kind = Kind::kLoad, .bytes = dice.once_in(3) ? "async=0,0,1,0" : ""};
 }
 
 }  // namespace anybind::conformance

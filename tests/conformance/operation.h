@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,7 @@ struct Operation {
   };
   Kind kind = Kind::kWrite;
   std::string path;
-  std::string bytes;
+  std::string bytes;  ///< or the parameters of the module
   std::size_t driver = 0;
   int result = 0;
 
@@ -27,12 +28,15 @@ struct Operation {
 /// The drivers of the test module, in the order of its parameters.
 inline constexpr const char* kTestDrivers[] = {"td0", "td1", "td2", "tdplat"};
 inline constexpr std::size_t kTestDriverCount = std::size(kTestDrivers);
+/// The one that can be loaded to probe asynchronously.
+inline constexpr const char* kAsyncDriver = "td2";
 inline constexpr const char* kTestModule = "anybind_test";
 
 /// The cards that operations are about.
 struct Targets {
-  std::vector<std::string> functions;  ///< PCI addresses
-  std::vector<std::string> physical;   ///< those of them that can have virtual functions
+  std::vector<std::string> functions;       ///< PCI addresses; one may stand here several times
+  std::vector<std::string> physical;        ///< those of them that can have virtual functions
+  std::set<std::string> virtual_functions;  ///< and those that come and go with them
 };
 
 /// A stream of numbers that a seed settles.

@@ -3,6 +3,7 @@
  * Drivers whose behaviour a test can set, for guests that are thrown away.
  *
  * Three PCI drivers, td0, td1 and td2, all match QEMU's "edu" card (1234:11e8), with driver_data 5, 6 and 7.
+ * With a physical function td0 enables virtual ones and leaves them when it lets go, td1 disables them, td2 cannot.
  * A platform driver, tdplat, matches no device by itself, and the platform device anybind-test.0 has no driver:
  * only a driver_override brings the two together.
  *
@@ -67,7 +68,8 @@ static int probe_as_told(int number, struct device *dev)
 	int result = meant ? probe_result[number] : 0;
 
 	probe_count[number]++;
-	msleep(probe_delay[number]);
+	if (probe_delay[number])
+		msleep(probe_delay[number]);
 	dev_info(dev, "test driver %d: probe returns %d\n", number, result);
 	if (result == -EPROBE_DEFER && defer_reason[0])
 		return dev_err_probe(dev, result, "%s\n", defer_reason);
@@ -77,7 +79,8 @@ static int probe_as_told(int number, struct device *dev)
 static void remove_as_told(int number, struct device *dev)
 {
 	remove_count[number]++;
-	msleep(remove_delay[number]);
+	if (remove_delay[number])
+		msleep(remove_delay[number]);
 	dev_info(dev, "test driver %d: removed\n", number);
 }
 
@@ -91,10 +94,26 @@ static const struct pci_device_id td_ids[PCI_DRIVERS][2] = {
 	EDU_TABLE(5), EDU_TABLE(6), EDU_TABLE(7)
 };
 
-#define TD(number) { \
-	.name = "td" #number, .id_table = td_ids[number], .probe = td_probe, .remove = td_remove }
+#define TD(number, ...) { \
+	.name = "td" #number, .id_table = td_ids[number], .probe = td_probe, .remove = td_remove, __VA_ARGS__ }
 
-static struct pci_driver td[PCI_DRIVERS] = { TD(0), TD(1), TD(2) };
+static int td_configure_functions(struct pci_dev *pdev, int count)
+{
+	int error;
+
+	if (count == 0) {
+		pci_disable_sriov(pdev);
+		return 0;
+	}
+	error = pci_enable_sriov(pdev, count);
+	return error ? error : count;
+}
+
+static struct pci_driver td[PCI_DRIVERS] = {
+	TD(0, .sriov_configure = pci_sriov_configure_simple),
+	TD(1, .sriov_configure = td_configure_functions),
+	TD(2)
+};
 
 static int td_number(struct pci_dev *pdev)
 {
@@ -112,6 +131,8 @@ static int td_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 
 static void td_remove(struct pci_dev *pdev)
 {
+	if (pdev->driver->sriov_configure == td_configure_functions)
+		pci_disable_sriov(pdev);
 	remove_as_told(td_number(pdev), &pdev->dev);
 }
 
