@@ -13,6 +13,7 @@
 #include "anybind/base/error.h"
 #include "anybind/base/ids.h"
 #include "anybind/binding/in_use.h"
+#include "anybind/binding/mechanism.h"
 #include "anybind/binding/memory.h"
 #include "anybind/binding/planner.h"
 #include "anybind/binding/recover.h"

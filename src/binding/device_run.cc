@@ -24,9 +24,14 @@ std::string operation_of(const Step& step) {
   switch (step.kind) {
     case Step::Kind::kSetOverride:
       return "set driver_override";
+    case Step::Kind::kSetPreferred:
+      return "set preferred_driver";
     case Step::Kind::kUnbind:
       return "unbind";
+    case Step::Kind::kDrvctl:
+      return step.value == "none" ? "unbind" : "bind";
     case Step::Kind::kBind:
+    case Step::Kind::kVfioBind:
       return "bind";
     case Step::Kind::kWake:
       return "wake";
@@ -34,6 +39,16 @@ std::string operation_of(const Step& step) {
       break;
   }
   return "probe";
+}
+
+bool is_bind(const Step& step) {
+  return step.kind == Step::Kind::kBind || step.kind == Step::Kind::kVfioBind;
+}
+
+/// The driver that shall have the device after the step; nullopt: none.
+std::optional<std::string> driver_after(const Step& step) {
+  const bool none = step.kind == Step::Kind::kUnbind || step.value == "none";
+  return none ? std::nullopt : std::optional(step.value);
 }
 
 Error step_error(const DeviceId& device, const Step& step, Errno err) {
@@ -115,7 +130,7 @@ Result<Binding> DeviceRun::observe() {
 
 /// Through the device's own handle: reaches that card or nothing.
 Result<> DeviceRun::set_override(const Step& step, const StepWrite& write) {
-  const auto text = dir_->write_and_read_back("driver_override", write.bytes);
+  const auto text = dir_->write_and_read_back(link_name(write.path), write.bytes);
   if (!text) return fail(step_error(device_, step, text.error()));
   answered_ = true;
   const std::string now = parse_override(*text).value_or("");
@@ -128,7 +143,9 @@ Result<> DeviceRun::set_override(const Step& step, const StepWrite& write) {
 Result<> DeviceRun::write(const Step& step) {
   const StepWrite write = write_of(device_, step);
   answered_ = false;
-  if (step.kind == Step::Kind::kSetOverride) return set_override(step, write);
+  if (step.kind == Step::Kind::kSetOverride || step.kind == Step::Kind::kSetPreferred)
+    return set_override(step, write);
+  if (step.kind == Step::Kind::kDrvctl) return write_to_device(step, write);
   if (step.kind == Step::Kind::kWake) {
     (void)dir_->write("power/control", write.bytes);  // without it the unbind only takes longer
     return {};
@@ -139,7 +156,7 @@ Result<> DeviceRun::write(const Step& step) {
   if (abandoned_.pid != 0) return fail(stuck_error());
   if (reply) return verify(step);
   // The bind of somebody else came first: verify() finds out whether it is what we want.
-  if (step.kind == Step::Kind::kBind && reply.error().value == EBUSY) {
+  if (is_bind(step) && reply.error().value == EBUSY) {
     const auto driver = read_driver(*dir_);
     if (driver && *driver && (*driver)->str() == step.value) return verify(step);
   }
@@ -149,6 +166,14 @@ Result<> DeviceRun::write(const Step& step) {
     if (driver && !*driver) return {};
   }
   return fail(step_error(device_, step, reply.error()));
+}
+
+/// A success that did nothing is the answer to a driver that does not match (linux
+/// drivers/input/serio/serio.c:serio_bind_driver).
+Result<> DeviceRun::write_to_device(const Step& step, const StepWrite& write) {
+  const auto reply = dir_->write(link_name(write.path), write.bytes);
+  if (!reply) return fail(step_error(device_, step, reply.error()));
+  return verify(step);
 }
 
 /// Through the driver's directory if the planner holds it; a driver that was unloaded and loaded
@@ -175,9 +200,12 @@ Result<> DeviceRun::verify(const Step& step) {
   const auto driver = read_driver(*dir_);
   if (!driver) return fail(step_error(device_, step, driver.error()));
   answered_ = driver->has_value();  // no driver, or no device any more: the link does not tell
-  const bool want = step.kind == Step::Kind::kBind;
-  const bool as_wanted = want ? *driver && (*driver)->str() == step.value : !*driver;
+  const auto want = driver_after(step);
+  const bool as_wanted = want ? *driver && (*driver)->str() == *want : !*driver;
   if (as_wanted) return {};
+  if (step.kind == Step::Kind::kDrvctl && want && !*driver) {
+    return fail(state_error(device_, step, *want + " does not accept this device"));
+  }
   return fail(state_error(
       device_, step, fmt::format("the kernel reported success, but {} has it", describe(*driver))));
 }
@@ -211,7 +239,7 @@ Result<> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener&
   // It had no driver, and has one that we never bind it to: somebody else's doing, left alone.
   const bool foreign = !of.before.driver && now.driver && now.driver != of.goal.driver;
   if (foreign && !of.goal.default_match) goal.driver = now.driver;
-  auto steps = steps_between(now, goal);
+  auto steps = device.steps_to(now, goal);
   // When its driver is to be bound again, the probe does that.
   if (of.parked && now.driver == of.before.driver) steps.push_back(sleep_step());
   const auto back = device.run(steps);
@@ -222,9 +250,39 @@ Result<> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener&
   // later.
   const Binding left = TRY(device.observe());
   const Goal as_it_stands{.driver = left.driver, .driver_override = of.before.driver_override};
-  TRY(device.run(steps_between(left, as_it_stands)));
+  TRY(device.run(device.steps_to(left, as_it_stands)));
   return back;
 }
+
+namespace {
+
+Error setting_error(const std::string& path, Errno err) {
+  Error error = from_errno(err, "write", path);
+  if (error.code == Code::kNotPermitted || !path.ends_with("/new_id")) return error;
+  if (err.value == EEXIST) {
+    error.why = "the driver knows that id already, from somebody else";
+    error.next = "--mechanism bind";
+  } else if (err.value == EINVAL) {
+    error.why = "the driver takes no id without the data of one of its own";
+  }
+  return error;
+}
+
+bool is_meant(const Setting& setting, Back which) {
+  switch (which) {
+    case Back::kAll:
+      return true;
+    case Back::kPassing:
+      return !setting.lasting;
+    case Back::kBrief:
+      return setting.brief;
+    case Back::kOthers:
+      break;
+  }
+  return !setting.brief;
+}
+
+}  // namespace
 
 Result<> write_setting(Sysfs& root, const Setting& setting, const std::string& path,
                        const std::string& bytes) {
@@ -239,7 +297,7 @@ Result<> write_setting(Sysfs& root, const Setting& setting, const std::string& p
   } else {
     reply = root.write(path, bytes);
   }
-  if (!reply) return fail(from_errno(reply.error(), "write", path));
+  if (!reply) return fail(setting_error(path, reply.error()));
   return {};
 }
 
@@ -248,11 +306,17 @@ bool is_written(Sysfs& root, const Setting& setting) {
   return now && trim_newline(*now) == setting.bytes;
 }
 
-Result<> undo_settings(Sysfs& root, const Plan& plan, std::size_t from, std::size_t to, bool all) {
+Result<> undo_settings(Sysfs& root, const Plan& plan, std::size_t from, std::size_t to, Back which,
+                       Listener& listener) {
   std::vector<std::string> left;
   for (std::size_t i = to; i-- > from;) {
     const Setting& setting = plan.settings[i];
-    if (setting.lasting && !all) continue;
+    if (!is_meant(setting, which)) continue;
+    listener.on_setting({.path = setting.undo_path,
+                         .bytes = setting.undo_bytes,
+                         .undo_path = {},
+                         .undo_bytes = {},
+                         .reason = "as it was before"});
     const auto back = write_setting(root, setting, setting.undo_path, setting.undo_bytes);
     if (back || back.error().code == Code::kNotFound) continue;
     // Of a driver: there is no such dynamic id any more (ENODEV), or the driver is gone (ENOENT).

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -22,6 +23,7 @@ class DeviceRun {
         plan_(plan),
         device_(device.device),
         instance_(device.instance),
+        mechanism_(device.mechanism),
         listener_(listener),
         options_(options) {}
 
@@ -31,6 +33,10 @@ class DeviceRun {
   /// From now on nobody is asked whether to stop.
   void rolling_back() { rolling_back_ = true; }
   Result<> run(const std::vector<Step>& steps);
+  /// The steps from what is found to `goal`, by the mechanism of the plan.
+  [[nodiscard]] std::vector<Step> steps_to(const Binding& now, const Goal& goal) const {
+    return steps_between(now, goal, mechanism_);
+  }
   /// After the last write: was it that card all the time? It was when the handle answers now.
   [[nodiscard]] bool answers();
   /// Is the name still that card? If not, what was written to the bus may have gone to the
@@ -42,6 +48,7 @@ class DeviceRun {
 
  private:
   Result<> set_override(const Step& step, const StepWrite& write);
+  Result<> write_to_device(const Step& step, const StepWrite& write);
   Result<> write(const Step& step);
   Reply<std::size_t> write_to_bus(const StepWrite& write, bool may_hang);
   Result<> verify(const Step& step);
@@ -52,6 +59,7 @@ class DeviceRun {
   const Plan& plan_;
   const DeviceId& device_;
   const Instance& instance_;
+  Mechanism mechanism_;
   Listener& listener_;
   const RunOptions& options_;
   std::shared_ptr<Sysfs> dir_;
@@ -74,8 +82,15 @@ Result<> write_setting(Sysfs& root, const Setting& setting, const std::string& p
 /// Does its file read as `setting` writes it? False for what cannot be read.
 bool is_written(Sysfs& root, const Setting& setting);
 
-/// Takes the settings [from, to) back, last first: those that do not last, or `all`. What is gone
-/// is no error.
-Result<> undo_settings(Sysfs& root, const Plan& plan, std::size_t from, std::size_t to, bool all);
+enum class Back : std::uint8_t {
+  kAll,
+  kPassing,  ///< those that do not last
+  kBrief,    ///< those that must be gone when a device is put back
+  kOthers,   ///< all but these
+};
+
+/// Takes settings of [from, to) back, last first. What is gone is no error.
+Result<> undo_settings(Sysfs& root, const Plan& plan, std::size_t from, std::size_t to, Back which,
+                       Listener& listener);
 
 }  // namespace anybind

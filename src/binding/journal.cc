@@ -58,7 +58,8 @@ json to_json(const Setting& setting) {
           {"device", setting.device ? to_json(DeviceRecord{*setting.device, setting.instance, {}})
                                     : json(nullptr)},
           {"lasting", setting.lasting},
-          {"late", setting.late}};
+          {"late", setting.late},
+          {"brief", setting.brief}};
 }
 
 Result<Setting> setting_from_json(const json& row) {
@@ -68,7 +69,8 @@ Result<Setting> setting_from_json(const json& row) {
               .undo_bytes = row.at("undo_bytes").get<std::string>(),
               .reason = "",
               .lasting = row.at("lasting").get<bool>(),
-              .late = row.at("late").get<bool>()};
+              .late = row.at("late").get<bool>(),
+              .brief = row.value("brief", false)};
   if (row.at("device").is_null()) return out;
   const DeviceRecord record = TRY(record_from_json(row.at("device")));
   out.device = record.device;
@@ -84,12 +86,16 @@ json to_json(const DevicePlan& device, bool fresh) {
                  {"default_match", device.goal.default_match}};
   row["fresh"] = fresh;
   if (device.parked) row["parked"] = true;
+  row["mechanism"] = name_of(device.mechanism);
   return row;
 }
 
 Result<JournalDevice> device_from_json(const json& row) {
   DeviceRecord record = TRY(record_from_json(row));
   const json& goal = row.at("goal");
+  const auto name = row.value("mechanism", std::string(name_of(Mechanism::kDriverOverride)));
+  const auto mechanism = mechanism_named(name);
+  if (!mechanism) return fail({.code = Code::kIncomplete, .object = name, .why = "no mechanism"});
   return JournalDevice{.device = std::move(record.device),
                        .instance = record.instance,
                        .before = std::move(record.binding),
@@ -97,7 +103,8 @@ Result<JournalDevice> device_from_json(const json& row) {
                                 .driver_override = text_from_json(goal.at("driver_override")),
                                 .default_match = goal.at("default_match").get<bool>()},
                        .fresh = row.at("fresh").get<bool>(),
-                       .parked = row.value("parked", false)};
+                       .parked = row.value("parked", false),
+                       .mechanism = *mechanism};
 }
 
 Error damaged(std::uint64_t id, std::string why) {
@@ -181,7 +188,8 @@ Plan JournalEntry::plan() const {
                            .before = device.before,
                            .goal = device.goal,
                            .steps = {},
-                           .parked = device.parked});
+                           .parked = device.parked,
+                           .mechanism = device.mechanism});
   }
   return out;
 }

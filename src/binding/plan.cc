@@ -11,58 +11,76 @@ namespace {
 
 using Kind = Step::Kind;
 
-Step set_override(const std::optional<std::string>& value, std::string reason) {
-  return {.kind = Kind::kSetOverride, .value = value.value_or(""), .reason = std::move(reason)};
-}
+/// Turns wishes into steps of one mechanism.
+class Steps {
+ public:
+  Steps(const Binding& now, Mechanism mechanism) : now_(now), mechanism_(mechanism) {}
 
-Step unbind_from(const DriverName& driver) {
-  return {.kind = Kind::kUnbind, .value = driver.str(), .reason = "take it from " + driver.str()};
-}
-
-Step bind_to(const DriverName& driver) {
-  return {.kind = Kind::kBind, .value = driver.str(), .reason = "give it to " + driver.str()};
-}
-
-std::vector<Step> steps_to_default(const Binding& now) {
-  std::vector<Step> steps;
-  if (now.driver_override) {
-    steps.push_back(set_override(std::nullopt, "let every driver match it again"));
+  void set_override(const std::optional<std::string>& value, std::string reason) {
+    const bool preferred = mechanism_ == Mechanism::kPreferredDriver;
+    add(preferred ? Kind::kSetPreferred : Kind::kSetOverride, value.value_or(""),
+        std::move(reason));
   }
-  if (now.driver_override && now.driver) steps.push_back(unbind_from(*now.driver));
-  if (!now.driver || now.driver_override) {
-    steps.push_back({.kind = Kind::kProbe, .value = "", .reason = "let the bus choose a driver"});
+  void unbind() {
+    if (!now_.driver) return;
+    const std::string reason = "take it from " + now_.driver->str();
+    const bool drvctl = mechanism_ == Mechanism::kDrvctl;
+    add(drvctl ? Kind::kDrvctl : Kind::kUnbind, drvctl ? "none" : now_.driver->str(), reason);
   }
-  return steps;
+  void bind(const DriverName& driver) {
+    const bool vfio = mechanism_ == Mechanism::kVfioBind && is_vfio_driver(driver.str());
+    add(vfio ? Kind::kVfioBind : Kind::kBind, driver.str(), "give it to " + driver.str());
+  }
+  /// From whatever has it to `driver`.
+  void move_to(const DriverName& driver) {
+    if (mechanism_ == Mechanism::kDrvctl) {
+      const std::string from = now_.driver ? "take it from " + now_.driver->str() + " and " : "";
+      add(Kind::kDrvctl, driver.str(), from + "give it to " + driver.str());
+      return;
+    }
+    unbind();
+    bind(driver);
+  }
+  void probe() { add(Kind::kProbe, "", "let the bus choose a driver"); }
+  std::vector<Step> take() { return std::move(steps_); }
+
+ private:
+  void add(Kind kind, std::string value, std::string reason) {
+    steps_.push_back({.kind = kind, .value = std::move(value), .reason = std::move(reason)});
+  }
+
+  const Binding& now_;
+  Mechanism mechanism_;
+  std::vector<Step> steps_;
+};
+
+void to_default(Steps& steps, const Binding& now) {
+  if (now.driver_override) steps.set_override(std::nullopt, "let every driver match it again");
+  if (now.driver_override) steps.unbind();
+  if (!now.driver || now.driver_override) steps.probe();
 }
 
-std::vector<Step> steps_to_no_driver(const Binding& now, const Goal& goal) {
-  std::vector<Step> steps;
+void to_no_driver(Steps& steps, const Binding& now, const Goal& goal) {
   if (now.driver_override != goal.driver_override) {
-    steps.push_back(set_override(goal.driver_override, goal.driver_override
-                                                           ? "keep every driver away from it"
-                                                           : "clear the override"));
+    steps.set_override(goal.driver_override, goal.driver_override ? "keep every driver away from it"
+                                                                  : "clear the override");
   }
-  if (now.driver) steps.push_back(unbind_from(*now.driver));
-  return steps;
+  steps.unbind();
 }
 
-std::vector<Step> steps_to_driver(const Binding& now, const Goal& goal) {
-  std::vector<Step> steps;
+void to_driver(Steps& steps, const Binding& now, const Goal& goal, Mechanism mechanism) {
   std::optional<std::string> override = now.driver_override;
   if (now.driver != goal.driver) {
-    if (override != goal.driver->str()) {
+    if (names_driver(mechanism) && override != goal.driver->str()) {
       override = goal.driver->str();
-      steps.push_back(
-          set_override(override, "let no other driver than " + *override + " match it"));
+      steps.set_override(override, "let no other driver than " + *override + " match it");
     }
-    if (now.driver) steps.push_back(unbind_from(*now.driver));
-    steps.push_back(bind_to(*goal.driver));
+    steps.move_to(*goal.driver);
   }
   if (override != goal.driver_override) {
-    steps.push_back(set_override(goal.driver_override,
-                                 goal.driver_override ? "keep it there" : "clear the override"));
+    steps.set_override(goal.driver_override,
+                       goal.driver_override ? "keep it there" : "clear the override");
   }
-  return steps;
 }
 
 }  // namespace
@@ -91,9 +109,16 @@ Step sleep_step() {
   return {.kind = Kind::kWake, .value = "auto", .reason = "let it sleep again"};
 }
 
-std::vector<Step> steps_between(const Binding& now, const Goal& goal) {
-  if (goal.default_match) return steps_to_default(now);
-  return goal.driver ? steps_to_driver(now, goal) : steps_to_no_driver(now, goal);
+std::vector<Step> steps_between(const Binding& now, const Goal& goal, Mechanism mechanism) {
+  Steps steps(now, mechanism);
+  if (goal.default_match) {
+    to_default(steps, now);
+  } else if (goal.driver) {
+    to_driver(steps, now, goal, mechanism);
+  } else {
+    to_no_driver(steps, now, goal);
+  }
+  return steps.take();
 }
 
 Goal as_goal(const Binding& now) {
@@ -111,6 +136,12 @@ StepWrite write_of(const DeviceId& device, const Step& step) {
       return {.path = bus + "/drivers/" + step.value + "/bind", .bytes = device.name.str()};
     case Kind::kWake:
       return {.path = device.path() + "/power/control", .bytes = step.value};
+    case Kind::kVfioBind:
+      return {.path = bus + "/drivers/" + step.value + "/vfio_bind", .bytes = device.name.str()};
+    case Kind::kSetPreferred:
+      return {.path = device.path() + "/preferred_driver", .bytes = step.value + "\n"};
+    case Kind::kDrvctl:
+      return {.path = device.path() + "/drvctl", .bytes = step.value};
     case Kind::kProbe:
       break;
   }
@@ -127,7 +158,12 @@ std::string echo_line(std::string_view bytes, const std::string& path) {
 
 std::string shell_line(const DeviceId& device, const Step& step, const std::string& sysfs_root) {
   const StepWrite write = write_of(device, step);
-  return echo_line(write.bytes, sysfs_root + "/" + write.path);
+  const std::string path = sysfs_root + "/" + write.path;
+  // serio compares with the newline, if there is one.
+  if (step.kind == Kind::kDrvctl) {
+    return fmt::format("printf %s {} > {}", shell_quote(write.bytes), shell_quote(path));
+  }
+  return echo_line(write.bytes, path);
 }
 
 std::string shell_line(const ModuleLoad& load) {

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "binding/module_plan.h"
+#include "binding/plan_settings.h"
 #include "inventory/group.h"
 #include "inventory/unknown.h"
 #include "inventory/viability.h"
@@ -82,12 +83,6 @@ Result<> require_driver(Sysfs& root, Plan& plan, const BusName& bus, const Drive
   if (!dir) return fail(no_such_driver(root, bus, driver));
   if (plan.driver_dirs.size() < kMostHeld) plan.driver_dirs.emplace(path, *std::move(dir));
   return {};
-}
-
-Error no_override(const DeviceId& device) {
-  return {.code = Code::kRefused,
-          .object = device.str(),
-          .why = "the " + device.bus.str() + " bus has no driver_override for it"};
 }
 
 Result<bool> is_bridge(Sysfs& dir, const DeviceId& device) {
@@ -206,6 +201,14 @@ Result<std::vector<Look>> complete(Sysfs& root, const BindRequest& request, Grou
   return looks;
 }
 
+/// The directory that the planner holds, or else holds now.
+Result<std::shared_ptr<Sysfs>> dir_of(Sysfs& root, const Look& look) {
+  std::shared_ptr<Sysfs> dir = look.dir;
+  if (dir == nullptr) dir = TRY(open_device(root, look.device));
+  if (dir == nullptr) return fail(no_such_device(root, look.device, look.device.str()));
+  return dir;
+}
+
 Result<> check_groups(Sysfs& root, const std::vector<Look>& looks, Groups& groups,
                       const BindRequest& request) {
   std::set<DeviceId> going;
@@ -213,9 +216,7 @@ Result<> check_groups(Sysfs& root, const std::vector<Look>& looks, Groups& group
   std::set<unsigned> seen;
   for (const Look& look : looks) {
     if (!look.group) continue;
-    std::shared_ptr<Sysfs> dir = look.dir;
-    if (dir == nullptr) dir = TRY(open_device(root, look.device));
-    if (dir == nullptr) return fail(no_such_device(root, look.device, look.device.str()));
+    const auto dir = TRY(dir_of(root, look));
     if (TRY(is_bridge(*dir, look.device))) {
       return fail({.code = Code::kRefused,
                    .object = look.device.str(),
@@ -235,8 +236,8 @@ void keep_driver(Sysfs& root, Plan& plan, const Look& look) {
   if (look.binding.driver) (void)require_driver(root, plan, look.device.bus, *look.binding.driver);
 }
 
-DevicePlan plan_device(const Look& look, Goal goal) {
-  std::vector<Step> steps = steps_between(look.binding, goal);
+DevicePlan plan_device(const Look& look, Goal goal, Mechanism mechanism) {
+  std::vector<Step> steps = steps_between(look.binding, goal, mechanism);
   const bool unbinds = std::ranges::find(steps, Step::Kind::kUnbind, &Step::kind) != steps.end();
   return {.device = look.device,
           .instance = look.instance,
@@ -244,7 +245,28 @@ DevicePlan plan_device(const Look& look, Goal goal) {
           .before = look.binding,
           .goal = std::move(goal),
           .steps = std::move(steps),
-          .parked = look.parked && unbinds};
+          .parked = look.parked && unbinds,
+          .mechanism = mechanism};
+}
+
+Result<Mechanism> plain_mechanism_of(Sysfs& root, const Look& look) {
+  if (look.binding.has_override) return plain_mechanism(look.binding);
+  const auto dir = TRY(dir_of(root, look));
+  return plain_mechanism(look.binding, *dir);
+}
+
+Result<Mechanism> mechanism_for(Sysfs& root, const Look& look, const BindRequest& request) {
+  if (look.binding.has_override && !request.mechanism) return plain_mechanism_of(root, look);
+  const auto dir = TRY(dir_of(root, look));
+  const Mechanism mechanism = TRY(choose_mechanism(root, look.device, *dir, request.driver,
+                                                   request.aliases, request.mechanism));
+  const auto& named = look.binding.driver_override;
+  if (names_driver(mechanism) || !named || *named == request.driver.str()) return mechanism;
+  return fail({.code = Code::kRefused,
+               .object = look.device.str(),
+               .why = fmt::format("its override names {}, and so {} cannot give it to another",
+                                  *named, name_of(mechanism)),
+               .next = fmt::format("anybind restore {}", look.device.str())});
 }
 
 /// Bound there already, and nothing says otherwise: not to be disturbed, also not its override.
@@ -258,17 +280,19 @@ Result<Plan> plan_bind(Sysfs& root, const BindRequest& request) {
   Plan plan;
   Groups groups(root);
   const auto looks = TRY(complete(root, request, groups, plan));
-  for (const Look& look : looks) {
+  for (const Look& look : looks)
     TRY(require_driver(root, plan, look.device.bus, request.driver, request.modules));
-    if (!look.binding.has_override) return fail(no_override(look.device));
-  }
   if (is_vfio_driver(request.driver.str())) TRY(check_groups(root, looks, groups, request));
   for (const Look& look : looks) {
-    Goal goal{.driver = request.driver, .driver_override = request.driver.str()};
-    if (is_there(look.binding, request.driver)) goal = as_goal(look.binding);
+    const bool there = is_there(look.binding, request.driver);
+    const Mechanism mechanism =
+        TRY(there ? plain_mechanism_of(root, look) : mechanism_for(root, look, request));
+    Goal goal{.driver = request.driver, .driver_override = look.binding.driver_override};
+    if (names_driver(mechanism) && !there) goal.driver_override = request.driver.str();
     keep_driver(root, plan, look);
-    plan.devices.push_back(plan_device(look, std::move(goal)));
+    plan.devices.push_back(plan_device(look, std::move(goal), mechanism));
   }
+  TRY(add_settings(root, request, plan));
   if (request.modules != nullptr) {
     note_side_effects(root, *request.modules, plan);
     if (request.driver.str() == "vfio-pci") note_variants(root, *request.modules, plan);
@@ -279,9 +303,17 @@ Result<Plan> plan_bind(Sysfs& root, const BindRequest& request) {
 Result<Plan> plan_unbind(Sysfs& root, const std::vector<DeviceId>& devices) {
   Plan plan;
   for (const Look& look : TRY(look_at_all(root, devices, With::kBindingOnly))) {
-    if (!look.binding.has_override) return fail(no_override(look.device));
+    const Mechanism mechanism = TRY(plain_mechanism_of(root, look));
+    Goal goal{.driver = std::nullopt};
+    if (names_driver(mechanism)) {
+      goal.driver_override = "none";
+    } else {
+      plan.notes.push_back(fmt::format(
+          "{}: the {} bus has no driver_override, so nothing keeps other drivers away from it",
+          look.device.str(), look.device.bus.str()));
+    }
     keep_driver(root, plan, look);
-    plan.devices.push_back(plan_device(look, {.driver = std::nullopt, .driver_override = "none"}));
+    plan.devices.push_back(plan_device(look, std::move(goal), mechanism));
   }
   return plan;
 }
@@ -297,7 +329,7 @@ Result<Plan> plan_restore(Sysfs& root, const std::vector<DeviceId>& devices, con
       TRY(require_driver(root, plan, look.device.bus, *goal.driver, modules));
     }
     keep_driver(root, plan, look);
-    plan.devices.push_back(plan_device(look, std::move(goal)));
+    plan.devices.push_back(plan_device(look, std::move(goal), TRY(plain_mechanism_of(root, look))));
   }
   if (modules != nullptr) note_side_effects(root, *modules, plan);
   return plan;
@@ -315,8 +347,9 @@ Result<Plan> plan_undo(Sysfs& root, const JournalEntry& entry, ModuleLoader* mod
     if (was.before.driver)
       TRY(require_driver(root, plan, was.device.bus, *was.before.driver, modules));
     keep_driver(root, plan, *look);
+    const Mechanism mechanism = TRY(plain_mechanism_of(root, *look));
     if (plan.devices.size() >= kMostHeld) look->dir.reset();
-    plan.devices.push_back(plan_device(*look, as_goal(was.before)));
+    plan.devices.push_back(plan_device(*look, as_goal(was.before), mechanism));
   }
   if (modules != nullptr) note_side_effects(root, *modules, plan);
   for (const Setting& setting : std::views::reverse(entry.settings)) {

@@ -90,8 +90,31 @@ class Recovery {
 
  private:
   Result<> finish() {
+    const std::size_t all = plan_.settings.size();
+    // First, so that no dynamic id is there twice; then what is left to do may need it.
+    TRY(take_back(0, all, Back::kBrief));
+    if (!std::ranges::all_of(entry_.devices, &JournalDevice::done)) TRY(write_brief());
+    const auto finished = finish_devices();
+    TRY(take_back(0, all, Back::kPassing));
+    return finished;
+  }
+
+  Result<> finish_devices() {
     for (std::size_t i = 0; i < plan_.devices.size(); ++i) TRY(finish(i));
-    return undo_settings(root_, plan_, 0, plan_.settings.size(), false);
+    return {};
+  }
+
+  Result<> write_brief() {
+    for (const Setting& setting : plan_.settings) {
+      if (!setting.brief) continue;
+      listener_.on_setting(setting);
+      TRY(write_setting(root_, setting, setting.path, setting.bytes));
+    }
+    return {};
+  }
+
+  Result<> take_back(std::size_t from, std::size_t to, Back which) {
+    return undo_settings(root_, plan_, from, to, which, listener_);
   }
 
   /// In this order: a crash in between leaves a memory of what is so again, which does no harm.
@@ -111,7 +134,7 @@ class Recovery {
     TRY(opened);
     const Binding now = TRY(device.observe());
     if (of.goal.default_match && now.driver && !now.driver_override) return {};
-    const auto done = device.run(steps_between(now, of.goal));
+    const auto done = device.run(device.steps_to(now, of.goal));
     if (!done) note_stuck(at, device.abandoned(), false);
     return done;
   }
@@ -119,7 +142,8 @@ class Recovery {
   Result<> undo() {
     std::vector<Error> errors;
     const std::size_t early = plan_.early_settings();
-    TRY(undo_settings(root_, plan_, early, plan_.settings.size(), true));
+    TRY(take_back(early, plan_.settings.size(), Back::kAll));
+    TRY(take_back(0, early, Back::kBrief));
     for (std::size_t i = plan_.devices.size(); i-- > 0;) {
       Abandoned abandoned;
       auto back = offer_newcomer(plan_.devices[i]);
@@ -130,7 +154,7 @@ class Recovery {
       note_stuck(i, abandoned, true);
       errors.push_back(std::move(back).error());
     }
-    TRY(undo_settings(root_, plan_, 0, early, true));
+    TRY(take_back(0, early, Back::kOthers));
     if (!errors.empty()) {
       errors.front().code = Code::kIncomplete;
       return fail(errors.front());

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <map>
 #include <mutex>
 #include <numeric>
@@ -28,6 +29,7 @@
 #include "base/try.h"
 #include "binding/device_run.h"
 #include "binding/module_plan.h"
+#include "binding/settings_watch.h"
 #include "binding/virtual_functions.h"
 #include "host/process.h"
 
@@ -53,6 +55,7 @@ class SharedListener final : public Listener {
   }
   void on_module(const ModuleLoad& load) override { inner_.on_module(load); }
   void on_setting(const Setting& setting) override { inner_.on_setting(setting); }
+  void on_warning(const std::string& text) override { inner_.on_warning(text); }
   void on_rollback(const Error& cause, std::size_t devices) override {
     inner_.on_rollback(cause, devices);
   }
@@ -124,6 +127,7 @@ class Run {
         records_(records),
         listener_(listener),
         options_(options),
+        watch_(root, listener),
         states_(plan.devices.size()) {}
 
   Result<std::vector<Outcome>> run();
@@ -161,6 +165,7 @@ class Run {
   Records records_;
   Listener& listener_;
   const RunOptions& options_;
+  SettingsWatch watch_;
   std::vector<State> states_;
   std::vector<bool> fresh_;
   std::size_t settings_written_ = 0;
@@ -269,9 +274,12 @@ Result<> Run::write_settings(std::size_t to) {
       return fail({.code = Code::kFailed, .object = setting.path, .why = "interrupted"});
     }
     ++settings_written_;
+    watch_.before(setting);
     listener_.on_setting(setting);
     auto written = write_setting(root_, setting, setting.path, setting.bytes);
     if (written || is_written(root_, setting)) continue;
+    // Of a dynamic id: somebody else's, and not to be taken back.
+    if (setting.brief && written.error().err.value == EEXIST) --settings_written_;
     blind_ = setting.late && !root_.read(setting.path);
     return written;
   }
@@ -375,11 +383,12 @@ Error Run::roll_back(Error cause) {
   if (records_.journal != nullptr) records_.journal->rolling_back(cause.message());
   std::vector<std::string> left;
   const std::size_t early = std::min(plan_->early_settings(), settings_written_);
-  const auto undo = [&](std::size_t from, std::size_t to) {
-    const auto undone = undo_settings(root_, *plan_, from, to, true);
+  const auto undo = [&](std::size_t from, std::size_t to, Back which) {
+    const auto undone = undo_settings(root_, *plan_, from, to, which, listener_);
     if (!undone) left.push_back(undone.error().message());
   };
-  undo(early, settings_written_);
+  undo(early, settings_written_, Back::kAll);
+  undo(0, early, Back::kBrief);
   for (std::size_t i = states_.size(); i-- > 0;) {
     if (!states_[i].touched || states_[i].stuck) continue;
     Abandoned abandoned;
@@ -392,7 +401,8 @@ Error Run::roll_back(Error cause) {
         cause.details.push_back(line);
     }
   }
-  undo(0, early);
+  undo(0, early, Back::kOthers);
+  watch_.after(*plan_);
   if (left.empty()) return cause;
   cause.why = fmt::format("{}; and putting things back failed: {}",
                           cause.why.empty() ? cause.err.text() : cause.why, join_words(left));
@@ -441,8 +451,8 @@ Result<std::vector<Outcome>> Run::run() {
   }
   auto cause = perform();
   if (!cause) {
-    const auto back = undo_settings(root_, *plan_, 0, settings_written_, false);
-    if (!back) return fail(back.error());
+    TRY(undo_settings(root_, *plan_, 0, settings_written_, Back::kPassing, listener_));
+    watch_.after(*plan_);
     // In this order: what is remembered of a device that is as it was does no harm, but a
     // transaction that recover() takes back must not have been forgotten.
     if (records_.journal != nullptr) TRY(records_.journal->close(Ending::kDone));

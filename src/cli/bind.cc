@@ -5,6 +5,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <CLI/Validators.hpp>
 
 #include "base/text.h"
 #include "base/try.h"
@@ -28,12 +29,16 @@ Result<int> run_bind(Context& context, const ChangeOptions& options) {
   const DriverName driver = TRY(driver_argument(words.back()));
   words.pop_back();
   const auto devices = TRY(select_devices_unchecked(context.sysfs, words, context.sysfs_root));
+  const auto aliases = [&] { return context.session.module_aliases(); };
   return plan_and_run(context, options, {.plan = [&](Sysfs& sysfs, const Memory&) {
                         if (driver.str() == "none") return plan_unbind(sysfs, devices);
                         return plan_bind(sysfs, {.devices = devices,
                                                  .driver = driver,
                                                  .whole_group = options.group,
                                                  .rule = context.session.group_rule(),
+                                                 .mechanism = mechanism_named(options.mechanism),
+                                                 .aliases = aliases,
+                                                 .ignores_same_id = is_ignored(options, kSameId),
                                                  .modules = context.session.modules()});
                       }});
 }
@@ -68,6 +73,11 @@ Run bind_like(CLI::App& app, const char* words, int least, Verbed verbed) {
   add_timeout(app, *options);
   if (verbed == run_bind) {
     app.add_flag("--group", options->group, "take the whole IOMMU group, except bridges");
+    std::vector<std::string> names;
+    for (const MechanismInfo& info : all_mechanisms()) names.emplace_back(info.name);
+    app.add_option("--mechanism", options->mechanism, "not the safest way there is, but this one")
+        ->type_name("M")
+        ->check(CLI::IsMember(std::move(names)));
   }
   return [options, verbed](Context& context) { return verbed(context, *options); };
 }

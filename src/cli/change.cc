@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -33,6 +34,11 @@ extern "C" void on_signal(int /*signal*/) {
   interrupted = true;
 }
 
+void print_warning(const Context& context, const std::string& text) {
+  if (context.verbosity < 0) return;
+  fmt::print(context.err, "anybind: warning: {}\n", printable(text, 1024));
+}
+
 /// Says on standard error what is done, when asked to, or on a terminal when it takes long.
 class Narrator final : public Listener {
  public:
@@ -57,6 +63,10 @@ class Narrator final : public Listener {
     if (context_.verbosity < 1) return;
     fmt::print(context_.err, "{}: {}\n", printable(setting.reason),
                printable(shell_line(setting, context_.sysfs_root), 1024));
+  }
+  void on_warning(const std::string& text) override {
+    clear();
+    print_warning(context_, text);
   }
   void on_rollback(const Error& /*cause*/, std::size_t devices) override {
     if (context_.verbosity < 0) return;
@@ -114,6 +124,9 @@ class Script final : public Listener {
                printable(shell_line(setting, context_.sysfs_root), 1024),
                printable(setting.reason));
   }
+  void on_warning(const std::string& text) override {
+    fmt::print(context_.out, "# {}\n", printable(text, 1024));
+  }
   void on_rollback(const Error& cause, std::size_t /*devices*/) override {
     fmt::print(context_.out, "# that failed: {}; what follows puts things back\n", cause.message());
   }
@@ -149,6 +162,7 @@ nlohmann::json to_json(const Binding& binding) {
 }
 
 void print_notes(const Context& context, const Plan& plan, const char* lead) {
+  for (const std::string& warning : plan.warnings) print_warning(context, warning);
   if (context.verbosity < 0 || context.json) return;
   for (const std::string& note : plan.notes)
     fmt::print(context.out, "{}{}\n", lead, printable(note));
@@ -211,12 +225,18 @@ void add_timeout(CLI::App& app, ChangeOptions& options) {
       ->check(CLI::Range(0.0, 1e6));
 }
 
+bool is_ignored(const ChangeOptions& options, std::string_view guard) {
+  return std::ranges::find(options.ignored, guard) != options.ignored.end();
+}
+
 void add_ignore(CLI::App& app, ChangeOptions& options) {
+  auto names = guard_names();
+  names.emplace_back(kSameId);
   app.add_option("--ignore", options.ignored, "a guard that shall not stop it; repeatable")
       ->type_name("GUARD")
       ->expected(1)
       ->take_all()
-      ->check(CLI::IsMember(guard_names()));
+      ->check(CLI::IsMember(std::move(names)));
 }
 
 Result<Memory> lock_memory(Context& context, const ChangeOptions& options) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "binding/planner.h"
@@ -20,6 +21,7 @@ struct ChangeOptions {
   bool dry_run = false;
   std::optional<double> timeout;     ///< seconds
   std::vector<std::string> ignored;  ///< names of guards
+  std::string mechanism;             ///< empty: the safest
 };
 
 /// Plans on this machine; reads, nothing else. Only some ask what there was before.
@@ -35,6 +37,7 @@ void catch_signals();
 
 void add_timeout(CLI::App& app, ChangeOptions& options);
 void add_ignore(CLI::App& app, ChangeOptions& options);
+[[nodiscard]] bool is_ignored(const ChangeOptions& options, std::string_view guard);
 
 /// What is remembered, when no other anybind is changing things; says whom it waits for.
 [[nodiscard]] Result<Memory> lock_memory(Context& context, const ChangeOptions& options);

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "binding/mechanism.h"
 #include "cli/session.h"
 #include "cli/verb.h"
 #include "inventory/match.h"
@@ -77,11 +78,13 @@ std::string match_text(const Explanation& e) {
 }
 
 std::string answer_text(const Explanation& e, const DriverName& driver,
-                        const std::vector<Obstacle>& obstacles, bool loads_module) {
+                        const std::vector<Obstacle>& obstacles,
+                        const std::optional<Mechanism>& mechanism, bool loads_module) {
   const std::string name = printable(driver.str());
   if (e.device.driver == driver) return fmt::format("\n{} has it already.\n", name);
   if (obstacles.empty()) {
-    return fmt::format("\n{} can have it{}. Type: anybind bind {} {}\n", name,
+    return fmt::format("\n{} can have it{}{}. Type: anybind bind {} {}\n", name,
+                       mechanism ? fmt::format(", by {}", name_of(*mechanism)) : "",
                        loads_module ? "; its module is not loaded yet, and is loaded first" : "",
                        shell_quote(e.device.id.str()), shell_quote(driver.str()));
   }
@@ -166,6 +169,23 @@ json to_json(const DriverName& driver, const std::vector<Obstacle>& obstacles) {
   return {{"name", driver.str()}, {"possible", obstacles.empty()}, {"obstacles", std::move(rows)}};
 }
 
+/// How `bind` would do it; an obstacle when it cannot.
+std::optional<Mechanism> find_mechanism(Context& context, const Explanation& e,
+                                        const DriverName& driver, const std::string& aliases,
+                                        std::vector<Obstacle>& obstacles) {
+  const auto dir = context.sysfs.open_dir(e.device.id.path());
+  if (!dir) return std::nullopt;
+  if (!obstacles.empty() && !context.sysfs.open_dir(driver_path(e.device.id.bus, driver)))
+    return std::nullopt;
+  auto mechanism =
+      choose_mechanism(context.sysfs, e.device.id, **dir, driver, [&] { return aliases; });
+  if (mechanism) return *mechanism;
+  const Error& error = mechanism.error();
+  const std::string next = error.details.empty() ? "" : join_words(error.details, "then");
+  obstacles.push_back({.what = error.why, .next = next});
+  return std::nullopt;
+}
+
 /// Also who uses it, when another driver has it.
 std::vector<Obstacle> all_obstacles(Context& context, const Explanation& e,
                                     const DriverName& driver) {
@@ -215,9 +235,15 @@ Result<int> run_explain(Context& context, const Options& options) {
   std::string text;
   for (const DeviceId& id : devices) {
     const Explanation e = TRY(explain_device(context.sysfs, id, aliases));
-    const auto obstacles = driver ? all_obstacles(context, e, *driver) : std::vector<Obstacle>{};
+    auto obstacles = driver ? all_obstacles(context, e, *driver) : std::vector<Obstacle>{};
+    std::optional<Mechanism> mechanism;
+    if (driver && e.device.driver != driver)
+      mechanism = find_mechanism(context, e, *driver, aliases, obstacles);
     rows.push_back(to_json(e));
-    if (driver) rows.back()["asked"] = to_json(*driver, obstacles);
+    if (driver) {
+      rows.back()["asked"] = to_json(*driver, obstacles);
+      rows.back()["asked"]["mechanism"] = mechanism ? json(name_of(*mechanism)) : json(nullptr);
+    }
     std::optional<Viability> viability;
     if (driver && e.group && is_vfio_driver(driver->str())) {
       viability = judge_group(context.sysfs, *e.group, {id}, context.session.group_rule());
@@ -229,7 +255,7 @@ Result<int> run_explain(Context& context, const Options& options) {
     const auto variants = variants_of(context, e, *driver, aliases);
     const bool registered =
         context.sysfs.open_dir(driver_path(e.device.id.bus, *driver)).has_value();
-    text += answer_text(e, *driver, obstacles, !registered) + variant_text(id, variants);
+    text += answer_text(e, *driver, obstacles, mechanism, !registered) + variant_text(id, variants);
     rows.back()["asked"]["variants"] = to_json(variants);
     rows.back()["asked"]["loads_module"] = obstacles.empty() && !registered;
   }

@@ -133,14 +133,29 @@ Reply<std::optional<std::string>> read_override(Sysfs& device) {
   return parse_override(TRY(device.read("driver_override")));
 }
 
+/// Which of the two files the device has, if one; the directory tells, since "no such file" alone
+/// could also be of a device that is on its way out. ENOENT when it is gone.
+Reply<std::string> override_file(Sysfs& device) {
+  const auto names = TRY(device.list(""));
+  if (names.empty()) return std::unexpected(Errno{ENOENT});
+  for (const char* name : {"driver_override", "preferred_driver"}) {
+    if (std::ranges::find(names, name) != names.end()) return name;
+  }
+  return "";
+}
+
 Reply<Binding> read_binding(Sysfs& device) {
   Binding out;
   out.driver = TRY(read_driver(device));
   auto override = read_override(device);
-  if (!override && override.error().value != ENOENT) return std::unexpected(override.error());
-  out.has_override = override.has_value();
-  if (!override && !out.driver && is_gone(device)) return std::unexpected(Errno{ENOENT});
-  if (override) out.driver_override = *std::move(override);
+  if (!override && override.error().value == ENOENT) {
+    const std::string file = TRY(override_file(device));
+    if (file.empty()) return out;
+    out.is_preferred = file == "preferred_driver";
+    if (out.is_preferred) override = parse_override(TRY(device.read(file)));
+  }
+  out.has_override = true;
+  out.driver_override = TRY(std::move(override));
   return out;
 }
 

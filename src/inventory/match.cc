@@ -216,10 +216,6 @@ std::vector<Obstacle> obstacles_for(Sysfs& root, const Explanation& e, const Dri
                      ? "load its module, for instance: modprobe " + shell_quote(driver.str())
                      : "did you mean " + join_words(near, "or") + "?"});
   }
-  if (!e.device.has_override) {
-    out.push_back(
-        {.what = fmt::format("the {} bus has no driver_override", id.bus.str()), .next = ""});
-  }
   if (driver.str().contains("vfio")) add_group_obstacles(root, e, driver, rule, out);
   if (e.device.pci && e.device.pci->is_bridge()) {
     out.push_back({.what = "it is a bridge: everything behind it would be cut off", .next = ""});

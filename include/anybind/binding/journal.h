@@ -20,7 +20,8 @@ struct JournalDevice {
   Goal goal;
   bool fresh = false;   ///< `restore` did not know it before this transaction
   bool parked = false;  ///< it slept, and was to be woken
-  bool done = false;    ///< it has reached its goal
+  Mechanism mechanism = Mechanism::kDriverOverride;
+  bool done = false;  ///< it has reached its goal
 };
 
 /// A write that has not returned, and the process that hangs in it.

@@ -9,6 +9,7 @@
 
 #include "anybind/base/error.h"
 #include "anybind/base/ids.h"
+#include "anybind/binding/mechanism.h"
 #include "anybind/host/sysfs.h"
 #include "anybind/inventory/device.h"
 #include "anybind/inventory/group.h"
@@ -18,11 +19,14 @@ namespace anybind {
 /// One write that changes something, with its reason.
 struct Step {
   enum class Kind {
-    kSetOverride,  ///< write `value` (empty: clear) to the device's driver_override
-    kUnbind,       ///< write the device to the `unbind` of the driver `value`
-    kBind,         ///< write the device to the `bind` of the driver `value`
-    kProbe,        ///< write the device to the bus's drivers_probe
-    kWake,         ///< write `value` to the device's power/control: "on", or "auto" again
+    kSetOverride,   ///< write `value` (empty: clear) to the device's driver_override
+    kUnbind,        ///< write the device to the `unbind` of the driver `value`
+    kBind,          ///< write the device to the `bind` of the driver `value`
+    kProbe,         ///< write the device to the bus's drivers_probe
+    kSetPreferred,  ///< write `value` (empty: clear) to the device's preferred_driver
+    kVfioBind,      ///< write the device to the `vfio_bind` of the driver `value`
+    kDrvctl,        ///< write the driver `value`, or "none", to the device's drvctl
+    kWake,          ///< write `value` to the device's power/control: "on", or "auto" again
   };
   Kind kind;
   std::string value;
@@ -53,6 +57,8 @@ struct DevicePlan {
   /// Its VFIO driver has parked it in D3hot, in which its unbind would sleep three times 12 ms: it
   /// is woken before. When it keeps that driver after all, it may sleep again.
   bool parked = false;
+  Mechanism mechanism =
+      Mechanism::kDriverOverride;  ///< which files it goes by, also on its way back
 };
 
 /// A module that is loaded before anything else, since its driver is not there. That is not taken
@@ -69,7 +75,7 @@ struct ModuleLoad {
 inline constexpr std::size_t kMostHeld = 256;
 
 /// A write to a file that is not one device's own (a bus flag, a dynamic id, a number of virtual
-/// functions), with the write that takes it back.
+/// functions), or not a binding, with the write that takes it back.
 struct Setting {
   std::string path;  ///< relative to the root of sysfs
   std::string bytes;
@@ -80,6 +86,7 @@ struct Setting {
   Instance instance{};
   bool lasting = false;  ///< stays when the plan succeeds; otherwise it is taken back in any case
   bool late = false;     ///< written after the devices, and taken back before them
+  bool brief = false;    ///< is not there any more when a device is put back
   friend bool operator==(const Setting&, const Setting&) = default;
 };
 
@@ -100,8 +107,9 @@ struct Plan {
   std::vector<DevicePlan> devices;
   std::optional<NewFunctions> makes{};  ///< joins `devices` once the settings are written
   bool restores = false;  ///< gives back what there was: afterwards nothing needs to be remembered
-  std::uint64_t undoes = 0;        ///< takes this transaction of the journal back; 0: none
-  std::vector<std::string> notes;  ///< what the planner decided by itself, one line each
+  std::uint64_t undoes = 0;             ///< takes this transaction of the journal back; 0: none
+  std::vector<std::string> notes;       ///< what the planner decided by itself, one line each
+  std::vector<std::string> warnings{};  ///< what can go wrong with what was asked for, likewise
   /// Directories of the drivers that devices go to, by path, as far as the planner opened them.
   std::map<std::string, std::shared_ptr<Sysfs>> driver_dirs{};
 
@@ -117,8 +125,10 @@ struct Plan {
 /// The steps from `now` to `goal`, in the safe order of kernel-facts 8(6): the override first, so
 /// that no other driver can take the device in between; unbind; bind; and only then an override
 /// that names something else than the driver. Binding through `bind`, not drivers_probe, because
-/// only that tells why it failed. No step when the device is there already.
-[[nodiscard]] std::vector<Step> steps_between(const Binding& now, const Goal& goal);
+/// only that tells why it failed. Without an override (`mechanism`) what remains of that. No step
+/// when the device is there already.
+[[nodiscard]] std::vector<Step> steps_between(const Binding& now, const Goal& goal,
+                                              Mechanism mechanism = Mechanism::kDriverOverride);
 
 /// A driver for user space, which only a viable IOMMU group can use: vfio-pci, vfio-platform, and
 /// the variants, which all have "vfio" in their name. Its unbind waits for the user.

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "anybind/base/error.h"
 #include "anybind/binding/journal.h"
+#include "anybind/binding/mechanism.h"
 #include "anybind/binding/origins.h"
 #include "anybind/binding/plan.h"
 #include "anybind/host/modules.h"
@@ -20,23 +23,30 @@ struct BindRequest {
   DriverName driver;
   bool whole_group = false;  ///< also every other member of the IOMMU groups, except bridges
   GroupRule rule = GroupRule::kDmaOwnership;  ///< of the running kernel
+  std::optional<Mechanism> mechanism{};       ///< nullopt: the safest that there is for each device
+  ModuleAliases aliases{};                    ///< asked where there is no override
+  bool ignores_same_id = false;               ///< a dynamic id may bind other devices too (kSameId)
   /// Loads the driver's module when the driver is not there; nullptr: no module is loaded.
   ModuleLoader* modules = nullptr;
 };
 
-/// Every device to `driver` by its driver_override. A device that is bound there already gets no
-/// step. Where the driver is not there, `modules` is asked for a module of its name, which the plan
-/// then loads (Plan::modules); the notes name other devices that would get a driver by that, and
-/// variants of vfio-pci that are made for a device.
+/// The guard over devices that a dynamic id would bind too, as --ignore names it.
+inline constexpr std::string_view kSameId = "same-id";
+
+/// Every device to `driver`, by its driver_override where it has one (binding/mechanism.h). A
+/// device that is bound there already gets no step. Where the driver is not there, `modules` is
+/// asked for a module of its name, which the plan then loads (Plan::modules); the notes name other
+/// devices that would get a driver by that, and variants of vfio-pci that are made for a device.
 /// kNotFound: no such device, or no such driver on the bus (with the nearest names) nor module.
-/// kRefused: the module must not be loaded (modprobe.d, the kernel command line).
-/// kRefused: the bus has no driver_override; a bridge was asked for; or a VFIO driver was asked for
-/// and another member of the IOMMU group is on a host driver (linux
+/// kRefused: the module must not be loaded (modprobe.d, the kernel command line); no mechanism can
+/// do it, or the one that was asked for is not there; a dynamic id would bind other devices too; a
+/// bridge was asked for; or a VFIO driver was asked for and another member of the IOMMU group is on
+/// a host driver (linux
 /// drivers/iommu/iommu.c:iommu_group_claim_dma_owner would refuse the user later).
 [[nodiscard]] Result<Plan> plan_bind(Sysfs& root, const BindRequest& request);
 
 /// Every device to no driver, kept so by the override "none", which is just a name that no driver
-/// has.
+/// has. Where there is no override nothing keeps it so, and a note says that.
 [[nodiscard]] Result<Plan> plan_unbind(Sysfs& root, const std::vector<DeviceId>& devices);
 
 /// Every device to what `origins` remembers of it; where nothing is remembered, and an override is

@@ -31,6 +31,8 @@ class Listener {
   virtual void on_step(const DeviceId& /*device*/, const Step& /*step*/) {}
   /// Just before the write of `setting`.
   virtual void on_setting(const Setting& /*setting*/) {}
+  /// Something that nobody asked for has happened, and was left as it is.
+  virtual void on_warning(const std::string& /*text*/) {}
   /// The plan failed; what follows are the steps that put `devices` devices back.
   virtual void on_rollback(const Error& /*cause*/, std::size_t /*devices*/) {}
   /// Asked before each step of the way forward (not while rolling back): true makes the plan fail

@@ -47,6 +47,7 @@ struct Binding {
   std::optional<DriverName> driver;
   bool has_override = false;
   std::optional<std::string> driver_override;
+  bool is_preferred = false;  ///< its file is preferred_driver, of a kernel that never came
 
   friend bool operator==(const Binding&, const Binding&) = default;
 };
@@ -66,7 +67,8 @@ struct Binding {
 /// What the text of `driver_override` says: nullopt for unset, which reads "(null)" or empty.
 [[nodiscard]] std::optional<std::string> parse_override(std::string_view text);
 
-/// `driver` and `driver_override` of a held device directory. ENOENT when the device is gone.
+/// `driver` and `driver_override`, or else `preferred_driver`, of a held device directory. ENOENT
+/// when the device is gone.
 [[nodiscard]] Reply<Binding> read_binding(Sysfs& device);
 
 /// The number behind the `iommu_group` link of a held device directory; nullopt without an IOMMU.

@@ -1,0 +1,149 @@
+#include "binding/plan_settings.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "base/try.h"
+#include "binding/dynamic_id.h"
+#include "inventory/unknown.h"
+
+namespace anybind {
+namespace {
+
+/// An id that no hardware has: vendor and device have 16 bits.
+constexpr std::string_view kMadeUpId = "1dead beef";
+
+bool needs_own_id(Mechanism mechanism) {
+  return mechanism == Mechanism::kNewId || mechanism == Mechanism::kNewIdWindow ||
+         mechanism == Mechanism::kAutoprobeFlag;
+}
+
+/// Collects the settings of one plan, each once.
+class Settings {
+ public:
+  Settings(Sysfs& root, const BindRequest& request, Plan& plan)
+      : root_(root), request_(request), plan_(plan) {
+    for (const DevicePlan& device : plan.devices) going_.insert(device.device);
+  }
+
+  Result<> add_flags(const DevicePlan& of) {
+    const std::string bus = "bus/" + of.device.bus.str();
+    if (of.mechanism == Mechanism::kNewIdWindow)
+      add_flag(bus + "/drivers_autoprobe", "let no device or driver that comes be probed");
+    if (of.mechanism == Mechanism::kAutoprobeFlag) {
+      add_flag(driver_path(of.device.bus, request_.driver) + "/autoprobe",
+               "let nothing but its bind file bind " + request_.driver.str());
+    }
+    return {};
+  }
+
+  Result<> add_ids(const DevicePlan& of) {
+    const std::string driver = driver_path(of.device.bus, request_.driver);
+    if (of.mechanism == Mechanism::kDriverProbeId) {
+      const std::string file = of.device.path() + "/driver_probe_id";
+      add({.path = file,
+           .bytes = std::string(kMadeUpId) + "\n",
+           .undo_path = file,
+           .undo_bytes = "\n",
+           .reason = "give it an id that no other device has",
+           .device = of.device,
+           .instance = of.instance,
+           .brief = true});
+      TRY(check_captured(of, std::nullopt));
+      add_id(driver, {.add = std::string(kMadeUpId), .remove = std::string(kMadeUpId)});
+    } else if (needs_own_id(of.mechanism)) {
+      const auto dir = root_.open_dir(of.device.path());
+      if (!dir) return fail(no_such_device(root_, of.device, of.device.str()));
+      const auto id = dynamic_id(**dir, of.device);
+      if (!id) return {};  // offered_mechanisms() has seen one, so that it has just gone
+      if (of.mechanism != Mechanism::kAutoprobeFlag) TRY(check_captured(of, id));
+      add_id(driver, *id);
+    }
+    return {};
+  }
+
+ private:
+  void add(Setting setting) {
+    if (std::ranges::find(plan_.settings, setting) == plan_.settings.end())
+      plan_.settings.push_back(std::move(setting));
+  }
+  /// Nothing to do where it is off: whoever did that wants it so.
+  void add_flag(const std::string& path, std::string reason) {
+    const auto text = root_.read(path);
+    if (!text || text->starts_with('0')) return;
+    add({.path = path,
+         .bytes = "0",
+         .undo_path = path,
+         .undo_bytes = "1",
+         .reason = std::move(reason)});
+  }
+  void add_id(const std::string& driver, const DynamicId& id) {
+    add({.path = driver + "/new_id",
+         .bytes = id.add,
+         .undo_path = driver + "/remove_id",
+         .undo_bytes = id.remove,
+         .reason = "let " + request_.driver.str() + " match it, meanwhile",
+         .brief = true});
+  }
+
+  Result<> check_captured(const DevicePlan& of, const std::optional<DynamicId>& id) {
+    const OwnIds own(root_, of.device.bus, request_.driver, request_.aliases);
+    const auto others = TRY(captured_by(root_, of.device.bus, id, request_.driver, own, going_));
+    if (others.empty()) return {};
+    std::vector<std::string> names;
+    for (const DeviceId& other : others) names.push_back(other.str());
+    const std::string what = fmt::format(
+        "{} without a driver would go to {} too, for new_id offers it every such device",
+        join_words(names), request_.driver.str());
+    if (request_.ignores_same_id) {
+      plan_.warnings.push_back(what);
+      return {};
+    }
+    return fail({.code = Code::kRefused,
+                 .object = of.device.str(),
+                 .why = what,
+                 .next = fmt::format("name them too, or --ignore {}", kSameId)});
+  }
+
+  Sysfs& root_;
+  const BindRequest& request_;
+  Plan& plan_;
+  std::set<DeviceId> going_;
+};
+
+void add_words(const BindRequest& request, const std::set<Mechanism>& used, Plan& plan) {
+  for (const Mechanism mechanism : used) {
+    const MechanismInfo& info = all_mechanisms()[static_cast<std::size_t>(mechanism)];
+    if (!request.mechanism) {
+      if (!names_driver(mechanism))
+        plan.notes.push_back(fmt::format("no driver_override there: by {}", info.name));
+      continue;
+    }
+    if (info.warning.empty()) continue;
+    const std::string row =
+        info.row.empty() ? "" : fmt::format(" (anybind race --mechanism {})", info.row);
+    plan.warnings.push_back(fmt::format("{}: {}{}", info.name, info.warning, row));
+  }
+}
+
+}  // namespace
+
+Result<> add_settings(Sysfs& root, const BindRequest& request, Plan& plan) {
+  std::set<Mechanism> used;
+  Settings settings(root, request, plan);
+  for (const DevicePlan& of : plan.devices) {
+    if (of.steps.empty()) continue;
+    used.insert(of.mechanism);
+    TRY(settings.add_flags(of));
+  }
+  for (const DevicePlan& of : plan.devices) {
+    if (!of.steps.empty()) TRY(settings.add_ids(of));
+  }
+  add_words(request, used, plan);
+  return {};
+}
+
+}  // namespace anybind
