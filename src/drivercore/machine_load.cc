@@ -487,7 +487,7 @@ Result<> check_letters(std::string_view text, std::string_view file_name) {
       in = 0;
     } else if (in == 0 && (c == '#' || c == '"' || c == '\'')) {
       in = c;
-    } else if (in == '"' && c == '\\') {
+    } else if (in == '"' && c == '\\' && text.substr(i, 2) != "\\\n") {
       ++i;
       ++at.column;
     } else if (in == c && c != '#') {

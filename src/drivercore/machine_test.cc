@@ -32,7 +32,7 @@ TEST(MachineFile, SaysWhereAndWhatIsWrong) {
       {"kernel = \u00e9", "m.toml:1:10", "beyond ASCII"},
       {"# \u00e9\nkernel = \"\u00e9\\\"\" \u00e9", "m.toml:2:16", "beyond ASCII"},
       {"kernel = \"\"\"\\\n\u00e9\"\"\"", "m.toml:2:1", "beyond ASCII"},
-      {"# \u00e9 \nkernel = '\u00e9' # \u00e9", "m.toml:2:1", "profile"},
+      {"# \u00e9 \nkernel = '\u00e9' # \u00e9", "m.toml:2:10", "profile"},
       {"\nkernel = \"linux-9.9\"", "m.toml:2:10",
        "there are linux-6.12, linux-6.1, linux-3.14, sysfs-bind-only"},
       {"iommu = 1", "m.toml:1:9", "true or false"},
