@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "drivercore/bus_type.h"
+#include "drivercore/driver_lookup.h"
 #include "drivercore/kernel_text.h"
 
 namespace anybind::drivercore {
@@ -65,6 +66,27 @@ PciId id_for_named(const KernelProfile& kernel, const Device& d) {
 
 bool match(const KernelProfile& kernel, const Device& device, const Driver& driver) {
   return device.match_driver && pci_match(kernel, device, driver).has_value();
+}
+
+/// An id and a device have one in common if they agree on vendor and device, or do not care.
+std::uint64_t mark_of(std::uint32_t vendor, std::uint32_t device) {
+  return (std::uint64_t{vendor} << 32U) | device;
+}
+
+/// Its ids, and its name for devices that name their driver.
+std::vector<std::uint64_t> driver_marks(const Driver& driver) {
+  std::vector<std::uint64_t> out = {mark_of_name(driver.name)};
+  for (const auto* ids : {&driver.ids, &driver.dynamic_ids}) {
+    for (const PciId& id : *ids) out.push_back(mark_of(id.vendor, id.device));
+  }
+  return out;
+}
+
+std::vector<std::uint64_t> device_marks(const Device& device) {
+  if (device.driver_override) return {mark_of_name(*device.driver_override)};
+  const PciFunction function = function_to_match(device);
+  return {mark_of(function.vendor, function.device), mark_of(function.vendor, PciId::kAny),
+          mark_of(PciId::kAny, function.device), mark_of(PciId::kAny, PciId::kAny)};
 }
 
 bool made_for(const Device& device, const Driver& driver) {
@@ -138,6 +160,8 @@ const BusType& pci_bus() {
       .has_override = true,
       .two_part_add = true,
       .match = match,
+      .driver_marks = driver_marks,
+      .device_marks = device_marks,
       .made_for = made_for,
       .admit = admit,
       .probe_id = probe_id,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -60,6 +61,10 @@ struct BusType {
   /// struct bus_type.match, now.
   bool (*match)(const KernelProfile& kernel, const Device& device,
                 const Driver& driver) = match_table;
+  /// What a driver has that it may match by, each as a number: it matches no device that has none
+  /// of them. nullptr: nobody knows without asking (driver_lookup.h).
+  std::vector<std::uint64_t> (*driver_marks)(const Driver& driver) = nullptr;
+  std::vector<std::uint64_t> (*device_marks)(const Device& device) = nullptr;
   /// Whether the driver was written for the device: by its static table, override or not. Only then
   /// does it make the device's children.
   bool (*made_for)(const Device& device, const Driver& driver) = made_for_by_alias;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/errno.h"
+#include "drivercore/driver_lookup.h"
 #include "drivercore/index.h"
 #include "drivercore/kernel_step.h"
 #include "drivercore/state.h"
@@ -112,6 +113,10 @@ class DriverCore {
   /// compares and the State does not hold.
   [[nodiscard]] std::uint64_t trigger_count() const { return trigger_count_; }
 
+  /// Every walk over drivers asks each of them, as Linux does; else those are asked that have
+  /// something in common with the device. What comes of it is the same: this is for comparison.
+  void walk_over_all_drivers() { lookup_.switch_off(); }
+
   /// nullptr for one that is not there (any more).
   [[nodiscard]] const Device* find(DeviceKey device) const;
   [[nodiscard]] const Device* find(const std::string& bus, const std::string& name) const;
@@ -171,7 +176,9 @@ class DriverCore {
   Attempt try_driver(DeviceKey device, DriverKey driver, Offer offer = Offer::kAutomatic);
   Attempt driver_probe_device(DeviceKey device, DriverKey driver);
   Reply<bool> device_attach(DeviceKey device, Pass pass = Pass::kAll);
+  [[nodiscard]] DriverKey next_match(DeviceKey device, DriverKey last);
   Reply<bool> attach_to_any(DeviceKey device, Pass pass);
+  [[nodiscard]] bool wants_async(DeviceKey device);
   void initial_probe(DeviceKey device);
   Reply<void> driver_attach(DriverKey driver);
   Reply<void> offer(DeviceKey device, DriverKey driver);
@@ -232,6 +239,7 @@ class DriverCore {
 
   State state_;
   Index index_;
+  DriverLookup lookup_;
   std::function<void(const KernelStep&)> on_step_;
   std::function<bool(const Blocked&)> on_blocked_;
   std::deque<Uevent> uevents_;

@@ -102,6 +102,7 @@ bool DriverCore::register_driver(DriverKey key) {
   drv.files = false;
   drv.registration = state_.next_key++;
   bus.drivers.push_back(key);
+  lookup_.add(state_, key);
   bus.driver_names.emplace(drv.name, key);
   const DriverUse use(*this, key);
   step(KernelStep::Kind::kDriverListed, 0, key);
@@ -133,6 +134,7 @@ bool DriverCore::unregister_driver(DriverKey key) {
     drv.files = true;
     return false;
   }
+  lookup_.remove(state_, key);
   std::erase(bus.drivers, key);
   step(KernelStep::Kind::kDriverUnlisted, 0, key);
   while (!drv.bound.empty()) {

@@ -92,15 +92,19 @@ Reply<void> DriverCore::new_id(const std::string& bus, const std::string& driver
   const DriverKey key = driver_key(bus, driver_name);
   if (key == 0) return kernel_error(ENODEV);
   TRY(bus_type(bus).id_files->add(state_.profile, *driver(key), text));
+  lookup_.add(state_, key);
   const DriverUse use(*this, key);
   return operation.done(driver_attach(key));
 }
 
 Reply<void> DriverCore::remove_id(const std::string& bus, const std::string& driver_name,
                                   std::string_view text) {
-  Driver* drv = driver(driver_key(bus, driver_name));
-  if (drv == nullptr) return kernel_error(ENODEV);
-  return bus_type(bus).id_files->remove(*drv, text);
+  const DriverKey key = driver_key(bus, driver_name);
+  if (key == 0) return kernel_error(ENODEV);
+  lookup_.forget_marks(state_, key);
+  const auto removed = bus_type(bus).id_files->remove(*driver(key), text);
+  lookup_.add(state_, key);
+  return removed;
 }
 
 }  // namespace anybind::drivercore

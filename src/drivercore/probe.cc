@@ -115,29 +115,46 @@ DriverCore::Attempt DriverCore::driver_probe_device(DeviceKey key, DriverKey dri
 
 // ---- one device, all drivers
 
+/// The next driver behind `last` (0: the first), in the order of registration, that matches the
+/// device now; 0 when there is none, or when `last` has gone.
+DriverKey DriverCore::next_match(DeviceKey key, DriverKey last) {
+  const Device* dev = find(key);
+  if (dev == nullptr) return 0;
+  const Bus& bus = state_.buses.at(dev->bus);
+  if (lookup_.serves(state_, bus)) {
+    do {
+      last = lookup_.next(*dev, last);
+    } while (last != 0 && !matches(key, last));
+    return last;
+  }
+  auto at = bus.drivers.begin();
+  if (last != 0) {
+    at = std::ranges::find(bus.drivers, last);
+    if (at != bus.drivers.end()) ++at;
+  }
+  at = std::find_if(at, bus.drivers.end(), [&](DriverKey each) { return matches(key, each); });
+  return at == bus.drivers.end() ? 0 : *at;
+}
+
 /// bus_for_each_drv with __device_attach_driver. True: bound. An error ended the walk.
 Reply<bool> DriverCore::attach_to_any(DeviceKey key, Pass pass) {
-  const std::string bus = device(key)->bus;
-  const auto& drivers = state_.buses.at(bus).drivers;
-  DriverKey last = 0;
-  for (std::size_t i = 0; i < drivers.size(); ++i) {
-    const DriverKey driver_key = drivers[i];
-    const bool wrong_pass =
-        pass != Pass::kAll && driver(driver_key)->async_probe != (pass == Pass::kAsyncOnly);
-    if (!matches(key, driver_key) || wrong_pass) continue;
-    {
-      const DriverUse use(*this, driver_key);
-      step(KernelStep::Kind::kMatched, key, driver_key);
-      const Attempt attempt = driver_probe_device(key, driver_key);
-      if (attempt.kind == Attempt::Kind::kBound) return true;
-      if (attempt.kind == Attempt::Kind::kRefused) return kernel_error(attempt.error);
-    }
-    last = driver_key;
-    // Drivers may have come and gone meanwhile; this one, which was held, has not.
-    const auto at = std::ranges::find(drivers, last);
-    i = at == drivers.end() ? drivers.size() : static_cast<std::size_t>(at - drivers.begin());
+  // Drivers may come and go meanwhile, but for the one that is held.
+  for (DriverKey at = next_match(key, 0); at != 0; at = next_match(key, at)) {
+    if (pass != Pass::kAll && driver(at)->async_probe != (pass == Pass::kAsyncOnly)) continue;
+    const DriverUse use(*this, at);
+    step(KernelStep::Kind::kMatched, key, at);
+    const Attempt attempt = driver_probe_device(key, at);
+    if (attempt.kind == Attempt::Kind::kBound) return true;
+    if (attempt.kind == Attempt::Kind::kRefused) return kernel_error(attempt.error);
   }
   return false;
+}
+
+/// Whether an asynchronous driver matches.
+bool DriverCore::wants_async(DeviceKey key) {
+  DriverKey at = next_match(key, 0);
+  while (at != 0 && !driver(at)->async_probe) at = next_match(key, at);
+  return at != 0;
 }
 
 /// __device_attach. True: the device has a driver.
@@ -148,13 +165,8 @@ Reply<bool> DriverCore::device_attach(DeviceKey key, Pass pass) {
   const Device& dev = *device(key);
   Reply<bool> result = dev.driver.has_value();
   if (!dev.dead && !dev.driver) result = attach_to_any(key, pass);
-  const auto is_async = [&](DriverKey driver_key) {
-    return driver(driver_key)->async_probe && matches(key, driver_key);
-  };
-  if (pass == Pass::kSyncOnly && result && !*result && !device(key)->dead &&
-      std::ranges::any_of(state_.buses.at(device(key)->bus).drivers, is_async)) {
-    state_.async.push_back({.device = key});
-  }
+  const bool go_on = pass == Pass::kSyncOnly && result && !*result && !device(key)->dead;
+  if (go_on && wants_async(key)) state_.async.push_back({.device = key});
   lock->unlock();
   return result;
 }
