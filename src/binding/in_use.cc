@@ -34,7 +34,9 @@ Result<> refuse_if_in_use(Sysfs& root, const Proc& proc, const std::vector<Devic
   Error error{.code = Code::kRefused, .object = blockers.front().device.str(), .why = "in use"};
   if (blockers.front().device != blockers.back().device) error.object = "these devices";
   for (const Blocker& blocker : blockers) {
-    const auto line = [&](std::string text) { error.details.push_back(printable(text, kLongest)); };
+    const auto line = [&](const std::string& text) {
+      error.details.push_back(printable(text, kLongest));
+    };
     line(fmt::format("{}  {}: {}", blocker.device.str(), blocker.name, blocker.who));
     line(fmt::format("  {} (or --ignore {})", blocker.next, blocker.name));
   }

@@ -127,7 +127,7 @@ void add_i2c_lines(const DeviceId& device, const OwnIds& own, Error& error) {
       names.push_back(pattern.substr(4));
   }
   if (names.empty()) return;
-  const std::string adapter = "/sys/bus/i2c/devices/i2c-" + name.substr(0, dash);
+  const std::string adapter = "/sys/bus/i2c/devices/i2c-" + name.substr(0, dash);  // never opened
   error.details.push_back("if new_device made it, it can be made again under a name that " +
                           std::string("the driver knows: ") + join_words(names, "or"));
   error.details.push_back(fmt::format("echo 0x{:02x} > {}/delete_device", *address, adapter));

@@ -114,6 +114,7 @@ std::vector<std::vector<std::size_t>> chains_of(Sysfs& root, const Plan& plan, s
   std::map<std::size_t, std::vector<std::size_t>> chains;
   for (std::size_t i = from; i < plan.devices.size(); ++i) chains[sets.leader_of(i)].push_back(i);
   std::vector<std::vector<std::size_t>> out;
+  out.reserve(chains.size());
   for (auto& [leader, chain] : chains) out.push_back(std::move(chain));
   return out;
 }

@@ -18,6 +18,7 @@ namespace {
 Result<int> run_show(Context& context, const std::vector<std::string>& selectors) {
   const auto ids = TRY(select_devices(context.sysfs, selectors, context.sysfs_root));
   std::vector<Details> devices;
+  devices.reserve(ids.size());
   for (const DeviceId& id : ids) devices.push_back(TRY(read_details(context.sysfs, id)));
   const InUse in_use = context.session.in_use(ids);
   PciNames names(context.names_file);

@@ -4,7 +4,6 @@
 #include <map>
 #include <set>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -38,7 +37,7 @@ class DriverLookup {
  private:
   struct OfBus {
     std::map<DriverKey, std::uint32_t> places;  ///< in the list of the bus
-    std::unordered_map<std::uint64_t, std::set<std::pair<std::uint32_t, DriverKey>>> by_mark;
+    std::map<std::uint64_t, std::set<std::pair<std::uint32_t, DriverKey>>> by_mark;
     std::uint32_t last_place = 0;
   };
   static void add(OfBus& lookup, const Driver& driver, DriverKey key);

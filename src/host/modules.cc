@@ -130,7 +130,7 @@ class HostModules final : public ModuleLoader {
       for (const std::string& name : names) {
         if (!name.ends_with(".conf") || !seen.insert(name).second) continue;
         const auto text = files.read(name);
-        if (text) take_lines(out, key, *text, directory + "/" + name);
+        if (text) take_lines(out, key, *text, fmt::format("{}/{}", directory, name));
       }
     }
   }

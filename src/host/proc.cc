@@ -106,7 +106,7 @@ Reply<OpenNodes> Proc::open_nodes(const std::string& pid) const {
   OpenNodes out;
   std::size_t files = 0;
   for (auto name = next_name(stream.get()); !name.empty(); name = next_name(stream.get())) {
-    const auto node = node_of(::dirfd(stream.get()), name.data());  // NUL-terminated by readdir
+    const auto node = node_of(::dirfd(stream.get()), std::string(name).c_str());
     if (node && *node) out.nodes.push_back(**node);
     if (!node && node.error().value != ENOENT) out.complete = false;
     if (++files == kMostEntries) {

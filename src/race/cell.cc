@@ -213,6 +213,7 @@ class Teller final : public Stage::Watcher {
   std::optional<unsigned> last_;
 };
 
+// NOLINTNEXTLINE(readability-function-size): a table
 std::string_view Teller::words_of(KernelStep::Kind kind) {
   using Kind = KernelStep::Kind;
   switch (kind) {

@@ -108,6 +108,7 @@ Fibre::~Fibre() {
 /// makecontext() hands over ints only.
 void Fibre::enter(unsigned high, unsigned low) {
   const auto address = (std::uint64_t{high} << 32U) | low;
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
   reinterpret_cast<Fibre*>(static_cast<std::uintptr_t>(address))->run();
 }
 

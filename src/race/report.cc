@@ -364,7 +364,7 @@ std::string text_of(const Story& story) {
   std::string before = story.before;
   for (const Story::Line& line : told_lines(story)) {
     std::string text = shorter(line.text);
-    if (!line.by_tool) text = line.actor + ": " + text;
+    if (!line.by_tool) text.insert(0, line.actor + ": ");
     if (!line.answer.empty()) text += " = " + line.answer;
     for (const std::string& part : wrapped(text, kColumn)) {
       out += line.by_tool ? part + "\n" : fmt::format("{:<38} {}\n", "", part);

@@ -32,9 +32,6 @@ struct Way {
   std::uint32_t changes = 0;
   PointId next = 0;
   unsigned actor = 0;
-  friend auto operator<=>(const Way& a, const Way& b) {
-    return std::tuple(a.steps, a.changes, a.actor) <=> std::tuple(b.steps, b.changes, b.actor);
-  }
 };
 
 class Search {
