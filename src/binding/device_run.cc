@@ -116,10 +116,20 @@ Result<> DeviceRun::still_there() {
   if (dir == nullptr) return fail(gone_error(device_, "it was unplugged meanwhile"));
   if (TRY(instance_of(*dir)) == instance_) return {};
   if (!named_) return fail(gone_error(device_, std::string(kReplaced)));
-  (void)write({.kind = Step::Kind::kProbe, .value = "", .reason = ""});
+  take_from_newcomer(*dir);
   return fail(gone_error(device_,
                          "it was replaced by another card meanwhile, which was left to the "
                          "driver that the bus chooses"));
+}
+
+/// Our bind has hit it. That no driver is bound to it now is put right when everything is put back.
+void DeviceRun::take_from_newcomer(Sysfs& dir) {
+  if (given_to_.empty()) return;
+  const auto now = read_binding(dir);
+  if (!now || !now->driver || now->driver->str() != given_to_ || now->driver_override) return;
+  const Step unbind{.kind = Step::Kind::kUnbind, .value = given_to_, .reason = "it was not meant"};
+  listener_.on_step(device_, unbind);
+  (void)root_.write(write_of(device_, unbind).path, write_of(device_, unbind).bytes);
 }
 
 Result<Binding> DeviceRun::observe() {
@@ -151,6 +161,7 @@ Result<> DeviceRun::write(const Step& step) {
     return {};
   }
   named_ = true;
+  if (is_bind(step)) given_to_ = step.value;
   const bool may_hang = step.kind == Step::Kind::kUnbind && is_vfio_driver(step.value);
   const auto reply = write_to_bus(write, may_hang);
   if (abandoned_.pid != 0) return fail(stuck_error());
@@ -227,12 +238,28 @@ Error DeviceRun::stuck_error() {
                                 : "end that process, then: anybind recover"};
 }
 
+Result<> offer_newcomer(Sysfs& root, const DevicePlan& of, Listener& listener) {
+  const auto dir = TRY(open_device(root, of.device));
+  if (dir == nullptr) return {};
+  const auto instance = dir->instance();
+  if (!instance) return fail(from_errno(instance.error(), "look at", of.device.str()));
+  if (*instance == of.instance) return {};
+  const auto binding = read_binding(*dir);
+  if (!binding) return fail(from_errno(binding.error(), "look at", of.device.str()));
+  if (binding->driver || binding->driver_override) return {};
+  const Step probe{.kind = Step::Kind::kProbe, .value = "", .reason = "it was left unbound"};
+  listener.on_step(of.device, probe);
+  const StepWrite write = write_of(of.device, probe);
+  (void)root.write(write.path, write.bytes);  // that no driver takes it is an answer too
+  return {};
+}
+
 Result<> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener& listener,
                   const RunOptions& options, Abandoned& abandoned) {
   DeviceRun device(root, plan, of, listener, options);
   device.rolling_back();
   const auto opened = device.open(nullptr);
-  if (!opened && opened.error().code == Code::kNotFound) return {};
+  if (!opened && opened.error().code == Code::kNotFound) return offer_newcomer(root, of, listener);
   TRY(opened);
   const Binding now = TRY(device.observe());
   Goal goal = as_goal(of.before);
@@ -321,7 +348,7 @@ Result<> undo_settings(Sysfs& root, const Plan& plan, std::size_t from, std::siz
     if (back || back.error().code == Code::kNotFound) continue;
     // Of a driver: there is no such dynamic id any more (ENODEV), or the driver is gone (ENOENT).
     const int err = back.error().err.value;
-    const bool gone = !setting.device && (err == ENODEV || err == ENOENT);
+    const bool gone = setting.undo_path.contains("/drivers/") && (err == ENODEV || err == ENOENT);
     if (!gone) left.push_back(back.error().message());
   }
   if (left.empty()) return {};

@@ -33,14 +33,15 @@ class DeviceRun {
   /// From now on nobody is asked whether to stop.
   void rolling_back() { rolling_back_ = true; }
   Result<> run(const std::vector<Step>& steps);
-  /// The steps from what is found to `goal`, by the mechanism of the plan.
+  /// The steps from what is found to `goal`: by the override where there is one, since only that
+  /// needs no id, whichever mechanism was asked for; else by that of the plan.
   [[nodiscard]] std::vector<Step> steps_to(const Binding& now, const Goal& goal) const {
-    return steps_between(now, goal, mechanism_);
+    return steps_between(now, goal, now.has_override ? plain_mechanism(now) : mechanism_);
   }
   /// After the last write: was it that card all the time? It was when the handle answers now.
   [[nodiscard]] bool answers();
   /// Is the name still that card? If not, what was written to the bus may have gone to the
-  /// newcomer, and the bus is asked to choose a driver for it.
+  /// newcomer, which is taken from the driver that it was given to; put_back() has the bus choose.
   Result<> still_there();
   Result<Binding> observe();
   /// The process that hangs in the last write, if that did not return.
@@ -52,6 +53,7 @@ class DeviceRun {
   Result<> write(const Step& step);
   Reply<std::size_t> write_to_bus(const StepWrite& write, bool may_hang);
   Result<> verify(const Step& step);
+  void take_from_newcomer(Sysfs& dir);
   Error stuck_error();
   Result<Instance> instance_of(Sysfs& dir);
 
@@ -67,10 +69,15 @@ class DeviceRun {
   bool rolling_back_ = false;
   bool answered_ = false;  ///< the handle has answered since the last write
   bool named_ = false;     ///< the bus was told the device's name
+  std::string given_to_;   ///< and this driver, to bind it
 };
 
-/// Puts one device back to what it was; nothing to do for one that is gone. Sets `abandoned` when a
-/// write did not return.
+/// Writes by name may have hit a card that came to the address meanwhile. One that is left without
+/// a driver, and without an override that wants it so, is offered to its bus.
+Result<> offer_newcomer(Sysfs& root, const DevicePlan& of, Listener& listener);
+
+/// Puts one device back to what it was; of one that is gone, the newcomer is offered to its bus.
+/// Sets `abandoned` when a write did not return.
 Result<> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener& listener,
                   const RunOptions& options, Abandoned& abandoned);
 

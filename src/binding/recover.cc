@@ -77,15 +77,18 @@ class Recovery {
                        .next = "end whoever has the device open, then: anybind recover"}),
                  What::kLeft);
     }
-    if (to_be_finished(root_, entry_)) {
+    const bool tried = to_be_finished(root_, entry_);
+    if (tried) {
       const auto finished = finish();
       if (finished) return end(close_and_forget(), What::kFinished);
       if (stuck_) return end(finished, What::kLeft);
       out.error = finished.error();
     }
     const auto undone = undo();
-    if (!undone) return end(undone, What::kLeft);
-    return end(close(Ending::kUndone), What::kUndone);
+    if (undone) return end(close(Ending::kUndone), What::kUndone);
+    // A driver may not take back a device that it had by an id which is gone, or by force.
+    if (!stuck_ && !tried && finish()) return end(close_and_forget(), What::kFinished);
+    return end(undone, What::kLeft);
   }
 
  private:
@@ -130,7 +133,8 @@ class Recovery {
     DeviceRun device(root_, plan_, of, listener_, options_);
     device.rolling_back();  // recovering is not interrupted half way
     const auto opened = device.open(nullptr);
-    if (!opened && opened.error().code == Code::kNotFound) return offer_newcomer(of);
+    if (!opened && opened.error().code == Code::kNotFound)
+      return offer_newcomer(root_, of, listener_);
     TRY(opened);
     const Binding now = TRY(device.observe());
     if (of.goal.default_match && now.driver && !now.driver_override) return {};
@@ -146,10 +150,7 @@ class Recovery {
     TRY(take_back(0, early, Back::kBrief));
     for (std::size_t i = plan_.devices.size(); i-- > 0;) {
       Abandoned abandoned;
-      auto back = offer_newcomer(plan_.devices[i]);
-      if (back) {
-        back = put_back(root_, plan_, plan_.devices[i], listener_, options_, abandoned);
-      }
+      auto back = put_back(root_, plan_, plan_.devices[i], listener_, options_, abandoned);
       if (back) continue;
       note_stuck(i, abandoned, true);
       errors.push_back(std::move(back).error());
@@ -164,24 +165,6 @@ class Recovery {
       if (device.fresh) records_.origins->forget(device.device);
     }
     return records_.origins->save();
-  }
-
-  /// Our unbind by name may have hit a card that came to the address just before we died. One that
-  /// is left without a driver, and without an override that wants it so, is offered to its bus.
-  Result<> offer_newcomer(const DevicePlan& of) {
-    const auto dir = TRY(open_device(root_, of.device));
-    if (dir == nullptr) return {};
-    const auto instance = dir->instance();
-    if (!instance) return fail(from_errno(instance.error(), "look at", of.device.str()));
-    if (*instance == of.instance) return {};
-    const auto binding = read_binding(*dir);
-    if (!binding) return fail(from_errno(binding.error(), "look at", of.device.str()));
-    if (binding->driver || binding->driver_override) return {};
-    const Step probe{.kind = Step::Kind::kProbe, .value = "", .reason = "it was left unbound"};
-    listener_.on_step(of.device, probe);
-    const StepWrite write = write_of(of.device, probe);
-    (void)root_.write(write.path, write.bytes);  // that no driver takes it is an answer too
-    return {};
   }
 
   void note_stuck(std::size_t at, const Abandoned& abandoned, bool back) {

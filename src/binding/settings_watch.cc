@@ -24,13 +24,23 @@ std::set<std::string> SettingsWatch::names_in(const std::string& dir) {
   return {names->begin(), names->end()};
 }
 
+std::map<std::string, Instance> SettingsWatch::cards_in(const std::string& dir) {
+  std::map<std::string, Instance> out;
+  for (const std::string& name : names_in(dir)) {
+    const auto device = root_.open_dir(dir + "/" + name);
+    const auto instance = device ? (*device)->instance() : std::unexpected(device.error());
+    if (instance) out.emplace(name, *instance);
+  }
+  return out;
+}
+
 void SettingsWatch::before(const Setting& setting) {
   if (setting.path.ends_with(kNewId)) {
     const std::string dir(without(setting.path, kNewId));
     bound_.try_emplace(dir, names_in(dir));
   } else if (setting.path.ends_with(kAutoprobe)) {
     const std::string dir(without(setting.path, kAutoprobe));
-    devices_.try_emplace(dir, names_in(dir + "/devices"));
+    devices_.try_emplace(dir, cards_in(dir + "/devices"));
   }
 }
 
@@ -55,11 +65,12 @@ void SettingsWatch::tell_of_strangers(const Plan& plan, const std::string& drive
 }
 
 void SettingsWatch::offer_newcomers(const std::string& bus_dir,
-                                    const std::set<std::string>& known) {
+                                    const std::map<std::string, Instance>& known) {
   for (const std::string& name : names_in(bus_dir + "/devices")) {
-    if (known.contains(name)) continue;
     const auto dir = root_.open_dir(bus_dir + "/devices/" + name);
     if (!dir) continue;
+    const auto was = known.find(name);
+    if (was != known.end() && (*dir)->instance() == was->second) continue;
     const auto binding = read_binding(**dir);
     if (!binding || binding->driver || binding->driver_override) continue;
     const Setting probe{.path = bus_dir + "/drivers_probe",

@@ -24,13 +24,14 @@ class SettingsWatch {
  private:
   void tell_of_strangers(const Plan& plan, const std::string& driver_dir,
                          const std::set<std::string>& known);
-  void offer_newcomers(const std::string& bus_dir, const std::set<std::string>& known);
+  void offer_newcomers(const std::string& bus_dir, const std::map<std::string, Instance>& known);
   std::set<std::string> names_in(const std::string& dir);
+  std::map<std::string, Instance> cards_in(const std::string& dir);
 
   Sysfs& root_;
   Listener& listener_;
-  std::map<std::string, std::set<std::string>> bound_;    ///< by the directory of a driver
-  std::map<std::string, std::set<std::string>> devices_;  ///< by that of a bus
+  std::map<std::string, std::set<std::string>> bound_;  ///< by the directory of a driver
+  std::map<std::string, std::map<std::string, Instance>> devices_;  ///< by that of a bus
 };
 
 }  // namespace anybind

@@ -60,7 +60,11 @@ class DisturbedSysfs final : public Sysfs {
     return disturbance_.pass([&] { return inner_.read(path); });
   }
   Reply<std::size_t> write(std::string_view path, std::string_view bytes) override {
-    return disturbance_.pass([&] { return inner_.write(path, bytes); });
+    // There ENODEV says that there is no such id, or no such driver any more.
+    const bool tells = path.ends_with("remove_id");
+    return disturbance_.pass(
+        [&] { return inner_.write(path, bytes); },
+        tells ? Disturbance::Absence::kIsAnAnswer : Disturbance::Absence::kIsAnError);
   }
   Reply<std::string> read_link(std::string_view path) override {
     return disturbance_.pass([&] { return inner_.read_link(path); },

@@ -1,0 +1,378 @@
+#pragma once
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <functional>
+#include <map>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "binding/recover.h"
+#include "binding/virtual_functions.h"
+#include "disturbed.h"
+#include "machine.h"
+
+namespace anybind {
+
+using drivercore::DriverCore;
+using drivercore::State;
+using testing::IsEmpty;
+using Kind = Disturbance::Kind;
+
+inline State read_machine(const std::string& file, const std::string& profile) {
+  std::stringstream text;
+  text << std::ifstream(ANYBIND_SOURCE_DIR "/" + file).rdbuf();
+  auto state = drivercore::load_machine(text.str(), file, profile);
+  EXPECT_TRUE(state) << state.error().message();
+  return state.value_or(State{});
+}
+
+using Looks = std::map<std::string, std::string>;
+
+/// Where `now` is not as it was `wanted`: "pci/0000:03:00.0: igc (unset), wanted - none".
+inline std::vector<std::string> differences(const Looks& now, const Looks& wanted) {
+  std::vector<std::string> out;
+  const auto value = [](const Looks& look, const std::string& name) {
+    const auto found = look.find(name);
+    return found == look.end() ? "absent" : found->second;
+  };
+  Looks names = now;
+  names.insert(wanted.begin(), wanted.end());
+  for (const auto& [name, unused] : names) {
+    if (value(now, name) == value(wanted, name)) continue;
+    out.push_back(name + ": " + value(now, name) + ", wanted " + value(wanted, name));
+  }
+  return out;
+}
+
+/// A machine with what anybind remembers of it.
+class World {
+ public:
+  explicit World(const State& state) : core(state), sysfs(drivercore::model_sysfs(core)) {}
+
+  Origins origins() { return *Origins::load(files, "boot"); }
+  Journal journal() { return *Journal::load(files, "boot", "test", 0); }
+
+  Result<> change(Sysfs& through, const std::function<Result<Plan>(Sysfs&, World&)>& planning) {
+    Origins memory = TRY(Origins::load(files, "boot"));
+    Journal log = TRY(Journal::load(files, "boot", "test", 0));
+    meant.clear();
+    const Plan plan = TRY(planning(through, *this));
+    for (const DevicePlan& device : plan.devices) meant[device.device] = device.instance;
+    for (const Setting& setting : plan.settings) {
+      if (setting.device) meant[*setting.device] = setting.instance;
+    }
+    Listener nobody;
+    TRY(run(through, plan, {&memory, &log}, nobody));
+    return {};
+  }
+
+  std::vector<Recovered> heal() { return heal(*sysfs); }
+  std::vector<Recovered> heal(Sysfs& through) {
+    Origins memory = origins();
+    Journal log = journal();
+    Listener nobody;
+    return recover(through, {&memory, &log}, nobody);
+  }
+
+  /// Everything that a change may touch, by name.
+  Looks look() const {
+    Looks out;
+    for (const auto& [bus_name, bus] : core.state().buses) {
+      out[bus_name + " autoprobe"] = bus.autoprobe ? "1" : "0";
+      for (const auto& [name, key] : bus.device_names) {
+        const auto& device = core.state().devices.at(key);
+        out[bus_name + "/" + name] = fmt::format(
+            "{} {} {} {}{}", device.driver ? core.state().drivers.at(*device.driver).name : "-",
+            device.driver_override.value_or("(unset)"), device.num_vfs, device.vf_autoprobe,
+            device.probe_id);
+      }
+    }
+    for (const auto& [key, driver] : core.state().drivers) {
+      out["driver " + driver.name] = fmt::format(
+          "{} ids, {}", driver.dynamic_ids.size() + driver.dynamic_names.size(), driver.autoprobe);
+    }
+    return out;
+  }
+
+  /// The instance of the card that is at an address now.
+  std::optional<Instance> instance_of(const DeviceId& device) const {
+    const auto dir = sysfs->open_dir(device.path());
+    return dir ? std::optional(*(*dir)->instance()) : std::nullopt;
+  }
+
+  DriverCore core;
+  std::unique_ptr<Sysfs> sysfs;
+  std::map<DeviceId, Instance> meant;  ///< by the last change: which cards it looked at
+  DisturbedStorage files;
+};
+
+using Planning = std::function<Result<Plan>(Sysfs&, World&)>;
+
+struct Verb {
+  std::string name;
+  std::vector<Planning> before;  ///< done undisturbed first
+  Planning planning;
+  std::vector<DeviceId> devices;  ///< whose cards come and go
+};
+
+struct Case {
+  std::string machine;
+  std::vector<DeviceId> devices;
+  std::optional<DeviceId> pf;
+  DeviceId newcomer;           ///< a card of a type that is there, not plugged in
+  std::string default_driver;  ///< its
+  std::string profile{};       ///< of the kernel; empty: the machine's own
+  std::optional<Mechanism> mechanism{};
+  std::string target = "vfio-pci";
+  std::size_t least = 100;    ///< so many cases each test has at least
+  bool takes_others = false;  ///< the mechanism may give the newcomer to `target` too
+};
+
+inline void PrintTo(const Case& of, std::ostream* out) {  // NOLINT(readability-identifier-naming)
+  *out << of.machine << " " << of.profile;
+}
+
+inline Planning binding(std::vector<DeviceId> devices, const std::string& target,
+                        std::optional<Mechanism> mechanism = {}) {
+  return [devices = std::move(devices), target, mechanism](Sysfs& sysfs, World&) {
+    return plan_bind(sysfs, {.devices = devices,
+                             .driver = driver(target),
+                             .whole_group = true,
+                             .mechanism = mechanism});
+  };
+}
+
+inline Planning making(const DeviceId& pf, unsigned count, const std::string& target) {
+  return [pf, count, target](Sysfs& sysfs, World&) {
+    return plan_virtual_functions(sysfs, {.pf = pf, .count = count, .driver = driver(target)});
+  };
+}
+
+inline std::vector<Verb> verbs_of(const Case& of) {
+  const auto& devices = of.devices;
+  const Planning bind = binding(devices, of.target, of.mechanism);
+  const Planning unbind = [devices](Sysfs& sysfs, World&) { return plan_unbind(sysfs, devices); };
+  const Planning restore = [devices](Sysfs& sysfs, World& world) {
+    return plan_restore(sysfs, devices, world.origins());
+  };
+  const Planning undo = [](Sysfs& sysfs, World& world) -> Result<Plan> {
+    const Journal journal = world.journal();
+    const auto entry = TRY(journal.read(journal.closed().back()));
+    return plan_undo(sysfs, *entry);
+  };
+  std::vector<Verb> out = {{"bind", {}, bind, devices},
+                           {"unbind", {}, unbind, devices},
+                           {"restore", {bind}, restore, devices},
+                           {"undo", {bind}, undo, devices}};
+  if (!of.mechanism) {
+    out.push_back(
+        {"bind of what is bound elsewhere", {bind}, binding(devices, "pci-stub"), devices});
+  }
+  if (!of.pf) return out;
+  const Planning none = making(*of.pf, 0, "none");
+  out.push_back({"vfs", {none}, making(*of.pf, 3, "vfio-pci"), {*of.pf}});
+  out.push_back({"vfs 0", {none, making(*of.pf, 3, "vfio-pci")}, none, {*of.pf}});
+  out.push_back({"undo of vfs", {none, making(*of.pf, 3, "vfio-pci")}, undo, {*of.pf}});
+  return out;
+}
+
+/// One verb on one machine, again and again.
+class Trial {
+ public:
+  Trial(const State& machine, const Case& of, const Verb& verb) : of_(of), verb_(verb) {
+    World world(machine);
+    world.core.unplug(of.newcomer.str());
+    untouched_ = world.look();
+    for (const Planning& planning : verb.before) EXPECT_TRUE(world.change(*world.sysfs, planning));
+    begin_ = world.core.state();
+    files_ = world.files.files();
+    before_ = world.look();
+    Disturbance counter;
+    EXPECT_TRUE(world.change(*world.sysfs, verb.planning));
+    asked_ = world.look();
+    EXPECT_NE(asked_, before_) << "a verb that does nothing shows nothing";
+  }
+
+  /// The disturbance at every operation in turn, until the verb ends before it comes. False: one
+  /// went wrong, and the rest was left.
+  bool at_every_operation(Disturbance disturbance,
+                          const std::function<void(World&, Disturbance&)>& prepare = {}) {
+    for (std::size_t at = 1; at < 20'000; ++at) {
+      World world(begin_);
+      for (const auto& [name, bytes] : files_) (void)world.files.replace(name, bytes);
+      world.files.disturbance = disturbance;
+      world.files.disturbance.at = at;
+      if (prepare) prepare(world, world.files.disturbance);
+      if (!one(world)) return true;
+      ++cases;
+      if (testing::Test::HasFailure()) {
+        ADD_FAILURE() << of_.machine << ": " << verb_.name << ": operation " << at << ", errno "
+                      << disturbance.err.value << (disturbance.after ? " after" : " before");
+        return false;
+      }
+    }
+    ADD_FAILURE() << "there is no end to it";
+    return false;
+  }
+
+  /// Dies at every operation in turn, and for each of those recover() dies at each of its own.
+  bool dying_twice() {
+    bool died_again = true;
+    for (recover_dies_at = 1; died_again; ++recover_dies_at) {
+      again_ = false;
+      if (!at_every_operation({.kind = Kind::kCrash})) return false;
+      died_again = again_;
+    }
+    return true;
+  }
+
+  std::size_t cases = 0;
+  std::size_t recover_dies_at = 0;  ///< 0: it lives
+  std::size_t kept = 0;             ///< of what was not synced, when a process dies
+  bool died = false;
+
+ private:
+  /// False: the verb ended before the disturbance.
+  bool one(World& world) {
+    Disturbance& disturbance = world.files.disturbance;
+    const bool acts = disturbance.kind == Kind::kAct;
+    died = false;
+    bool done = false;
+    {
+      DisturbedSysfs through(*world.sysfs, disturbance);
+      try {
+        done = world.change(through, verb_.planning).has_value();
+      } catch (const Crash&) {
+        died = true;
+      }
+    }
+    if (!disturbance.met()) return false;
+    disturbance = {};
+    if (died) world.files.lose_unsynced(kept);
+    if (recover_dies_at != 0) again_ |= dies_in_recover(world);
+    for (const Recovered& one : world.heal()) {
+      EXPECT_NE(one.what, Recovered::What::kLeft) << (one.error ? one.error->message() : "");
+    }
+    EXPECT_THAT(world.journal().open(), IsEmpty());
+    if (acts) {
+      check_with_guests(world);
+    } else {
+      check(world, done);
+    }
+    return true;
+  }
+
+  /// True: it did.
+  bool dies_in_recover(World& world) const {
+    world.files.disturbance = {.kind = Kind::kCrash, .at = recover_dies_at};
+    DisturbedSysfs through(*world.sysfs, world.files.disturbance);
+    bool died_again = false;
+    try {
+      (void)world.heal(through);
+    } catch (const Crash&) {
+      died_again = true;
+    }
+    world.files.disturbance = {};
+    if (died_again) world.files.lose_unsynced(kept);
+    return died_again;
+  }
+
+  void check(World& world, bool done) {
+    const auto now = world.look();
+    if (done) {
+      EXPECT_THAT(differences(now, asked_), IsEmpty()) << "it was reported as done";
+    } else if (now != asked_) {
+      EXPECT_THAT(differences(now, before_), IsEmpty());
+    }
+    go_home(world);
+  }
+
+  /// `restore` of everything gives back what there was at the very beginning.
+  void go_home(World& world) {
+    if (of_.pf && verb_.devices.front() == *of_.pf) return;  // functions come and go with their PF
+    const auto all = [&](Sysfs& sysfs, World& w) {
+      std::vector<DeviceId> devices;
+      for (const auto& [name, key] : w.core.state().buses.at(bus()).device_names) {
+        const DeviceId id{.bus = BusName::literal(bus()), .name = DeviceName::literal(name)};
+        const auto instance = (*sysfs.open_dir(id.path()))->instance();
+        if (w.origins().find(id, *instance)) devices.push_back(id);
+      }
+      return plan_restore(sysfs, devices, w.origins());
+    };
+    const auto home = world.change(*world.sysfs, all);
+    EXPECT_TRUE(home) << home.error().message();
+    EXPECT_THAT(differences(world.look(), untouched_), IsEmpty()) << "after restore";
+  }
+
+  /// Cards came and went: each card that has been there all the time is as before or as asked, all
+  /// of them alike; a newcomer is where the bus puts it; flags and ids are as before.
+  void check_with_guests(World& world) {
+    auto now = world.look();
+    auto before = before_;
+    auto asked = asked_;
+    for (const DeviceId& card : verb_.devices) {
+      const std::string name = bus() + "/" + card.name.str();
+      const auto here = world.instance_of(card);
+      const auto meant = world.meant.find(card);
+      const bool is_first = world.core.key_of(bus(), card.name.str()) == at_first(card);
+      const bool is_meant = here && meant != world.meant.end() && meant->second == *here;
+      if (is_first) continue;
+      if (is_meant) {  // it came before anybody looked
+        before[name] = as_new(name);
+      } else {
+        if (here) {
+          EXPECT_EQ(now.at(name), as_new(name)) << "the newcomer " << name;
+        }
+        for (auto* look : {&now, &before, &asked}) forget(*look, card);
+      }
+    }
+    const std::string newcomer = bus() + "/" + of_.newcomer.name.str();
+    if (const auto found = now.find(newcomer); found != now.end()) {
+      const bool taken = of_.takes_others && found->second.starts_with(of_.target + " ");
+      const std::string& has = taken ? of_.target : of_.default_driver;
+      EXPECT_EQ(found->second, has + " (unset) 0 true");
+      now.erase(found);
+      before.erase(newcomer);
+      asked.erase(newcomer);
+    }
+    if (now != asked) {
+      EXPECT_THAT(differences(now, before), IsEmpty());
+    }
+  }
+
+  /// With its default driver, no override and no virtual functions.
+  std::string as_new(const std::string& name) const {
+    const std::string& was = untouched_.at(name);
+    return was.substr(0, was.find(' ')) + " (unset) 0 true";
+  }
+
+  drivercore::DeviceKey at_first(const DeviceId& card) const {
+    return begin_.buses.at(bus()).device_names.at(card.name.str());
+  }
+
+  /// With a physical function go its virtual ones.
+  void forget(Looks& look, const DeviceId& card) const {
+    look.erase(bus() + "/" + card.name.str());
+    if (card != of_.pf) return;
+    const std::string below = card.name.str().substr(0, card.name.str().rfind(':'));
+    std::erase_if(look, [&](const auto& one) { return one.first.starts_with("pci/" + below); });
+  }
+
+  const std::string& bus() const { return of_.devices.front().bus.str(); }
+
+  const Case& of_;
+  const Verb& verb_;
+  bool again_ = false;
+  State begin_;
+  DisturbedStorage::Files files_;
+  Looks untouched_, before_, asked_;
+};
+
+}  // namespace anybind
