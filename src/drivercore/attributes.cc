@@ -201,6 +201,9 @@ constexpr std::array kGroupAttributes = std::to_array<Attribute>({
 bool is_pci(const Core& core, const Owner& o) {
   return device_of(core, o).bus == "pci";
 }
+bool is_serio(const Core& core, const Owner& o) {
+  return device_of(core, o).bus == "serio";
+}
 bool is_vga(const Core& core, const Owner& o) {
   return is_pci(core, o) && device_of(core, o).class_code >> 8 == 0x0300;
 }
@@ -319,6 +322,7 @@ constexpr std::array kDeviceAttributes = std::to_array<Attribute>({
      has_override, 3016, Mechanism::kDriverOverride},
     {"driver_probe_id", show_by<&Core::read_driver_probe_id>, store_device<&Core::driver_probe_id>,
      nullptr, 0, Mechanism::kDriverProbeId},
+    {"drvctl", nullptr, store_device<&Core::drvctl>, is_serio},
     {"enable", show_enable, store_enable, is_pci},
     {"irq", show_fixed<'0'>, nullptr, is_pci},
     {"local_cpulist", show_fixed<'0', '-', '1'>, nullptr, is_pci},

@@ -120,6 +120,37 @@ Reply<std::string> DriverCore::read_uevent(DeviceKey key) {
   return get();
 }
 
+/// drivers/input/serio/serio.c:drvctl_store. A command is anything that it begins with ("n" is
+/// none); the name of a driver must be all, so that a newline is EINVAL. A driver that does not
+/// match is a success, which leaves the port without one.
+Reply<void> DriverCore::drvctl(DeviceKey key, std::string_view text) {
+  constexpr std::string_view kReconnect = "reconnect";
+  Operation operation(*this);
+  text = c_string(text);
+  const bool none = std::string_view("none").starts_with(text);
+  const bool reconnect = !none && kReconnect.starts_with(text);
+  const bool rescan = !none && !reconnect && std::string_view("rescan").starts_with(text);
+  const Device* dev = find(key);
+  if (dev == nullptr) return kernel_error(ENODEV);
+  const DriverKey driver_key = this->driver_key(dev->bus, std::string(text));
+  if (!none && !reconnect && !rescan && driver_key == 0) return kernel_error(EINVAL);
+  if (reconnect && dev->driver) return {};  // the driver speaks to its device again
+  TRY(release_driver(key));
+  if (none) return operation.done(Reply<void>());
+  if (driver_key == 0) {
+    [[maybe_unused]] const auto attached = operation.done(device_attach(key));
+    return {};
+  }
+  const DriverUse use(*this, driver_key);
+  if (!matches(key, driver_key)) return operation.done(Reply<void>());
+  step(KernelStep::Kind::kMatched, key, driver_key);
+  auto lock = TRY(DeviceLock::take(*this, key));
+  const Attempt attempt = try_driver(key, driver_key);
+  lock.unlock();
+  const bool bound = attempt.kind == Attempt::Kind::kBound;
+  return operation.done(bound ? Reply<void>() : kernel_error(ENODEV));
+}
+
 /// Turning it on later probes nothing.
 Reply<void> DriverCore::sriov_drivers_autoprobe(DeviceKey key, std::string_view text) {
   const bool on = TRY(kstrtobool(text));

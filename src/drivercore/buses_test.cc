@@ -216,6 +216,8 @@ driver = [
   { name = "sr", bus = "scsi", aliases = ["scsi:t-0x05*"] },
   { name = "sd", bus = "scsi", aliases = ["scsi:t-0x00*"] },
   { name = "atkbd", bus = "serio", aliases = ["serio:ty06pr*id*ex*"] },
+  { name = "serio_raw", bus = "serio", aliases = ["serio:ty06pr*id*ex*"] },
+  { name = "psmouse", bus = "serio", aliases = ["serio:ty01pr*id*ex*"] },
   { name = "mlx5_core.eth", bus = "auxiliary", aliases = ["auxiliary:mlx5_core.eth"] },
 ]
 device = [
@@ -306,6 +308,27 @@ TEST_F(Buses, OthersHaveNoOverride) {
                              "serio/devices/serio0", "auxiliary/devices/mlx5_core.eth.0"}) {
     EXPECT_EQ(write(std::string("bus/") + device + "/driver_override", "x"), ENOENT) << device;
   }
+}
+
+TEST_F(Buses, ASerioPortTakesTheNameOfADriver) {
+  const std::string drvctl = "bus/serio/devices/serio0/drvctl";
+  EXPECT_EQ(write(drvctl, "serio_raw"), 0);
+  EXPECT_EQ(driver_on("serio", "serio0"), "serio_raw");
+  EXPECT_EQ(write(drvctl, "atkbd\n"), EINVAL) << "the newline is compared too";
+  EXPECT_EQ(write(drvctl, "nobody"), EINVAL);
+  EXPECT_EQ(driver_on("serio", "serio0"), "serio_raw");
+  EXPECT_EQ(write(drvctl, "psmouse"), 0) << "success, also for a driver that does not match";
+  EXPECT_EQ(driver_on("serio", "serio0"), "");
+  EXPECT_EQ(write(drvctl, "reconnect"), 0);
+  EXPECT_EQ(driver_on("serio", "serio0"), "atkbd");
+  EXPECT_EQ(write(drvctl, "serio_raw"), 0);
+  EXPECT_EQ(write(drvctl, "rescan"), 0);
+  EXPECT_EQ(driver_on("serio", "serio0"), "atkbd") << "the first that matches";
+  EXPECT_EQ(write(drvctl, "n"), 0) << "as none";
+  EXPECT_EQ(driver_on("serio", "serio0"), "");
+  ASSERT_TRUE(core_.set_probe("serio_raw", -5, ""));
+  EXPECT_EQ(write(drvctl, "serio_raw"), ENODEV) << "whatever its probe said";
+  EXPECT_EQ(read(drvctl), "EACCES");
 }
 
 TEST_F(Buses, OthersHaveNoIdFiles) {

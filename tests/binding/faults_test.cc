@@ -161,7 +161,7 @@ Case on_bus(Mechanism mechanism, const DeviceId& device, const DeviceId& newcome
           .mechanism = mechanism,
           .target = target,
           .least = 30,
-          .takes_others = mechanism != Mechanism::kBind};
+          .takes_others = mechanism == Mechanism::kNewId || mechanism == Mechanism::kNewIdWindow};
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -176,7 +176,7 @@ INSTANTIATE_TEST_SUITE_P(
         on_bus(Mechanism::kNewIdWindow, on("usb", "1-1:1.0"), on("usb", "2-1:1.0"), "usbhid",
                "option"),
         on_bus(Mechanism::kBind, on("usb", "1-1:1.0"), on("usb", "2-1:1.0"), "usbhid", "usbmouse"),
-        on_bus(Mechanism::kBind, on("serio", "serio0"), on("serio", "serio1"), "atkbd",
+        on_bus(Mechanism::kDrvctl, on("serio", "serio0"), on("serio", "serio1"), "atkbd",
                "serio_raw"),
         on_bus(Mechanism::kNewId, on("platform", "pcspkr"), on("platform", "pcspkr.1"), "pcspkr",
                "uio_pdrv_genirq", "platform-new-id")),
