@@ -106,6 +106,7 @@ Error not_loaded(const DeviceId& device, const DriverName& driver) {
 Error not_offered(const DeviceId& device, const DriverName& driver, Mechanism wanted,
                   const std::vector<Mechanism>& offered) {
   std::vector<std::string> names;
+  names.reserve(offered.size());
   for (const Mechanism one : offered) names.emplace_back(name_of(one));
   return refuse(
       device, fmt::format("this kernel has no {} to give it to {}", name_of(wanted), driver.str()),

@@ -94,6 +94,7 @@ class Settings {
     const auto others = TRY(captured_by(root_, of.device.bus, id, request_.driver, own, going_));
     if (others.empty()) return {};
     std::vector<std::string> names;
+    names.reserve(others.size());
     for (const DeviceId& other : others) names.push_back(other.str());
     const std::string what = fmt::format(
         "{} without a driver would go to {} too, for new_id offers it every such device",

@@ -58,7 +58,7 @@ void SettingsWatch::tell_of_strangers(const Plan& plan, const std::string& drive
   for (const std::string& name : names_in(driver_dir)) {
     const auto is_ours = [&](const DevicePlan& of) { return of.device.name.str() == name; };
     if (known.contains(name) || std::ranges::any_of(plan.devices, is_ours)) continue;
-    if (!root_.open_dir(bus_dir + "/devices/" + name)) continue;
+    if (!root_.open_dir(fmt::format("{}/devices/{}", bus_dir, name))) continue;
     listener_.on_warning(fmt::format("{} went to {} too, while that had an id for its type", name,
                                      link_name(driver_dir)));
   }
@@ -67,7 +67,7 @@ void SettingsWatch::tell_of_strangers(const Plan& plan, const std::string& drive
 void SettingsWatch::offer_newcomers(const std::string& bus_dir,
                                     const std::map<std::string, Instance>& known) {
   for (const std::string& name : names_in(bus_dir + "/devices")) {
-    const auto dir = root_.open_dir(bus_dir + "/devices/" + name);
+    const auto dir = root_.open_dir(fmt::format("{}/devices/{}", bus_dir, name));
     if (!dir) continue;
     const auto was = known.find(name);
     if (was != known.end() && (*dir)->instance() == was->second) continue;
