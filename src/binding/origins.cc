@@ -20,6 +20,23 @@ Error damaged(std::string why) {
           .next = "move the file out of the way; `restore` then goes by the default match"};
 }
 
+/// The keys are there only where there is something to say.
+void add_had(const Belongings& had, json& row) {
+  if (had.functions) row["virtual_functions"] = *had.functions;
+  if (!had.up.empty()) row["up"] = had.up;
+}
+
+Belongings had_from_json(const json& row) {
+  Belongings out;
+  if (const auto found = row.find("virtual_functions"); found != row.end())
+    out.functions = found->get<unsigned>();
+  if (const auto found = row.find("up"); found != row.end()) {
+    out.up = found->get<std::vector<std::string>>();
+    std::erase_if(out.up, [](const std::string& name) { return !is_sysfs_name(name); });
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<Origins> Origins::load(Storage& storage, std::string boot_id) {
@@ -34,8 +51,9 @@ Result<Origins> Origins::load(Storage& storage, std::string boot_id) {
     for (const json& row : file.at("devices")) {
       auto entry = record_from_json(row);
       if (!entry) return fail(damaged(entry.error().message()));
-      out.origins_.insert_or_assign(
-          entry->device, Origin{.instance = entry->instance, .binding = std::move(entry->binding)});
+      out.origins_.insert_or_assign(entry->device, Origin{.instance = entry->instance,
+                                                          .binding = std::move(entry->binding),
+                                                          .had = had_from_json(row)});
     }
   } catch (const json::exception& error) {
     return fail(damaged(error.what()));
@@ -64,6 +82,7 @@ Result<> Origins::save() {
   json rows = json::array();
   for (const auto& [id, origin] : origins_) {
     rows.push_back(to_json({.device = id, .instance = origin.instance, .binding = origin.binding}));
+    add_had(origin.had, rows.back());
   }
   const json file = {{"version", kVersion}, {"boot", boot_id_}, {"devices", std::move(rows)}};
   const auto saved =

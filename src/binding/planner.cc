@@ -12,8 +12,10 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "binding/belongings.h"
 #include "binding/module_plan.h"
 #include "binding/plan_settings.h"
+#include "binding/virtual_functions.h"
 #include "inventory/group.h"
 #include "inventory/unknown.h"
 #include "inventory/viability.h"
@@ -318,10 +320,58 @@ Result<Plan> plan_unbind(Sysfs& root, const std::vector<DeviceId>& devices) {
   return plan;
 }
 
+namespace {
+
+/// Lets a physical function have as many virtual ones as it had: late, when its driver is back.
+/// Those that are there are taken from their drivers first, before their physical function is. From
+/// one number to another the kernel wants 0 in between, and what is undone half way would be lost:
+/// so that takes two plans.
+Result<> add_functions(Sysfs& root, const Look& look, const Origin& origin, Plan& plan) {
+  if (!origin.had.functions) return {};
+  const auto dir = TRY(dir_of(root, look));
+  const auto has = TRY(read_functions(*dir, look.device));
+  const unsigned wanted = *origin.had.functions;
+  if (!has) {
+    return fail({.code = Code::kFailed,
+                 .operation = "read sriov_numvfs of",
+                 .object = look.device.str(),
+                 .why = "it is not there, and was"});
+  }
+  if (*has == wanted) return {};
+  const unsigned next = *has == 0 ? wanted : 0;
+  plan.notes.push_back(
+      fmt::format("{} had {} virtual functions, and has {}{}", look.device.str(), wanted, *has,
+                  next == wanted ? "" : ": removed now, and made by the next restore"));
+  if (*has != 0) {
+    const auto functions = TRY(virtual_functions(root, look.device, *has));
+    Plan gone = TRY(plan_unbind(root, functions));
+    std::erase_if(plan.devices, [&](const DevicePlan& known) {
+      return std::ranges::find(functions, known.device) != functions.end();
+    });
+    std::ranges::move(plan.devices, std::back_inserter(gone.devices));
+    plan.devices = std::move(gone.devices);
+    plan.driver_dirs.merge(gone.driver_dirs);
+  }
+  const std::string file = look.device.path() + "/sriov_numvfs";
+  plan.settings.push_back({.path = file,
+                           .bytes = std::to_string(next),
+                           .undo_path = file,
+                           .undo_bytes = std::to_string(*has),
+                           .reason = "as many virtual functions as it had",
+                           .device = look.device,
+                           .instance = look.instance,
+                           .lasting = true,
+                           .late = true});
+  return {};
+}
+
+}  // namespace
+
 Result<Plan> plan_restore(Sysfs& root, const std::vector<DeviceId>& devices, const Origins& origins,
                           ModuleLoader* modules) {
   Plan plan{.settings = {}, .devices = {}, .restores = true, .notes = {}};
-  for (const Look& look : TRY(look_at_all(root, devices, With::kBindingOnly))) {
+  const auto looks = TRY(look_at_all(root, devices, With::kBindingOnly));
+  for (const Look& look : looks) {
     const auto origin = origins.find(look.device, look.instance);
     Goal goal = origin ? as_goal(origin->binding)
                        : Goal{.driver = {}, .driver_override = {}, .default_match = true};
@@ -330,6 +380,14 @@ Result<Plan> plan_restore(Sysfs& root, const std::vector<DeviceId>& devices, con
     }
     keep_driver(root, plan, look);
     plan.devices.push_back(plan_device(look, std::move(goal), TRY(plain_mechanism_of(root, look))));
+    if (origin && !origin->had.up.empty() && look.binding.driver != origin->binding.driver) {
+      plan.notes.push_back(
+          fmt::format("{} was up, and is set up again", join_words(origin->had.up)));
+    }
+  }
+  for (const Look& look : looks) {
+    if (const auto origin = origins.find(look.device, look.instance))
+      TRY(add_functions(root, look, *origin, plan));
   }
   if (modules != nullptr) note_side_effects(root, *modules, plan);
   return plan;

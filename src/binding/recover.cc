@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "binding/belongings.h"
 #include "binding/device_run.h"
 #include "host/process.h"
 
@@ -33,11 +34,8 @@ bool to_be_finished(Sysfs& root, const JournalEntry& entry) {
   if (!entry.stuck.empty()) return std::ranges::none_of(entry.stuck, went_back);
   if (entry.rolling_back) return false;
   // The last thing of all tells whether all has been done.
-  const auto last = std::ranges::find_if(entry.settings, &Setting::late);
-  if (last != entry.settings.end()) {
-    return std::all_of(last, entry.settings.end(),
-                       [&](const Setting& setting) { return is_written(root, setting); });
-  }
+  if (!entry.settings.empty() && entry.settings.back().late)
+    return is_written(root, entry.settings.back());
   return !entry.devices.empty() && std::ranges::all_of(entry.devices, &JournalDevice::done);
 }
 
@@ -122,10 +120,42 @@ class Recovery {
 
   /// In this order: a crash in between leaves a memory of what is so again, which does no harm.
   Result<> close_and_forget() {
+    if (entry_.restores || entry_.undoes != 0) give_back_interfaces();
     TRY(close(Ending::kDone));
-    if (records_.origins == nullptr || !entry_.restores) return {};
-    for (const JournalDevice& device : entry_.devices) records_.origins->forget(device.device);
+    if (records_.origins == nullptr) return {};
+    forget_owners();
+    for (const JournalDevice& device : entry_.devices) {
+      const auto origin = records_.origins->find(device.device, device.instance);
+      const bool owes =
+          origin && origin->had.functions && !is_as_it_was(root_, device.device, *origin);
+      if (entry_.restores && !owes) records_.origins->forget(device.device);
+    }
     return records_.origins->save();
+  }
+
+  void give_back_interfaces() {
+    if (records_.origins == nullptr) return;
+    for (const JournalDevice& device : entry_.devices) {
+      if (const auto origin = records_.origins->find(device.device, device.instance))
+        set_up_again(root_, device.device, *origin, listener_, options_.interface_patience);
+    }
+  }
+
+  /// Devices whose number of virtual functions is what it was.
+  void forget_owners() {
+    for (const Setting& setting : entry_.settings) {
+      if (!setting.lasting || !setting.device) continue;
+      const auto origin = records_.origins->find(*setting.device, setting.instance);
+      if (origin && is_as_it_was(root_, *setting.device, *origin))
+        records_.origins->forget(*setting.device);
+    }
+  }
+
+  Result<> make_functions_again(const JournalDevice& of) {
+    if (records_.origins == nullptr || !of.fresh) return {};
+    const auto origin = records_.origins->find(of.device, of.instance);
+    return origin ? anybind::make_functions_again(root_, of.device, *origin, listener_)
+                  : Result<>();
   }
 
   Result<> finish(std::size_t at) {
@@ -151,6 +181,7 @@ class Recovery {
     for (std::size_t i = plan_.devices.size(); i-- > 0;) {
       Abandoned abandoned;
       auto back = put_back(root_, plan_, plan_.devices[i], listener_, options_, abandoned);
+      if (back) back = make_functions_again(entry_.devices[i]);
       if (back) continue;
       note_stuck(i, abandoned, true);
       errors.push_back(std::move(back).error());
@@ -161,6 +192,8 @@ class Recovery {
       return fail(errors.front());
     }
     if (records_.origins == nullptr) return {};
+    give_back_interfaces();
+    forget_owners();
     for (const JournalDevice& device : entry_.devices) {
       if (device.fresh) records_.origins->forget(device.device);
     }

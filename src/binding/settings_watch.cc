@@ -27,7 +27,7 @@ std::set<std::string> SettingsWatch::names_in(const std::string& dir) {
 std::map<std::string, Instance> SettingsWatch::cards_in(const std::string& dir) {
   std::map<std::string, Instance> out;
   for (const std::string& name : names_in(dir)) {
-    const auto device = root_.open_dir(dir + "/" + name);
+    const auto device = root_.open_dir(fmt::format("{}/{}", dir, name));
     const auto instance = device ? (*device)->instance() : std::unexpected(device.error());
     if (instance) out.emplace(name, *instance);
   }

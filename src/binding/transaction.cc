@@ -27,6 +27,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "binding/belongings.h"
 #include "binding/device_run.h"
 #include "binding/module_plan.h"
 #include "binding/settings_watch.h"
@@ -147,7 +148,11 @@ class Run {
   void note_fresh(std::size_t from);
   Result<> save_origins(std::size_t from);
   Result<> add_new_functions();
+  Result<Belongings> belongings_of(const DevicePlan& of);
+  Result<> note_owners();
   void forget_what_is_as_it_was();
+  void give_back_interfaces();
+  Result<> make_functions_again(std::size_t at);
   Result<> write_settings(std::size_t to);
   void run_device(std::size_t at);
   std::optional<Error> perform();
@@ -169,6 +174,7 @@ class Run {
   SettingsWatch watch_;
   std::vector<State> states_;
   std::vector<bool> fresh_;
+  std::vector<DeviceId> fresh_owners_;  ///< of settings, and not among the devices
   std::size_t settings_written_ = 0;
   std::vector<std::string> modules_loaded_;
   bool blind_ = false;  ///< whether the last setting has had its effect cannot be seen
@@ -209,7 +215,8 @@ Result<> Run::remember() {
     TRY(check_open_transactions());
     TRY(records_.journal->begin(*plan_, fresh_));
   }
-  const auto saved = save_origins(0);
+  auto saved = note_owners();
+  if (saved) saved = save_origins(0);
   if (!saved && records_.journal != nullptr) TRY(records_.journal->close(Ending::kUndone));
   return saved;
 }
@@ -225,15 +232,46 @@ void Run::note_fresh(std::size_t from) {
   }
 }
 
+Result<Belongings> Run::belongings_of(const DevicePlan& of) {
+  if (!of.before.driver) return Belongings();
+  std::shared_ptr<Sysfs> dir = of.held;
+  if (dir == nullptr) dir = TRY(open_device(root_, of.device));
+  if (dir == nullptr) return Belongings();  // it has just gone, as its run will find
+  return read_belongings(*dir, of.device, of.before);
+}
+
 Result<> Run::save_origins(std::size_t from) {
   Origins* origins = records_.origins;
   if (origins == nullptr) return {};
   for (std::size_t i = from; i < plan_->devices.size(); ++i) {
     const DevicePlan& device = plan_->devices[i];
     if (!fresh_[i]) continue;
-    origins->remember(device.device, {.instance = device.instance, .binding = device.before});
+    origins->remember(
+        device.device,
+        {.instance = device.instance, .binding = device.before, .had = TRY(belongings_of(device))});
   }
   return origins->save();
+}
+
+/// A device whose number of virtual functions is changed, and no more: `restore` gives that back.
+Result<> Run::note_owners() {
+  Origins* origins = records_.origins;
+  if (origins == nullptr || plan_->restores) return {};
+  for (const Setting& setting : plan_->settings) {
+    if (!setting.lasting || !setting.device) continue;
+    if (origins->find(*setting.device, setting.instance)) continue;
+    const auto dir = TRY(open_device(root_, *setting.device));
+    if (dir == nullptr) continue;
+    const auto binding = read_binding(*dir);
+    if (!binding)
+      return fail(from_errno(binding.error(), "read the state of", setting.device->str()));
+    origins->remember(*setting.device,
+                      {.instance = setting.instance,
+                       .binding = *binding,
+                       .had = TRY(read_belongings(*dir, *setting.device, *binding))});
+    fresh_owners_.push_back(*setting.device);
+  }
+  return {};
 }
 
 /// What the settings have made joins the plan, and is remembered before it is touched.
@@ -261,11 +299,36 @@ void Run::forget_what_is_as_it_was() {
     const Binding& now = states_[i].outcome->after;
     const bool as_it_was = origin && origin->binding.driver == now.driver &&
                            origin->binding.driver_override == now.driver_override;
+    const bool owes =
+        origin && origin->had.functions && !is_as_it_was(root_, device.device, *origin);
     const bool gone =
         plan_->early_settings() != plan_->settings.size() && !root_.open_dir(device.device.path());
-    if (plan_->restores || as_it_was || gone) records_.origins->forget(device.device);
+    if (((plan_->restores || as_it_was) && !owes) || gone) records_.origins->forget(device.device);
+  }
+  for (const Setting& setting : plan_->settings) {
+    if (!setting.lasting || !setting.device) continue;
+    const auto origin = records_.origins->find(*setting.device, setting.instance);
+    if (origin && is_as_it_was(root_, *setting.device, *origin))
+      records_.origins->forget(*setting.device);
   }
   (void)records_.origins->save();
+}
+
+/// Of devices that are back with their drivers; those of others that are not are left alone.
+void Run::give_back_interfaces() {
+  if (records_.origins == nullptr) return;
+  for (const DevicePlan& device : plan_->devices) {
+    if (const auto origin = records_.origins->find(device.device, device.instance))
+      set_up_again(root_, device.device, *origin, listener_, options_.interface_patience);
+  }
+}
+
+/// Of a device that was put back, where they went with its driver.
+Result<> Run::make_functions_again(std::size_t at) {
+  if (records_.origins == nullptr || !fresh_[at]) return {};
+  const DevicePlan& of = plan_->devices[at];
+  const auto origin = records_.origins->find(of.device, of.instance);
+  return origin ? anybind::make_functions_again(root_, of.device, *origin, listener_) : Result<>();
 }
 
 Result<> Run::write_settings(std::size_t to) {
@@ -393,7 +456,8 @@ Error Run::roll_back(Error cause) {
   for (std::size_t i = states_.size(); i-- > 0;) {
     if (!states_[i].touched || states_[i].stuck) continue;
     Abandoned abandoned;
-    const auto back = put_back(root_, *plan_, plan_->devices[i], listener_, options_, abandoned);
+    auto back = put_back(root_, *plan_, plan_->devices[i], listener_, options_, abandoned);
+    if (back) back = make_functions_again(i);
     if (abandoned.pid != 0) note_stuck(i, abandoned, true);
     if (back) continue;
     left.push_back(back.error().message());
@@ -404,6 +468,7 @@ Error Run::roll_back(Error cause) {
   }
   undo(0, early, Back::kOthers);
   watch_.after(*plan_);
+  give_back_interfaces();
   if (left.empty()) return cause;
   cause.why = fmt::format("{}; and putting things back failed: {}",
                           cause.why.empty() ? cause.err.text() : cause.why, join_words(left));
@@ -420,6 +485,7 @@ Result<> Run::forget_what_was_begun() {
     for (std::size_t i = 0; i < fresh_.size(); ++i) {
       if (fresh_[i]) records_.origins->forget(plan_->devices[i].device);
     }
+    for (const DeviceId& owner : fresh_owners_) records_.origins->forget(owner);
     TRY(records_.origins->save());
   }
   if (records_.journal != nullptr) TRY(records_.journal->close(Ending::kUndone));
@@ -454,6 +520,7 @@ Result<std::vector<Outcome>> Run::run() {
   if (!cause) {
     TRY(undo_settings(root_, *plan_, 0, settings_written_, Back::kPassing, listener_));
     watch_.after(*plan_);
+    if (plan_->restores || plan_->undoes != 0) give_back_interfaces();
     // In this order: what is remembered of a device that is as it was does no harm, but a
     // transaction that recover() takes back must not have been forgotten.
     if (records_.journal != nullptr) TRY(records_.journal->close(Ending::kDone));

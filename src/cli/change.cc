@@ -269,6 +269,7 @@ RunOptions run_options(Context& context, const ChangeOptions& options) {
                  .concurrent = !context.session.is_lab(),
                  .log = context.session.kernel_log(),
                  .modules = context.session.modules()};
+  if (!context.session.is_lab()) out.interface_patience = std::chrono::seconds(2);
   if (options.timeout) {
     out.patience = std::chrono::milliseconds(static_cast<std::int64_t>(*options.timeout * 1000));
   }

@@ -88,7 +88,7 @@ class World {
       out[bus_name + " autoprobe"] = bus.autoprobe ? "1" : "0";
       for (const auto& [name, key] : bus.device_names) {
         const auto& device = core.state().devices.at(key);
-        out[bus_name + "/" + name] = fmt::format(
+        out[fmt::format("{}/{}", bus_name, name)] = fmt::format(
             "{} {} {} {}{}", device.driver ? core.state().drivers.at(*device.driver).name : "-",
             device.driver_override.value_or("(unset)"), device.num_vfs, device.vf_autoprobe,
             device.probe_id);
@@ -155,6 +155,14 @@ inline Planning making(const DeviceId& pf, unsigned count, const std::string& ta
   };
 }
 
+/// What somebody else has written before.
+inline Planning by_hand(const std::string& path, const std::string& bytes) {
+  return [path, bytes](Sysfs& sysfs, World&) {
+    EXPECT_TRUE(sysfs.write(path, bytes));
+    return Plan();
+  };
+}
+
 inline std::vector<Verb> verbs_of(const Case& of) {
   const auto& devices = of.devices;
   const Planning bind = binding(devices, of.target, of.mechanism);
@@ -180,6 +188,16 @@ inline std::vector<Verb> verbs_of(const Case& of) {
   out.push_back({"vfs", {none}, making(*of.pf, 3, "vfio-pci"), {*of.pf}});
   out.push_back({"vfs 0", {none, making(*of.pf, 3, "vfio-pci")}, none, {*of.pf}});
   out.push_back({"undo of vfs", {none, making(*of.pf, 3, "vfio-pci")}, undo, {*of.pf}});
+  const Planning gone = by_hand(of.pf->path() + "/sriov_numvfs", "0");
+  const Planning bound = binding({*of.pf}, "vfio-pci");
+  const Planning back = [pf = *of.pf](Sysfs& sysfs, World& world) {
+    return plan_restore(sysfs, {pf}, world.origins());
+  };
+  out.push_back({"restore of vfs", {gone, making(*of.pf, 3, "vfio-pci")}, back, {*of.pf}});
+  out.push_back({"restore of vfs 0", {none}, back, {*of.pf}});
+  out.push_back({"restore of another number", {none, making(*of.pf, 3, "none")}, back, {*of.pf}});
+  out.push_back({"bind of a physical function", {}, bound, {*of.pf}});
+  out.push_back({"restore of a physical function", {bound}, back, {*of.pf}});
   return out;
 }
 
@@ -202,7 +220,7 @@ class Trial {
 
   /// The disturbance at every operation in turn, until the verb ends before it comes. False: one
   /// went wrong, and the rest was left.
-  bool at_every_operation(Disturbance disturbance,
+  bool at_every_operation(const Disturbance& disturbance,
                           const std::function<void(World&, Disturbance&)>& prepare = {}) {
     for (std::size_t at = 1; at < 20'000; ++at) {
       World world(begin_);

@@ -3,6 +3,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "anybind/base/error.h"
 #include "anybind/base/ids.h"
@@ -12,10 +13,18 @@
 
 namespace anybind {
 
+/// What a device has by its driver, and loses with it.
+struct Belongings {
+  std::optional<unsigned> functions{};  ///< how many virtual functions; nullopt: it can have none
+  std::vector<std::string> up{};        ///< its network interfaces that are up
+  friend bool operator==(const Belongings&, const Belongings&) = default;
+};
+
 /// What a device was before anybind first changed it.
 struct Origin {
   Instance instance;
   Binding binding;
+  Belongings had{};
   friend bool operator==(const Origin&, const Origin&) = default;
 };
 

@@ -65,7 +65,9 @@ struct RunOptions {
   /// error; nullptr: nothing. Must outlive the run.
   KernelLog* log = nullptr;
   ModuleLoader* modules = nullptr;  ///< for a plan that loads some
-  bool find_causes = true;          ///< of a failure: reads more, before anything is put back
+  /// How long to wait for an interface that was up, and is to be set up again, to come.
+  std::chrono::milliseconds interface_patience{0};
+  bool find_causes = true;  ///< of a failure: reads more, before anything is put back
   /// Asked once the intention is durable, just before the first write; an error stops the run.
   std::function<Result<>()> last_look{};
 };

@@ -97,3 +97,5 @@ kill $holder
 wait $holder || true
 check_rc "and returns" 0 anybind restore $nic
 check_eq "as it was" "$before" "$(state_of $nic $other $disk $blank)"
+up() { echo $(($(cat "/sys/class/net/$1/flags") & 1)); }
+check_eq "its interface is up, as it was, and the other is not" 1,0 "$(up "$interface"),$(up "$second")"

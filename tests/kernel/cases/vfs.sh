@@ -31,6 +31,14 @@ check_rc "those that are there go to vfio-pci" 0 anybind vfs "$pf" 4 --driver vf
 check_eq "all of them" 4 "$(on_vfio)"
 check_rc "then they are removed, from their drivers first" 0 anybind vfs "$pf" 0
 check_eq "none is left" 0 "$(functions)"
+check_rc "two that were there before anybind" 0 poke "/sys/bus/pci/devices/$pf/sriov_numvfs" 2
+check_rc "are removed" 0 anybind vfs "$pf" 0
+check_rc "and others made" 0 anybind vfs "$pf" 4 --driver vfio-pci
+check_rc "restore of the physical function removes these" 0 anybind restore "$pf"
+check_says "and says how many there were" "had 2 virtual functions, and has 4"
+check_rc "then makes as many as there were" 0 anybind restore "$pf"
+check_eq "two" 2 "$(functions)"
+check "by hand they go" poke "/sys/bus/pci/devices/$pf/sriov_numvfs" 0
 check_eq "nothing is open" "" "$(find /run/anybind -name '*.open')"
 check_eq "the flag is as it was" 1 "$(cat "$flag")"
 check_eq "the physical function was never disturbed" nvme "$(basename "$(readlink "/sys/bus/pci/devices/$pf/driver")")"
