@@ -167,6 +167,22 @@ class Binding(Case):
         self.anybind("undo")
         self.assertEqual(self.devices(), before)
 
+    def test_restore_gives_back_the_number_of_virtual_functions(self) -> None:
+        self.before[0] = f"--lab={HERE.parent.parent / 'examples/server.toml'}"
+        port, before = "18:00.0", self.devices()
+        self.anybind("vfs", port, "0")
+        self.assertEqual(len(self.devices()), len(before) - 4)
+        plan = self.anybind("restore", port, "--dry-run")
+        self.assertIn("# 0000:18:00.0 had 4 virtual functions, and has 0", plan)
+        self.assertIn("/sriov_numvfs", plan)
+        self.anybind("restore", port)
+        self.assertEqual(self.devices(), before)
+        self.assertNotIn("virtual functions", self.anybind("restore", port))
+        self.anybind("bind", port, "vfio-pci")  # ixgbe takes its functions with it
+        self.assertEqual(len(self.devices()), len(before) - 4)
+        self.anybind("restore", port)
+        self.assertEqual(self.devices(), before)
+
     def test_virtual_functions_that_cannot_be_had(self) -> None:
         self.before[0] = f"--lab={HERE.parent.parent / 'examples/server.toml'}"
         before = self.devices()
