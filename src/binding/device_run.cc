@@ -222,9 +222,7 @@ Result<> DeviceRun::verify(const Step& step) {
 }
 
 Error DeviceRun::stuck_error() {
-  const auto group = read_iommu_group(*dir_).value_or(std::nullopt);
-  const auto users = group ? holders_of(options_.proc, fmt::format("{}/{}", options_.vfio, *group))
-                           : std::vector<std::string>();
+  const auto users = vfio_users(root_, *dir_, options_);
   const std::string where = wait_channel(options_.proc, abandoned_.pid);
   return {.code = Code::kIncomplete,
           .operation = "unbind",

@@ -4,8 +4,10 @@
 #include "binding/reasons.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,6 +37,11 @@ struct Cause {
 
 bool is_there(Sysfs& root, const std::string& directory) {
   return root.open_dir(directory).has_value();
+}
+
+bool is_bind(const Step& step) {
+  return step.kind == Step::Kind::kBind || step.kind == Step::Kind::kVfioBind ||
+         (step.kind == Step::Kind::kDrvctl && step.value != "none");
 }
 
 /// The reason that the kernel noted when it deferred a probe
@@ -73,8 +80,13 @@ Cause why_deferred(const FailedStep& failed) {
     out.why += fmt::format(": it needs {}, which no driver has yet", join_words(suppliers));
   } else if (!reason.empty()) {
     out.why += ": " + reason;
+  } else if (trim_newline(failed.dir.read("waiting_for_supplier").value_or("")) == "1") {
+    // linux drivers/base/core.c:waiting_for_supplier_show
+    out.why += ": a device that it needs, by what the firmware says, is not there yet";
   } else {
     out.why += ": something that it needs is not there yet";
+    if (!failed.root.read(kDeferred))
+      out.next = "mount -t debugfs debugfs /sys/kernel/debug: what it waits for may stand there";
   }
   return out;
 }
@@ -115,6 +127,13 @@ std::vector<std::string> memory_holders(const std::string& iomem, const DeviceId
   return out;
 }
 
+/// As the kernel names what the firmware has drawn on (linux drivers/firmware/sysfb.c and its
+/// users).
+bool is_framebuffer(const std::string& holder) {
+  constexpr std::array kNames = {"BOOTFB", "efifb", "vesafb", "simplefb", "framebuffer", "drm"};
+  return std::ranges::any_of(kNames, [&](const char* name) { return holder.contains(name); });
+}
+
 /// The device's memory is somebody else's: "BAR 0: can't reserve [mem 0x...]".
 std::optional<Cause> why_memory(const FailedStep& failed,
                                 const std::vector<std::string>& messages) {
@@ -128,15 +147,26 @@ std::optional<Cause> why_memory(const FailedStep& failed,
                              ? memory_holders(*iomem, failed.device, range->first, range->second)
                              : std::vector<std::string>();
     if (!holders.empty()) {
-      return Cause{.why = fmt::format("{} holds its memory", join_words(holders)),
-                   .next =
-                       "a framebuffer of the firmware lets go with video=efifb:off or "
-                       "initcall_blacklist=sysfb_init on the kernel command line"};
+      return Cause{.why = fmt::format("its memory is held by {}", join_words(holders)),
+                   .next = std::ranges::any_of(holders, is_framebuffer)
+                               ? "a framebuffer of the firmware lets go with video=efifb:off or "
+                                 "initcall_blacklist=sysfb_init on the kernel command line"
+                               : "it stands in /proc/iomem; make it let go first"};
     }
     return Cause{.why = "something else holds its memory, often a framebuffer of the firmware",
                  .next = "grep -i fb /proc/iomem"};
   }
   return std::nullopt;
+}
+
+/// vfio-pci takes no physical function that has virtual ones (linux drivers/vfio/pci/
+/// vfio_pci_core.c:vfio_pci_core_register_device).
+std::optional<Cause> why_functions(const FailedStep& failed) {
+  const std::string count(trim_newline(failed.dir.read("sriov_numvfs").value_or("0")));
+  if (!is_vfio_driver(failed.step.value) || count == "0") return std::nullopt;
+  return Cause{.why = fmt::format("{} does not take it while it has virtual functions: {}",
+                                  failed.step.value, printable(count)),
+               .next = fmt::format("remove them: anybind vfs {} 0", failed.device.str())};
 }
 
 Cause why_busy(const FailedStep& failed) {
@@ -146,11 +176,10 @@ Cause why_busy(const FailedStep& failed) {
             .next = fmt::format("anybind show {}: someone else may be changing it",
                                 failed.device.str())};
   }
+  if (auto functions = why_functions(failed)) return *std::move(functions);
   const auto group = read_iommu_group(failed.dir).value_or(std::nullopt);
-  const auto users =
-      group ? holders_of(failed.options.proc, fmt::format("{}/{}", failed.options.vfio, *group))
-            : std::vector<std::string>();
-  if (!users.empty()) {
+  const auto users = vfio_users(failed.root, failed.dir, failed.options);
+  if (group && !users.empty()) {
     return {.why = fmt::format("IOMMU group {} is in use by user space: it is open in {}", *group,
                                join_words(users)),
             .next = "end that process first"};
@@ -173,7 +202,8 @@ Cause why_refused(const FailedStep& failed, Errno err) {
 Cause why_not_bound(const FailedStep& failed, Errno err) {
   const std::string& driver = failed.step.value;
   const std::string path = "bus/" + failed.device.bus.str() + "/drivers/" + driver;
-  if ((err.value == ENODEV || err.value == ENOENT) && !is_there(failed.root, path)) {
+  const bool may_have_gone = err.value == ENODEV || err.value == ENOENT || err.value == EINVAL;
+  if (may_have_gone && !is_there(failed.root, path)) {
     return {.why = driver + " has gone: its module was unloaded meanwhile"};
   }
   switch (err.value) {
@@ -204,8 +234,25 @@ Cause why_not_probed(const FailedStep& failed, Errno err) {
 
 }  // namespace
 
+std::vector<std::string> vfio_users(Sysfs& root, Sysfs& dir, const RunOptions& options) {
+  const auto group = read_iommu_group(dir).value_or(std::nullopt);
+  if (!group) return {};
+  auto out = holders_of(options.proc, fmt::format("{}/{}", options.vfio, *group));
+  const std::string members = fmt::format("kernel/iommu_groups/{}/devices", *group);
+  for (const std::string& member : root.list(members).value_or(std::vector<std::string>())) {
+    const auto nodes = root.list(fmt::format("{}/{}/vfio-dev", members, member));
+    for (const std::string& node : nodes.value_or(std::vector<std::string>())) {
+      std::ranges::move(holders_of(options.proc, fmt::format("{}/devices/{}", options.vfio, node)),
+                        std::back_inserter(out));
+    }
+  }
+  std::ranges::sort(out);
+  out.erase(std::ranges::unique(out).begin(), out.end());
+  return out;
+}
+
 void add_reasons(Error& error, const FailedStep& failed) {
-  const bool tries = failed.step.kind == Step::Kind::kBind;
+  const bool tries = is_bind(failed.step);
   std::vector<std::string> said;
   if (failed.options.log != nullptr) {
     said = messages_about(failed.options.log->messages(), failed.device.bus.str(),

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <cerrno>
+#include <filesystem>
 
 #include "inventory/test_tree.h"
 #include "machine.h"
@@ -101,12 +102,13 @@ class ReasonsInATree : public testing::Test {
     tree_.device("pci", "devices/pci0000:00/0000:04:00.0", "");
     tree_.dir("bus/pci/drivers/drv");
   }
-  Error error_with(int value) {
+  Error error_with(int value, Step::Kind kind = Step::Kind::kBind,
+                   const std::string& driver = "drv") {
     Error error{.err = Errno{value}, .operation = "bind", .object = device_.str()};
     const auto dir = tree_.sysfs().open_dir(device_.path());
     EXPECT_TRUE(dir);
-    const Step step{.kind = Step::Kind::kBind, .value = "drv", .reason = ""};
-    const RunOptions options{.proc = tree_.root() + "/proc", .log = &log_};
+    const Step step{.kind = kind, .value = driver, .reason = ""};
+    const RunOptions options{.proc = tree_.root() + "/proc", .vfio = "/dev/vfio", .log = &log_};
     add_reasons(error, {tree_.sysfs(), **dir, device_, step, options});
     return error;
   }
@@ -130,6 +132,54 @@ TEST_F(ReasonsInATree, ADeferredProbeNamesSuppliersWithoutADriver) {
             "drv deferred its probe: it needs platform:clk.0, which no driver has yet");
 }
 
+TEST_F(ReasonsInATree, ADeferredProbeKnowsOfASupplierThatIsNotThere) {
+  const std::string file = "devices/pci0000:00/0000:04:00.0/waiting_for_supplier";
+  tree_.put(file, "0\n");
+  const Error error = error_with(EAGAIN);
+  EXPECT_THAT(error.why, HasSubstr("something that it needs is not there yet"));
+  EXPECT_THAT(error.next, HasSubstr("mount -t debugfs"));
+  tree_.put(file, "1\n");
+  EXPECT_THAT(error_with(EAGAIN).why, HasSubstr("by what the firmware says, is not there yet"));
+}
+
+TEST_F(ReasonsInATree, UsersOfTheGroupAreFoundByEitherOfItsFiles) {
+  tree_.link_to("devices/pci0000:00/0000:04:00.0/iommu_group", "kernel/iommu_groups/7");
+  tree_.device("pci", "devices/pci0000:00/0000:04:00.1", "");
+  tree_.link_to("kernel/iommu_groups/7/devices/0000:04:00.1", "devices/pci0000:00/0000:04:00.1");
+  tree_.dir("devices/pci0000:00/0000:04:00.1/vfio-dev/vfio3");
+  EXPECT_THAT(error_with(EBUSY).why, HasSubstr("or drv found busy what it needs"));
+  const auto opens = [&](const std::string& pid, const std::string& comm, const std::string& node) {
+    tree_.put("proc/" + pid + "/comm", comm + "\n");
+    tree_.dir("proc/" + pid + "/fd");
+    std::filesystem::create_symlink(node, tree_.root() + "/proc/" + pid + "/fd/5");
+  };
+  opens("41", "qemu", "/dev/vfio/devices/vfio3");
+  EXPECT_EQ(error_with(EBUSY).why,
+            "IOMMU group 7 is in use by user space: it is open in qemu (process 41)");
+  opens("42", "dpdk", "/dev/vfio/7");
+  EXPECT_THAT(error_with(EBUSY).why, HasSubstr("dpdk (process 42) and qemu (process 41)"));
+}
+
+TEST_F(ReasonsInATree, APhysicalFunctionWithVirtualOnesIsNotForVfio) {
+  const std::string file = "devices/pci0000:00/0000:04:00.0/sriov_numvfs";
+  tree_.put(file, "0\n");
+  EXPECT_THAT(error_with(EBUSY, Step::Kind::kBind, "vfio-pci").why, HasSubstr("found busy"));
+  tree_.put(file, "4\n");
+  const Error error = error_with(EBUSY, Step::Kind::kBind, "vfio-pci");
+  EXPECT_EQ(error.why, "vfio-pci does not take it while it has virtual functions: 4");
+  EXPECT_EQ(error.next, "remove them: anybind vfs 0000:04:00.0 0");
+  EXPECT_THAT(error_with(EBUSY).why, HasSubstr("drv found busy what it needs"));
+}
+
+TEST_F(ReasonsInATree, BindsByOtherFilesThanBindAreExplainedToo) {
+  EXPECT_EQ(error_with(EIO, Step::Kind::kVfioBind).why,
+            "the probe of drv failed: Input/output error");
+  EXPECT_EQ(error_with(EIO, Step::Kind::kDrvctl).why,
+            "the probe of drv failed: Input/output error");
+  EXPECT_EQ(error_with(EINVAL, Step::Kind::kDrvctl, "other").why,
+            "other has gone: its module was unloaded meanwhile");
+}
+
 TEST_F(ReasonsInATree, MemoryThatTheFirmwareHoldsIsNamed) {
   log_.all = {{.text = "drv 0000:04:00.0: BAR 0: can't reserve [mem 0xd0000000-0xdfffffff 64bit]"}};
   EXPECT_THAT(error_with(EBUSY).why, HasSubstr("something else holds its memory"));
@@ -139,8 +189,11 @@ TEST_F(ReasonsInATree, MemoryThatTheFirmwareHoldsIsNamed) {
             "    d0000000-d02fffff : BOOTFB\n"
             "  e0000000-e0ffffff : 0000:05:00.0\n");
   const Error error = error_with(EBUSY);
-  EXPECT_EQ(error.why, "BOOTFB holds its memory");
+  EXPECT_EQ(error.why, "its memory is held by BOOTFB");
   EXPECT_THAT(error.next, HasSubstr("command line"));
+  tree_.put("proc/iomem", "d0000000-dfffffff : 0000:04:00.0\n  d0000000-d00fffff : ramoops\n");
+  EXPECT_EQ(error_with(EBUSY).why, "its memory is held by ramoops");
+  EXPECT_THAT(error_with(EBUSY).next, HasSubstr("/proc/iomem"));
 }
 
 TEST_F(ReasonsInATree, HostileMessagesAndFilesAreHarmless) {

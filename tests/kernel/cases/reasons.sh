@@ -1,8 +1,9 @@
 #!/bin/sh
 # Why a bind failed: the errno in words, the likely cause, and what the kernel said about the device at that moment.
 # devices: -device e1000e,addr=3 -device edu,addr=6
+# devices: -device pcie-pci-bridge,id=br,addr=8 -device e1000,bus=br,addr=1 -device e1000,bus=br,addr=2
 . /lib.sh
-nic=0000:00:03.0 edu=0000:00:06.0
+nic=0000:00:03.0 edu=0000:00:06.0 taken=0000:01:01.0 free=0000:01:02.0
 
 load e1000e anybind_test
 wait_bound $nic e1000e
@@ -41,3 +42,30 @@ check_eq "all is as it was" "$before" "$(state_of $nic $edu)"
 check "where debugfs is not mounted" umount /sys/kernel/debug
 check_rc "the same bind" 1 anybind bind $edu td0
 check_says "says what it knows" "something that it needs is not there yet"
+check_says "and where more may stand" "mount -t debugfs"
+mount -t debugfs debug /sys/kernel/debug
+
+check_rc "a card whose group has another one, without a driver, goes to vfio-pci" 0 anybind bind $taken vfio-pci
+load vfio_iommu_type1
+group=$(group_of $taken)
+viable "$group" $taken 20 >/tmp/holder &
+holder=$!
+eventually 5 test -s /tmp/holder || true
+check_eq "user space has it open" open "$(cat /tmp/holder)"
+check_rc "no host driver gets the other one: exit 1" 1 anybind bind $free e1000
+check_says "it says why" "IOMMU group $group is in use by user space"
+check_says "and by whom" "open in viable (process $holder)"
+kill $holder
+wait $holder || true
+check_rc "when that has ended it does" 0 anybind bind $free e1000
+
+poke /sys/bus/pci/drivers/e1000e/unbind $nic >/dev/null
+before=$(state_of $nic)
+memory=$(sed -n 2p /sys/bus/pci/devices/$nic/resource | cut -d ' ' -f 1)
+check "something else has a part of a card's memory" modprobe ramoops mem_address="$memory" mem_size=0x10000 ecc=0
+check_rc "its driver cannot have it: exit 1" 1 anybind bind $nic e1000e
+check_says "it says who has it" "its memory is held by ramoops"
+check_says "as the kernel does" "can't reserve"
+check_eq "all is as it was" "$before" "$(state_of $nic)"
+check "when it is free" rmmod ramoops
+check_rc "the same bind" 0 anybind bind $nic e1000e

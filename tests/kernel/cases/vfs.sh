@@ -27,6 +27,11 @@ check_rc "undo takes all of it back" 0 anybind undo
 check_eq "none is left" 0 "$(functions)"
 check_rc "four come again, without a driver" 0 anybind vfs "$pf" 4
 check_eq "none is on vfio-pci" 0 "$(on_vfio)"
+check_rc "vfio-pci does not take their physical function meanwhile: exit 1" 1 anybind bind "$pf" vfio-pci
+check_says "it says why" "while it has virtual functions: 4"
+check_says "and what to do" "anybind vfs $pf 0"
+check_says "as the kernel does" "kernel: vfio-pci $pf: "
+check_eq "nvme has it back" nvme "$(basename "$(readlink "/sys/bus/pci/devices/$pf/driver")")"
 check_rc "those that are there go to vfio-pci" 0 anybind vfs "$pf" 4 --driver vfio-pci
 check_eq "all of them" 4 "$(on_vfio)"
 check_rc "then they are removed, from their drivers first" 0 anybind vfs "$pf" 0
@@ -41,4 +46,4 @@ check_eq "two" 2 "$(functions)"
 check "by hand they go" poke "/sys/bus/pci/devices/$pf/sriov_numvfs" 0
 check_eq "nothing is open" "" "$(find /run/anybind -name '*.open')"
 check_eq "the flag is as it was" 1 "$(cat "$flag")"
-check_eq "the physical function was never disturbed" nvme "$(basename "$(readlink "/sys/bus/pci/devices/$pf/driver")")"
+check_eq "the physical function is on nvme" nvme "$(basename "$(readlink "/sys/bus/pci/devices/$pf/driver")")"
