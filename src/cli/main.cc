@@ -31,6 +31,7 @@ constexpr auto kVerbs = std::to_array<Verb>({
     {"show", "DEVICE...", "everything known about a device", setup_show},
     {"explain", "DEVICE [DRIVER]", "which drivers match it and why, what would stop DRIVER",
      setup_explain},
+    {"doctor", "", "is this machine ready to give devices to user space", setup_doctor},
     {"bind", "DEVICE... DRIVER", "give devices to a driver, all or none", setup_bind},
     {"unbind", "DEVICE...", "leave devices without a driver, and keep them so", setup_unbind},
     {"restore", "DEVICE...", "back to what they were before anybind", setup_restore},

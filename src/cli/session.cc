@@ -1,5 +1,6 @@
 #include "cli/session.h"
 
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -105,6 +106,34 @@ KernelLog* Session::kernel_log() {
     if (log) kernel_log_ = *std::move(log);
   }
   return kernel_log_.get();
+}
+
+Proc Session::files() const {
+  return Proc(proc_root().empty() ? "" : "/");
+}
+
+Machine Session::machine() {
+  Machine out{.sysfs = sysfs(),
+              .sysfs_root = sysfs_root_,
+              .files = files(),
+              .modules = modules(),
+              .rule = group_rule()};
+  utsname name{};
+  if (!proc_root().empty() && ::uname(&name) == 0) out.release = name.release;
+  out.is_root = ::geteuid() == 0;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+    out.memlock = limit.rlim_cur;
+  const auto known = memory();
+  out.changes_seen = known.has_value();
+  if (!known) return out;
+  out.open_changes = known->journal.open();
+  for (const std::uint64_t id : out.open_changes) {
+    const auto entry = known->journal.read(id);
+    if (!entry || !*entry) continue;
+    for (const JournalDevice& device : (*entry)->devices) out.busy.push_back(device.device);
+  }
+  return out;
 }
 
 GroupRule Session::group_rule() const {

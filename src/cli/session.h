@@ -11,8 +11,10 @@
 #include "drivercore/state.h"
 #include "host/kernel_log.h"
 #include "host/modules.h"
+#include "host/proc.h"
 #include "host/storage.h"
 #include "host/sysfs.h"
+#include "inventory/doctor.h"
 #include "inventory/group.h"
 #include "inventory/guards.h"
 
@@ -52,6 +54,10 @@ class Session {
   [[nodiscard]] KernelLog* kernel_log();
   /// The modules of this machine or of the lab; nullptr for another tree than /sys.
   [[nodiscard]] ModuleLoader* modules();
+  /// The root directory of this machine; Proc("") for a lab, and for another tree than /sys.
+  [[nodiscard]] Proc files() const;
+  /// This machine for examine().
+  [[nodiscard]] Machine machine();
   /// Of the running kernel; for a lab and for another tree the newer one.
   [[nodiscard]] GroupRule group_rule() const;
   /// Who uses the devices; in a lab nobody does.

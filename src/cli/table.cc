@@ -14,8 +14,8 @@ constexpr std::size_t kLeast = 8;  // of a column that is cut
 constexpr std::string_view kReset = "\x1b[0m";
 
 std::string_view escape_of(Style style) {
-  static constexpr std::array<std::string_view, 5> kEscapes = {"", "\x1b[1m", "\x1b[2m", "\x1b[32m",
-                                                               "\x1b[33m"};
+  static constexpr std::array<std::string_view, 6> kEscapes = {"",         "\x1b[1m",  "\x1b[2m",
+                                                               "\x1b[32m", "\x1b[33m", "\x1b[31m"};
   return kEscapes[static_cast<std::size_t>(style)];
 }
 

@@ -16,6 +16,7 @@ enum class Style : std::uint8_t {
   kDim,      ///< of little interest: nothing there
   kGood,     ///< at work
   kNotable,  ///< not as the machine would have it by itself
+  kBad,      ///< does not work
 };
 
 struct Cell {

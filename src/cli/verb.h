@@ -52,6 +52,7 @@ struct Verb {
 Run setup_list(CLI::App& app);
 Run setup_show(CLI::App& app);
 Run setup_explain(CLI::App& app);
+Run setup_doctor(CLI::App& app);
 Run setup_bind(CLI::App& app);
 Run setup_unbind(CLI::App& app);
 Run setup_restore(CLI::App& app);

@@ -33,16 +33,20 @@ std::string_view next_name(DIR* stream) {
   return {};
 }
 
+std::optional<NodeNumber> node_in(const struct statx& status) {
+  const bool is_block = S_ISBLK(status.stx_mode);
+  if (!is_block && !S_ISCHR(status.stx_mode)) return std::nullopt;
+  return NodeNumber{
+      .is_block = is_block, .major = status.stx_rdev_major, .minor = status.stx_rdev_minor};
+}
+
 /// What stands behind an open file of another process; nullopt for what is no device node.
 Reply<std::optional<NodeNumber>> node_of(int dir, const char* name) {
   struct statx status{};
   // AT_STATX_DONT_SYNC: a network file system shall not ask its server for news, which may be gone.
   if (::statx(dir, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &status) != 0)
     return std::unexpected(Errno{errno});
-  const bool is_block = S_ISBLK(status.stx_mode);
-  if (!is_block && !S_ISCHR(status.stx_mode)) return std::nullopt;
-  return NodeNumber{
-      .is_block = is_block, .major = status.stx_rdev_major, .minor = status.stx_rdev_minor};
+  return node_in(status);
 }
 
 }  // namespace
@@ -61,6 +65,10 @@ std::optional<NodeNumber> parse_node_number(std::string_view text, bool is_block
 Reply<std::string> Proc::path_of(std::string_view path) const {
   if (root_.empty()) return std::unexpected(Errno{ENOENT});
   return root_ + "/" + std::string(path);
+}
+
+Proc Proc::below(std::string_view path) const {
+  return Proc(path_of(path).value_or(""));
 }
 
 Reply<std::string> Proc::read(std::string_view path) const {
@@ -97,6 +105,18 @@ Reply<std::vector<std::string>> Proc::list(std::string_view path) const {
     out.emplace_back(name);
   }
   return out;
+}
+
+Reply<FileStatus> Proc::status(std::string_view path) const {
+  const std::string full = TRY(path_of(path));
+  struct statx status{};
+  if (::statx(AT_FDCWD, full.c_str(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS,
+              &status) != 0)
+    return std::unexpected(Errno{errno});
+  return FileStatus{.mode = status.stx_mode,
+                    .uid = status.stx_uid,
+                    .gid = status.stx_gid,
+                    .node = node_in(status)};
 }
 
 Reply<OpenNodes> Proc::open_nodes(const std::string& pid) const {

@@ -223,7 +223,8 @@ std::vector<Mount> parse_mounts(std::string_view text) {
                    .type = std::string(dash[1]),
                    .source = unescaped(dash[2]),
                    .where = unescaped(words[4]),
-                   .pid = "self"});
+                   .pid = "self",
+                   .read_only = words[5] == "ro" || words[5].starts_with("ro,")});
   });
   return out;
 }

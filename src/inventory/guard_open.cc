@@ -5,44 +5,32 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "inventory/accounts.h"
 #include "inventory/guard_target.h"
 
 namespace anybind::guards {
 namespace {
 
-/// The name of a user, from passwd; else the number.
-std::string user_name(const Proc& proc, std::string_view uid) {
-  const std::string text = proc.read("self/root/etc/passwd").value_or("");
-  for (std::string_view rest = text; !rest.empty();) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-    const auto name = line.find(':');
-    const auto password = line.find(':', name == std::string_view::npos ? name : name + 1);
-    if (password == std::string_view::npos) continue;
-    const auto number = line.substr(password + 1, line.find(':', password + 1) - password - 1);
-    if (number == uid) return std::string(line.substr(0, name));
-  }
-  return fmt::format("uid {}", uid);
-}
-
-std::string user_of(const Proc& proc, const std::string& pid) {
+std::string user_of(const Proc& proc, const Accounts& accounts, const std::string& pid) {
   std::string out = "uid unknown";
   // "Uid: real effective saved fs". A name cannot pretend to be a line: it is escaped there.
   each_line(proc.read(pid + "/status").value_or(""),
             [&](const std::vector<std::string_view>& words) {
-              if (words.size() == 5 && words[0] == "Uid:") out = user_name(proc, words[1]);
+              if (words.size() != 5 || words[0] != "Uid:") return;
+              const auto uid = parse_decimal(words[1], UINT32_MAX);
+              if (uid) out = accounts.user(static_cast<std::uint32_t>(*uid));
             });
   return out;
 }
 
 /// "qemu-system-x86 (process 4711 of alice: qemu-system-x86_64 -name vm)".
-std::string describe(const Proc& proc, const std::string& pid) {
+std::string describe(const Proc& proc, const Accounts& accounts, const std::string& pid) {
   constexpr std::size_t kLongest = 100;
   std::string command = proc.read(pid + "/cmdline").value_or("").substr(0, kLongest);
   std::ranges::replace(command, '\0', ' ');
   while (command.ends_with(' ')) command.pop_back();
   const std::string name(trim_newline(proc.read(pid + "/comm").value_or("?")));
-  return fmt::format("{} (process {} of {}{}{})", name, pid, user_of(proc, pid),
+  return fmt::format("{} (process {} of {}{}{})", name, pid, user_of(proc, accounts, pid),
                      command.empty() ? "" : ": ", command);
 }
 
@@ -112,8 +100,11 @@ void look_at_open_nodes(const Proc& proc, const OpenFiles& open, const std::vect
       const auto look = [&](std::string_view name, const std::map<NodeNumber, std::string>& of) {
         const auto nodes = names_of(of, open_nodes);
         if (nodes.empty()) return;
-        out.add(target, name, fmt::format("{} has {} open", describe(proc, pid), join_words(nodes)),
-                fmt::format("end it: kill {}", pid));
+        out.add(
+            target, name,
+            fmt::format("{} has {} open", describe(proc, Accounts(proc.below("self/root")), pid),
+                        join_words(nodes)),
+            fmt::format("end it: kill {}", pid));
       };
       look("vfio-user", target.vfio);
       look("open", target.nodes);

@@ -73,6 +73,7 @@ struct Mount {
   std::string where;
   std::string pid;   ///< a process that sees it
   bool here = true;  ///< it is in our own mount namespace
+  bool read_only = false;
 };
 
 /// A process's view of the mounts: linux fs/proc_namespace.c:show_mountinfo.

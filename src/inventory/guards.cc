@@ -13,6 +13,7 @@
 #include "inventory/group.h"
 #include "inventory/guard_target.h"
 #include "inventory/interface.h"
+#include "inventory/vfio_node.h"
 
 namespace anybind {
 namespace guards {
@@ -112,23 +113,6 @@ void add_shared_disks(Sysfs& root, const Tree& tree) {
   }
 }
 
-/// The files by which user space opens a device on a VFIO driver.
-void add_vfio_nodes(Sysfs& root, Target& target) {
-  const auto link = root.read_link(target.real + "/iommu_group");
-  const std::string group = link ? std::string(link_name(*link)) : "";
-  for (const std::string& name : {group, "noiommu-" + group}) {
-    if (!is_sysfs_name(name)) continue;
-    const auto number =
-        parse_node_number(guards::attribute(root, fmt::format("class/vfio/{}/dev", name)), false);
-    if (number) target.vfio.emplace(*number, fmt::format("{}vfio/{}", guards::kDev, name));
-  }
-  for (const std::string& name : guards::entries(root, target.real + "/vfio-dev")) {
-    const auto number = parse_node_number(
-        guards::attribute(root, fmt::format("{}/vfio-dev/{}/dev", target.real, name)), false);
-    if (number) target.vfio.emplace(*number, fmt::format("{}vfio/devices/{}", guards::kDev, name));
-  }
-}
-
 /// The name that udev would give the node of a link of dev/.
 std::string node_name(Sysfs& root, std::string_view real) {
   const auto uevent = root.read(std::string(real) + "/uevent").value_or("");
@@ -207,7 +191,9 @@ InUse find_blockers(Sysfs& root, const Proc& proc, const std::vector<DeviceId>& 
     // Mostly none is open at all, and then no device needs to be asked for its own.
     if (guards::has_vfio_files(proc, open)) {
       for (Target& target : others) {
-        if (target.driver) add_vfio_nodes(root, target);
+        if (!target.driver) continue;
+        for (const VfioNode& node : vfio_nodes(root, target.real))
+          target.vfio.emplace(node.number, fmt::format("{}{}", guards::kDev, node.path));
       }
     }
     guards::look_at_open_nodes(proc, open, hosts, found);

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -215,6 +216,58 @@ class Binding(Case):
         before = self.everything()
         self.assertIn("origins.json", self.anybind("restore", "04:00.0", code=FAILED))
         self.assertEqual(self.everything(), before)
+
+
+class Doctor(Case):
+    def doctor(self, *args: str, code: int = DONE) -> str:
+        result = self.run_with(*self.before, *args, "doctor")
+        self.assertEqual((result.returncode, result.stderr), (code, ""), result.stdout)
+        return result.stdout
+
+    def findings(self, code: int = DONE) -> dict[str, dict]:
+        answer = json.loads(self.doctor("--json", code=code))
+        self.assertEqual(answer["ready"], code == DONE)
+        for row in answer["findings"]:
+            self.assertEqual(set(row), {"check", "verdict", "what", "fix"})
+            self.assertIn(row["verdict"], {"ok", "unknown", "warning", "problem"})
+        return {row["check"]: row for row in answer["findings"]}
+
+    def test_a_machine_that_is_ready(self) -> None:
+        out = self.doctor()
+        self.assertRegex(out, r"(?m)^ok +iommu +on: \d+ IOMMU groups")
+        self.assertRegex(out, r"(?m)^ready to give devices to user space")
+        self.assertEqual(self.findings()["autoprobe"]["verdict"], "ok")
+
+    def test_what_was_left_behind_has_its_fix(self) -> None:
+        for change in (("bind", "04:00.0", "vfio-pci"), ("unbind", "06:00.0")):
+            self.anybind(*change)
+        self.assertEqual(self.findings()["overrides"]["verdict"], "ok")
+        text = MACHINE.read_text().replace('id = "1234:11e8"', 'id = "1234:11e8", driver_override = "tardy"')
+        self.before = [f"--lab={self.dir / 'left.toml'}"]
+        (self.dir / "left.toml").write_text(text)
+        left = self.findings()["overrides"]
+        self.assertEqual(left["verdict"], "warning")
+        self.assertIn("anybind restore 0000:06:00.0", left["fix"])
+        self.assertIn("-> anybind restore 0000:06:00.0", self.doctor("-q"))
+
+    def test_without_an_iommu_it_is_not_ready(self) -> None:
+        machine = self.dir / "off.toml"
+        machine.write_text(re.sub(r", group = \d+", "", MACHINE.read_text()))
+        self.before = [f"--lab={machine}"]
+        self.assertRegex(self.doctor(code=FAILED), r"(?m)^problem +iommu .*\n +-> .*\n(.*\n)*not ready")
+        self.assertEqual(self.findings(FAILED)["iommu"]["verdict"], "problem")
+        self.assertNotIn("autoprobe", self.doctor("-q", code=FAILED))
+
+    def test_this_machine_is_looked_at_and_left_alone(self) -> None:
+        self.before = [f"--state={self.dir / 'nothing'}"]
+        result = self.run_with(*self.before, "--json", "doctor")
+        self.assertIn(result.returncode, (DONE, FAILED), result.stderr)
+        checks = {row["check"] for row in json.loads(result.stdout)["findings"]}
+        self.assertLessEqual({"root", "iommu", "vfio-pci", "parameters", "modprobe.d", "changes"}, checks)
+        self.assertFalse((self.dir / "nothing").exists())
+
+    def test_it_takes_no_device(self) -> None:
+        self.assertIn("04:00.0", self.anybind("doctor", "04:00.0", code=USAGE))
 
 
 class Mistakes(Case):

@@ -22,6 +22,14 @@ struct NodeNumber {
 /// "8:1", as sysfs writes it; nullopt for anything else.
 [[nodiscard]] std::optional<NodeNumber> parse_node_number(std::string_view text, bool is_block);
 
+/// Whose a file is, and what it is.
+struct FileStatus {
+  std::uint32_t mode = 0;  ///< type and permissions
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::optional<NodeNumber> node{};  ///< of a device node
+};
+
 /// The device nodes that a process has open, each once, sorted.
 struct OpenNodes {
   std::vector<NodeNumber> nodes;
@@ -37,6 +45,9 @@ class Proc {
   /// `root` is "" for a machine that has none (a tree, a lab): everything is ENOENT then.
   explicit Proc(std::string root) : root_(std::move(root)) {}
 
+  /// One of its directories. ENOENT for everything below when there is none.
+  [[nodiscard]] Proc below(std::string_view path) const;
+
   /// The whole file; EFBIG when it is longer than kMaxFile.
   [[nodiscard]] Reply<std::string> read(std::string_view path) const;
   /// The text of a symbolic link, as of PID/ns/mnt.
@@ -45,6 +56,8 @@ class Proc {
   [[nodiscard]] std::vector<std::string> processes() const;
   /// Names in a directory, in its order; EOVERFLOW past kMostEntries.
   [[nodiscard]] Reply<std::vector<std::string>> list(std::string_view path) const;
+  /// Of the path itself, not of what a link there leads to.
+  [[nodiscard]] Reply<FileStatus> status(std::string_view path) const;
   /// Asks the files themselves, not their names: a node counts wherever it stands, also in another
   /// mount namespace. At most kMostEntries files.
   [[nodiscard]] Reply<OpenNodes> open_nodes(const std::string& pid) const;

@@ -13,5 +13,8 @@ check_rc "bind to vfio-pci: exit 1" 1 anybind bind $nic vfio-pci
 check_says "it says why" "the IOMMU is off"
 check_says "and what to do" "kernel command line"
 check_eq "all is as it was" "$before" "$(state_of $nic)"
+check_rc "doctor: not ready" 1 anybind doctor
+check_says "it says why" "problem  iommu"
+check_says "and how many" "not ready"
 check_rc "explain says it beforehand" 0 anybind explain $nic vfio-pci
 check_says "in the same words" "the IOMMU is off"

@@ -21,6 +21,9 @@ goes_and_returns() { # DEVICE DRIVER
   check_eq "$2: all is as it was before" "$before" "$(state_of "$1")"
 }
 
+check_rc "doctor: the machine is ready" 0 anybind doctor
+check_says "its IOMMU is on" "IOMMU groups (dmar0)"
+check_says "anybody may open the container" "/dev/vfio/vfio: 0666"
 goes_and_returns $nic e1000e
 check "the network interface is back" test -d /sys/bus/pci/devices/$nic/net
 goes_and_returns $disk nvme
@@ -39,6 +42,9 @@ four="$nic $disk $virtio $rng"
 {
   check_rc "four devices of three drivers go in one command" 0 anybind bind $four vfio-pci
   check_eq "all four are there" 4 "$(state_of $four | grep -c 'driver=vfio-pci override=vfio-pci$')"
+  check_rc "doctor: all four can be opened" 0 anybind doctor
+  check_says "their groups" "4 groups in use for VFIO, each can be opened"
+  check_says "their nodes, and whose they are" ": 0600 "
   check_eq "the twin of the first is not" "$twin driver=e1000e override=(null)" "$(state_of $twin)"
   check_rc "they return in one command" 0 anybind restore $four
 }

@@ -1,0 +1,133 @@
+// doctor: is this machine ready to give devices to user space? One verdict and one fix a line.
+#include "inventory/doctor.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "cli/session.h"
+#include "cli/table.h"
+#include "cli/verb.h"
+
+namespace anybind::cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kLongest = 1024;    // of a text
+constexpr std::size_t kVerdictWidth = 9;  // "problem" and a gap
+constexpr std::size_t kLeastText = 24;    // columns; a terminal that has fewer gets no wrapping
+
+Style style_of(Verdict verdict) {
+  static constexpr std::array kStyles = {Style::kGood, Style::kDim, Style::kNotable, Style::kBad};
+  return kStyles[static_cast<std::size_t>(verdict)];
+}
+
+/// `text` in lines of at most `width` columns, broken at blanks; 0: one line.
+std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
+  std::vector<std::string> out(1);
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view word = rest.substr(0, rest.find(' '));
+    rest.remove_prefix(std::min(word.size() + 1, rest.size()));
+    std::string& line = out.back();
+    if (!line.empty() && width != 0 && display_width(line) + 1 + display_width(word) > width) {
+      out.emplace_back(word);
+    } else {
+      line.append(line.empty() ? "" : " ").append(word);
+    }
+  }
+  return out;
+}
+
+class Page {
+ public:
+  Page(const Context& context, const std::vector<Finding>& findings) : color_(context.color) {
+    for (const Finding& finding : findings)
+      check_width_ = std::max(check_width_, finding.check.size() + 2);
+    const std::size_t left = kVerdictWidth + check_width_;
+    text_width_ = context.width >= left + kLeastText ? context.width - left : 0;
+  }
+
+  void add(const Finding& finding) {
+    const std::string verdict(verdict_word(finding.verdict));
+    out_ += styled(verdict, style_of(finding.verdict), color_);
+    out_.append(kVerdictWidth - verdict.size(), ' ');
+    out_ += fmt::format("{:<{}}", finding.check, check_width_);
+    lines(printable(finding.what, kLongest), "", Style::kPlain, false);
+    if (finding.fix.empty()) return;
+    lines(printable(finding.fix, kLongest), "-> ", Style::kHead, true);
+  }
+  void add(const std::string& line) { out_ += line; }
+  [[nodiscard]] const std::string& text() const { return out_; }
+
+ private:
+  /// The cursor stands where the first line's text begins, unless it is to be `indented`.
+  void lines(const std::string& text, std::string_view lead, Style style, bool indented) {
+    const std::size_t width = text_width_ == 0 ? 0 : text_width_ - lead.size();
+    for (const std::string& line : wrapped(text, width)) {
+      if (indented) out_.append(kVerdictWidth + check_width_, ' ');
+      out_ += lead;
+      out_ += styled(line, style, color_) + "\n";
+      if (!lead.empty()) lead = "   ";
+      indented = true;
+    }
+  }
+
+  bool color_;
+  std::size_t check_width_ = 0;
+  std::size_t text_width_ = 0;  ///< 0: as wide as it needs
+  std::string out_;
+};
+
+std::string summary(const std::vector<Finding>& findings) {
+  const auto count = [&](Verdict verdict, std::string_view word) {
+    const auto number = std::ranges::count(findings, verdict, &Finding::verdict);
+    return number == 0 ? "" : fmt::format(", {} {}{}", number, word, number == 1 ? "" : "s");
+  };
+  return fmt::format("{} to give devices to user space{}{}\n",
+                     is_ready(findings) ? "ready" : "not ready",
+                     count(Verdict::kProblem, "problem"), count(Verdict::kWarning, "warning"));
+}
+
+std::string as_json(const std::vector<Finding>& findings) {
+  json rows = json::array();
+  for (const Finding& finding : findings) {
+    rows.push_back({{"check", finding.check},
+                    {"verdict", verdict_word(finding.verdict)},
+                    {"what", finding.what},
+                    {"fix", finding.fix.empty() ? json(nullptr) : json(finding.fix)}});
+  }
+  const json all = {{"ready", is_ready(findings)}, {"findings", std::move(rows)}};
+  return all.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+Result<int> run_doctor(Context& context) {
+  const auto findings = examine(context.session.machine());
+  std::string text;
+  if (context.json) {
+    text = as_json(findings);
+  } else {
+    Page page(context, findings);
+    for (const Finding& finding : findings) {
+      if (context.verbosity >= 0 || finding.verdict >= Verdict::kWarning) page.add(finding);
+    }
+    if (context.verbosity >= 0) page.add(summary(findings));
+    text = page.text();
+  }
+  std::fwrite(text.data(), 1, text.size(), context.out);
+  return is_ready(findings) ? 0 : 1;
+}
+
+}  // namespace
+
+Run setup_doctor(CLI::App& /*app*/) {
+  return run_doctor;
+}
+
+}  // namespace anybind::cli
