@@ -10,6 +10,7 @@ using Life = Contract;
 using Groups = Contract;
 using Attributes = Contract;
 using Platform = Contract;
+using Serio = Contract;
 
 TEST_F(Life, RemoveTakesTheDeviceAway) {
   EXPECT_EQ(dev(kEduA, "remove", "1"), 0);
@@ -176,6 +177,25 @@ STATEMENT(has_override, Platform, OverrideBindsADriverThatDoesNotMatch) {
 STATEMENT(lacks<Mechanism::kPlatformNewId>, Platform, DriversHaveNoNewId) {
   load_test_drivers();
   EXPECT_EQ(write("bus/platform/drivers/tdplat/new_id", "1 2"), ENOENT);
+}
+
+TEST_F(Serio, APortTakesTheNameOfADriver) {
+  const std::string port = "bus/serio/devices/serio0";
+  const auto drvctl = [&](std::string_view bytes) { return write(port + "/drvctl", bytes); };
+  EXPECT_EQ(read_error(port + "/drvctl"), EACCES);
+  ASSERT_EQ(link_of(port + "/driver"), "atkbd");
+  EXPECT_EQ(drvctl("atkbd\n"), EINVAL) << "the newline is compared too";
+  EXPECT_EQ(drvctl("nobody"), EINVAL);
+  EXPECT_EQ(drvctl("reconnect"), 0);
+  EXPECT_EQ(link_of(port + "/driver"), "atkbd");
+  EXPECT_EQ(drvctl("psmouse"), 0) << "a success, although it does not match";
+  EXPECT_EQ(link_of(port + "/driver"), "") << "and its former driver is gone";
+  EXPECT_EQ(drvctl("atkbd"), 0);
+  EXPECT_EQ(link_of(port + "/driver"), "atkbd");
+  EXPECT_EQ(drvctl("n"), 0) << "the beginning of none";
+  EXPECT_EQ(link_of(port + "/driver"), "");
+  EXPECT_EQ(drvctl("rescan"), 0);
+  EXPECT_EQ(link_of(port + "/driver"), "atkbd");
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 # limit: 240
 . /lib.sh
 
-load e1000e e1000 nvme vfio-pci pci-stub
+load e1000e e1000 nvme vfio-pci pci-stub psmouse
 wait_bound 0000:00:05.0 nvme
 wait_bound 0000:02:00.0 nvme
 status=0
