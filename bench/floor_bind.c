@@ -1,7 +1,8 @@
 // The floor under `bind` and `restore`: open, write and close the files that must be written, look
 // once at where the driver link points, and nothing else: no plan, no check before, no undo.
 //
-// usage: floor_bind [-s SYSFS] MODE ADDRESS...
+// usage: floor_bind [-s SYSFS] [-c] MODE ADDRESS...
+//   -c            let a child do the unbinds, one at a time: what it costs that one may never return
 //   bind DRIVER   set the override, unbind, probe; exit code 1 if a device is not bound to DRIVER
 //   restore       clear the override, unbind, probe
 //   none          clear the override, unbind: the state that each round starts from
@@ -16,9 +17,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-static int pci;  // SYSFS/bus/pci
+static int pci;         // SYSFS/bus/pci
+static int child = -1;  // a socket to the child
 
 static void stop(const char* path) {
   perror(path);
@@ -41,6 +44,33 @@ static const char* of_device(const char* address, const char* attribute) {
   const int length = snprintf(path, sizeof path, "devices/%s/%s", address, attribute);
   if (length < 0 || (size_t)length >= sizeof path) stop(address);
   return path;
+}
+
+static void unbind(const char* address) {
+  put(of_device(address, "driver/unbind"), address);
+}
+
+static void start_child(void) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) stop("socketpair");
+  const pid_t pid = fork();
+  if (pid < 0) stop("fork");
+  child = ends[pid == 0];
+  close(ends[pid != 0]);
+  char address[64];
+  while (pid == 0) {
+    const ssize_t count = read(child, address, sizeof address - 1);
+    if (count <= 0) _exit(0);
+    address[count] = '\0';
+    unbind(address);
+    if (write(child, "", 1) != 1) _exit(1);
+  }
+}
+
+static void unbind_in_child(const char* address) {
+  char answer;
+  const size_t length = strlen(address);
+  if (write(child, address, length) != (ssize_t)length || read(child, &answer, 1) != 1) stop("child");
 }
 
 static bool bound_to(const char* address, const char* driver) {
@@ -69,7 +99,11 @@ static bool change(const char* address, const char* override, bool probe) {
     fprintf(stderr, "no such device: %s\n", address);
     return false;
   }
-  put(of_device(address, "driver/unbind"), address);
+  if (child < 0) {
+    unbind(address);
+  } else {
+    unbind_in_child(address);
+  }
   if (probe && !put("drivers_probe", address)) stop("drivers_probe");
   return true;
 }
@@ -91,14 +125,16 @@ int main(int argc, char** argv) {
     sysfs = argv[2];
     at = 3;
   }
+  const bool in_child = at < argc && strcmp(argv[at], "-c") == 0;
+  if (in_child) ++at;
   const char* mode = at < argc ? argv[at++] : "";
   const bool with_driver =
       strcmp(mode, "bind") == 0 || strcmp(mode, "bound") == 0 || strcmp(mode, "check") == 0;
   const bool without = strcmp(mode, "restore") == 0 || strcmp(mode, "none") == 0;
   if (!(with_driver && at < argc) && !without) {
     fputs(
-        "usage: floor_bind [-s SYSFS] {bind|bound|check} DRIVER ADDRESS...\n"
-        "       floor_bind [-s SYSFS] {restore|none} ADDRESS...\n",
+        "usage: floor_bind [-s SYSFS] [-c] {bind|bound|check} DRIVER ADDRESS...\n"
+        "       floor_bind [-s SYSFS] [-c] {restore|none} ADDRESS...\n",
         stderr);
     return 2;
   }
@@ -106,6 +142,7 @@ int main(int argc, char** argv) {
   const int root = open(sysfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
   pci = openat(root, "bus/pci", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (root < 0 || pci < 0) stop("bus/pci");
+  if (in_child) start_child();
   bool all = true;
   for (; at < argc; ++at) all &= do_one(mode, driver, argv[at]);
   return all ? 0 : 1;

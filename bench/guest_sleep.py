@@ -5,7 +5,7 @@ The guest is that of guest_bind.py, with controllers that have virtual functions
 
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from guest_bind import BOOT_SECONDS, DRIVER, HERE, Machine, commands_for, payload, print_guest, run_guest, tools
@@ -48,15 +48,31 @@ class Layout:
 
 
 def sleep_tables(layout: Layout, anybind: Path | None, programs: Path) -> None:
-    """There and back, as in guest_bind.py."""
+    """There and back, as in guest_bind.py; and what of the way back is not sleep."""
     wanted = [tool for tool in tools(anybind is not None, False) if tool.name != "shell loop"]
     functions = layout.addresses()
-    plans = [commands_for(wanted, functions, layout.rounds, 1)]
-    (times,) = run(layout, True, plans, anybind, programs)
+    awake = awake_commands(functions, layout.rounds)
+    times, awake_times = run(layout, True, [commands_for(wanted, functions, layout.rounds, 1), awake], anybind, programs)
     for way, title in (("bind", f"no driver -> {DRIVER}"), ("back", f"{DRIVER} -> no driver")):
         by_tool = {tool.name: times[f"{tool.name} {way}"] for tool in wanted}
         rows = [Command(tool.name, []) for tool in wanted]
+        if way == "back":
+            rows += awake
+            by_tool |= awake_times
         show(f"SLEEP: {len(functions)} NVMe virtual functions, {title}", rows, by_tool, len(functions))
+
+
+def awake_commands(functions: list[str], rounds: int) -> list[Command]:
+    """The way back of functions that never slept: what the kernel computes in it, which no tool can avoid; and the same
+    with each unbind in a child process, without which a tool could not give up one that never returns."""
+    where = " ".join(functions)
+    prepare = f"sh /payload/guest_sleep.sh awake - 0 {DRIVER} {where}"
+    check = f"/payload/floor_bind check none {where}"
+    ways = {"floor, awake": [], "floor, awake, in a child": ["-c"]}
+    return [
+        Command(label, ["/payload/floor_bind", *option, "restore", *functions], rounds, 1, prepare, check)
+        for label, option in ways.items()
+    ]
 
 
 def vfs_table(layout: Layout, anybind: Path | None, programs: Path) -> None:
@@ -104,4 +120,4 @@ def bench_sleep(anybind: Path | None, programs: Path, sizes: list[int], quick: b
         layouts = [Layout(n, MOST, rounds or 5, 900 * n) for n in controllers]
     for layout in layouts:
         sleep_tables(layout, anybind, programs)
-    vfs_table(layouts[0], anybind, programs)
+    vfs_table(replace(layouts[0], controllers=1), anybind, programs)  # the functions of one

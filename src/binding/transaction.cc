@@ -40,11 +40,12 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 /// A device that takes longer than this has the kernel waiting for hardware: threads pay. Where it
-/// computes they do not: the driver core and the IOMMU have locks that all devices share.
-constexpr auto kWorthThreads = std::chrono::milliseconds(4);
+/// computes they do not: the driver core and the IOMMU have locks that all devices share. Less than
+/// a sleep for D3hot, more than computing takes on a busy machine.
+constexpr auto kWorthThreads = std::chrono::milliseconds(8);
 constexpr std::size_t kMostThreads = 64;
 /// Waking is 12 ms of sleep and little else.
-constexpr std::size_t kMostWakers = 32;
+constexpr std::size_t kMostWakers = 64;
 
 /// Lets several threads speak to one listener.
 class SharedListener final : public Listener {

@@ -134,25 +134,24 @@ class PosixSysfs final : public Sysfs {
   }
 
   Reply<std::vector<std::string>> list(std::string_view path) override {
-    Descriptor dir = TRY(open_at(dir_.get(), path, O_RDONLY | O_DIRECTORY));
-    DIR* stream = ::fdopendir(dir.get());
-    if (stream == nullptr) return failed();
-    (void)dir.release();
+    const Descriptor dir = TRY(open_at(dir_.get(), path, O_RDONLY | O_DIRECTORY));
+    // Not by readdir(), which makes three more system calls and allocates a buffer each time.
+    alignas(dirent64) std::array<char, 16384> buffer;  // NOLINT(*-pro-type-member-init)
     std::vector<std::string> names;
-    errno = 0;
-    while (const dirent* entry = ::readdir(stream)) {  // NOLINT(concurrency-mt-unsafe)
-      const std::string_view name = entry->d_name;
-      if (name == "." || name == "..") continue;
-      if (names.size() == kMaxEntries) {
-        errno = EOVERFLOW;
-        break;
+    for (;;) {
+      const ssize_t count = ::getdents64(dir.get(), buffer.data(), buffer.size());
+      // A directory that is gone (ENOENT) has no names.
+      if (count == 0 || (count < 0 && errno == ENOENT)) return names;
+      if (count < 0) return failed();
+      for (std::size_t at = 0; at < static_cast<std::size_t>(count);) {
+        const auto* entry = reinterpret_cast<const dirent64*>(&buffer[at]);
+        at += entry->d_reclen;
+        const std::string_view name = entry->d_name;
+        if (name == "." || name == "..") continue;
+        if (names.size() == kMaxEntries) return std::unexpected(Errno{EOVERFLOW});
+        names.emplace_back(name);
       }
-      names.emplace_back(name);
     }
-    const int error = errno;
-    ::closedir(stream);
-    if (error != 0) return std::unexpected(Errno{error});
-    return names;
   }
 
   Reply<std::unique_ptr<Sysfs>> open_dir(std::string_view path) override {

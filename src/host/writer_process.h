@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <string_view>
+#include <thread>
 
 #include "host/descriptor.h"
 #include "host/sysfs.h"
@@ -32,6 +33,7 @@ class WriterProcess {
 
   Descriptor socket_;
   int pid_ = 0;
+  std::thread starter_;  ///< waits for the child
 };
 
 }  // namespace anybind
