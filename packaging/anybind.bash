@@ -7,7 +7,7 @@ _anybind() {
     case " $verbs " in *" $word "*) verb=$word; break ;; esac
   done
   case $verb in
-    bind) options="$options --group --mechanism --dry-run --ignore --timeout" ;;
+    bind) options="$options --group --mechanism --owner --no-iommu --dry-run --ignore --timeout" ;;
     unbind | restore | undo) options="$options --dry-run --ignore --timeout" ;;
     vfs) options="$options --driver --dry-run --ignore --timeout" ;;
     recover) options="$options --timeout" ;;
@@ -18,6 +18,8 @@ _anybind() {
   elif [[ ${COMP_WORDS[COMP_CWORD-1]} == --ignore ]]; then
     mapfile -t COMPREPLY < <(compgen -W "boot-display bridge console default-route holder input interface-away \
       interface-member interface-up loop mounted open root-filesystem same-id swap vf-in-use vfio-user zfs" -- "$current")
+  elif [[ $verb == bind && ${COMP_WORDS[COMP_CWORD-1]} == --owner ]]; then
+    mapfile -t COMPREPLY < <(compgen -u -- "$current")
   elif [[ $verb == bind && ${COMP_WORDS[COMP_CWORD-1]} == --mechanism ]]; then
     mapfile -t COMPREPLY < <(compgen -W "driver_override preferred_driver drvctl bind sysfs_bind_only vfio_bind \
       driver_probe_id autoprobe-flag new_id new_id-window" -- "$current")

@@ -15,6 +15,7 @@
 #include "anybind/binding/in_use.h"
 #include "anybind/binding/mechanism.h"
 #include "anybind/binding/memory.h"
+#include "anybind/binding/node_owner.h"
 #include "anybind/binding/planner.h"
 #include "anybind/binding/recover.h"
 #include "anybind/binding/transaction.h"

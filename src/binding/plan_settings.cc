@@ -115,6 +115,45 @@ class Settings {
   std::set<DeviceId> going_;
 };
 
+constexpr const char* kNoIommuMode = "module/vfio/parameters/enable_unsafe_noiommu_mode";
+
+}  // namespace
+
+Result<> add_no_iommu_mode(Sysfs& root, const BindRequest& request, const std::string& device,
+                           Plan& plan) {
+  const auto mode = root.read(kNoIommuMode);
+  const bool is_on = mode && mode->starts_with('Y');
+  if (!request.no_iommu) {
+    if (!is_on) return {};  // the driver will refuse it, and the error say why
+    return fail({.code = Code::kRefused,
+                 .object = device,
+                 .why = "it is in no IOMMU group, and VFIO's no-IOMMU mode is on: whoever has the "
+                        "device could read and write all memory",
+                 .next = "--no-iommu, if that is meant"});
+  }
+  if (!mode && plan.modules.empty()) {
+    return fail(
+        {.code = Code::kRefused,
+         .object = device,
+         .why = fmt::format("there is no {}: this kernel has no no-IOMMU mode", kNoIommuMode),
+         .next = "a kernel with CONFIG_VFIO_NOIOMMU, or an IOMMU"});
+  }
+  plan.warnings.push_back(fmt::format(
+      "{}: no IOMMU keeps it from reading and writing all memory: who has it has the machine; the "
+      "kernel is tainted, and the no-IOMMU mode stays on (anybind undo takes it back)",
+      device));
+  if (is_on) return {};
+  plan.settings.push_back({.path = kNoIommuMode,
+                           .bytes = "Y",
+                           .undo_path = kNoIommuMode,
+                           .undo_bytes = "N",
+                           .reason = "let VFIO have devices without an IOMMU, which is unsafe",
+                           .lasting = true});
+  return {};
+}
+
+namespace {
+
 void add_words(const BindRequest& request, const std::set<Mechanism>& used, Plan& plan) {
   for (const Mechanism mechanism : used) {
     const MechanismInfo& info = all_mechanisms()[static_cast<std::size_t>(mechanism)];

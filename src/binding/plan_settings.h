@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "base/error.h"
 #include "binding/plan.h"
 #include "binding/planner.h"
@@ -11,5 +13,12 @@ namespace anybind {
 /// (dynamic ids, flags), and what is to be said of them. kRefused: a dynamic id would bind other
 /// devices too, and the request does not allow that.
 [[nodiscard]] Result<> add_settings(Sysfs& root, const BindRequest& request, Plan& plan);
+
+/// The same for `device`, which is in no IOMMU group and shall go to a VFIO driver. That takes it
+/// only in VFIO's no-IOMMU mode (linux drivers/vfio/group.c:vfio_group_find_or_alloc), which is
+/// switched on when the request asks for it. kRefused: it does not, and the mode is on; or it does,
+/// and this kernel has no such mode.
+[[nodiscard]] Result<> add_no_iommu_mode(Sysfs& root, const BindRequest& request,
+                                         const std::string& device, Plan& plan);
 
 }  // namespace anybind

@@ -295,6 +295,11 @@ Result<Plan> plan_bind(Sysfs& root, const BindRequest& request) {
     plan.devices.push_back(plan_device(look, std::move(goal), mechanism));
   }
   TRY(add_settings(root, request, plan));
+  const auto bare = std::ranges::find_if(looks, [&](const Look& look) {
+    return !look.group && !is_there(look.binding, request.driver);
+  });
+  if (bare != looks.end() && is_vfio_driver(request.driver.str()))
+    TRY(add_no_iommu_mode(root, request, bare->device.str(), plan));
   if (request.modules != nullptr) {
     note_side_effects(root, *request.modules, plan);
     if (request.driver.str() == "vfio-pci") note_variants(root, *request.modules, plan);

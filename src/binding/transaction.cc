@@ -503,6 +503,7 @@ std::optional<Error> Run::perform() {
   run_devices();
   if (auto error = first_error()) return error;
   set = write_settings(plan_->settings.size());
+  if (set && options_.finish) set = options_.finish();
   if (!set) return std::move(set).error();
   return std::nullopt;
 }

@@ -1,5 +1,6 @@
 // bind, unbind and restore: three goals for one plan.
 #include <memory>
+#include <set>
 
 #include <fmt/format.h>
 #include <CLI/App.hpp>
@@ -9,8 +10,11 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "binding/node_owner.h"
 #include "cli/change.h"
+#include "inventory/accounts.h"
 #include "inventory/select.h"
+#include "lab/inside.h"
 
 namespace anybind::cli {
 namespace {
@@ -24,23 +28,73 @@ Result<DriverName> driver_argument(const std::string& word) {
                .next = fmt::format("anybind bind {} vfio-pci, for instance", shell_quote(word))});
 }
 
+/// --owner, before anything is done.
+Result<std::optional<Owner>> owner_option(const Context& context, const ChangeOptions& options,
+                                          const DriverName& driver) {
+  if (options.owner.empty()) return std::optional<Owner>();
+  const auto refuse = [&](const char* why) {
+    return fail(
+        {.code = Code::kUsage, .operation = "--owner", .object = options.owner, .why = why});
+  };
+  if (!is_vfio_driver(driver.str())) return refuse("only a VFIO driver has nodes to give away");
+  if (context.session.proc_root().empty() || lab::is_inside())
+    return refuse("only this machine itself has device nodes");
+  return std::optional(TRY(Accounts(context.session.files()).parse(options.owner)));
+}
+
+Result<> give_nodes(const Context& context, const Plan& plan, const Owner& owner,
+                    const std::string& words) {
+  std::vector<DeviceId> devices;
+  devices.reserve(plan.devices.size());
+  for (const DevicePlan& device : plan.devices) devices.push_back(device.device);
+  for (const std::string& path :
+       TRY(give_vfio_nodes(context.session.sysfs(), "/dev", devices, owner))) {
+    if (context.verbosity >= 0 && !context.json)
+      fmt::print(context.out, "{}  owner now {}\n", printable(path), printable(words));
+  }
+  return {};
+}
+
+/// What --owner will do, for --dry-run: the nodes are not there yet.
+void print_owner(const Context& context, const Plan& plan, const std::string& words) {
+  if (context.json) return;
+  std::set<std::string> groups;
+  for (const DevicePlan& device : plan.devices) {
+    const auto link = context.session.sysfs().read_link(device.device.path() + "/iommu_group");
+    if (link) groups.emplace(link_name(*link));
+  }
+  for (const std::string& group : groups) {
+    fmt::print(context.out, "chown {} /dev/vfio/{}  # so that user space can open the group\n",
+               shell_quote(words), printable(group));
+  }
+}
+
 Result<int> run_bind(Context& context, const ChangeOptions& options) {
   std::vector<std::string> words = options.words;
   const DriverName driver = TRY(driver_argument(words.back()));
   words.pop_back();
   const auto devices = TRY(select_devices_unchecked(context.sysfs, words, context.sysfs_root));
+  const auto owner = TRY(owner_option(context, options, driver));
   const auto aliases = [&] { return context.session.module_aliases(); };
-  return plan_and_run(context, options, {.plan = [&](Sysfs& sysfs, const Memory&) {
-                        if (driver.str() == "none") return plan_unbind(sysfs, devices);
-                        return plan_bind(sysfs, {.devices = devices,
-                                                 .driver = driver,
-                                                 .whole_group = options.group,
-                                                 .rule = context.session.group_rule(),
-                                                 .mechanism = mechanism_named(options.mechanism),
-                                                 .aliases = aliases,
-                                                 .ignores_same_id = is_ignored(options, kSameId),
-                                                 .modules = context.session.modules()});
-                      }});
+  Plan made;  // as it was planned, for --owner
+  Planning planning{.plan = [&](Sysfs& sysfs, const Memory&) -> Result<Plan> {
+    if (driver.str() == "none") return plan_unbind(sysfs, devices);
+    Plan plan = TRY(plan_bind(sysfs, {.devices = devices,
+                                      .driver = driver,
+                                      .whole_group = options.group,
+                                      .rule = context.session.group_rule(),
+                                      .mechanism = mechanism_named(options.mechanism),
+                                      .aliases = aliases,
+                                      .no_iommu = options.no_iommu,
+                                      .ignores_same_id = is_ignored(options, kSameId),
+                                      .modules = context.session.modules()}));
+    if (owner) made = plan;
+    return plan;
+  }};
+  if (owner) planning.finish = [&] { return give_nodes(context, made, *owner, options.owner); };
+  const int code = TRY(plan_and_run(context, options, planning));
+  if (owner && options.dry_run) print_owner(context, made, options.owner);
+  return code;
 }
 
 Result<int> run_unbind(Context& context, const ChangeOptions& options) {
@@ -78,6 +132,12 @@ Run bind_like(CLI::App& app, const char* words, int least, Verbed verbed) {
     app.add_option("--mechanism", options->mechanism, "not the safest way there is, but this one")
         ->type_name("M")
         ->check(CLI::IsMember(std::move(names)));
+    app.add_option("--owner", options->owner,
+                   "who shall have the files in /dev/vfio by which user space opens the devices")
+        ->type_name("USER[:GROUP]");
+    app.add_flag("--no-iommu", options->no_iommu,
+                 "a VFIO driver may have a device that no IOMMU isolates: unsafe")
+        ->excludes("--dry-run");
   }
   return [options, verbed](Context& context) { return verbed(context, *options); };
 }

@@ -297,6 +297,7 @@ Result<int> plan_and_run(Context& context, const ChangeOptions& options, const P
       narrator(context, plan.devices.size() + (plan.makes ? plan.makes->count : 0));
   RunOptions how = run_options(context, options);
   how.last_look = check;
+  how.finish = planning.finish;
   const auto outcomes =
       run(context.sysfs, plan, {&memory.origins, &memory.journal}, *listener, how);
   TRY(context.session.keep());

@@ -22,12 +22,15 @@ struct ChangeOptions {
   std::optional<double> timeout;     ///< seconds
   std::vector<std::string> ignored;  ///< names of guards
   std::string mechanism;             ///< empty: the safest
+  bool no_iommu = false;             ///< bind: also without an IOMMU
+  std::string owner;                 ///< bind: of the VFIO nodes; empty: as they are
 };
 
 /// Plans on this machine; reads, nothing else. Only some ask what there was before.
 struct Planning {
   std::function<Result<Plan>(Sysfs&, const Memory&)> plan;
   bool needs_memory = false;
+  std::function<Result<>()> finish{};  ///< RunOptions::finish
 };
 
 /// From now on Ctrl-C, SIGTERM and SIGHUP end a plan at the next step, and it is rolled back, which

@@ -285,6 +285,15 @@ class Mistakes(Case):
     def test_device_where_a_driver_belongs(self) -> None:
         self.assertIn("must be a driver", self.anybind("bind", "04:00.0", "05:00.0", code=USAGE))
 
+    def test_an_owner_where_there_are_no_nodes(self) -> None:
+        bind = ("bind", "04:00.0", "vfio-pci")
+        before = self.everything()
+        self.assertIn("this machine", self.anybind(*bind, "--owner", "root", code=USAGE))
+        self.assertIn("VFIO", self.anybind("bind", "04:00.0", "pci-stub", "--owner", "root", code=USAGE))
+        self.assertIn("--dry-run", self.anybind(*bind, "--no-iommu", "--dry-run", code=USAGE))
+        self.anybind("unbind", "04:00.0", "--owner", "root", code=USAGE)
+        self.assertEqual(self.everything(), before)
+
     def test_nonsense_on_the_command_line(self) -> None:
         self.assertIn("did you mean bind", self.anybind("bnd", "x", code=USAGE))
         self.anybind("bind", "--nosuch", "04:00.0", "vfio-pci", code=USAGE)

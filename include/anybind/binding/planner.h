@@ -25,7 +25,8 @@ struct BindRequest {
   GroupRule rule = GroupRule::kDmaOwnership;  ///< of the running kernel
   std::optional<Mechanism> mechanism{};       ///< nullopt: the safest that there is for each device
   ModuleAliases aliases{};                    ///< asked where there is no override
-  bool ignores_same_id = false;               ///< a dynamic id may bind other devices too (kSameId)
+  bool no_iommu = false;  ///< a VFIO driver may have a device without an IOMMU: it is then unsafe
+  bool ignores_same_id = false;  ///< a dynamic id may bind other devices too (kSameId)
   /// Loads the driver's module when the driver is not there; nullptr: no module is loaded.
   ModuleLoader* modules = nullptr;
 };
@@ -40,8 +41,9 @@ inline constexpr std::string_view kSameId = "same-id";
 /// kNotFound: no such device, or no such driver on the bus (with the nearest names) nor module.
 /// kRefused: the module must not be loaded (modprobe.d, the kernel command line); no mechanism can
 /// do it, or the one that was asked for is not there; a dynamic id would bind other devices too; a
-/// bridge was asked for; or a VFIO driver was asked for and another member of the IOMMU group is on
-/// a host driver (linux
+/// bridge was asked for; VFIO's no-IOMMU mode would let user space have a device without an IOMMU,
+/// or is not there though it was asked for (`no_iommu`); or a VFIO driver was asked for and another
+/// member of the IOMMU group is on a host driver (linux
 /// drivers/iommu/iommu.c:iommu_group_claim_dma_owner would refuse the user later).
 [[nodiscard]] Result<Plan> plan_bind(Sysfs& root, const BindRequest& request);
 

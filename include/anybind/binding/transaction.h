@@ -70,6 +70,9 @@ struct RunOptions {
   bool find_causes = true;  ///< of a failure: reads more, before anything is put back
   /// Asked once the intention is durable, just before the first write; an error stops the run.
   std::function<Result<>()> last_look{};
+  /// Called once every device is where it shall be, also when it was there already; an error is a
+  /// failure like that of a device, and everything is put back.
+  std::function<Result<>()> finish{};
 };
 
 /// Runs `plan`: all of it, or nothing of it.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Without an IOMMU, vfio-pci takes no device: the error says that the IOMMU is off, and what to do.
+# Without an IOMMU, vfio-pci takes no device: the error says that the IOMMU is off, and what to do. So does --no-iommu.
 # devices: -device e1000e,addr=3
 # iommu: off
 . /lib.sh
@@ -18,3 +18,6 @@ check_says "it says why" "problem  iommu"
 check_says "and how many" "not ready"
 check_rc "explain says it beforehand" 0 anybind explain $nic vfio-pci
 check_says "in the same words" "the IOMMU is off"
+check_rc "asked for the no-IOMMU mode, which Debian's kernels do not have: exit 3" 3 anybind bind --no-iommu $nic vfio-pci
+check_says "it says so" "no no-IOMMU mode"
+check_eq "nothing was done" "$before" "$(state_of $nic)"

@@ -37,6 +37,27 @@ check_eq "which has it" e1000e "$(driver_of $nic)"
 check_rc "restore still knows what was before" 0 anybind restore $nic
 check_eq "when there was no override" "$all" "$(state_of $nic $twin $disk $virtio $rng)"
 
+echo "alice:x:1000:1000::/:/bin/sh" >/etc/passwd
+group=$(group_of $nic)
+check_rc "an owner that there is not: exit 2" 2 anybind bind --owner bob $nic vfio-pci
+check_rc "what would be given" 0 anybind bind --dry-run --owner alice:36 $nic vfio-pci
+check_says "as a line for the shell" "chown alice:36 /dev/vfio/$group"
+check_eq "nothing was done so far" "$all" "$(state_of $nic $twin $disk $virtio $rng)"
+check_rc "its node to a user and a group" 0 anybind bind --owner alice:36 $nic vfio-pci
+check_says "it says so" "/dev/vfio/$group  owner now alice:36"
+check_eq "who have it, both" "1000:36 660" "$(stat -c '%u:%g %a' "/dev/vfio/$group")"
+check_rc "once more, to another, though it is bound already" 0 anybind bind --owner 1001 $nic vfio-pci
+check_eq "who has it" "1001:36 660" "$(stat -c '%u:%g %a' "/dev/vfio/$group")"
+own=$(ls /sys/bus/pci/devices/$nic/vfio-dev 2>/dev/null || true)
+if [ -n "$own" ] && [ -e "/dev/vfio/devices/$own" ]; then
+  check_eq "and the node of the device itself" "1001:36 660" "$(stat -c '%u:%g %a' "/dev/vfio/devices/$own")"
+fi
+check_rc "it returns" 0 anybind restore $nic
+mount -t tmpfs none /dev/vfio
+check_rc "a node that does not come: exit 1" 1 anybind bind --owner alice $nic vfio-pci
+umount /dev/vfio
+check_eq "and all is as it was" "$all" "$(state_of $nic $twin $disk $virtio $rng)"
+
 four="$nic $disk $virtio $rng"
 # shellcheck disable=SC2086  # a list of words
 {
