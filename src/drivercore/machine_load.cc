@@ -463,40 +463,6 @@ class Loader {
   std::vector<DeviceKey> to_probe_;
 };
 
-/// TOML has letters beyond ASCII only in comments and strings. Elsewhere, and in strings of several
-/// lines, they do not reach the library: its search for white space runs into undefined behaviour
-/// on some of them (3.3.0, is_non_ascii_horizontal_whitespace).
-Result<> check_letters(std::string_view text, std::string_view file_name) {
-  const auto beyond_ascii = [](char c) { return (c & 0x80) != 0; };
-  if (std::ranges::none_of(text, beyond_ascii)) return {};
-  const bool several_lines = text.contains("\"\"\"") || text.contains("'''");
-  toml::source_position at{1, 0};
-  char in = 0;  // a quote, '#', or nothing
-  const std::size_t byte_order_mark = text.starts_with("\xEF\xBB\xBF") ? 3 : 0;
-  for (std::size_t i = byte_order_mark; i < text.size(); ++i) {
-    const char c = text[i];
-    if (beyond_ascii(c) && (in == 0 || several_lines)) {
-      toml::source_region where;
-      where.begin = {at.line, at.column + 1};
-      return fail(machine_error(
-          file_name, where, "letters beyond ASCII stand in comments and strings of one line only"));
-    }
-    if ((c & 0xC0) != 0x80) ++at.column;
-    if (c == '\n') {
-      at = {at.line + 1, 0};
-      in = 0;
-    } else if (in == 0 && (c == '#' || c == '"' || c == '\'')) {
-      in = c;
-    } else if (in == '"' && c == '\\' && text.substr(i, 2) != "\\\n") {
-      ++i;
-      ++at.column;
-    } else if (in == c && c != '#') {
-      in = 0;
-    }
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<State> load_machine(std::string_view text, std::string_view file_name,
@@ -507,7 +473,6 @@ Result<State> load_machine(std::string_view text, std::string_view file_name,
     return fail(
         {.code = Code::kUsage, .object = std::string(file_name), .why = "larger than 16 MiB"});
   }
-  TRY(check_letters(text, file_name));
   try {
     const toml::table top = toml::parse(text, file_name);
     return Loader(file_name, profile.empty() ? nullptr : &kernel).load(top);

@@ -29,9 +29,13 @@ TEST(MachineFile, SaysWhereAndWhatIsWrong) {
   const std::string device = "[[device]]\naddress = \"00:03.0\"\nid = \"1:1\"\n";
   const std::vector<Row> rows = {
       {"kernel = ", "m.toml:1:10", ""},
-      {"kernel = \u00e9", "m.toml:1:10", "beyond ASCII"},
-      {"# \u00e9\nkernel = \"\u00e9\\\"\" \u00e9", "m.toml:2:16", "beyond ASCII"},
-      {"kernel = \"\"\"\\\n\u00e9\"\"\"", "m.toml:2:1", "beyond ASCII"},
+      {"[;]", "m.toml:1:2", "expected bare key"},
+      {"[[$", "m.toml:1:3", "expected bare key"},
+      {"kernel = \u00e9", "m.toml:1:10", "could not determine value type"},
+      {"# \u00e9\nkernel = \"\u00e9\\\"\" \u00e9", "m.toml:2:16",
+       "expected a comment or whitespace"},
+      {"kernel = \"\"\"\\\n\u00e9\"\"\"", "m.toml:1:10", "no such kernel profile"},
+      {"kernel=  5:e)\"\u02dan; 00", "m.toml:1:11", "expected 2-digit hour"},
       {"# \u00e9 \nkernel = '\u00e9' # \u00e9", "m.toml:2:10", "profile"},
       {"\nkernel = \"linux-9.9\"", "m.toml:2:10",
        "there are linux-6.12, linux-6.1, linux-3.14, sysfs-bind-only"},
