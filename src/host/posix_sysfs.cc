@@ -17,7 +17,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <span>
+#include <thread>
 #include <utility>
 
 #include "base/try.h"
@@ -28,7 +30,9 @@ namespace anybind {
 namespace {
 
 constexpr int kLinkMax = 4096;
-constexpr int kResolveTries = 8;
+constexpr int kQuickTries = 8;
+constexpr int kResolveTries = 1000;
+constexpr std::chrono::milliseconds kResolvePause{1};
 
 std::unexpected<Errno> failed() {
   return std::unexpected(Errno{errno});
@@ -59,8 +63,9 @@ class CPath {
   std::array<char, 1024> text_;
 };
 
-/// RESOLVE_BENEATH can answer EAGAIN when a rename elsewhere made the kernel unsure; it asks to be
-/// called again.
+/// RESOLVE_BENEATH can answer EAGAIN when a rename or a mount anywhere on the machine came during a
+/// path with "..": openat2(2) asks to be called again. Through FUSE the walk is long and the
+/// machine may be busy, so a second passes before that becomes an error.
 Reply<Descriptor> open_beneath(int dir, const char* path, int flags) {
   open_how how{};
   how.flags = static_cast<__u64>(flags | O_CLOEXEC);
@@ -69,6 +74,7 @@ Reply<Descriptor> open_beneath(int dir, const char* path, int flags) {
     const long fd = ::syscall(SYS_openat2, dir, path, &how, sizeof how);
     if (fd >= 0) return Descriptor(static_cast<int>(fd));
     if (errno != EAGAIN) break;
+    if (i >= kQuickTries) std::this_thread::sleep_for(kResolvePause);
   }
   return failed();
 }

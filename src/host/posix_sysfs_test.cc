@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <stop_token>
+#include <thread>
 
 #include "host/faulty_sysfs.h"
 #include "host/tracing_sysfs.h"
@@ -51,6 +53,21 @@ class PosixSysfsTest : public testing::Test {
 TEST_F(PosixSysfsTest, ReadsThroughLinksInsideTheTree) {
   EXPECT_EQ(sysfs_->read("bus/pci/devices/d0/uevent"), "A=1\n");
   EXPECT_EQ(sysfs_->read_link("bus/pci/devices/d0"), "../../../devices/d0");
+}
+
+TEST_F(PosixSysfsTest, RenamesElsewhereDoNotDisturbAPathWithDots) {
+  // A long way takes as long as a short one through FUSE.
+  std::string path;
+  for (int i = 0; i < 120; ++i) path += "bus/../";
+  path += "devices/d0/uevent";
+  fs::create_directory(base_ / "here");
+  const std::jthread renamer([this](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      fs::rename(base_ / "here", base_ / "there");
+      fs::rename(base_ / "there", base_ / "here");
+    }
+  });
+  for (int i = 0; i < 5000; ++i) ASSERT_EQ(read_error(path), 0) << i;
 }
 
 TEST_F(PosixSysfsTest, ReadsBackWhatItWrote) {
