@@ -20,7 +20,7 @@ using testing::SizeIs;
 
 constexpr const char* kCard = "0000:00:03.0";
 constexpr const char* kMode = "module/vfio/parameters/enable_unsafe_noiommu_mode";
-const std::string kReal = "devices/pci0000:00/0000:00:03.0";
+const std::string kDeviceDir = "devices/pci0000:00/0000:00:03.0";
 constexpr NodeNumber kNull = {.is_block = false, .major = 1, .minor = 3};
 
 class VfioNodes : public testing::Test {
@@ -43,7 +43,7 @@ TEST_F(VfioNodes, OfTheGroupAndOfTheDevice) {
   EXPECT_THAT(paths(), IsEmpty());
   tree_.put("class/vfio/13/dev", "240:0\n");
   EXPECT_THAT(paths(), ElementsAre("vfio/13"));
-  tree_.put(kReal + "/vfio-dev/vfio4/dev", "241:4\n");
+  tree_.put(kDeviceDir + "/vfio-dev/vfio4/dev", "241:4\n");
   EXPECT_THAT(paths(), ElementsAre("vfio/13", "vfio/devices/vfio4"));
   tree_.remove("class/vfio/13");
   tree_.put("class/vfio/noiommu-13/dev", "240:1\n");
@@ -118,7 +118,7 @@ TEST_F(NoIommu, ADeviceInAGroupNeedsNone) {
   grouped.pci({.address = kCard, .driver = "e1000e", .group = 1});
   grouped.dir("bus/pci/drivers/vfio-pci");
   grouped.put(kMode, "N\n");
-  grouped.put(kReal + "/class", "0x020000\n");
+  grouped.put(kDeviceDir + "/class", "0x020000\n");
   const auto asked = plan_bind(
       grouped.sysfs(),
       {.devices = {pci_id(kCard)}, .driver = DriverName::literal("vfio-pci"), .no_iommu = true});

@@ -45,9 +45,9 @@ std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
   return out;
 }
 
-class Page {
+class Report {
  public:
-  Page(const Context& context, const std::vector<Finding>& findings) : color_(context.color) {
+  Report(const Context& context, const std::vector<Finding>& findings) : color_(context.color) {
     for (const Finding& finding : findings)
       check_width_ = std::max(check_width_, finding.check.size() + 2);
     const std::size_t left = kVerdictWidth + check_width_;
@@ -113,12 +113,12 @@ Result<int> run_doctor(Context& context) {
   if (context.json) {
     text = as_json(findings);
   } else {
-    Page page(context, findings);
+    Report report(context, findings);
     for (const Finding& finding : findings) {
-      if (context.verbosity >= 0 || finding.verdict >= Verdict::kWarning) page.add(finding);
+      if (context.verbosity >= 0 || finding.verdict >= Verdict::kWarning) report.add(finding);
     }
-    if (context.verbosity >= 0) page.add(summary(findings));
-    text = page.text();
+    if (context.verbosity >= 0) report.add(summary(findings));
+    text = report.text();
   }
   std::fwrite(text.data(), 1, text.size(), context.out);
   return is_ready(findings) ? 0 : 1;

@@ -15,7 +15,7 @@
 namespace anybind::cli {
 namespace {
 
-struct Options {
+struct RaceOptions {
   std::vector<std::string> words;
   std::vector<std::string> mechanisms;
   std::vector<std::string> scenarios;
@@ -56,7 +56,7 @@ Result<> write_file(const std::string& path, const std::string& text) {
       {.code = Code::kFailed, .operation = "write", .object = path, .why = "it cannot be written"});
 }
 
-Result<int> run_replay(Context& context, const Options& options) {
+Result<int> run_replay(Context& context, const RaceOptions& options) {
   if (options.words.size() != 2) {
     return fail({.code = Code::kUsage,
                  .why = "replay takes one token",
@@ -76,7 +76,7 @@ Result<int> run_replay(Context& context, const Options& options) {
   return 0;
 }
 
-Result<int> run_table(Context& context, const Options& options) {
+Result<int> run_table(Context& context, const RaceOptions& options) {
   const auto mechanisms = TRY(chosen(race::mechanisms(), options.mechanisms, "mechanism"));
   const auto scenarios = TRY(chosen(race::scenarios(), options.scenarios, "scenario"));
   const race::Table table =
@@ -101,7 +101,7 @@ Result<int> run_table(Context& context, const Options& options) {
   return 0;
 }
 
-Result<int> run_race(Context& context, const Options& options) {
+Result<int> run_race(Context& context, const RaceOptions& options) {
   if (options.words.empty()) return run_table(context, options);
   if (options.words[0] == "replay") return run_replay(context, options);
   return fail({.code = Code::kUsage,
@@ -113,7 +113,7 @@ Result<int> run_race(Context& context, const Options& options) {
 }  // namespace
 
 Run setup_race(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RaceOptions>();
   app.add_option("replay", options->words, "replay TOKEN: tell one run")->expected(0, 2);
   app.add_option("--mechanism", options->mechanisms, "only these rows")->delimiter(',');
   app.add_option("--scenario", options->scenarios, "only these columns")->delimiter(',');

@@ -8,7 +8,7 @@ namespace {
 using NewId = MachineTest;
 using RemoveId = MachineTest;
 
-struct Row {
+struct Case {
   const char* driver;
   const char* file;
   const char* text;
@@ -16,7 +16,7 @@ struct Row {
 };
 
 TEST_F(NewId, AnswersAsInExperimentE2) {
-  const std::vector<Row> rows = {
+  const std::vector<Case> rows = {
       {"pci-stub", "new_id", "\n", EINVAL},
       {"pci-stub", "new_id", "8086", EINVAL},
       {"pci-stub", "new_id", "junk", EINVAL},
@@ -54,7 +54,7 @@ TEST_F(NewId, AnswersAsInExperimentE2) {
       {"vfio-pci", "new_id", "aaaa bbbb", EEXIST},
       {"vfio-pci", "remove_id", "aaaa bbbb", 0},
   };
-  for (const Row& row : rows) {
+  for (const Case& row : rows) {
     EXPECT_EQ(drv(row.driver, row.file, row.text), row.error)
         << row.driver << " " << row.file << " <- " << row.text;
   }

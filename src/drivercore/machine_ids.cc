@@ -8,11 +8,11 @@
 
 #include "base/errno.h"
 #include "base/text.h"
+#include "drivercore/operation.h"
 
 namespace anybind::drivercore {
 namespace {
 
-constexpr int kProbeDefer = -517;
 constexpr int kMaxErrno = 4095;
 constexpr int kLastNamed = 133;
 
@@ -115,7 +115,7 @@ bool has_override_only_id(const Driver& driver) {
 
 std::optional<int> parse_probe(std::string_view text) {
   if (text == "ok") return 0;
-  if (text == "defer") return kProbeDefer;
+  if (text == "defer") return -kProbeDefer;
   if (const auto number = parse_decimal(text, kMaxErrno); number && *number > 0) {
     return -static_cast<int>(*number);
   }
@@ -127,7 +127,7 @@ std::optional<int> parse_probe(std::string_view text) {
 
 std::string format_probe(int result) {
   if (result == 0) return "ok";
-  if (result == kProbeDefer) return "defer";
+  if (result == -kProbeDefer) return "defer";
   return -result <= kLastNamed ? Errno{-result}.name() : std::to_string(-result);
 }
 

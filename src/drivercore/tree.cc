@@ -17,18 +17,18 @@ namespace {
 
 using Kind = Place::Kind;
 using Names = std::vector<std::string>;
-using Found = std::optional<Entry>;
+using MaybeEntry = std::optional<Entry>;
 
-Found directory(Kind kind, std::string name = "", std::uint32_t key = 0) {
+MaybeEntry directory(Kind kind, std::string name = "", std::uint32_t key = 0) {
   return Entry{.place = {.kind = kind, .name = std::move(name), .key = key}};
 }
-Found link_to(std::string path) {
+MaybeEntry link_to(std::string path) {
   return Entry{.kind = Entry::Kind::kLink, .text = std::move(path)};
 }
-Found fixed_text(std::string text) {
+MaybeEntry fixed_text(std::string text) {
   return Entry{.kind = Entry::Kind::kText, .text = std::move(text)};
 }
-Found attribute(const DriverCore& core, Owner owner, const std::string& name) {
+MaybeEntry attribute(const DriverCore& core, Owner owner, const std::string& name) {
   const Attribute* found = find_attribute(core, owner, name);
   if (found == nullptr) return std::nullopt;
   return Entry{.kind = Entry::Kind::kAttribute, .owner = std::move(owner), .attribute = found};
@@ -37,7 +37,7 @@ Found attribute(const DriverCore& core, Owner owner, const std::string& name) {
 std::string path_of(const DriverCore& core, const Device& device) {
   return core.devpath(device).substr(1);
 }
-Found link_to_device(const DriverCore& core, DeviceKey key) {
+MaybeEntry link_to_device(const DriverCore& core, DeviceKey key) {
   const Device* device = core.find(key);
   return device == nullptr ? std::nullopt : link_to(path_of(core, *device));
 }
@@ -76,7 +76,7 @@ constexpr std::array kFixed = std::to_array<Fixed>({
     {Kind::kKernel, "debug", Kind::kDebug},
 });
 
-Found find_fixed(const Place& at, std::string_view name) {
+MaybeEntry find_fixed(const Place& at, std::string_view name) {
   for (const Fixed& fixed : kFixed) {
     if (fixed.in == at.kind && fixed.name == name) return directory(fixed.is, at.name, at.key);
   }
@@ -91,7 +91,7 @@ void list_fixed(const Place& at, Names& out) {
 
 // ---- bus/
 
-Found find_bus(const DriverCore& core, const Place& /*at*/, const std::string& name) {
+MaybeEntry find_bus(const DriverCore& core, const Place& /*at*/, const std::string& name) {
   if (!core.state().buses.contains(name)) return std::nullopt;
   return directory(Kind::kBus, name);
 }
@@ -99,25 +99,25 @@ void list_buses(const DriverCore& core, const Place& /*at*/, Names& out) {
   append_names(out, core.state().buses);
 }
 
-Found find_in_bus(const DriverCore& core, const Place& at, const std::string& name) {
+MaybeEntry find_in_bus(const DriverCore& core, const Place& at, const std::string& name) {
   return attribute(core, {.bus = at.name}, name);
 }
 void list_bus(const DriverCore& core, const Place& at, Names& out) {
   std::ranges::move(attribute_names(core, {.bus = at.name}), std::back_inserter(out));
 }
 
-Found find_bus_device(const DriverCore& core, const Place& at, const std::string& name) {
+MaybeEntry find_bus_device(const DriverCore& core, const Place& at, const std::string& name) {
   return link_to_device(core, core.key_of(at.name, name));
 }
 void list_bus_devices(const DriverCore& core, const Place& at, Names& out) {
   append_names(out, core.state().buses.at(at.name).device_names);
 }
 
-Found find_bus_driver(const DriverCore& core, const Place& at, const std::string& name) {
+MaybeEntry find_bus_driver(const DriverCore& core, const Place& at, const std::string& name) {
   const DriverKey key = key_of(core.state().buses.at(at.name).driver_names, name);
   const Driver* driver = core.find_driver(key);
   if (driver == nullptr) return std::nullopt;
-  Found out = directory(Kind::kDriver, at.name, key);
+  MaybeEntry out = directory(Kind::kDriver, at.name, key);
   out->place.registration = driver->registration;
   return out;
 }
@@ -131,12 +131,12 @@ bool has_module_link(const DriverCore& core, const Driver& driver) {
   return driver.files || !core.state().modules_coming.contains(Index::module_name(driver.module));
 }
 
-Found find_in_driver(const DriverCore& core, const Place& at, const std::string& name) {
+MaybeEntry find_in_driver(const DriverCore& core, const Place& at, const std::string& name) {
   const Driver& driver = *core.find_driver(at.key);
   if (name == "module" && has_module_link(core, driver)) {
     return link_to("module/" + Index::module_name(driver.module));
   }
-  if (Found found = attribute(core, {.driver = at.key}, name)) return found;
+  if (MaybeEntry found = attribute(core, {.driver = at.key}, name)) return found;
   const Device* device = core.find(driver.bus, name);
   const bool linked = device != nullptr && device->driver == at.key && device->driver_link;
   return linked ? link_to(path_of(core, *device)) : std::nullopt;
@@ -155,7 +155,7 @@ void list_driver(const DriverCore& core, const Place& at, Names& out) {
 
 // ---- devices/
 
-Found find_root(const DriverCore& core, const Place& /*at*/, const std::string& name) {
+MaybeEntry find_root(const DriverCore& core, const Place& /*at*/, const std::string& name) {
   if (!core.index().roots().contains(name)) return std::nullopt;
   return directory(Kind::kDeviceRoot, name);
 }
@@ -163,7 +163,7 @@ void list_roots(const DriverCore& core, const Place& /*at*/, Names& out) {
   append_names(out, core.index().roots());
 }
 
-Found find_in_root(const DriverCore& core, const Place& at, const std::string& name) {
+MaybeEntry find_in_root(const DriverCore& core, const Place& at, const std::string& name) {
   const DeviceKey key = key_of(core.index().root(at.name), name);
   return key == 0 ? std::nullopt : directory(Kind::kDevice, "", key);
 }
@@ -197,7 +197,7 @@ bool is_on_a_path(const Device& device, const std::string& path) {
 }
 
 /// virtfn0, virtfn1 ...
-Found find_virtual_function(const DriverCore& core, const Place& at, std::string_view name) {
+MaybeEntry find_virtual_function(const DriverCore& core, const Place& at, std::string_view name) {
   if (!name.starts_with("virtfn")) return std::nullopt;
   const auto number = parse_decimal(name.substr(6), UINT16_MAX);
   if (!number || fmt::format("virtfn{}", *number) != name) return std::nullopt;
@@ -218,7 +218,7 @@ void list_virtual_functions(const DriverCore& core, const Place& at, Names& out)
   }
 }
 
-Found find_device_link(const DriverCore& core, const Device& device, std::string_view name) {
+MaybeEntry find_device_link(const DriverCore& core, const Device& device, std::string_view name) {
   if (name == "subsystem") return link_to("bus/" + device.bus);
   if (name == "driver" && device.driver && device.driver_link) {
     return link_to(driver_path(core.state().drivers.at(*device.driver)));
@@ -232,13 +232,13 @@ Found find_device_link(const DriverCore& core, const Device& device, std::string
   return std::nullopt;
 }
 
-Found find_in_device(const DriverCore& core, const Place& at, const std::string& name) {
-  if (Found found = attribute(core, {.device = at.key}, name)) return found;
+MaybeEntry find_in_device(const DriverCore& core, const Place& at, const std::string& name) {
+  if (MaybeEntry found = attribute(core, {.device = at.key}, name)) return found;
   const Device& device = *core.find(at.key);
-  if (Found found = find_device_link(core, device, name)) return found;
+  if (MaybeEntry found = find_device_link(core, device, name)) return found;
   const DeviceKey child = key_of(core.index().children(at.key), name);
   if (child != 0) return directory(Kind::kDevice, "", child);
-  if (Found found = find_virtual_function(core, at, name)) return found;
+  if (MaybeEntry found = find_virtual_function(core, at, name)) return found;
   return is_on_a_path(device, name) ? directory(Kind::kMade, name, at.key) : std::nullopt;
 }
 void list_device(const DriverCore& core, const Place& at, Names& out) {
@@ -278,7 +278,7 @@ std::string made_uevent(const Device& device, const std::string& path) {
   return out;
 }
 
-Found find_in_made(const DriverCore& core, const Place& at, const std::string& name) {
+MaybeEntry find_in_made(const DriverCore& core, const Place& at, const std::string& name) {
   const Device& device = *core.find(at.key);
   const std::string below = at.name + "/" + name;
   if (is_on_a_path(device, below)) return directory(Kind::kMade, below, at.key);
@@ -317,7 +317,7 @@ void list_virtual(const DriverCore& core, const Place& /*at*/, Names& out) {
     if (!virtual_names(core, kind).empty()) out.emplace_back(kind);
   }
 }
-Found find_virtual(const DriverCore& core, const Place& at, const std::string& name) {
+MaybeEntry find_virtual(const DriverCore& core, const Place& at, const std::string& name) {
   Names names;
   list_virtual(core, at, names);
   return has_name(names, name) ? directory(Kind::kVirtualClass, name) : std::nullopt;
@@ -326,12 +326,13 @@ Found find_virtual(const DriverCore& core, const Place& at, const std::string& n
 void list_virtual_class(const DriverCore& core, const Place& at, Names& out) {
   out = virtual_names(core, at.name);
 }
-Found find_in_virtual_class(const DriverCore& core, const Place& at, const std::string& name) {
+MaybeEntry find_in_virtual_class(const DriverCore& core, const Place& at, const std::string& name) {
   if (!has_name(virtual_names(core, at.name), name)) return std::nullopt;
   return directory(Kind::kVirtualOne, at.name + "/" + name);
 }
 
-Found find_in_virtual_one(const DriverCore& /*core*/, const Place& at, const std::string& name) {
+MaybeEntry find_in_virtual_one(const DriverCore& /*core*/, const Place& at,
+                               const std::string& name) {
   if (name == "subsystem") return link_to("class/" + at.name.substr(0, at.name.find('/')));
   if (name != "uevent") return std::nullopt;
   return fixed_text(at.name.starts_with("vfio/") ? "DEVNAME=" + at.name + "\n" : "");
@@ -346,7 +347,7 @@ void list_classes(const DriverCore& core, const Place& at, Names& out) {
   append_names(out, core.index().classes());
   list_virtual(core, at, out);
 }
-Found find_class(const DriverCore& core, const Place& at, const std::string& name) {
+MaybeEntry find_class(const DriverCore& core, const Place& at, const std::string& name) {
   Names names;
   list_virtual(core, at, names);
   const bool there = core.index().classes().contains(name) || has_name(names, name);
@@ -357,7 +358,7 @@ void list_class(const DriverCore& core, const Place& at, Names& out) {
   out = virtual_names(core, at.name);
   append_names(out, core.index().interfaces(at.name));
 }
-Found find_in_class(const DriverCore& core, const Place& at, const std::string& name) {
+MaybeEntry find_in_class(const DriverCore& core, const Place& at, const std::string& name) {
   if (has_name(virtual_names(core, at.name), name)) {
     return link_to("devices/virtual/" + at.name + "/" + name);
   }
@@ -379,7 +380,7 @@ std::optional<unsigned> group_named(const DriverCore& core, const std::string& n
   const auto group = static_cast<unsigned>(*number);
   return core.index().groups().contains(group) ? std::optional(group) : std::nullopt;
 }
-Found find_group(const DriverCore& core, const Place& /*at*/, const std::string& name) {
+MaybeEntry find_group(const DriverCore& core, const Place& /*at*/, const std::string& name) {
   const auto group = group_named(core, name);
   return group ? directory(Kind::kGroup, "", *group) : std::nullopt;
 }
@@ -387,14 +388,14 @@ void list_groups(const DriverCore& core, const Place& /*at*/, Names& out) {
   for (const auto& [group, members] : core.index().groups()) out.push_back(std::to_string(group));
 }
 
-Found find_in_group(const DriverCore& core, const Place& at, const std::string& name) {
+MaybeEntry find_in_group(const DriverCore& core, const Place& at, const std::string& name) {
   return attribute(core, {.group = at.key}, name);
 }
 void list_group(const DriverCore& core, const Place& at, Names& out) {
   std::ranges::move(attribute_names(core, {.group = at.key}), std::back_inserter(out));
 }
 
-Found find_member(const DriverCore& core, const Place& at, const std::string& name) {
+MaybeEntry find_member(const DriverCore& core, const Place& at, const std::string& name) {
   return link_to_device(core, key_of(core.index().members(at.key), name));
 }
 void list_members(const DriverCore& core, const Place& at, Names& out) {
@@ -410,7 +411,7 @@ bool is_loaded(const DriverCore& core, const std::string& module) {
          std::ranges::any_of(found->second,
                              [&](DriverKey key) { return core.find_driver(key) != nullptr; });
 }
-Found find_module(const DriverCore& core, const Place& /*at*/, const std::string& name) {
+MaybeEntry find_module(const DriverCore& core, const Place& /*at*/, const std::string& name) {
   return is_loaded(core, name) ? directory(Kind::kModule, name) : std::nullopt;
 }
 void list_modules(const DriverCore& core, const Place& /*at*/, Names& out) {
@@ -449,7 +450,7 @@ std::vector<std::pair<std::string, Kind>> module_directories(const DriverCore& c
   }
   return out;
 }
-Found find_in_module(const DriverCore& core, const Place& at, const std::string& name) {
+MaybeEntry find_in_module(const DriverCore& core, const Place& at, const std::string& name) {
   for (const auto& [directory_name, kind] : module_directories(core, at)) {
     if (directory_name == name) return directory(kind, at.name);
   }
@@ -460,7 +461,7 @@ void list_module(const DriverCore& core, const Place& at, Names& out) {
   append_names(out, module_directories(core, at));
 }
 
-Found find_parameter(const DriverCore& core, const Place& at, const std::string& name) {
+MaybeEntry find_parameter(const DriverCore& core, const Place& at, const std::string& name) {
   const Attribute* found = find_parameter_attribute(core, at.name, name);
   if (found == nullptr) return std::nullopt;
   return Entry{.kind = Entry::Kind::kAttribute, .owner = {.module = at.name}, .attribute = found};
@@ -469,7 +470,7 @@ void list_parameters(const DriverCore& core, const Place& at, Names& out) {
   std::ranges::move(parameter_names(core, at.name), std::back_inserter(out));
 }
 
-Found find_module_driver(const DriverCore& core, const Place& at, const std::string& name) {
+MaybeEntry find_module_driver(const DriverCore& core, const Place& at, const std::string& name) {
   const auto drivers = module_drivers(core, at);
   const auto found = drivers.find(name);
   return found == drivers.end() ? std::nullopt : link_to(found->second);
@@ -481,7 +482,7 @@ void list_module_drivers(const DriverCore& core, const Place& at, Names& out) {
 // ---- kernel/debug
 
 /// dd.c:deferred_devs_show: those that wait for a bind, without those that the worker has taken.
-Found find_in_debug(const DriverCore& core, const Place& /*at*/, const std::string& name) {
+MaybeEntry find_in_debug(const DriverCore& core, const Place& /*at*/, const std::string& name) {
   if (name != "devices_deferred") return std::nullopt;
   std::string text;
   for (const DeviceKey key : core.state().deferred) text += core.find(key)->name + "\t\n";
@@ -495,7 +496,7 @@ void list_debug(const DriverCore& /*core*/, const Place& /*at*/, Names& out) {
 
 struct Directory {
   Kind kind;
-  Found (*find)(const DriverCore&, const Place&, const std::string&);
+  MaybeEntry (*find)(const DriverCore&, const Place&, const std::string&);
   void (*list)(const DriverCore&, const Place&, Names&);
 };
 constexpr std::array kDirectories = std::to_array<Directory>({
@@ -532,7 +533,7 @@ const Directory* directory_of(Kind kind) {
 }  // namespace
 
 std::optional<Entry> Tree::find(const Place& at, const std::string& name) const {
-  if (Found found = find_fixed(at, name)) return found;
+  if (MaybeEntry found = find_fixed(at, name)) return found;
   const Directory* directory = directory_of(at.kind);
   return directory == nullptr ? std::nullopt : directory->find(core_, at, name);
 }

@@ -27,7 +27,7 @@ struct Pipe {
 
 Reply<Pipe> make_pipe() {
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return std::unexpected(Errno{errno});
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return failed();
   return Pipe{.read = Descriptor(ends[0]), .write = Descriptor(ends[1])};
 }
 
@@ -80,7 +80,7 @@ Reply<ChildEnd> run_child(const std::vector<std::string>& command,
   Pipe input = TRY(make_pipe());
   input.write = Descriptor();
   Pipe output = TRY(make_pipe());
-  if (::fcntl(output.read.get(), F_SETFL, O_NONBLOCK) != 0) return std::unexpected(Errno{errno});
+  if (::fcntl(output.read.get(), F_SETFL, O_NONBLOCK) != 0) return failed();
   const pid_t pid = TRY(spawn(command, input.read.get(), output.write.get()));
   output.write = Descriptor();
   ChildEnd out;
@@ -88,7 +88,7 @@ Reply<ChildEnd> run_child(const std::vector<std::string>& command,
   for (bool open = true;;) {
     const pid_t ended = ::waitpid(pid, &status, open ? WNOHANG : 0);
     if (ended == pid) break;
-    if (ended < 0 && errno != EINTR) return std::unexpected(Errno{errno});
+    if (ended < 0 && errno != EINTR) return failed();
     if (give_up && give_up()) return std::unexpected(Errno{ETIMEDOUT});
     pollfd poll{.fd = output.read.get(), .events = POLLIN, .revents = 0};
     if (::poll(&poll, 1, kAskEvery) > 0) open = take_output(output.read, out.output);

@@ -2,9 +2,18 @@
 
 #include <unistd.h>
 
+#include <cerrno>
+#include <expected>
 #include <utility>
 
+#include "base/errno.h"
+
 namespace anybind {
+
+/// What the last system call said, as a `Reply` that failed.
+inline std::unexpected<Errno> failed() {
+  return std::unexpected(Errno{errno});
+}
 
 /// Owns a file descriptor; -1 for none.
 class Descriptor {

@@ -87,7 +87,7 @@ std::optional<KernelMessage> parse_kernel_record(std::string_view record) {
 Reply<std::unique_ptr<KernelLog>> open_kernel_log(const std::string& path) {
   Descriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
   if (file.get() < 0 || ::lseek(file.get(), 0, SEEK_END) < 0) {
-    return std::unexpected(Errno{errno});
+    return failed();
   }
   return std::make_unique<FileLog>(std::move(file));
 }

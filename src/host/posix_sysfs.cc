@@ -34,10 +34,6 @@ constexpr int kQuickTries = 8;
 constexpr int kResolveTries = 1000;
 constexpr std::chrono::milliseconds kResolvePause{1};
 
-std::unexpected<Errno> failed() {
-  return std::unexpected(Errno{errno});
-}
-
 /// A path as a C string on the stack: no allocation on the hot path, no embedded NUL, never copied.
 class CPath {
  public:

@@ -45,7 +45,7 @@ Reply<std::optional<NodeNumber>> node_of(int dir, const char* name) {
   struct statx status{};
   // AT_STATX_DONT_SYNC: a network file system shall not ask its server for news, which may be gone.
   if (::statx(dir, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &status) != 0)
-    return std::unexpected(Errno{errno});
+    return failed();
   return node_in(status);
 }
 
@@ -74,13 +74,13 @@ Proc Proc::below(std::string_view path) const {
 Reply<std::string> Proc::read(std::string_view path) const {
   const std::string full = TRY(path_of(path));
   const Descriptor file(::open(full.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (file.get() < 0) return std::unexpected(Errno{errno});
+  if (file.get() < 0) return failed();
   std::string out;
   std::array<char, 16384> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   for (;;) {
     const ssize_t count = ::read(file.get(), buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return std::unexpected(Errno{errno});
+    if (count < 0) return failed();
     if (count == 0) return out;
     out.append(buffer.data(), static_cast<std::size_t>(count));
     if (out.size() > kMaxFile) return std::unexpected(Errno{EFBIG});
@@ -91,14 +91,14 @@ Reply<std::string> Proc::read_link(std::string_view path) const {
   const std::string full = TRY(path_of(path));
   std::array<char, 4096> target;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   const ssize_t count = ::readlink(full.c_str(), target.data(), target.size());
-  if (count < 0) return std::unexpected(Errno{errno});
+  if (count < 0) return failed();
   return std::string(target.data(), static_cast<std::size_t>(count));
 }
 
 Reply<std::vector<std::string>> Proc::list(std::string_view path) const {
   const std::string full = TRY(path_of(path));
   const Directory stream(::opendir(full.c_str()));
-  if (!stream) return std::unexpected(Errno{errno});
+  if (!stream) return failed();
   std::vector<std::string> out;
   for (auto name = next_name(stream.get()); !name.empty(); name = next_name(stream.get())) {
     if (out.size() == kMostEntries) return std::unexpected(Errno{EOVERFLOW});
@@ -112,7 +112,7 @@ Reply<FileStatus> Proc::status(std::string_view path) const {
   struct statx status{};
   if (::statx(AT_FDCWD, full.c_str(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS,
               &status) != 0)
-    return std::unexpected(Errno{errno});
+    return failed();
   return FileStatus{.mode = status.stx_mode,
                     .uid = status.stx_uid,
                     .gid = status.stx_gid,
@@ -122,7 +122,7 @@ Reply<FileStatus> Proc::status(std::string_view path) const {
 Reply<OpenNodes> Proc::open_nodes(const std::string& pid) const {
   const std::string full = TRY(path_of(pid + "/fd"));
   const Directory stream(::opendir(full.c_str()));
-  if (!stream) return std::unexpected(Errno{errno});
+  if (!stream) return failed();
   OpenNodes out;
   std::size_t files = 0;
   for (auto name = next_name(stream.get()); !name.empty(); name = next_name(stream.get())) {

@@ -18,10 +18,6 @@
 namespace anybind {
 namespace {
 
-std::unexpected<Errno> failed() {
-  return std::unexpected(Errno{errno});
-}
-
 Reply<void> write_all(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t count = ::write(fd, bytes.data(), bytes.size());

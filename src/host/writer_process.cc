@@ -24,10 +24,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::unexpected<Errno> failed() {
-  return std::unexpected(Errno{errno});
-}
-
 struct Answer {
   ssize_t count;
   int error;

@@ -13,12 +13,12 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::UnorderedElementsAre;
 
-constexpr const char* kCard = "0000:00:03.0";
+constexpr const char* kNic = "0000:00:03.0";
 const std::string kReal = "devices/pci0000:00/0000:00:03.0";
 
 class Guards : public testing::Test {
  protected:
-  Guards() { tree_.pci({.address = kCard, .driver = "host"}); }
+  Guards() { tree_.pci({.address = kNic, .driver = "host"}); }
 
   InUse in_use(const std::vector<DeviceId>& devices) {
     InUse out = find_blockers(tree_.sysfs(), Proc(tree_.root() + "/proc"), devices);
@@ -28,13 +28,13 @@ class Guards : public testing::Test {
   }
   std::vector<std::string> names() {
     std::vector<std::string> out;
-    for (const Blocker& blocker : in_use({pci_id(kCard)}).blockers) out.push_back(blocker.name);
+    for (const Blocker& blocker : in_use({pci_id(kNic)}).blockers) out.push_back(blocker.name);
     return out;
   }
   /// "who | next" of each.
   std::vector<std::string> words() {
     std::vector<std::string> out;
-    for (const Blocker& blocker : in_use({pci_id(kCard)}).blockers)
+    for (const Blocker& blocker : in_use({pci_id(kNic)}).blockers)
       out.push_back(blocker.who + " | " + blocker.next);
     return out;
   }
@@ -193,9 +193,9 @@ TEST_F(Guards, EachDeviceHasItsFindingsInTheOrderAskedFor) {
   tree_.put("devices/pci0000:00/0000:00:02.0/boot_vga", "1\n");
   nic("0x1002");
   tree_.dir(kReal + "/net/eth0/upper_bond0");
-  const auto found = in_use({pci_id(kCard), pci_id("0000:00:02.0")}).blockers;
+  const auto found = in_use({pci_id(kNic), pci_id("0000:00:02.0")}).blockers;
   ASSERT_EQ(found.size(), 2U);
-  EXPECT_EQ(found[0].device, pci_id(kCard));
+  EXPECT_EQ(found[0].device, pci_id(kNic));
   EXPECT_EQ(found[1].name, "boot-display");
 }
 
@@ -261,7 +261,7 @@ TEST_F(Guards, EachHolderWithTheCommandThatFreesIt) {
   mapper();
   const auto next = [&](const std::string& uuid) {
     tree_.put("devices/virtual/block/dm-0/dm/uuid", uuid);
-    return in_use({pci_id(kCard)}).blockers.at(0).next;
+    return in_use({pci_id(kNic)}).blockers.at(0).next;
   };
   EXPECT_EQ(next("LVM-abc"), "vgchange -an vg");
   EXPECT_EQ(next("CRYPT-LUKS2-abc"), "cryptsetup close vg-root");

@@ -9,12 +9,12 @@
 #include "drivercore/machine.h"
 #include "drivercore/machine_ids.h"
 #include "drivercore/model_modules.h"
+#include "lab/control.h"
 
 namespace anybind::lab {
 namespace {
 
 using drivercore::DriverCore;
-using Words = std::vector<std::string>;
 
 constexpr std::uint64_t kMaxProbeMs = 3'600'000;
 
