@@ -29,6 +29,6 @@ function(anybind_library name)
     target_compile_options(${name}_test PRIVATE -O0)  # half of the time to compile; the time to run is the libraries'
     target_compile_definitions(${name}_test PRIVATE ANYBIND_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     include(GoogleTest)
-    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." PROPERTIES LABELS unit TIMEOUT 120 DISCOVERY_TIMEOUT 60)
+    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." PROPERTIES LABELS unit TIMEOUT ${ANYBIND_UNIT_TIMEOUT} DISCOVERY_TIMEOUT 60)
   endif()
 endfunction()

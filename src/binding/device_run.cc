@@ -107,6 +107,28 @@ Result<> DeviceRun::run(const std::vector<Step>& steps) {
   return {};
 }
 
+/// Through power/control, whose write takes device_lock (linux drivers/base/power/sysfs.c:
+/// control_store) and changes nothing when it writes what stands there. A kernel without power
+/// management, or no right to write, leaves the link as all there is to go by.
+void DeviceRun::settle() {
+  const auto control = dir_->read("power/control");
+  if (control) (void)dir_->write("power/control", trim_newline(*control));
+}
+
+Result<> DeviceRun::prove(const std::optional<DriverName>& driver) {
+  settle();
+  const auto now = read_driver(*dir_);
+  if (!now) return fail(from_errno(now.error(), "read the driver of", device_.str()));
+  answered_ = now->has_value();
+  if (*now == driver) return {};
+  return fail({.code = Code::kFailed,
+               .operation = "bind",
+               .object = device_.str(),
+               .why = fmt::format("{} was about to take it and did not: {} has it now",
+                                  describe(driver), describe(*now)),
+               .next = fmt::format("anybind show {}, then try again", device_.str())});
+}
+
 bool DeviceRun::answers() {
   return answered_ || dir_->read_link("subsystem").has_value();
 }
@@ -136,6 +158,21 @@ Result<Binding> DeviceRun::observe() {
   auto binding = read_binding(*dir_);
   if (!binding) return fail(from_errno(binding.error(), "read the state of", device_.str()));
   return *std::move(binding);
+}
+
+/// A driver that is seen before and after a wait has it. Should it change each time, the last look
+/// counts.
+Result<Binding> DeviceRun::observe_at_rest() {
+  constexpr int kLooks = 4;
+  Binding seen = TRY(observe());
+  for (int look = 1; look < kLooks && seen.driver; ++look) {
+    settle();
+    Binding again = TRY(observe());
+    const bool same = again.driver == seen.driver;
+    seen = std::move(again);
+    if (same) break;
+  }
+  return seen;
 }
 
 /// Through the device's own handle: reaches that card or nothing.
@@ -259,7 +296,7 @@ Result<> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener&
   const auto opened = device.open(nullptr);
   if (!opened && opened.error().code == Code::kNotFound) return offer_newcomer(root, of, listener);
   TRY(opened);
-  const Binding now = TRY(device.observe());
+  const Binding now = TRY(device.observe_at_rest());
   Goal goal = as_goal(of.before);
   // It had no driver, and has one that we never bind it to: somebody else's doing, left alone.
   const bool foreign = !of.before.driver && now.driver && now.driver != of.goal.driver;
@@ -273,7 +310,7 @@ Result<> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener&
   if (abandoned.pid != 0) return back;
   // Its driver would not take it back. Then at least nothing is left behind that binds it elsewhere
   // later.
-  const Binding left = TRY(device.observe());
+  const Binding left = TRY(device.observe_at_rest());
   const Goal as_it_stands{.driver = left.driver, .driver_override = of.before.driver_override};
   TRY(device.run(device.steps_to(left, as_it_stands)));
   return back;

@@ -38,16 +38,24 @@ class DeviceRun {
   [[nodiscard]] std::vector<Step> steps_to(const Binding& now, const Goal& goal) const {
     return steps_between(now, goal, now.has_override ? plain_mechanism(now) : mechanism_);
   }
+  /// For a device that is with `driver` already: is it really?
+  Result<> prove(const std::optional<DriverName>& driver);
   /// After the last write: was it that card all the time? It was when the handle answers now.
   [[nodiscard]] bool answers();
   /// Is the name still that card? If not, what was written to the bus may have gone to the
   /// newcomer, which is taken from the driver that it was given to; put_back() has the bus choose.
   Result<> still_there();
   Result<Binding> observe();
+  /// The same, when no probe is under way of which the driver seen is no more than a try.
+  Result<Binding> observe_at_rest();
   /// The process that hangs in the last write, if that did not return.
   [[nodiscard]] const Abandoned& abandoned() const { return abandoned_; }
 
  private:
+  /// Waits for a probe or a remove of the device that somebody else has under way. Until a probe
+  /// has ended, the `driver` link proves nothing: it is there before probe() runs, and goes again
+  /// when that fails (linux drivers/base/dd.c:really_probe).
+  void settle();
   Result<> set_override(const Step& step, const StepWrite& write);
   Result<> write_to_device(const Step& step, const StepWrite& write);
   Result<> write(const Step& step);

@@ -166,7 +166,7 @@ class Recovery {
     if (!opened && opened.error().code == Code::kNotFound)
       return offer_newcomer(root_, of, listener_);
     TRY(opened);
-    const Binding now = TRY(device.observe());
+    const Binding now = TRY(device.observe_at_rest());
     if (of.goal.default_match && now.driver && !now.driver_override) return {};
     const auto done = device.run(device.steps_to(now, of.goal));
     if (!done) note_stuck(at, device.abandoned(), false);

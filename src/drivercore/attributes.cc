@@ -352,12 +352,17 @@ constexpr std::array kDeviceAttributes = std::to_array<Attribute>({
     {"vendor", show_hex4<&Device::vendor>, nullptr, is_pci},
 });
 
+constexpr std::array kPowerAttributes = std::to_array<Attribute>({
+    {"control", show_by<&Core::read_power_control>, store_device<&Core::power_control>},
+});
+
 /// Empty for an owner that is not there, or whose attributes are gone already.
 std::span<const Attribute> attributes_of(const Core& core, const Owner& owner) {
   if (owner.device != 0) {
     const Device* device = core.find(owner.device);
     const bool listed = device != nullptr && core.key_of(device->bus, device->name) == owner.device;
-    return listed ? kDeviceAttributes : std::span<const Attribute>();
+    if (!listed) return {};
+    return owner.power ? std::span<const Attribute>(kPowerAttributes) : kDeviceAttributes;
   }
   if (owner.driver != 0) {
     const bool there = core.find_driver(owner.driver) != nullptr;

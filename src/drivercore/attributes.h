@@ -14,6 +14,7 @@ namespace anybind::drivercore {
 /// first that is given.
 struct Owner {
   DeviceKey device = 0;
+  bool power = false;  ///< of a device: its directory power/
   DriverKey driver = 0;
   std::string bus{};
   std::string module{};

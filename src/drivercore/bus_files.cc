@@ -120,6 +120,22 @@ Reply<std::string> DriverCore::read_uevent(DeviceKey key) {
   return get();
 }
 
+/// drivers/base/power/sysfs.c:control_store: under device_lock, so that whoever writes has waited
+/// for a probe under way. PCI begins with "on" (drivers/pci/pci.c:pci_pm_init).
+Reply<void> DriverCore::power_control(DeviceKey key, std::string_view text) {
+  text = c_string(text);
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  const auto lock = TRY(DeviceLock::take(*this, key));
+  if (text != "on" && text != "auto") return kernel_error(EINVAL);
+  device(key)->kept_awake = text == "on";
+  return {};
+}
+
+Reply<std::string> DriverCore::read_power_control(DeviceKey key) {
+  const Device& dev = *find(key);
+  return dev.kept_awake.value_or(dev.bus == "pci") ? "on\n" : "auto\n";
+}
+
 /// drivers/input/serio/serio.c:drvctl_store. A command is anything that it begins with ("n" is
 /// none); the name of a driver must be all, so that a newline is EINVAL. A driver that does not
 /// match is a success, which leaves the port without one.

@@ -27,6 +27,7 @@ void forget_life(Device& device) {
   device.gone = true;
   device.driver_override.reset();
   device.probe_id.clear();
+  device.kept_awake.reset();
   device.async_for.reset();
   device.ready_to_probe = device.match_driver = device.locked = false;
   device.vf_autoprobe = true;

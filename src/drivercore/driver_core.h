@@ -61,6 +61,8 @@ class DriverCore {
   Reply<void> driver_override(DeviceKey device, std::string_view text);
   Reply<std::string> read_driver_override(DeviceKey device);
   Reply<void> drvctl(DeviceKey device, std::string_view text);
+  Reply<void> power_control(DeviceKey device, std::string_view text);
+  Reply<std::string> read_power_control(DeviceKey device);
   Reply<void> driver_probe_id(DeviceKey device, std::string_view text);
   Reply<std::string> read_driver_probe_id(DeviceKey device);
   Reply<std::string> read_uevent(DeviceKey device);

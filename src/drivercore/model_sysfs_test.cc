@@ -113,7 +113,7 @@ TEST_F(Tree, AttributesThatOnlySomeHave) {
   EXPECT_EQ(read("bus/pci/devices/" + kNicA + "/enable"), "1\n");
   EXPECT_EQ(dev(kNicA, "enable", "0"), EBUSY);
   EXPECT_EQ(list("bus/platform/devices/pcspkr"),
-            (Names{"driver", "driver_override", "modalias", "subsystem", "uevent"}));
+            (Names{"driver", "driver_override", "modalias", "power", "subsystem", "uevent"}));
   EXPECT_EQ(read("bus/platform/devices/pcspkr/modalias"), "platform:pcspkr\n");
   EXPECT_EQ(dev(kNicA, "numa_node", "0"), 0);
   EXPECT_EQ(dev(kNicA, "numa_node", "77"), EINVAL);

@@ -117,6 +117,7 @@ struct Device {
   // What the driver core keeps of a device that is there.
   std::optional<std::string> driver_override;  ///< or preferred_driver
   std::string probe_id;             ///< what was written to driver_probe_id; empty: its own
+  std::optional<bool> kept_awake;   ///< power/control; nullopt: as the bus begins with it
   std::optional<DriverKey> driver;  ///< dev->driver: the truth
   bool driver_link = false;         ///< the symlink: comes before probe() and goes before remove()
   bool ready_to_probe = false;      ///< device_add is far enough

@@ -71,6 +71,7 @@ constexpr std::array kFixed = std::to_array<Fixed>({
     {Kind::kBus, "devices", Kind::kBusDevices},
     {Kind::kBus, "drivers", Kind::kBusDrivers},
     {Kind::kDevices, "virtual", Kind::kVirtual},
+    {Kind::kDevice, "power", Kind::kPower},
     {Kind::kKernel, "iommu_groups", Kind::kGroups},
     {Kind::kGroup, "devices", Kind::kGroupDevices},
     {Kind::kKernel, "debug", Kind::kDebug},
@@ -250,6 +251,14 @@ void list_device(const DriverCore& core, const Place& at, Names& out) {
   append_names(out, core.index().children(at.key));
   list_virtual_functions(core, at, out);
   for (const auto& [path, kind] : made_by_driver(device)) out.push_back(next_on_path(path, ""));
+}
+
+MaybeEntry find_in_power(const DriverCore& core, const Place& at, const std::string& name) {
+  return attribute(core, {.device = at.key, .power = true}, name);
+}
+void list_power(const DriverCore& core, const Place& at, Names& out) {
+  std::ranges::move(attribute_names(core, {.device = at.key, .power = true}),
+                    std::back_inserter(out));
 }
 
 /// The class of what stands exactly at the path; empty for a directory on the way to it.
@@ -508,6 +517,7 @@ constexpr std::array kDirectories = std::to_array<Directory>({
     {Kind::kDevices, find_root, list_roots},
     {Kind::kDeviceRoot, find_in_root, list_root},
     {Kind::kDevice, find_in_device, list_device},
+    {Kind::kPower, find_in_power, list_power},
     {Kind::kMade, find_in_made, list_made},
     {Kind::kVirtual, find_virtual, list_virtual},
     {Kind::kVirtualClass, find_in_virtual_class, list_virtual_class},
@@ -555,6 +565,7 @@ bool Tree::exists(const Place& at) const {
       return driver != nullptr && driver->registration == at.registration;
     }
     case Kind::kDevice:
+    case Kind::kPower:
       return core_.find(at.key) != nullptr;
     case Kind::kMade: {
       const Device* device = core_.find(at.key);

@@ -24,6 +24,7 @@ struct Place {
     kDevices,           ///< devices/
     kDeviceRoot,        ///< devices/NAME: "pci0000:00", "platform"
     kDevice,            ///< .../DEVICE
+    kPower,             ///< .../DEVICE/power
     kMade,              ///< .../DEVICE/NAME: what its driver made, "net" or "net/eth0"
     kVirtual,           ///< devices/virtual
     kVirtualClass,      ///< devices/virtual/NAME

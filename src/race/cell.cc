@@ -21,6 +21,7 @@ class Run final : public Execution {
   Run(const Setting& setting, const DriverCore& kernel)
       : monitor_(setting, kernel), stage_(kernel, monitor_), sysfs_(stage_.sysfs()) {
     monitor_.attach(stage_);
+    if (std::ranges::any_of(setting.scenarios, &Scenario::recover)) storage_ = memory_storage();
     const unsigned tool = add_tool(setting, "you", kChosen);
     for (std::size_t i = 0; i < setting.scenarios.size(); ++i) {
       add_scenario(setting, i, tool);
@@ -39,6 +40,7 @@ class Run final : public Execution {
     Hash hash = stage_.key();
     hash.add(monitor_.key());
     hash.add(locked_by_ ? *locked_by_ + 1 : 0);
+    hash.add(stored_);
     return hash;
   }
   Marks marks(bool over) override { return monitor_.marks(over); }
@@ -50,11 +52,7 @@ class Run final : public Execution {
   unsigned add_tool(const Setting& setting, std::string name, std::string_view device) {
     const auto number = static_cast<unsigned>(monitor_.tools().size());
     const auto body = [this, number, device, mechanism = setting.mechanism] {
-      Task task{.sysfs = *sysfs_,
-                .device = std::string(device),
-                .driver = std::string(kTarget),
-                .id = std::string(kChosenId),
-                .lock = [this] { lock(); }};
+      Task task = task_for(device);
       const bool done = mechanism->run(task);
       monitor_.tool_says(number, done);
     };
@@ -62,10 +60,34 @@ class Run final : public Execution {
     return monitor_.add_tool(actor, std::string(device)), actor;
   }
 
+  Task task_for(std::string_view device) {
+    return {.sysfs = *sysfs_,
+            .device = std::string(device),
+            .driver = std::string(kTarget),
+            .id = std::string(kChosenId),
+            .lock = [this] { lock(); },
+            .storage = storage_.get()};
+  }
+
   /// flock: whoever ends, or is killed, frees it.
   void lock() {
     stage_.wait_for([this] { return !locked_by_ || stage_.actor(*locked_by_).ended; });
     locked_by_ = stage_.current();
+    // What is stored follows from what each has done, and from the order in which they did it.
+    if (storage_ != nullptr) stored_ = stored_ * kMaxActors + *locked_by_ + 1;
+  }
+
+  /// Once the first tool was killed.
+  void add_recovery(const Mechanism& mechanism, unsigned tool) {
+    const auto body = [this, &mechanism] {
+      Task task = task_for(kChosen);
+      if (const auto says = mechanism.recover(task)) monitor_.tool_says(0, *says);
+    };
+    const auto may_go = [this, tool] {
+      const auto& actor = stage_.actor(tool);
+      return actor.killed && actor.ended;
+    };
+    monitor_.recovered_by(stage_.add("recover", body, may_go));
   }
 
   void add_scenario(const Setting& setting, std::size_t i, unsigned tool) {
@@ -79,6 +101,8 @@ class Run final : public Execution {
       add_tool(setting, "second admin", scenario.second_admin);
     }
     if (!scenario.kill) return;
+    const Mechanism& mechanism = *setting.mechanism;
+    if (scenario.recover && mechanism.recover != nullptr) add_recovery(mechanism, tool);
     stage_.add(
         "kill -9",
         [this, tool] {
@@ -90,10 +114,13 @@ class Run final : public Execution {
         [this, tool] { return !stage_.actor(tool).ended; });
   }
 
+  std::unique_ptr<Storage> storage_;  ///< of all tools; before the stage, whose end ends them
   Monitor monitor_;
   Stage stage_;
   std::unique_ptr<Sysfs> sysfs_;
   std::optional<unsigned> locked_by_;
+  static constexpr std::uint64_t kMaxActors = 16;
+  std::uint64_t stored_ = 0;  ///< who had the lock, one after another
 };
 
 /// "a14b9": who took how many steps.
@@ -127,26 +154,6 @@ std::optional<Schedule> unpacked(std::string_view text) {
     out.insert(out.end(), times, actor);
   }
   return out;
-}
-
-void take_over(Cell& cell, std::size_t setting, const SearchResult& found) {
-  cell.orderings += found.orderings;
-  cell.points += found.points;
-  cell.runs += found.runs;
-  cell.steps += found.steps;
-  cell.complete = cell.complete && found.complete;
-  const auto keep = [&](Cell::Finding& finding, unsigned bit) {
-    finding.orderings += found.with_mark.at(bit);
-    const auto& schedule = found.shortest.at(bit);
-    if (!schedule || (!finding.token.empty() && finding.steps <= schedule->size())) return;
-    finding.steps = schedule->size();
-    finding.token = token_of(cell, setting, *schedule);
-  };
-  for (unsigned promise = 0; promise < kPromises; ++promise) {
-    keep(cell.broken.at(promise), broken_bit(promise));
-    keep(cell.mended.at(promise), mended_bit(promise));
-    cell.danger.at(promise) += found.with_mark.at(danger_bit(promise));
-  }
 }
 
 /// Writes a run down: one line a call, or a piece of one where somebody else came between.
@@ -341,6 +348,26 @@ void list_marks(Story& story, Marks marks) {
 
 }  // namespace
 
+void Cell::add(std::size_t setting, const SearchResult& found) {
+  orderings += found.orderings;
+  points += found.points;
+  runs += found.runs;
+  steps += found.steps;
+  complete = complete && found.complete;
+  const auto keep = [&](Finding& finding, unsigned bit) {
+    finding.orderings += found.with_mark.at(bit);
+    const auto& schedule = found.shortest.at(bit);
+    if (!schedule || (!finding.token.empty() && finding.steps <= schedule->size())) return;
+    finding.steps = schedule->size();
+    finding.token = token_of(*this, setting, *schedule);
+  };
+  for (unsigned promise = 0; promise < kPromises; ++promise) {
+    keep(broken.at(promise), broken_bit(promise));
+    keep(mended.at(promise), mended_bit(promise));
+    danger.at(promise) += found.with_mark.at(danger_bit(promise));
+  }
+}
+
 bool Cell::safe() const {
   return !worst();
 }
@@ -372,15 +399,19 @@ Result<Begin> begin_of(const Setting& setting) {
   return [setting, kernel] { return std::make_unique<Run>(setting, *kernel); };
 }
 
+Result<SearchResult> explore(const Setting& setting, std::size_t number,
+                             const CellOptions& options) {
+  const Begin begin = TRY(begin_of(setting));
+  return options.random > 0 ? sample(begin, options.random, options.seed + number)
+                            : search(begin, options.search);
+}
+
 Result<Cell> explore(const Mechanism& mechanism, const std::vector<const Scenario*>& scenarios,
                      const CellOptions& options) {
   Cell cell{.mechanism = &mechanism, .scenarios = scenarios};
   const auto settings = settings_of(mechanism, scenarios);
   for (std::size_t i = 0; i < settings.size(); ++i) {
-    const Begin begin = TRY(begin_of(settings[i]));
-    take_over(cell, i,
-              options.random > 0 ? sample(begin, options.random, options.seed + i)
-                                 : search(begin, options.search));
+    cell.add(i, TRY(explore(settings[i], i, options)));
   }
   return cell;
 }

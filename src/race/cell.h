@@ -37,12 +37,18 @@ struct Cell {
   std::array<Finding, kPromises> mended{};
   std::array<double, kPromises> danger{};
 
+  /// What was found in its setting of this number; in the order of the numbers.
+  void add(std::size_t setting, const SearchResult& found);
   [[nodiscard]] bool safe() const;
   [[nodiscard]] bool was_tried() const;
   /// The promise that is broken in the fewest steps; nullopt when all are kept.
   [[nodiscard]] std::optional<unsigned> worst() const;
 };
 
+/// `number`: of the setting in its cell.
+[[nodiscard]] Result<SearchResult> explore(const Setting& setting, std::size_t number,
+                                           const CellOptions& options = {});
+/// All settings of a cell.
 [[nodiscard]] Result<Cell> explore(const Mechanism& mechanism,
                                    const std::vector<const Scenario*>& scenarios,
                                    const CellOptions& options = {});

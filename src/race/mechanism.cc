@@ -6,7 +6,10 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "binding/journal.h"
+#include "binding/origins.h"
 #include "binding/planner.h"
+#include "binding/recover.h"
 #include "binding/transaction.h"
 
 namespace anybind::race {
@@ -185,16 +188,48 @@ class Silent final : public Listener {
   [[nodiscard]] bool stop_requested() const override { return false; }
 };
 
+/// What `anybind` keeps on disk (cli/session.h).
+class Kept {
+ public:
+  /// With the lock held. Of an empty storage, or one that only these have written: never an error.
+  explicit Kept(Storage& storage)
+      : origins_(*Origins::load(storage, kBoot)),
+        journal_(*Journal::load(storage, kBoot, "anybind", 0)) {}
+  Records records() { return {&origins_, &journal_}; }
+
+ private:
+  static constexpr const char* kBoot = "boot";
+  Origins origins_;
+  Journal journal_;
+};
+
+// Looking for the cause of a failure would be more orderings and no other outcome.
+const RunOptions kRunOptions = {.find_causes = false};
+
 /// The code behind `anybind bind`.
 bool anybind(Task& task) {
   task.lock();
+  std::optional<Kept> kept;
+  if (task.storage != nullptr) kept.emplace(*task.storage);
   const DeviceId device{.bus = BusName::literal("pci"), .name = DeviceName::literal(task.device)};
   const auto plan =
       plan_bind(task.sysfs, {.devices = {device}, .driver = DriverName::literal(task.driver)});
   if (!plan) return false;
   Silent silent;
-  // Looking for the cause of a failure would be more orderings and no other outcome.
-  return ::anybind::run(task.sysfs, *plan, nullptr, silent, {.find_causes = false}).has_value();
+  const Records records = kept ? kept->records() : Records(nullptr);
+  return ::anybind::run(task.sysfs, *plan, records, silent, kRunOptions).has_value();
+}
+
+/// The code behind `anybind recover`.
+std::optional<bool> anybind_recover(Task& task) {
+  task.lock();
+  Kept kept(*task.storage);
+  Silent silent;
+  std::optional<bool> out;
+  for (const Recovered& one : ::anybind::recover(task.sysfs, kept.records(), silent, kRunOptions)) {
+    if (one.what != Recovered::What::kNothingOwed) out = one.what == Recovered::What::kFinished;
+  }
+  return out;
 }
 
 constexpr std::array kMechanisms = {
@@ -223,7 +258,11 @@ constexpr std::array kMechanisms = {
               "unbind, driver_override, bind, clear (dpdk-devbind)", unbind_override_bind_clear},
     Mechanism{"override-clear", "linux-6.12",
               "driver_override, unbind, drivers_probe, clear (SPDK)", override_unbind_probe_clear},
-    Mechanism{"anybind", "linux-6.12", "anybind bind: its own transaction", anybind},
+    Mechanism{.name = "anybind",
+              .profile = "linux-6.12",
+              .summary = "anybind bind: its own transaction",
+              .run = anybind,
+              .recover = anybind_recover},
 };
 
 }  // namespace

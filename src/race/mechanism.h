@@ -1,10 +1,12 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "host/storage.h"
 #include "host/sysfs.h"
 
 namespace anybind::race {
@@ -17,6 +19,8 @@ struct Task {
   std::string id;      ///< of the device, as new_id wants it: "8086 10d3"
   /// Waits until no other anybind changes things; held until the program ends (cli/session.h).
   std::function<void()> lock;
+  /// What outlives the program; nullptr where nobody will want it (it costs time in every run).
+  Storage* storage = nullptr;
 };
 
 /// A way to bind a device to a driver, as somebody does it: a row of the table.
@@ -28,6 +32,9 @@ struct Mechanism {
   /// at their end, stop at the first write that fails, and then still take back what they added.
   bool (*run)(Task& task);
   bool ids_given_before = false;  ///< the driver was loaded with `ids=` of the device
+  /// Puts right what run() left when it was killed. What it says then: that the device is on the
+  /// driver, that it is not; nothing if there was nothing to be done. nullptr: nobody can.
+  std::optional<bool> (*recover)(Task& task) = nullptr;
 };
 
 [[nodiscard]] std::span<const Mechanism> mechanisms();

@@ -16,6 +16,12 @@ constexpr Marks bit(Promise promise) {
   return 1U << broken_bit(static_cast<unsigned>(promise));
 }
 
+/// The driver of its type.
+std::string_view default_driver(const Device& device) {
+  if (device.class_code >> 8U == 0x0108) return "nvme";
+  return device.device == 0x1521 ? "igb" : kHost;
+}
+
 /// Ids that hardware can have.
 std::size_t real_ids(const drivercore::Driver& driver) {
   return static_cast<std::size_t>(std::ranges::count_if(
@@ -56,7 +62,7 @@ Monitor::Monitor(const Setting& setting, const drivercore::DriverCore& kernel) {
     if (driver.registered) autoprobe_[key] = driver.autoprobe;
   }
   for (const auto& [key, device] : kernel.state().devices) {
-    if (device.driver == target_) on_target_.insert(key);
+    if (device.driver) first_[key] = kernel.state().drivers.at(*device.driver).name;
   }
   for (const Scenario* scenario : setting.scenarios) {
     if (!scenario->parked.empty()) parked_ = scenario->parked;
@@ -69,30 +75,48 @@ unsigned Monitor::add_tool(unsigned actor, std::string device) {
 }
 
 Tool* Monitor::tool_of(unsigned actor) {
-  const auto found = std::ranges::find(tools_, actor, &Tool::actor);
-  return found == tools_.end() ? nullptr : &*found;
-}
-
-const Tool* Monitor::tool_for(DeviceKey device) const {
   const auto found = std::ranges::find_if(
-      tools_, [&](const Tool& tool) { return tool.begun && tool.meant == device; });
+      tools_, [&](const Tool& tool) { return tool.actor == actor || tool.recovered_by == actor; });
   return found == tools_.end() ? nullptr : &*found;
 }
 
 bool Monitor::chosen(DeviceKey device) const {
-  return tool_for(device) != nullptr;
+  return std::ranges::any_of(tools_,
+                             [&](const Tool& tool) { return tool.begun && tool.meant == device; });
 }
 
 bool Monitor::under_way() const {
-  return std::ranges::any_of(
-      tools_, [&](const Tool& tool) { return tool.wrote && !stage_->actor(tool.actor).ended; });
+  return std::ranges::any_of(tools_, [&](const Tool& tool) {
+    if (!tool.wrote) return false;
+    const auto& actor = stage_->actor(tool.actor);
+    if (actor.killed && tool.recovered_by) return !stage_->actor(*tool.recovered_by).ended;
+    return !actor.ended;
+  });
 }
 
-/// The driver that would have it if nobody had touched anything.
-std::string_view Monitor::home_of(const Device& device) const {
-  if (device.class_code >> 8U == 0x0108) return "nvme";
-  if (device.device == 0x1521) return "igb";
-  return kHost;
+/// A driver that it has when nobody has touched anything: that of its type, or when this refuses
+/// it whichever matches next; or the one it had at first, which the driver of its type does not
+/// take from it by coming later.
+bool Monitor::is_home(DeviceKey key, std::string_view driver) const {
+  if (refused_.contains(key)) return true;
+  const auto first = first_.find(key);
+  return driver == default_driver(*stage_->kernel().find(key)) ||
+         (first != first_.end() && first->second == driver);
+}
+
+bool Monitor::has_home(DeviceKey key) const {
+  const auto& kernel = stage_->kernel();
+  const Device& device = *kernel.find(key);
+  const auto first = first_.find(key);
+  return kernel.find_driver("pci", std::string(default_driver(device))) != nullptr ||
+         (first != first_.end() && kernel.find_driver("pci", first->second) != nullptr);
+}
+
+/// Given to the target by another tool, which meant it.
+bool Monitor::taken(DeviceKey key, const Tool& but) const {
+  return std::ranges::any_of(tools_, [&](const Tool& tool) {
+    return &tool != &but && tool.begun && tool.meant == key && tool.says.value_or(false);
+  });
 }
 
 std::string Monitor::driver_name(std::optional<drivercore::DriverKey> driver) const {
@@ -114,7 +138,7 @@ void Monitor::on_call(unsigned actor, const std::string& text) {
     tool->wrote = tool->wrote || tool->writing;
     const DeviceKey now = stage_->kernel().key_of("pci", tool->device);
     if (now != 0 && now != tool->meant) danger(Promise::kRightCard);
-    override_before_ = named_override(tool->device);
+    tool->override_before = named_override(tool->device);
   }
   if (listener_ != nullptr) listener_->on_call(actor, text);
 }
@@ -123,9 +147,9 @@ void Monitor::on_answer(unsigned actor, const std::string& answer) {
   if (Tool* tool = tool_of(actor)) {
     const DeviceKey now = stage_->kernel().key_of("pci", tool->device);
     const bool another = now != 0 && now != tool->meant;
-    if (another && named_override(tool->device) != override_before_) tool->hit_another = true;
+    if (another && named_override(tool->device) != tool->override_before) tool->hit_another = true;
     if (tool->writing && !answer.empty()) danger(Promise::kArrives);
-    override_before_.clear();
+    tool->override_before.clear();
   }
   if (listener_ != nullptr) listener_->on_answer(actor, answer);
 }
@@ -137,10 +161,10 @@ void Monitor::watch_probe(unsigned actor, const KernelStep& step) {
   const Device& device = *kernel.find(step.device);
   const auto& driver = kernel.state().drivers.at(step.driver);
   const bool is_chosen = chosen(step.device);
-  if (step.driver == target_ && !is_chosen && !on_target_.contains(step.device)) {
+  if (step.driver == target_ && !is_chosen && !is_home(step.device, kTarget)) {
     broken(Promise::kOthers);
   }
-  if (is_chosen && step.driver != target_ && driver.name != home_of(device)) {
+  if (is_chosen && step.driver != target_ && !is_home(step.device, driver.name)) {
     broken(Promise::kThird);
   }
   if (device.group && kernel.state().groups.at(*device.group).held && !driver.managed_dma) {
@@ -157,7 +181,7 @@ void Monitor::watch_dangers(unsigned actor, const KernelStep& step) {
   if (step.kind == Kind::kMatched) {
     const auto& driver = kernel.state().drivers.at(step.driver);
     if (step.driver == target_ && !is_chosen) danger(Promise::kOthers);
-    if (is_chosen && step.driver != target_ && driver.name != home_of(*device)) {
+    if (is_chosen && step.driver != target_ && !is_home(step.device, driver.name)) {
       danger(Promise::kThird);
     }
     if (device->group && kernel.state().groups.at(*device->group).held && !driver.managed_dma) {
@@ -180,6 +204,13 @@ void Monitor::watch_dangers(unsigned actor, const KernelStep& step) {
 
 void Monitor::on_step(unsigned actor, const KernelStep& step) {
   if (step.kind == Kind::kProbeBegins) watch_probe(actor, step);
+  if (step.kind == Kind::kProbeFailed) {
+    const auto& state = stage_->kernel().state();
+    const Device* device = stage_->kernel().find(step.device);
+    if (device != nullptr && state.drivers.at(step.driver).name == default_driver(*device)) {
+      refused_.insert(step.device);
+    }
+  }
   watch_dangers(actor, step);
   // Only what is written by name can reach another card.
   if (Tool* tool = tool_of(actor)) {
@@ -199,8 +230,10 @@ Hash Monitor::key() const {
     hash.add(tool.meant);
     hash.add((tool.begun ? 1U : 0U) | (tool.wrote ? 2U : 0U) | (tool.hit_another ? 4U : 0U) |
              (tool.says ? 8U : 0U) | (tool.says.value_or(false) ? 16U : 0U));
+    hash.add(tool.override_before);
   }
-  hash.add(override_before_);
+  hash.add(refused_.size());
+  for (const DeviceKey device : refused_) hash.add(device);
   return hash;
 }
 
@@ -217,16 +250,14 @@ Marks Monitor::end_of_tool(const Tool& tool) const {
   }
   const bool told = tool.says && !*tool.says;
   const bool unloaded = kernel.find_driver(target_) == nullptr && !killed;
-  const bool no_home = device != nullptr && driver_name(device->driver).empty() &&
-                       kernel.find_driver("pci", std::string(home_of(*device))) == nullptr;
-  if (device != nullptr && !device->driver && !told && !unloaded && !no_home && tool.begun) {
+  const bool owed = device != nullptr && !device->driver && has_home(tool.meant);
+  if (owed && !told && !unloaded && tool.begun) {
     out |= bit(Promise::kDriverless);
   }
   if (!tool.hit_another) return out;
-  const Device* other = kernel.find("pci", tool.device);
-  const bool mended =
-      told && (other == nullptr || kernel.key_of("pci", tool.device) == tool.meant ||
-               driver_name(other->driver) == home_of(*other));
+  const DeviceKey now = kernel.key_of("pci", tool.device);
+  const bool mended = told && (now == 0 || now == tool.meant || taken(now, tool) ||
+                               is_home(now, driver_name(kernel.find(now)->driver)));
   const auto right_card = static_cast<unsigned>(Promise::kRightCard);
   return out | 1U << (mended ? mended_bit(right_card) : broken_bit(right_card));
 }
@@ -235,22 +266,24 @@ Marks Monitor::end_of_others() const {
   const auto& kernel = stage_->kernel();
   Marks out = 0;
   for (const auto& [key, device] : kernel.state().devices) {
-    if (device.gone || chosen(key) || on_target_.contains(key) || device.name == parked_) continue;
+    if (device.gone || chosen(key) || device.name == parked_) continue;
     const bool held = device.group && kernel.state().groups.at(*device.group).held;
-    const std::string home(home_of(device));
-    const bool has_home = kernel.find_driver("pci", home) != nullptr && !held;
     const std::string now = driver_name(device.driver);
-    if (now.empty() && has_home) out |= bit(Promise::kDriverless) | bit(Promise::kDefault);
-    if (!now.empty() && now != home) out |= bit(Promise::kDefault);
+    // A deferred one waits for the next device that is bound, as it does when nobody does anything.
+    const bool owed = now.empty() && !held && !device.deferred && has_home(key);
+    if (owed) out |= bit(Promise::kDriverless) | bit(Promise::kDefault);
+    if (!now.empty() && !is_home(key, now)) out |= bit(Promise::kDefault);
   }
   return out;
 }
 
-Marks Monitor::override_left(const Device& device, const Tool* tool) const {
+Marks Monitor::override_left(DeviceKey key) const {
+  const Device& device = *stage_->kernel().find(key);
   if (!device.driver_override && device.probe_id.empty()) return 0;
   // On the chosen device it is what keeps it there.
-  const bool wanted =
-      tool != nullptr && (tool->says.value_or(false) || (!tool->says && device.driver == target_));
+  const bool wanted = std::ranges::any_of(tools_, [&](const Tool& tool) {
+    return tool.begun && tool.meant == key && tool.says.value_or(device.driver == target_);
+  });
   return wanted ? 0 : bit(Promise::kClean);
 }
 
@@ -267,7 +300,7 @@ Marks Monitor::left_behind() const {
     }
   }
   for (const auto& [key, device] : state.devices) {
-    if (!device.gone) out |= override_left(device, tool_for(key));
+    if (!device.gone) out |= override_left(key);
   }
   return out;
 }

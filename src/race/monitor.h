@@ -58,6 +58,8 @@ struct Tool {
   bool writing = false;      ///< its call under way is a write
   bool hit_another = false;  ///< one of its writes acted on another card at that address
   std::optional<bool> says;  ///< that it is done; nothing if it was killed before it could
+  std::optional<unsigned> recovered_by{};  ///< the actor that puts right what a kill left
+  std::string override_before{};           ///< of what has its address, before its call
 };
 
 /// Watches one run and says which promises were broken.
@@ -69,6 +71,8 @@ class Monitor final : public Stage::Watcher {
   void attach(Stage& stage) { stage_ = &stage; }
   unsigned add_tool(unsigned actor, std::string device);
   void tool_says(unsigned tool, bool done) { tools_[tool].says = done; }
+  /// Another actor that goes on for the first tool.
+  void recovered_by(unsigned actor) { tools_[0].recovered_by = actor; }
   [[nodiscard]] const std::vector<Tool>& tools() const { return tools_; }
 
   [[nodiscard]] Marks marks(bool over) const;
@@ -85,7 +89,9 @@ class Monitor final : public Stage::Watcher {
   [[nodiscard]] Tool* tool_of(unsigned actor);
   [[nodiscard]] bool chosen(drivercore::DeviceKey device) const;
   [[nodiscard]] bool under_way() const;
-  [[nodiscard]] std::string_view home_of(const drivercore::Device& device) const;
+  [[nodiscard]] bool is_home(drivercore::DeviceKey device, std::string_view driver) const;
+  [[nodiscard]] bool has_home(drivercore::DeviceKey device) const;
+  [[nodiscard]] bool taken(drivercore::DeviceKey device, const Tool& but) const;
   [[nodiscard]] std::string driver_name(std::optional<drivercore::DriverKey> driver) const;
   [[nodiscard]] std::string named_override(const std::string& device) const;
   void danger(Promise promise) { marks_ |= 1U << danger_bit(static_cast<unsigned>(promise)); }
@@ -95,19 +101,18 @@ class Monitor final : public Stage::Watcher {
   [[nodiscard]] Marks end_of_tool(const Tool& tool) const;
   [[nodiscard]] Marks end_of_others() const;
   [[nodiscard]] Marks left_behind() const;
-  [[nodiscard]] Marks override_left(const drivercore::Device& device, const Tool* tool) const;
-  [[nodiscard]] const Tool* tool_for(drivercore::DeviceKey device) const;
+  [[nodiscard]] Marks override_left(drivercore::DeviceKey device) const;
 
   Stage* stage_ = nullptr;
   Stage::Watcher* listener_ = nullptr;
   std::vector<Tool> tools_;
   Marks marks_ = 0;
   drivercore::DriverKey target_ = 0;
-  std::set<drivercore::DeviceKey> on_target_;  ///< from the start
+  std::map<drivercore::DeviceKey, std::string> first_;  ///< the drivers at the start
+  std::set<drivercore::DeviceKey> refused_;             ///< by the driver of their type
   std::string parked_;
   std::map<drivercore::DriverKey, std::size_t> dynamic_ids_;
   std::map<drivercore::DriverKey, bool> autoprobe_;
-  std::string override_before_;  ///< of what has the tool's address, before its write
 };
 
 }  // namespace anybind::race

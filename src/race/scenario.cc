@@ -19,6 +19,7 @@ constexpr int kDefer = -517;
 
 const std::string kNewcomer = "0000:06:00.0";
 const std::string kNewDisk = "0000:07:00.0";
+const std::string kHeld = "0000:08:00.0";
 const std::string kGroupMate = "0000:08:00.1";
 const std::string kPhysical = "0000:09:00.0";
 const std::string kWaiting = "0000:0a:00.0";
@@ -41,6 +42,11 @@ void write(Stage& stage, const std::string& path, const std::string& text) {
 
 void set_probe(DriverCore& kernel, std::string_view driver, int result, std::string_view device) {
   kernel.set_probe(std::string(driver), result, std::string(device));
+}
+
+/// What a probe of the card at the chosen address answers was said of the card that was there.
+void forget_probes(DriverCore& kernel) {
+  for (const std::string_view driver : {kTarget, kHost}) set_probe(kernel, driver, 0, kChosen);
 }
 
 /// A device whose probe was deferred, and would succeed now.
@@ -82,6 +88,9 @@ constexpr std::array kScenarios = {
             R"({ address = "0000:08:00.0", id = "8086:1521", class = "020000", group = 8, driver = "vfio-pci" },
   { address = "0000:08:00.1", id = "8086:10d3", class = "020000", group = 8, present = false },)",
         .groups = "[[group]]\nnumber = 8\nheld = true\n",
+        // So the target's module cannot go.
+        .prepare = [](DriverCore& kernel,
+                      unsigned /*variant*/) { (void)kernel.open_device("pci", kHeld, true); },
         .actor = "hot-plug",
         .act = [](Stage& stage, unsigned /*variant*/) { plug(stage, kGroupMate); }},
     Scenario{.name = "unplug",
@@ -108,7 +117,10 @@ constexpr std::array kScenarios = {
         .act =
             [](Stage& stage, unsigned /*variant*/) {
               unplug_chosen(stage);
-              plug(stage, std::string(kChosen));
+              stage.call("hot-add " + std::string(kChosen), [&] {
+                forget_probes(stage.kernel());
+                return stage.kernel().hot_add(std::string(kChosen));
+              });
             }},
     Scenario{.name = "host-module",
              .head = "mod",
@@ -177,6 +189,11 @@ constexpr std::array kScenarios = {
              .head = "kil",
              .summary = "the administrator's program is killed",
              .kill = true},
+    Scenario{.name = "kill-recover",
+             .head = "rec",
+             .summary = "the administrator's program is killed, and what can recover does so",
+             .kill = true,
+             .recover = true},
     Scenario{.name = "probe-fails",
              .head = "bad",
              .summary = "the target's probe fails, or the host driver's too; another driver would "

@@ -39,6 +39,7 @@ struct Scenario {
   bool third_driver = false;        ///< one more driver matches by class, and is registered last
   std::string_view second_admin{};  ///< who does the same at the same time, with this device
   bool kill = false;                ///< the administrator is killed
+  bool recover = false;  ///< and somebody puts right what that left, if the mechanism can
 };
 
 [[nodiscard]] std::span<const Scenario> scenarios();

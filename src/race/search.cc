@@ -6,6 +6,7 @@
 #include "race/search.h"
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <ranges>
 #include <utility>
@@ -20,11 +21,33 @@ struct Edge {
   PointId to;
 };
 
+/// There are millions of them.
 struct Point {
-  std::vector<unsigned> enabled;
-  std::vector<Edge> edges;
+  std::uint32_t enabled = 0;  ///< a bit for each actor
   Marks marks = 0;
+  std::vector<PointId>
+      ways;  ///< where each enabled actor that was tried leads to, the lowest first
+
+  [[nodiscard]] unsigned actor(std::size_t number) const {
+    std::uint32_t left = enabled;
+    for (; number > 0; --number) left &= left - 1;
+    return static_cast<unsigned>(std::countr_zero(left));
+  }
+  [[nodiscard]] bool tried() const {
+    return ways.size() == static_cast<std::size_t>(std::popcount(enabled));
+  }
+  [[nodiscard]] std::vector<Edge> edges() const {
+    std::vector<Edge> out;
+    for (std::size_t i = 0; i < ways.size(); ++i) out.push_back({.actor = actor(i), .to = ways[i]});
+    return out;
+  }
 };
+
+std::uint32_t bits_of(const std::vector<unsigned>& actors) {
+  std::uint32_t out = 0;
+  for (const unsigned actor : actors) out |= 1U << actor;
+  return out;
+}
 
 /// The best way from a point to a mark, by its first actor.
 struct Way {
@@ -59,8 +82,9 @@ class Search {
       if (!fresh) return {at->second, false};
     }
     Point& point = points_.emplace_back();
-    point.enabled = execution.enabled();
-    point.marks = execution.marks(point.enabled.empty());
+    point.enabled = bits_of(execution.enabled());
+    point.marks = execution.marks(point.enabled == 0);
+    all_marks_ |= point.marks;
     return {next, true};
   }
 
@@ -79,20 +103,20 @@ class Search {
       stack_.push_back({arrive(*execution).first, 0});
     } else {
       for (std::size_t i = 0; i + 1 < stack_.size(); ++i) {
-        advance(*execution, points_[stack_[i].point].enabled[stack_[i].next]);
+        advance(*execution, points_[stack_[i].point].actor(stack_[i].next));
       }
     }
     for (;;) {
       const Stop at = stack_.back();
-      if (points_[at.point].enabled.empty()) break;
+      if (points_[at.point].enabled == 0) break;
       if (points_.size() >= options_.most_points) {
         result_.complete = false;
         return false;
       }
-      const unsigned actor = points_[at.point].enabled[at.next];
+      const unsigned actor = points_[at.point].actor(at.next);
       advance(*execution, actor);
       const auto [to, fresh] = arrive(*execution);
-      points_[at.point].edges.push_back({.actor = actor, .to = to});
+      points_[at.point].ways.push_back(to);
       if (!fresh) break;
       stack_.push_back({to, 0});
     }
@@ -104,8 +128,8 @@ class Search {
     while (!stack_.empty()) {
       Stop& at = stack_.back();
       const Point& point = points_[at.point];
-      if (point.edges.size() < point.enabled.size()) {
-        at.next = point.edges.size();
+      if (!point.tried()) {
+        at.next = point.ways.size();
         return true;
       }
       finished_.push_back(at.point);
@@ -123,7 +147,9 @@ class Search {
       stack_.pop_back();
     }
     count();
-    for (unsigned bit = 0; bit < kMarkBits; ++bit) find_shortest(bit);
+    for (unsigned bit = 0; bit < kMarkBits; ++bit) {
+      if ((all_marks_ >> bit & 1U) != 0) find_shortest(bit);
+    }
   }
 
   /// Ways from the start to each point; a point comes after all that lead to it.
@@ -132,8 +158,8 @@ class Search {
     ways[0] = 1;
     for (const PointId id : finished_ | std::views::reverse) {
       const Point& point = points_[id];
-      for (const Edge& edge : point.edges) ways[edge.to] += ways[id];
-      if (!point.edges.empty()) continue;
+      for (const PointId to : point.ways) ways[to] += ways[id];
+      if (!point.ways.empty()) continue;
       result_.orderings += ways[id];
       for (unsigned bit = 0; bit < kMarkBits; ++bit) {
         if ((point.marks >> bit & 1U) != 0) result_.with_mark.at(bit) += ways[id];
@@ -158,7 +184,7 @@ class Search {
         ways[id] = {Way{}};
         continue;
       }
-      for (const Edge& edge : point.edges) {
+      for (const Edge& edge : point.edges()) {
         const Way* best = nullptr;
         for (const Way& way : ways[edge.to]) {
           if (best == nullptr || better(way, *best, edge.actor)) best = &way;
@@ -189,6 +215,7 @@ class Search {
   SearchResult result_;
   std::vector<Point> points_;
   std::map<Hash, PointId> known_;
+  Marks all_marks_ = 0;  ///< of any point
   std::vector<Stop> stack_;
   std::vector<PointId> finished_;  ///< a point after all that it leads to
 };

@@ -128,8 +128,9 @@ TEST(Reduction, GivesTheSameAsEveryOrderingOneByOne) {
     const char* scenario;
   };
   for (const Small& small :
-       {Small{"ids+bind", "kill"}, Small{"new_id", "kill"}, Small{"override-first", "kill"},
-        Small{"anybind", "kill"}, Small{"autoprobe-flag", "deferred"}, Small{"anybind", "deferred"},
+       {Small{"anybind", "kill-recover"}, Small{"ids+bind", "kill"}, Small{"new_id", "kill"},
+        Small{"override-first", "kill"}, Small{"anybind", "kill"},
+        Small{"autoprobe-flag", "deferred"}, Small{"anybind", "deferred"},
         Small{"new_id", "deferred"}, Small{"override-first", "probe"}}) {
     const auto* mechanism = find_mechanism(small.mechanism);
     const auto* scenario = find_scenario(small.scenario);
@@ -168,6 +169,17 @@ TEST(Reduction, ChanceFindsNothingThatItMissed) {
       }
     }
   }
+}
+
+/// anybind/probe+kill-recover/2:a29dc14b2c14b9c3, of the code that believed a `driver` link before
+/// the probe behind it had ended: recover took the device to be on the host driver, where somebody
+/// else's drivers_probe had just begun, and went on from there.
+TEST(Regression, ADriverLinkIsNotBelievedBeforeItsProbeHasEnded) {
+  const auto cell =
+      explore(*find_mechanism("anybind"), {find_scenario("probe"), find_scenario("kill-recover")});
+  ASSERT_TRUE(cell);
+  EXPECT_TRUE(cell->complete);
+  EXPECT_TRUE(cell->safe()) << cell->broken.at(*cell->worst()).token;
 }
 
 TEST(Token, TellsTheRunThatBreaksThePromise) {

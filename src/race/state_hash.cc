@@ -27,9 +27,10 @@ std::uint64_t flags(Flags... each) {
 
 void add_device(Hash& hash, const drivercore::Device& dev) {
   hash.add(dev.name);
-  hash.add(flags(dev.present, dev.vf_autoprobe, dev.driver_link, dev.ready_to_probe,
-                 dev.match_driver, dev.locked, dev.deferred, dev.dead, dev.vf_linked, dev.gone,
-                 dev.counted, dev.children_shown, dev.open));
+  hash.add(flags(dev.kept_awake.has_value(), dev.kept_awake.value_or(false), dev.present,
+                 dev.vf_autoprobe, dev.driver_link, dev.ready_to_probe, dev.match_driver,
+                 dev.locked, dev.deferred, dev.dead, dev.vf_linked, dev.gone, dev.counted,
+                 dev.children_shown, dev.open));
   hash.add((std::uint64_t{dev.vendor} << 48U) | (std::uint64_t{dev.device} << 32U) | dev.num_vfs);
   add_optional(hash, dev.driver_override);
   hash.add(dev.probe_id);

@@ -9,17 +9,27 @@
 namespace anybind::race {
 namespace {
 
+/// One setting of a cell: the cells differ too much in size to be shared out whole.
 struct Job {
-  const Mechanism* mechanism;
-  std::vector<const Scenario*> scenarios;
+  std::size_t cell;
+  std::size_t number;
+  Setting setting;
 };
 
-Result<std::vector<Cell>> explore_all(const std::vector<Job>& jobs, const TableRequest& request) {
-  std::vector<std::optional<Result<Cell>>> found(jobs.size());
+/// Explores `cells`, which name only a mechanism and scenarios.
+Result<std::vector<Cell>> explore_all(std::vector<Cell> cells, const TableRequest& request) {
+  std::vector<Job> jobs;
+  for (std::size_t cell = 0; cell < cells.size(); ++cell) {
+    auto settings = settings_of(*cells[cell].mechanism, cells[cell].scenarios);
+    for (std::size_t i = 0; i < settings.size(); ++i) {
+      jobs.push_back({.cell = cell, .number = i, .setting = std::move(settings[i])});
+    }
+  }
+  std::vector<std::optional<Result<SearchResult>>> found(jobs.size());
   std::atomic<std::size_t> next = 0;
   const auto work = [&] {
     for (std::size_t i = next++; i < jobs.size(); i = next++) {
-      found[i] = explore(*jobs[i].mechanism, jobs[i].scenarios, request.cell);
+      found[i] = explore(jobs[i].setting, jobs[i].number, request.cell);
     }
   };
   const unsigned wanted =
@@ -29,33 +39,41 @@ Result<std::vector<Cell>> explore_all(const std::vector<Job>& jobs, const TableR
     for (unsigned i = 1; i < wanted && i < jobs.size(); ++i) helpers.emplace_back(work);
     work();
   }
-  std::vector<Cell> cells;
-  cells.reserve(jobs.size());
-  for (auto& cell : found) cells.push_back(TRY(std::move(*cell)));
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    cells[jobs[i].cell].add(jobs[i].number, TRY(std::move(*found[i])));
+  }
   return cells;
+}
+
+/// The same program is not killed twice.
+bool can_be_paired(const Scenario& a, const Scenario& b) {
+  return a.name != "alone" && b.name != "alone" && !(a.kill && b.kill);
 }
 
 }  // namespace
 
 Result<Table> make_table(const TableRequest& request) {
   Table table{.mechanisms = request.mechanisms, .scenarios = request.scenarios};
-  std::vector<Job> jobs;
+  std::vector<Cell> cells;
   for (const Mechanism* mechanism : request.mechanisms) {
-    for (const Scenario* scenario : request.scenarios) jobs.push_back({mechanism, {scenario}});
+    for (const Scenario* scenario : request.scenarios) {
+      cells.push_back({.mechanism = mechanism, .scenarios = {scenario}});
+    }
   }
-  table.cells = TRY(explore_all(jobs, request));
+  table.cells = TRY(explore_all(std::move(cells), request));
   if (!request.pairs) return table;
-  jobs.clear();
+  cells.clear();
   for (std::size_t row = 0; row < table.mechanisms.size(); ++row) {
     for (std::size_t a = 0; a < table.scenarios.size(); ++a) {
       for (std::size_t b = a + 1; b < table.scenarios.size(); ++b) {
-        const bool alone = table.scenarios[a]->name == "alone";
-        if (alone || !table.at(row, a).safe() || !table.at(row, b).safe()) continue;
-        jobs.push_back({table.mechanisms[row], {table.scenarios[a], table.scenarios[b]}});
+        if (!can_be_paired(*table.scenarios[a], *table.scenarios[b])) continue;
+        if (!table.at(row, a).safe() || !table.at(row, b).safe()) continue;
+        cells.push_back({.mechanism = table.mechanisms[row],
+                         .scenarios = {table.scenarios[a], table.scenarios[b]}});
       }
     }
   }
-  table.pairs = TRY(explore_all(jobs, request));
+  table.pairs = TRY(explore_all(std::move(cells), request));
   return table;
 }
 

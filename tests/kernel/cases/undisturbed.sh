@@ -8,14 +8,19 @@ load e1000e vfio-pci anybind_test
 wait_bound $nic e1000e
 wait_bound $twin e1000e
 
+control() { cat "/sys/bus/pci/devices/$1/power/control"; }
+runtime() { cat "/sys/bus/pci/devices/$1/power/runtime_status"; }
+
 undisturbed() { # WHAT EXIT-CODE COMMAND...
   what=$1 code=$2
   shift 2
   before=$(state_of $nic $twin $edu)
   events=$(uevents)
+  power="$(control $nic) $(runtime $nic) $(control $twin) $(runtime $twin)"
   check_rc "$what: exit $code" "$code" "$@"
   check_eq "$what: no uevent" "$events" "$(uevents)"
   check_eq "$what: no change" "$before" "$(state_of $nic $twin $edu)"
+  check_eq "$what: power as before" "$power" "$(control $nic) $(runtime $nic) $(control $twin) $(runtime $twin)"
 }
 
 undisturbed "bound by default" 0 anybind bind $nic e1000e
@@ -23,6 +28,8 @@ undisturbed "bound by default, another driver" 0 anybind bind $edu td0
 check_eq "its driver was not asked again" 1,0,0,0 "$(test_parameter probe_count)"
 check_rc "bind to vfio-pci" 0 anybind bind $nic vfio-pci
 undisturbed "bound by anybind" 0 anybind bind $nic vfio-pci
+echo auto > /sys/bus/pci/devices/$nic/power/control
+undisturbed "bound by anybind, and may sleep" 0 anybind bind $nic vfio-pci
 undisturbed "a dry run of bind" 0 anybind bind --dry-run $twin vfio-pci
 check_says "it shows what would be written" driver_override
 undisturbed "a dry run of restore" 0 anybind restore --dry-run $nic
