@@ -5,6 +5,8 @@
     bench/run.py list     list on simulated machines of 1,000, 10,000 and 50,000 devices
     bench/run.py bind     bind and restore on a real kernel, in a guest
     bench/run.py sleep    the same with functions whose unbind sleeps, and vfs, in a guest
+    bench/run.py scale    the modelled driver core and the lab, with many devices and drivers
+    bench/run.py race     the explorer; with --pairs also all pairs of scenarios, which takes long
     bench/run.py all      all of them
 
 README.md beside this file says what the tables mean.
@@ -218,13 +220,14 @@ def in_own_namespace(arguments: list[str]) -> int:
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, Options]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["start", "list", "bind", "sleep", "all"])
+    parser.add_argument("what", choices=["start", "list", "bind", "sleep", "scale", "race", "all"])
     parser.add_argument("--anybind", type=Path, default=ROOT / "build/anybind", help="the binary to measure")
     parser.add_argument("--tools", type=Path, help="where the floor programs are (default: bench/ beside anybind)")
     parser.add_argument("--quick", action="store_true", help="everything, small: under a minute, not to be quoted")
     parser.add_argument("--sizes", type=int, nargs="+", default=[], metavar="N", help="list, sleep: how many devices")
     parser.add_argument("--rounds", type=int, default=0, metavar="N", help="runs of the fast commands")
     parser.add_argument("--no-peers", action="store_true", help="leave the other tools out")
+    parser.add_argument("--pairs", action="store_true", help="race: also all pairs of scenarios")
     parser.add_argument("--in-namespace", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args(argv)
     anybind = given.anybind.resolve()
@@ -255,6 +258,14 @@ def main(argv: list[str]) -> int:
 
             anybind = options.anybind if options.has_anybind else None
             bench_sleep(anybind, options.tools, options.sizes, options.quick, options.rounds)
+        if given.what in ("scale", "all"):
+            from lab_scale import bench_scale
+
+            bench_scale(options.anybind if options.has_anybind else None, options.tools, options.quick, options.rounds)
+        if given.what in ("race", "all") and options.has_anybind:
+            from race_search import bench_race
+
+            bench_race(options.anybind, options.quick, given.pairs)
     except MeasureError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

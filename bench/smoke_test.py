@@ -83,6 +83,17 @@ class OnATree(unittest.TestCase):
             self.assertRegex(text, rf"(?m)^  {re.escape(label)}( +[0-9.e+]+){{7}}$")
 
 
+    def test_the_scale_and_race_benchmarks_print_their_rows(self) -> None:
+        if not given.anybind.exists():
+            self.skipTest("anybind is not built")
+        common = ["--quick", "--rounds", "2", "--anybind", given.anybind, "--tools", given.tools]
+        self.assertRegex(output(HERE / "run.py", "race", *common), r"(?m)^  the table +4( +[0-9.e+]+){5} ")
+        text = output(HERE / "run.py", "scale", *common)
+        self.assertRegex(text, r"(?m)^  1,000 +100( +[0-9.e+]+){5}$")
+        self.assertRegex(text, r"(?m)^  lab exec, 1st command( +[0-9.e+]+){6}$")
+        self.assertRegex(text, r"(?m)^  a lab( +[0-9.e+]+){3}$")
+
+
 class GuestTest(unittest.TestCase):
     """Without a guest: that the harness of tests/kernel is still what the benchmark takes it for."""
 

@@ -29,6 +29,10 @@ std::string root_of_bus(const Device& device) {
   return device.bus;
 }
 
+bool brings_nothing(const Device& /*device*/) {
+  return false;
+}
+
 std::span<const BusType* const> bus_types() {
   static const std::vector<const BusType*> kAll = [] {
     std::vector<const BusType*> all = {&pci_bus(), &platform_bus(), &usb_bus(), &hid_bus(),

@@ -42,6 +42,7 @@ struct IdFiles {
 [[nodiscard]] std::string no_modalias(const Device& device);
 void no_uevent_lines(const Device& device, std::vector<std::string>& lines);
 [[nodiscard]] std::string root_of_bus(const Device& device);
+[[nodiscard]] bool brings_nothing(const Device& device);
 
 /// struct bus_type: what tells one bus from another, as data and a few functions. The defaults are
 /// those of a bus that matches modaliases against the table of the driver (alias.h). Adding a bus
@@ -76,6 +77,9 @@ struct BusType {
   std::string (*probe_id)(const Device& device) = modalias_of;
   /// What can be written there: the text to keep. nullopt: EINVAL.
   std::optional<std::string> (*parse_probe_id)(std::string_view text) = plain_probe_id;
+  /// Whether what is below the device, on the same bus, comes and goes with its driver: the
+  /// interfaces of a USB device do.
+  bool (*brings)(const Device& device) = brings_nothing;
   /// What stands behind MODALIAS=.
   std::string (*modalias)(const Device& device) = no_modalias;
   /// The lines of an event before MODALIAS.

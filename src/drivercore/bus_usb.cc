@@ -1,7 +1,9 @@
 // USB, after drivers/usb/core/driver.c of Linux 6.12: interfaces ("1-1:1.0"), which interface
 // drivers match by id, and whole devices ("1-1"), which only a driver with the table entry
-// "usb_device" gets, as "usb" itself. new_id and remove_id are unlike those of PCI: nothing is
-// refused as a duplicate, removing what is not there succeeds, and both can be read.
+// "usb_device" gets, as "usb" itself: its probe sets the configuration, which adds the interfaces,
+// and its disconnect removes them (generic.c, message.c:usb_set_configuration, usb_disable_device).
+// new_id and remove_id are unlike those of PCI: nothing is refused as a duplicate, removing what is
+// not there succeeds, and both can be read.
 #include <algorithm>
 #include <cerrno>
 
@@ -123,6 +125,7 @@ const BusType& usb_bus() {
                                     .has_modalias = false,  // whole devices have none
                                     .match = match,
                                     .made_for = made_for,
+                                    .brings = is_device,
                                     .uevent = uevent};
   return kType;
 }

@@ -352,6 +352,43 @@ TEST_F(Buses, AutoprobeOffHoldsBackWhatIsAdded) {
   EXPECT_EQ(driver_on("spi", "spi0.0"), "spi-nor");
 }
 
+// ---- the interfaces of a USB device [E9]
+
+TEST_F(Buses, InterfacesComeAndGoWithTheDriverOfTheirDevice) {
+  const std::string devices = "bus/usb/devices";
+  ASSERT_EQ(to("usb", "usb", "unbind", "1-1"), 0);
+  EXPECT_THAT(list(devices), ElementsAre("1-1"));
+  EXPECT_THAT(list("bus/hid/devices"), ElementsAre()) << "and what is below them";
+  EXPECT_EQ(to("usb", "usbhid", "bind", "1-1:1.0"), ENODEV);
+  ASSERT_EQ(to("usb", "usb", "bind", "1-1"), 0);
+  EXPECT_THAT(list(devices), ElementsAre("1-1", "1-1:1.0", "1-1:1.1"));
+  EXPECT_EQ(driver_on("usb", "1-1:1.0"), "usbhid");
+  EXPECT_EQ(driver_on("hid", "0003:046D:C077.0001"), "hid-generic");
+}
+
+TEST_F(Buses, ADeviceThatComesWhileAutoprobeIsOffHasNoInterfaces) {
+  const auto names = [&] { return list("bus/usb/devices"); };
+  ASSERT_TRUE(core_.unplug("usb/1-1"));
+  EXPECT_THAT(names(), ElementsAre());
+  ASSERT_EQ(write("bus/usb/drivers_autoprobe", "0"), 0);
+  ASSERT_TRUE(core_.hot_add("usb/1-1"));
+  EXPECT_THAT(names(), ElementsAre("1-1"));
+  ASSERT_EQ(write("bus/usb/drivers_autoprobe", "1"), 0);
+  EXPECT_THAT(names(), ElementsAre("1-1")) << "the flag alone does nothing";
+  ASSERT_EQ(write("bus/usb/drivers_probe", "1-1"), 0);
+  EXPECT_THAT(names(), ElementsAre("1-1", "1-1:1.0", "1-1:1.1"));
+  EXPECT_EQ(driver_on("usb", "1-1:1.0"), "usbhid");
+}
+
+TEST_F(Buses, ADriverlessDeviceKeepsItsInterfacesForLaterInAMachineFile) {
+  ASSERT_EQ(to("usb", "usb", "unbind", "1-1"), 0);
+  core_ = DriverCore(load(drivercore::save_machine(core_.state())));
+  EXPECT_THAT(list("bus/usb/devices"), ElementsAre("1-1"));
+  ASSERT_EQ(write("bus/usb/drivers_probe", "1-1"), 0);
+  EXPECT_EQ(driver_on("usb", "1-1:1.0"), "usbhid");
+  EXPECT_EQ(driver_on("hid", "0003:046D:C077.0001"), "hid-generic");
+}
+
 // ---- usb new_id and remove_id [E9]
 
 TEST_F(Buses, UsbNewIdAnswersAsInExperimentE9) {

@@ -75,7 +75,8 @@ void DriverCore::pci_bus_add_device(DeviceKey key) {
   }
 }
 
-/// The same card as a new device: another instance, with nothing of what the old one was told.
+/// The same card as a new device: another instance, with nothing of what the old one was told. What
+/// its driver brings is plugged in with it.
 DeviceKey DriverCore::renew(DeviceKey card) {
   auto node = state_.devices.extract(card);
   Device dev = std::move(node.mapped());
@@ -83,7 +84,45 @@ DeviceKey DriverCore::renew(DeviceKey card) {
   dev.present = true;
   const DeviceKey key = state_.next_key++;
   state_.devices.emplace(key, std::move(dev));
+  const Device& now = state_.devices.at(key);
+  if (!bus_type(now.bus).brings(now)) return key;
+  for (const DeviceKey below : cards_below(key)) state_.devices.at(below).present = true;
   return key;
+}
+
+/// Cards right below the device that are not there now.
+std::vector<DeviceKey> DriverCore::cards_below(DeviceKey key) const {
+  std::vector<DeviceKey> out;
+  const Device& dev = state_.devices.at(key);
+  const std::string with_bus = dev.bus + "/" + dev.name;
+  std::ranges::copy_if(state_.drawer, std::back_inserter(out), [&](DeviceKey card) {
+    const Device& each = state_.devices.at(card);
+    return each.parent == with_bus || (each.parent == dev.name && each.bus == dev.bus);
+  });
+  return out;
+}
+
+/// With what is below it in turn.
+void DriverCore::bring_what_is_below(DeviceKey key) {
+  std::vector<DeviceKey> cards = cards_below(key);
+  std::erase_if(cards, [&](DeviceKey card) { return !state_.devices.at(card).present; });
+  if (cards.empty()) return;
+  std::vector<std::pair<std::string, std::string>> names;
+  for (const DeviceKey card : cards) {
+    names.emplace_back(state_.devices.at(card).bus, state_.devices.at(card).name);
+  }
+  add_all(cards);
+  for (const auto& [bus, name] : names) {
+    if (const DeviceKey added = key_of(bus, name)) bring_what_is_below(added);
+  }
+}
+
+Reply<void> DriverCore::drop_what_is_below(DeviceKey key) {
+  const auto keys = index_.children(key) | std::views::values;
+  for (const DeviceKey each : std::vector<DeviceKey>(keys.begin(), keys.end())) {
+    if (find(each) != nullptr) TRY(stop_and_remove(each));
+  }
+  return {};
 }
 
 /// Takes out of the drawer those of the cards that can be added now: their slot is free, and what
@@ -229,16 +268,30 @@ Reply<void> DriverCore::remove(DeviceKey key, std::string_view text) {
   return stop_and_remove(key);
 }
 
+/// The devices that are there of this name (is_named()), in the order of addition. Looks nowhere
+/// else: there may be a hundred thousand.
+std::vector<DeviceKey> DriverCore::named(const std::string& name) const {
+  std::vector<DeviceKey> out;
+  const auto& pci = state_.buses.at("pci").device_names;
+  for (auto at = pci.lower_bound(name); at != pci.end() && at->first.starts_with(name); ++at) {
+    if (is_named(state_.devices.at(at->second), name)) out.push_back(at->second);
+  }
+  const auto slash = name.find('/');
+  if (slash != std::string::npos) {
+    const DeviceKey key = key_of(name.substr(0, slash), name.substr(slash + 1));
+    if (key != 0) out.push_back(key);
+  }
+  std::ranges::sort(out);
+  return out;
+}
+
 bool DriverCore::unplug(const std::string& name) {
   const auto lock = RescanLock::take(*this);
   if (!lock) return false;
   std::vector<DeviceKey> keys;
-  for (const auto& [bus_name, bus] : state_.buses) {
-    for (const DeviceKey key : bus.devices) {
-      if (is_named(state_.devices.at(key), name)) keys.push_back(key);
-      const auto vfs = index_.virtual_functions(key) | std::views::values;
-      if (!keys.empty() && keys.back() == key) keys.insert(keys.end(), vfs.begin(), vfs.end());
-    }
+  for (const DeviceKey key : named(name)) {
+    keys.push_back(key);
+    std::ranges::copy(index_.virtual_functions(key) | std::views::values, std::back_inserter(keys));
   }
   for (const DeviceKey key : keys | std::views::reverse) {
     if (find(key) == nullptr) continue;

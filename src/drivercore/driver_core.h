@@ -200,6 +200,10 @@ class DriverCore {
   void add_all(const std::vector<DeviceKey>& cards);
   [[nodiscard]] std::vector<DeviceKey> found_by_scan(const std::string& below) const;
   [[nodiscard]] std::vector<DeviceKey> bring_in(const std::vector<DeviceKey>& cards);
+  [[nodiscard]] std::vector<DeviceKey> named(const std::string& name) const;
+  [[nodiscard]] std::vector<DeviceKey> cards_below(DeviceKey device) const;
+  void bring_what_is_below(DeviceKey device);
+  Reply<void> drop_what_is_below(DeviceKey device);
   DeviceKey renew(DeviceKey card);
   [[nodiscard]] std::vector<DeviceKey> subtree(DeviceKey device, bool last_first) const;
   Reply<void> stop_and_remove(DeviceKey device);

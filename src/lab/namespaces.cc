@@ -27,6 +27,7 @@
 #include <fmt/format.h>
 #include <linux/mount.h>
 
+#include "host/sysfs.h"
 #include "lab/shims.h"
 
 namespace anybind::lab {
@@ -148,6 +149,15 @@ class Preparation {
     struct stat other{};
     return ::stat(a.c_str(), &one) == 0 && ::stat(b.c_str(), &other) == 0 &&
            one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+  }
+
+  /// Is that what the shim replaces, and no more? A mount covers the file that a link leads to, and
+  /// in a small system that can be busybox, which is everything.
+  static bool is_kmod(const std::string& path) {
+    std::array<char, PATH_MAX> real{};
+    if (::realpath(path.c_str(), real.data()) == nullptr) return false;
+    const auto name = link_name(real.data());
+    return name == "kmod" || std::ranges::find(kKmodNames, name) != std::end(kKmodNames);
   }
 
   void make_namespaces() {
@@ -274,10 +284,10 @@ class Preparation {
     make_file(shim, kmod_shim(bin + "/anybind", std::string(kHome) + "/kmod"), 0755);
     for (const char* name : kKmodNames) {
       (void)::symlink("kmod", fmt::format("{}/{}", bin, name).c_str());
-      // Programs that do not ask PATH. One that is a link to kmod is covered with it.
+      // Programs that do not ask PATH.
       for (const char* dir : {"/sbin", "/bin", "/usr/sbin", "/usr/bin"}) {
         const std::string path = fmt::format("{}/{}", dir, name);
-        if (exists(path) && !same_file(path, shim)) {
+        if (is_kmod(path) && !same_file(path, shim)) {
           (void)::mount(shim.c_str(), path.c_str(), nullptr, MS_BIND, nullptr);
         }
       }
