@@ -46,6 +46,8 @@ class DriverCore {
   /// Uevents sent since the last call, oldest first; at most kMaxUevents are kept.
   [[nodiscard]] std::vector<Uevent> take_uevents();
   static constexpr std::size_t kMaxUevents = 1U << 16;
+  /// Nobody will take them: they are counted and not made.
+  void send_to_nobody() { nobody_listens_ = true; }
 
   // What user space does, through sysfs: `text` is what one write(2) brought. The bus and the
   // driver must be there; a device that is not is ENODEV. All answer with the kernel's errno.
@@ -250,6 +252,7 @@ class DriverCore {
   std::function<void(const KernelStep&)> on_step_;
   std::function<bool(const Blocked&)> on_blocked_;
   std::deque<Uevent> uevents_;
+  bool nobody_listens_ = false;
   bool workers_run_ = true;
   unsigned depth_ = 0;
   std::uint64_t trigger_count_ = 0;  ///< how often the deferred devices were set going

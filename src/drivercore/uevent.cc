@@ -115,11 +115,16 @@ Reply<SyntheticUevent> parse_synthetic(std::string_view text) {
 
 void DriverCore::send(Uevent event) {
   event.lines.push_back(fmt::format("SEQNUM={}", state_.seqnum++));
+  if (nobody_listens_) return;
   if (uevents_.size() == kMaxUevents) uevents_.pop_front();
   uevents_.push_back(std::move(event));
 }
 
 void DriverCore::send(const std::string& action, const Device& device) {
+  if (nobody_listens_) {
+    ++state_.seqnum;
+    return;
+  }
   Uevent event = make_uevent(action, devpath(device), device.bus);
   // The core strips MODALIAS from unbind, so that nobody loads the driver again for it.
   append(event.lines, uevent_lines(state_, device, action != "unbind"));

@@ -29,10 +29,15 @@ class Run final : public Execution {
     stage_.add(
         "kworker",
         [this] {
-          for (;;) stage_.call("retry a deferred probe", [this] { return stage_.kernel().work(); });
+          while (!stage_.is_ending())
+            stage_.call("retry a deferred probe", [this] { return stage_.kernel().work(); });
         },
         [this] { return stage_.kernel().has_work(); });
   }
+
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+  ~Run() override { stage_.end(); }
 
   std::vector<unsigned> enabled() override { return stage_.enabled(); }
   void advance(unsigned actor) override { stage_.advance(actor); }
@@ -164,7 +169,7 @@ class Teller final : public Stage::Watcher {
     story_.before = seen_;
   }
 
-  void on_call(unsigned actor, const std::string& text) override { add(actor, text); }
+  void on_call(unsigned actor, const Stage::Call& call) override { add(actor, call.text()); }
   void on_answer(unsigned actor, const std::string& answer) override {
     if (answer.empty()) return;
     if (last_ == actor && !story_.lines.empty()) story_.lines.back().answer = answer;

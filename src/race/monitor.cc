@@ -130,17 +130,17 @@ std::string Monitor::named_override(const std::string& name) const {
 
 // ---- while it runs
 
-void Monitor::on_call(unsigned actor, const std::string& text) {
+void Monitor::on_call(unsigned actor, const Stage::Call& call) {
   if (Tool* tool = tool_of(actor)) {
     if (!tool->begun) tool->meant = stage_->kernel().key_of("pci", tool->device);
     tool->begun = true;
-    tool->writing = text.starts_with("echo");
+    tool->writing = call.writes();
     tool->wrote = tool->wrote || tool->writing;
     const DeviceKey now = stage_->kernel().key_of("pci", tool->device);
     if (now != 0 && now != tool->meant) danger(Promise::kRightCard);
     tool->override_before = named_override(tool->device);
   }
-  if (listener_ != nullptr) listener_->on_call(actor, text);
+  if (listener_ != nullptr) listener_->on_call(actor, call);
 }
 
 void Monitor::on_answer(unsigned actor, const std::string& answer) {

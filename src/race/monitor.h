@@ -80,7 +80,7 @@ class Monitor final : public Stage::Watcher {
   [[nodiscard]] Hash key() const;
 
   void on_step(unsigned actor, const drivercore::KernelStep& step) override;
-  void on_call(unsigned actor, const std::string& text) override;
+  void on_call(unsigned actor, const Stage::Call& call) override;
   void on_answer(unsigned actor, const std::string& answer) override;
   /// Also told of everything, for the story.
   void tell(Stage::Watcher* listener) { listener_ = listener; }

@@ -14,8 +14,13 @@ namespace {
 using drivercore::Blocked;
 using drivercore::KernelStep;
 
-/// Ends an actor in the middle: thrown where it stopped, and caught below everything it runs.
+/// Ends an actor that was killed inside a call, after it: caught below everything it runs.
 struct Ended {};
+
+/// What every call answers once all is being ended.
+std::unexpected<Errno> ending() {
+  return std::unexpected(Errno{EIO});
+}
 
 template <class T>
 std::uint64_t number_of(const Reply<T>& reply) {
@@ -28,25 +33,25 @@ class SteppingSysfs final : public Sysfs {
       : stage_(stage), inner_(std::move(inner)) {}
 
   Reply<std::string> read(std::string_view path) override {
-    stage_.begin_call("read", path, "");
+    if (!stage_.begin_call({.what = "read", .path = path})) return ending();
     auto reply = inner_->read(path);
     stage_.end_call(number_of(reply), reply ? std::string_view(*reply) : "", false);
     return reply;
   }
   Reply<std::size_t> write(std::string_view path, std::string_view bytes) override {
-    stage_.begin_call("write", path, bytes);
+    if (!stage_.begin_call({.what = "write", .path = path, .bytes = bytes})) return ending();
     auto reply = inner_->write(path, bytes);
     stage_.end_call(number_of(reply), "", true);
     return reply;
   }
   Reply<std::string> read_link(std::string_view path) override {
-    stage_.begin_call("readlink", path, "");
+    if (!stage_.begin_call({.what = "readlink", .path = path})) return ending();
     auto reply = inner_->read_link(path);
     stage_.end_call(number_of(reply), reply ? std::string_view(*reply) : "", false);
     return reply;
   }
   Reply<std::vector<std::string>> list(std::string_view path) override {
-    stage_.begin_call("ls", path, "");
+    if (!stage_.begin_call({.what = "ls", .path = path})) return ending();
     auto reply = inner_->list(path);
     std::string all;
     if (reply) {
@@ -57,7 +62,7 @@ class SteppingSysfs final : public Sysfs {
   }
   /// With the directory's instance, which never changes, so that asking for it is no step.
   Reply<std::unique_ptr<Sysfs>> open_dir(std::string_view path) override {
-    stage_.begin_call("open", path, "");
+    if (!stage_.begin_call({.what = "open", .path = path})) return ending();
     auto reply = inner_->open_dir(path);
     std::string text;
     if (reply) text = fmt::format("{}", (*reply)->instance().value_or(Instance{}).inode);
@@ -77,12 +82,17 @@ class SteppingSysfs final : public Sysfs {
 Stage::Stage(const drivercore::DriverCore& kernel, Watcher& watcher)
     : kernel_(kernel), watcher_(watcher) {
   kernel_.set_workers_run_by_themselves(false);
+  kernel_.send_to_nobody();
   kernel_.set_on_step([this](const KernelStep& step) { on_step(step); });
   kernel_.set_on_blocked([this](const Blocked& blocked) { return on_blocked(blocked); });
 }
 
 Stage::~Stage() {
-  closing_ = true;
+  end();
+}
+
+void Stage::end() {
+  ending_ = true;
   for (current_ = 0; current_ < actors_.size(); ++current_) {
     const auto& fibre = actors_[current_].fibre;
     if (fibre->begun() && !fibre->ended()) fibre->resume();
@@ -160,27 +170,29 @@ void Stage::kill(unsigned number) {
 
 void Stage::stop() {
   actors_[current_].fibre->suspend();
-  if (closing_) throw Ended{};
 }
 
-void Stage::begin_call(std::string_view what, std::string_view path, std::string_view bytes) {
-  if (closing_) return;  // of a destructor while everything ends
-  if (!actors_[current_].fibre->begun()) return;
+std::string Stage::Call::text() const {
+  if (path.empty()) return std::string(what);
+  if (!writes()) return fmt::format("{} {}", what, path);
+  std::string_view written = bytes;
+  while (written.ends_with('\n')) written.remove_suffix(1);
+  return fmt::format("echo {}{}> {}", written, written.empty() ? "" : " ", path);
+}
+
+bool Stage::begin_call(const Call& call) {
+  if (ending_) return false;
+  if (!actors_[current_].fibre->begun()) return true;
   // The first call of an actor begins when it is first advanced.
   if (actors_[current_].past != Hash{}) stop();
+  if (ending_) return false;
   actors_[current_].in_call = true;
-  std::string text(what);
-  if (what == "write") {
-    while (bytes.ends_with('\n')) bytes.remove_suffix(1);
-    text = fmt::format("echo {}> {}", bytes.empty() ? "" : std::string(bytes) + " ", path);
-  } else if (!path.empty()) {
-    text.append(" ").append(path);
-  }
-  watcher_.on_call(current_, text);
+  watcher_.on_call(current_, call);
+  return true;
 }
 
 void Stage::end_call(std::uint64_t answer, std::string_view text, bool is_write) {
-  if (closing_) return;
+  if (ending_) return;
   Actor& actor = actors_[current_];
   actor.in_call = false;
   actor.call = Hash{};
@@ -202,13 +214,13 @@ void Stage::wait_for(std::function<bool()> condition) {
 }
 
 void Stage::call(const std::string& text, const std::function<bool()>& action) {
-  begin_call(text, "", "");
+  if (!begin_call({.what = text})) return;
   const bool done = action();
   end_call(done ? 0 : 1, "", false);
 }
 
 void Stage::on_step(const KernelStep& step) {
-  if (closing_) return;
+  if (ending_) return;
   Actor& actor = actors_[current_];
   actor.call.add((std::uint64_t{step.device} << 32U) | step.driver);
   actor.call.add(static_cast<std::uint64_t>(step.kind));
@@ -217,10 +229,10 @@ void Stage::on_step(const KernelStep& step) {
 }
 
 bool Stage::on_blocked(const Blocked& blocked) {
-  if (closing_) return false;
+  if (ending_) return false;
   actors_[current_].blocked = blocked;
   stop();
-  return true;
+  return !ending_;
 }
 
 Hash Stage::key() const {

@@ -23,6 +23,17 @@ namespace anybind::race {
 /// the State, make the key of a point.
 class Stage {
  public:
+  /// One operation on sysfs, or one thing that the world does, which has only `what`.
+  struct Call {
+    std::string_view what;  ///< "read", "write", "hot-add 0000:06:00.0"
+    std::string_view path{};
+    std::string_view bytes{};
+
+    [[nodiscard]] bool writes() const { return what == "write"; }
+    /// As a person would type it: "echo 1 > bus/pci/rescan".
+    [[nodiscard]] std::string text() const;
+  };
+
   /// Is told of each step of the kernel, and of each call at its beginning and its end.
   class Watcher {
    public:
@@ -31,7 +42,7 @@ class Stage {
     Watcher& operator=(const Watcher&) = delete;
     virtual ~Watcher() = default;
     virtual void on_step(unsigned actor, const drivercore::KernelStep& step) = 0;
-    virtual void on_call(unsigned actor, const std::string& text) = 0;
+    virtual void on_call(unsigned actor, const Call& call) = 0;
     virtual void on_answer(unsigned actor, const std::string& answer) = 0;
   };
 
@@ -57,6 +68,11 @@ class Stage {
 
   [[nodiscard]] std::vector<unsigned> enabled() const;
   void advance(unsigned actor);
+  /// Ends every actor where it stands: what it is in the middle of in the kernel goes on to its
+  /// end, each further call fails, and nobody watches. To be called before anything goes that they
+  /// use.
+  void end();
+  [[nodiscard]] bool is_ending() const { return ending_; }
   /// kill -9: what it is in the middle of in the kernel goes on; then it is no more.
   void kill(unsigned actor);
 
@@ -74,7 +90,8 @@ class Stage {
   void call(const std::string& text, const std::function<bool()>& action);
 
   // For the sysfs above: the beginning and the end of a call.
-  void begin_call(std::string_view what, std::string_view path, std::string_view bytes);
+  // False: everything is being ended, and the call shall fail.
+  [[nodiscard]] bool begin_call(const Call& call);
   void end_call(std::uint64_t answer, std::string_view text, bool is_write);
 
  private:
@@ -88,7 +105,7 @@ class Stage {
   Watcher& watcher_;
   std::vector<Actor> actors_;
   unsigned current_ = 0;
-  bool closing_ = false;
+  bool ending_ = false;
 };
 
 }  // namespace anybind::race
