@@ -138,6 +138,7 @@ void Monitor::on_call(unsigned actor, const Stage::Call& call) {
     tool->wrote = tool->wrote || tool->writing;
     const DeviceKey now = stage_->kernel().key_of("pci", tool->device);
     if (now != 0 && now != tool->meant) danger(Promise::kRightCard);
+    tool->at_before = now;
     tool->override_before = named_override(tool->device);
   }
   if (listener_ != nullptr) listener_->on_call(actor, call);
@@ -146,9 +147,10 @@ void Monitor::on_call(unsigned actor, const Stage::Call& call) {
 void Monitor::on_answer(unsigned actor, const std::string& answer) {
   if (Tool* tool = tool_of(actor)) {
     const DeviceKey now = stage_->kernel().key_of("pci", tool->device);
-    const bool another = now != 0 && now != tool->meant;
+    const bool another = now != 0 && now != tool->meant && now == tool->at_before;
     if (another && named_override(tool->device) != tool->override_before) tool->hit_another = true;
     if (tool->writing && !answer.empty()) danger(Promise::kArrives);
+    tool->at_before = 0;
     tool->override_before.clear();
   }
   if (listener_ != nullptr) listener_->on_answer(actor, answer);
@@ -230,6 +232,7 @@ Hash Monitor::key() const {
     hash.add(tool.meant);
     hash.add((tool.begun ? 1U : 0U) | (tool.wrote ? 2U : 0U) | (tool.hit_another ? 4U : 0U) |
              (tool.says ? 8U : 0U) | (tool.says.value_or(false) ? 16U : 0U));
+    hash.add(tool.at_before);
     hash.add(tool.override_before);
   }
   hash.add(refused_.size());
