@@ -110,13 +110,24 @@ Result<> DeviceRun::run(const std::vector<Step>& steps) {
 /// Through power/control, whose write takes device_lock (linux drivers/base/power/sysfs.c:
 /// control_store) and changes nothing when it writes what stands there. A kernel without power
 /// management, or no right to write, leaves the link as all there is to go by.
-void DeviceRun::settle() {
+Result<> DeviceRun::settle() {
   const auto control = dir_->read("power/control");
-  if (control) (void)dir_->write("power/control", trim_newline(*control));
+  if (!control) return {};
+  Abandoned abandoned;
+  (void)dir_->write_patiently("power/control", trim_newline(*control), patience(), abandoned);
+  if (abandoned.pid == 0) return {};
+  return fail(
+      {.code = Code::kFailed,
+       .operation = "bind",
+       .object = device_.str(),
+       .why = fmt::format("a bind or unbind of it by somebody else has been under way for "
+                          "{:.3g} s",
+                          std::chrono::duration<double>(options_.patience).count()),
+       .next = fmt::format("anybind show {}, and try again when that has ended", device_.str())});
 }
 
 Result<> DeviceRun::prove(const std::optional<DriverName>& driver) {
-  settle();
+  TRY(settle());
   const auto now = read_driver(*dir_);
   if (!now) return fail(from_errno(now.error(), "read the driver of", device_.str()));
   answered_ = now->has_value();
@@ -166,7 +177,7 @@ Result<Binding> DeviceRun::observe_at_rest() {
   constexpr int kLooks = 4;
   Binding seen = TRY(observe());
   for (int look = 1; look < kLooks && seen.driver; ++look) {
-    settle();
+    TRY(settle());
     Binding again = TRY(observe());
     const bool same = again.driver == seen.driver;
     seen = std::move(again);
@@ -208,8 +219,9 @@ Result<> DeviceRun::write(const Step& step) {
     const auto driver = read_driver(*dir_);
     if (driver && *driver && (*driver)->str() == step.value) return verify(step);
   }
-  // Unbound meanwhile by somebody else, as was wanted.
-  if (step.kind == Step::Kind::kUnbind && reply.error().value == ENODEV) {
+  // Unbound meanwhile by somebody else, as was wanted; or its driver was unloaded.
+  const int err = reply.error().value;
+  if (step.kind == Step::Kind::kUnbind && (err == ENODEV || err == ENOENT)) {
     const auto driver = read_driver(*dir_);
     if (driver && !*driver) return {};
   }
@@ -224,13 +236,16 @@ Result<> DeviceRun::write_to_device(const Step& step, const StepWrite& write) {
   return verify(step);
 }
 
+Patience DeviceRun::patience() {
+  return {.limit = options_.patience,
+          .give_up = [this] { return !rolling_back_ && listener_.stop_requested(); }};
+}
+
 /// Through the driver's directory if the planner holds it; a driver that was unloaded and loaded
 /// again since has another one, which only the path finds.
 Reply<std::size_t> DeviceRun::write_to_bus(const StepWrite& write, bool may_hang) {
-  const Patience patience{.limit = options_.patience,
-                          .give_up = [&] { return !rolling_back_ && listener_.stop_requested(); }};
   const auto put = [&](Sysfs& dir, const std::string& path) {
-    return may_hang ? dir.write_patiently(path, write.bytes, patience, abandoned_)
+    return may_hang ? dir.write_patiently(path, write.bytes, patience(), abandoned_)
                     : dir.write(path, write.bytes);
   };
   const auto slash = write.path.rfind('/');
@@ -289,12 +304,15 @@ Result<> offer_newcomer(Sysfs& root, const DevicePlan& of, Listener& listener) {
   return {};
 }
 
-Result<> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener& listener,
-                  const RunOptions& options, Abandoned& abandoned) {
+Result<bool> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener& listener,
+                      const RunOptions& options, Abandoned& abandoned) {
   DeviceRun device(root, plan, of, listener, options);
   device.rolling_back();
   const auto opened = device.open(nullptr);
-  if (!opened && opened.error().code == Code::kNotFound) return offer_newcomer(root, of, listener);
+  if (!opened && opened.error().code == Code::kNotFound) {
+    TRY(offer_newcomer(root, of, listener));
+    return false;
+  }
   TRY(opened);
   const Binding now = TRY(device.observe_at_rest());
   Goal goal = as_goal(of.before);
@@ -304,16 +322,16 @@ Result<> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener&
   auto steps = device.steps_to(now, goal);
   // When its driver is to be bound again, the probe does that.
   if (of.parked && now.driver == of.before.driver) steps.push_back(sleep_step());
-  const auto back = device.run(steps);
+  auto back = device.run(steps);
   abandoned = device.abandoned();
-  if (back) return {};
-  if (abandoned.pid != 0) return back;
+  if (back) return true;
+  if (abandoned.pid != 0) return fail(std::move(back).error());
   // Its driver would not take it back. Then at least nothing is left behind that binds it elsewhere
   // later.
   const Binding left = TRY(device.observe_at_rest());
   const Goal as_it_stands{.driver = left.driver, .driver_override = of.before.driver_override};
   TRY(device.run(device.steps_to(left, as_it_stands)));
-  return back;
+  return fail(std::move(back).error());
 }
 
 namespace {

@@ -55,7 +55,8 @@ class DeviceRun {
   /// Waits for a probe or a remove of the device that somebody else has under way. Until a probe
   /// has ended, the `driver` link proves nothing: it is there before probe() runs, and goes again
   /// when that fails (linux drivers/base/dd.c:really_probe).
-  void settle();
+  Result<> settle();
+  [[nodiscard]] Patience patience();
   Result<> set_override(const Step& step, const StepWrite& write);
   Result<> write_to_device(const Step& step, const StepWrite& write);
   Result<> write(const Step& step);
@@ -84,10 +85,10 @@ class DeviceRun {
 /// a driver, and without an override that wants it so, is offered to its bus.
 Result<> offer_newcomer(Sysfs& root, const DevicePlan& of, Listener& listener);
 
-/// Puts one device back to what it was; of one that is gone, the newcomer is offered to its bus.
-/// Sets `abandoned` when a write did not return.
-Result<> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener& listener,
-                  const RunOptions& options, Abandoned& abandoned);
+/// Puts one device back to what it was; of one that is gone (false), the newcomer is offered to its
+/// bus. Sets `abandoned` when a write did not return.
+Result<bool> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener& listener,
+                      const RunOptions& options, Abandoned& abandoned);
 
 /// Writes `bytes` to `path`, which is one of the two files of `setting`. kNotFound when the device
 /// that it belongs to is gone, or another card has its address.

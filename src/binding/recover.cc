@@ -52,8 +52,10 @@ class Recovery {
         options_(options) {}
 
   Recovered run() {
-    Recovered out{.id = entry_.id, .command = entry_.command, .devices = entry_.devices.size()};
+    Recovered out{.id = entry_.id, .command = entry_.command};
     const auto end = [&](Result<> result, What what) {
+      out.gone = std::move(gone_);
+      out.devices = entry_.devices.size() - out.gone.size();
       if (result) {
         out.what = what;
       } else {
@@ -84,8 +86,11 @@ class Recovery {
     }
     const auto undone = undo();
     if (undone) return end(close(Ending::kUndone), What::kUndone);
+    if (stuck_ || tried) return end(undone, What::kLeft);
     // A driver may not take back a device that it had by an id which is gone, or by force.
-    if (!stuck_ && !tried && finish()) return end(close_and_forget(), What::kFinished);
+    if (finish()) return end(close_and_forget(), What::kFinished);
+    // What that try left must not stay. Perhaps whoever was in the way of the first one has gone.
+    if (!stuck_ && undo()) return end(close(Ending::kUndone), What::kUndone);
     return end(undone, What::kLeft);
   }
 
@@ -101,6 +106,7 @@ class Recovery {
   }
 
   Result<> finish_devices() {
+    gone_.clear();
     for (std::size_t i = 0; i < plan_.devices.size(); ++i) TRY(finish(i));
     return {};
   }
@@ -163,8 +169,10 @@ class Recovery {
     DeviceRun device(root_, plan_, of, listener_, options_);
     device.rolling_back();  // recovering is not interrupted half way
     const auto opened = device.open(nullptr);
-    if (!opened && opened.error().code == Code::kNotFound)
+    if (!opened && opened.error().code == Code::kNotFound) {
+      gone_.push_back(of.device.str());
       return offer_newcomer(root_, of, listener_);
+    }
     TRY(opened);
     const Binding now = TRY(device.observe_at_rest());
     if (of.goal.default_match && now.driver && !now.driver_override) return {};
@@ -175,13 +183,15 @@ class Recovery {
 
   Result<> undo() {
     std::vector<Error> errors;
+    gone_.clear();
     const std::size_t early = plan_.early_settings();
     TRY(take_back(early, plan_.settings.size(), Back::kAll));
     TRY(take_back(0, early, Back::kBrief));
     for (std::size_t i = plan_.devices.size(); i-- > 0;) {
       Abandoned abandoned;
-      auto back = put_back(root_, plan_, plan_.devices[i], listener_, options_, abandoned);
-      if (back) back = make_functions_again(entry_.devices[i]);
+      const auto there = put_back(root_, plan_, plan_.devices[i], listener_, options_, abandoned);
+      if (there && !*there) gone_.push_back(plan_.devices[i].device.str());
+      auto back = there ? make_functions_again(entry_.devices[i]) : fail(there.error());
       if (back) continue;
       note_stuck(i, abandoned, true);
       errors.push_back(std::move(back).error());
@@ -218,6 +228,7 @@ class Recovery {
   Listener& listener_;
   const RunOptions& options_;
   bool stuck_ = false;
+  std::vector<std::string> gone_;
 };
 
 Recovered recover_one(Sysfs& root, std::uint64_t id, Records records, Listener& listener,

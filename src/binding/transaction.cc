@@ -212,8 +212,9 @@ Result<> Run::check_open_transactions() {
 /// Makes durable what the devices were and what is intended, before they are touched.
 Result<> Run::remember() {
   note_fresh(0);
+  // Also when there is nothing to do: what is so now will not be so after recover().
+  if (records_.journal != nullptr) TRY(check_open_transactions());
   if (records_.journal != nullptr && !plan_->empty()) {
-    TRY(check_open_transactions());
     TRY(records_.journal->begin(*plan_, fresh_));
   }
   auto saved = note_owners();
@@ -460,8 +461,8 @@ Error Run::roll_back(Error cause) {
   for (std::size_t i = states_.size(); i-- > 0;) {
     if (!states_[i].touched || states_[i].stuck) continue;
     Abandoned abandoned;
-    auto back = put_back(root_, *plan_, plan_->devices[i], listener_, options_, abandoned);
-    if (back) back = make_functions_again(i);
+    const auto there = put_back(root_, *plan_, plan_->devices[i], listener_, options_, abandoned);
+    const auto back = there ? make_functions_again(i) : fail(there.error());
     if (abandoned.pid != 0) note_stuck(i, abandoned, true);
     if (back) continue;
     left.push_back(back.error().message());

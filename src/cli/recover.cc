@@ -35,13 +35,14 @@ const char* word_of(What what) {
 std::string line_of(const Recovered& one) {
   std::string text = fmt::format("{}  {}", one.id, printable(one.command));
   const std::string devices = fmt::format("{} device{}", one.devices, one.devices == 1 ? "" : "s");
+  const std::string gone = one.gone.empty() ? "" : "; gone meanwhile: " + join_words(one.gone);
   switch (one.what) {
     case What::kNothingOwed:
       return text + ": nothing is owed (another boot, or nothing was begun)";
     case What::kFinished:
-      return text + ": finished, " + devices + " as asked";
+      return text + ": finished, " + devices + " as asked" + gone;
     case What::kUndone:
-      text += ": undone, " + devices + " as before";
+      text += ": undone, " + devices + " as before" + gone;
       return one.error ? text + " (it could not be finished: " + one.error->message() + ")" : text;
     case What::kLeft:
       break;
@@ -58,6 +59,7 @@ void print(const Context& context, const std::vector<Recovered>& all) {
            {"command", one.command},
            {"result", word_of(one.what)},
            {"devices", one.devices},
+           {"gone", one.gone},
            {"error", one.error ? nlohmann::json(one.error->message()) : nlohmann::json(nullptr)}});
     }
     const auto text = rows.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);

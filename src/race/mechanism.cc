@@ -227,7 +227,8 @@ std::optional<bool> anybind_recover(Task& task) {
   Silent silent;
   std::optional<bool> out;
   for (const Recovered& one : ::anybind::recover(task.sysfs, kept.records(), silent, kRunOptions)) {
-    if (one.what != Recovered::What::kNothingOwed) out = one.what == Recovered::What::kFinished;
+    if (one.what == Recovered::What::kNothingOwed) continue;
+    out = one.what == Recovered::What::kFinished && one.gone.empty();
   }
   return out;
 }

@@ -15,7 +15,9 @@ import tempfile
 
 DOC = pathlib.Path(__file__).resolve().parents[2] / "docs" / "races.md"
 BEGIN, END = "<!-- table: written by tests/race/table_test.py --write -->\n", "<!-- end of table -->\n"
+NAMES = re.compile(r"^  (\S{3})  (\S+)", re.MULTILINE)  # of the scenarios, with their heads
 SAMPLE = 30  # orderings of a setting of each pair
+KERNELS = {("replace", "probe-fails"): {"D"}}  # what no tool can keep: docs/races.md, "What anybind guarantees"
 
 
 def run(anybind: str, *args: str) -> subprocess.CompletedProcess[str]:
@@ -42,10 +44,14 @@ class Checks:
         self.failed += not good
 
 
+def written_table() -> str:
+    return DOC.read_text().split(BEGIN)[1].split(END)[0].replace("```\n", "")
+
+
 def check_table(anybind: str, checks: Checks) -> None:
-    written = DOC.read_text().split(BEGIN)[1].split(END)[0].replace("```\n", "")
+    written = written_table()
     heads, rows = cells(written)
-    names = re.findall(r"^  (\S{3})  (\S+)", written, re.MULTILINE)
+    names = NAMES.findall(written)
     found = cells(run(anybind).stdout)[1]
     checks.say(len(names) == len(heads) and set(found) == set(rows), "docs/races.md has every row and column")
     for name, row in found.items():
@@ -81,12 +87,15 @@ def check_command(anybind: str, checks: Checks) -> None:
 
 
 def check_pairs(anybind: str, everything: bool, checks: Checks) -> None:
+    """Of scenarios that anybind survives singly: not of a kill without recover, nor of the one in which nothing happens."""
+    names = [name for _, name in NAMES.findall(written_table()) if name not in ("alone", "kill")]
     seed = random.randrange(1_000_000)
-    how = ["--mechanism", "anybind", "--pairs"] + ([] if everything else ["--random", str(SAMPLE), "--seed", str(seed)])
+    how = ["--mechanism", "anybind", "--scenario", ",".join(names), "--pairs"] + ([] if everything else ["--random", str(SAMPLE), "--seed", str(seed)])
     pairs = json.loads(run(anybind, *how, "--json").stdout)["pairs"]
-    broken = [promise["token"] for pair in pairs for promise in pair["promises"].values() if "token" in promise]
+    broken = [promise["token"] for pair in pairs for letter, promise in pair["promises"].items()
+              if "token" in promise and letter not in KERNELS.get(tuple(pair["scenarios"]), ())]
     cut = [pair for pair in pairs if everything and not pair["exhausted"]]
-    checks.say(len(pairs) > 80 and not broken and not cut,
+    checks.say(len(pairs) == len(names) * (len(names) - 1) // 2 and not broken and not cut,
                f"anybind keeps its promises in {len(pairs)} pairs of scenarios"
                + ("" if everything else f" ({SAMPLE} orderings of each setting, --seed {seed})")
                + f"{': ' if broken else ''}{' '.join(broken)}")

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "anybind/base/error.h"
@@ -23,8 +24,9 @@ struct Recovered {
   std::uint64_t id = 0;
   What what = What::kLeft;
   std::string command;
-  std::size_t devices = 0;
-  std::optional<Error> error{};  ///< of kLeft; with kUndone, why it could not be finished
+  std::size_t devices = 0;          ///< without those that are gone
+  std::vector<std::string> gone{};  ///< unplugged since, or another card has the address
+  std::optional<Error> error{};     ///< of kLeft; with kUndone, why it could not be finished
 };
 
 /// Ends each open transaction of the journal, newest first, by the table of docs/journal-format.md:
