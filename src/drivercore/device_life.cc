@@ -108,6 +108,7 @@ void DriverCore::bring_what_is_below(DeviceKey key) {
   std::erase_if(cards, [&](DeviceKey card) { return !state_.devices.at(card).present; });
   if (cards.empty()) return;
   std::vector<std::pair<std::string, std::string>> names;
+  names.reserve(cards.size());
   for (const DeviceKey card : cards) {
     names.emplace_back(state_.devices.at(card).bus, state_.devices.at(card).name);
   }

@@ -38,6 +38,7 @@ struct Point {
   }
   [[nodiscard]] std::vector<Edge> edges() const {
     std::vector<Edge> out;
+    out.reserve(ways.size());
     for (std::size_t i = 0; i < ways.size(); ++i) out.push_back({.actor = actor(i), .to = ways[i]});
     return out;
   }
