@@ -90,7 +90,8 @@ class NoIommu : public testing::Test {
 
 TEST_F(NoIommu, IsNeverUsedUnasked) {
   tree_.put(kMode, "N\n");
-  EXPECT_THAT(plan(false)->settings, IsEmpty());
+  EXPECT_EQ(plan(false).error().code, Code::kRefused);
+  EXPECT_THAT(plan(false).error().why, HasSubstr("the IOMMU is off"));
   tree_.put(kMode, "Y\n");
   EXPECT_EQ(plan(false).error().code, Code::kRefused);
   EXPECT_THAT(plan(false).error().next, HasSubstr("--no-iommu"));

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "binding/dynamic_id.h"
+#include "inventory/match.h"
 #include "inventory/unknown.h"
 
 namespace anybind {
@@ -124,7 +125,13 @@ Result<> add_no_iommu_mode(Sysfs& root, const BindRequest& request, const std::s
   const auto mode = root.read(kNoIommuMode);
   const bool is_on = mode && mode->starts_with('Y');
   if (!request.no_iommu) {
-    if (!is_on) return {};  // the driver will refuse it, and the error say why
+    if (!is_on) {  // the driver would refuse it, when the host driver has already gone
+      Obstacle none = no_group_obstacle(root);
+      return fail({.code = Code::kRefused,
+                   .object = device,
+                   .why = none.what + fmt::format("; {} would refuse it", request.driver.str()),
+                   .next = std::move(none.next)});
+    }
     return fail({.code = Code::kRefused,
                  .object = device,
                  .why = "it is in no IOMMU group, and VFIO's no-IOMMU mode is on: whoever has the "

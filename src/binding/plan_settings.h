@@ -16,8 +16,8 @@ namespace anybind {
 
 /// The same for `device`, which is in no IOMMU group and shall go to a VFIO driver. That takes it
 /// only in VFIO's no-IOMMU mode (linux drivers/vfio/group.c:vfio_group_find_or_alloc), which is
-/// switched on when the request asks for it. kRefused: it does not, and the mode is on; or it does,
-/// and this kernel has no such mode.
+/// switched on when the request asks for it. kRefused: it does not; or it does, and this kernel has
+/// no such mode.
 [[nodiscard]] Result<> add_no_iommu_mode(Sysfs& root, const BindRequest& request,
                                          const std::string& device, Plan& plan);
 

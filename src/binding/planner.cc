@@ -157,6 +157,8 @@ Result<> refuse_group(Sysfs& root, unsigned group, const std::set<DeviceId>& goi
       "the group",
       join_words(in_the_way), in_the_way.size() == 1 ? "is" : "are", request.driver.str());
   error.next = "add --group to take the whole group, or name those devices too";
+  // Then only bridges are left in the way.
+  if (request.whole_group && !viability.changes.empty()) error.next = viability.changes.front();
   return fail(std::move(error));
 }
 

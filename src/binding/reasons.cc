@@ -188,16 +188,6 @@ Cause why_busy(const FailedStep& failed) {
                  " found busy what it needs"};
 }
 
-Cause why_refused(const FailedStep& failed, Errno err) {
-  const std::string refused = failed.step.value + " refused it";
-  const auto group = read_iommu_group(failed.dir);
-  if (!is_vfio_driver(failed.step.value) || !group || *group) {
-    return {.why = refused + ": " + err.text()};
-  }
-  Obstacle none = no_group_obstacle(failed.root);
-  return {.why = refused + ": " + none.what, .next = std::move(none.next)};
-}
-
 /// What an errno of `bind` means, beyond its text (kernel-facts 2.2, 9).
 Cause why_not_bound(const FailedStep& failed, Errno err) {
   const std::string& driver = failed.step.value;
@@ -216,7 +206,7 @@ Cause why_not_bound(const FailedStep& failed, Errno err) {
     case EAGAIN:
       return why_deferred(failed);
     case EINVAL:
-      return why_refused(failed, err);
+      return {.why = fmt::format("{} refused it: {}", driver, err.text())};
     default:
       return {.why = "the probe of " + driver + " failed: " + err.text()};
   }

@@ -13,6 +13,7 @@
 #include "binding/node_owner.h"
 #include "cli/change.h"
 #include "inventory/accounts.h"
+#include "inventory/interface.h"
 #include "inventory/select.h"
 #include "lab/inside.h"
 
@@ -20,8 +21,10 @@ namespace anybind::cli {
 namespace {
 
 /// The last word of bind: a driver, and not a device by mistake.
-Result<DriverName> driver_argument(const std::string& word) {
-  if (!looks_like_device(word)) return DriverName::parse(word);
+Result<DriverName> driver_argument(Sysfs& root, const std::string& word) {
+  const bool is_interface =
+      !root.open_dir("bus/pci/drivers/" + word) && !devices_behind(root, word).empty();
+  if (!looks_like_device(word) && !is_interface) return DriverName::parse(word);
   return fail({.code = Code::kUsage,
                .object = word,
                .why = "this is a device, but the last argument must be a driver",
@@ -71,7 +74,7 @@ void print_owner(const Context& context, const Plan& plan, const std::string& wo
 
 Result<int> run_bind(Context& context, const ChangeOptions& options) {
   std::vector<std::string> words = options.words;
-  const DriverName driver = TRY(driver_argument(words.back()));
+  const DriverName driver = TRY(driver_argument(context.sysfs, words.back()));
   words.pop_back();
   const auto devices = TRY(select_devices_unchecked(context.sysfs, words, context.sysfs_root));
   const auto owner = TRY(owner_option(context, options, driver));

@@ -140,10 +140,17 @@ std::string driver_words(const std::optional<DriverName>& driver) {
   return driver ? printable(driver->str()) : "no driver";
 }
 
+/// Nothing took a device that was offered again, for instance.
+bool is_different(const Outcome& outcome) {
+  return outcome.before.driver != outcome.after.driver ||
+         outcome.before.driver_override != outcome.after.driver_override;
+}
+
 std::string outcome_line(const Outcome& outcome) {
   const std::string device = printable(outcome.device.str());
-  if (!outcome.changed) {
-    return fmt::format("{}  {}: nothing to do", device, driver_words(outcome.after.driver));
+  if (!outcome.changed || !is_different(outcome)) {
+    return fmt::format("{}  {}: {}", device, driver_words(outcome.after.driver),
+                       outcome.changed ? "as it was" : "nothing to do");
   }
   if (outcome.before.driver == outcome.after.driver) {
     return fmt::format("{}  {}: driver_override now {}", device, driver_words(outcome.after.driver),
@@ -202,7 +209,7 @@ void print_outcomes(const Context& context, const std::vector<Outcome>& outcomes
                       {"address", outcome.device.name.str()},
                       {"before", to_json(outcome.before)},
                       {"after", to_json(outcome.after)},
-                      {"changed", outcome.changed}});
+                      {"changed", outcome.changed && is_different(outcome)}});
     }
     text = rows.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   } else if (context.verbosity >= 0) {
@@ -222,7 +229,10 @@ void add_timeout(CLI::App& app, ChangeOptions& options) {
   app.add_option("--timeout", options.timeout,
                  "seconds to wait for another anybind, and for a write that does not return")
       ->type_name("S")
-      ->check(CLI::Range(0.0, 1e6));
+      ->check(CLI::Range(0.0, 1e6))
+      ->check([](const std::string& text) {  // which is in every range
+        return std::ranges::search(text, std::string_view("nan")).empty() ? "" : "not a number";
+      });
 }
 
 bool is_ignored(const ChangeOptions& options, std::string_view guard) {

@@ -224,6 +224,17 @@ json to_json(const std::vector<Candidate>& variants) {
   return out;
 }
 
+/// As bind does: a name that no driver and no module has is a mistake, and no question.
+Result<> check_driver(Context& context, const DeviceId& device, const DriverName& driver) {
+  ModuleLoader* modules = context.session.modules();
+  if (modules == nullptr || context.sysfs.open_dir(driver_path(device.bus, driver))) return {};
+  const auto module = modules->find(driver.str());
+  const bool is_loaded =
+      module && (module->built_in || context.sysfs.open_dir("module/" + module_key(module->name)));
+  if (module && !is_loaded) return {};
+  return fail(no_such_driver(context.sysfs, device.bus, driver, modules->names()));
+}
+
 Result<int> run_explain(Context& context, const Options& options) {
   const auto devices =
       TRY(select_devices(context.sysfs, options.words.front(), context.sysfs_root));
@@ -234,6 +245,7 @@ Result<int> run_explain(Context& context, const Options& options) {
   json rows = json::array();
   std::string text;
   for (const DeviceId& id : devices) {
+    if (driver) TRY(check_driver(context, id, *driver));
     const Explanation e = TRY(explain_device(context.sysfs, id, aliases));
     auto obstacles = driver ? all_obstacles(context, e, *driver) : std::vector<Obstacle>{};
     std::optional<Mechanism> mechanism;

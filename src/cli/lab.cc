@@ -8,6 +8,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "base/try.h"
@@ -58,7 +59,12 @@ Result<int> run_mount(Context& /*context*/, const Options& options) {
 }
 
 Result<int> run_list(Context& context, const Options& /*options*/) {
-  for (const std::string& name : lab::running_labs()) fmt::print(context.out, "{}\n", name);
+  const auto labs = lab::running_labs();
+  if (context.json) {
+    fmt::print(context.out, "{}\n", nlohmann::json(labs).dump());
+  } else {
+    for (const std::string& name : labs) fmt::print(context.out, "{}\n", name);
+  }
   return 0;
 }
 
@@ -78,21 +84,31 @@ Result<int> run_kmod(Context& context, const Options& options) {
   bool quiet = false;
   bool all = unload;
   bool dry = false;
+  bool shows = false;
   std::vector<std::string> modules;
   for (const std::string& word : options->words) {
     if (word == "-r" || word == "--remove") unload = all = true;
     if (word == "-q" || word == "--quiet") quiet = true;
     if (word == "-a" || word == "--all") all = true;
     if (word == "-n" || word == "--dry-run" || word == "--show") dry = true;
+    if (word == "-D" || word == "--show-depends" || word == "-R" || word == "--resolve-alias")
+      shows = dry = true;
     if (!word.starts_with('-')) modules.push_back(word);
   }
-  if (!all && modules.size() > 1) modules.resize(1);  // what follows are its parameters
+  std::vector<std::string> parameters;
+  if (!all && modules.size() > 1) {
+    parameters.assign(modules.begin() + 1, modules.end());
+    modules.resize(1);
+  }
   int code = 0;
   for (std::string& module : modules) {
     module = module.substr(module.rfind('/') + 1);
     module = module.substr(0, module.find(".ko"));
     const char* word = dry ? "find" : unload ? "unload" : "load";
-    const auto done = lab::ask_lab(options->name, {word, module});
+    lab::Words ask = {word, module};
+    if (ask[0] == "load") ask.insert(ask.end(), parameters.begin(), parameters.end());
+    const auto done = lab::ask_lab(options->name, ask);
+    if (done && shows) fmt::print(context.out, "insmod {}.ko\n", module);
     if (done) continue;
     code = 1;
     if (!quiet) {

@@ -56,11 +56,18 @@ struct Globals {
 };
 
 void add_globals(CLI::App& app, Globals& globals) {
-  app.add_option("--sysfs", globals.machine.sysfs, "a tree like /sys")->type_name("DIR");
+  // Empty is an unset variable in a script, and must not mean this machine.
+  const CLI::Validator named([](const std::string& text) { return text.empty() ? "empty" : ""; },
+                             "");
+  app.add_option("--sysfs", globals.machine.sysfs, "a tree like /sys")
+      ->type_name("DIR")
+      ->check(named);
   app.add_option("--lab", globals.machine.lab, "a modelled machine instead of this one")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check(named);
   app.add_option("--state", globals.machine.state, "where to remember things between commands")
-      ->type_name("DIR");
+      ->type_name("DIR")
+      ->check(named);
   app.add_flag("--json", globals.json, "for programs");
   app.add_flag("--no-color", globals.no_color, "also when NO_COLOR is set");
   app.add_flag("-q,--quiet", globals.quiet, "errors only");
@@ -179,10 +186,15 @@ Result<int> run_verb(const Globals& globals, const Run& run) {
                   .threads = globals.threads,
                   .width = terminal_width(),
                   .session = *session};
-  const int code = TRY(run(context));
-  if (std::fflush(stdout) != 0)
-    return fail(from_errno(Errno{errno}, "write to", "standard output"));
-  return code;
+  return run(context);
+}
+
+/// Whether all that was printed has arrived: no command whose output is lost may answer 0.
+Result<> end_output() {
+  errno = 0;
+  const bool lost = std::ferror(stdout) != 0;
+  if (std::fflush(stdout) == 0 && !lost) return {};
+  return fail(from_errno(Errno{errno == 0 ? EIO : errno}, "write to", "standard output"));
 }
 
 /// What the history shows: without the options that say which machine, and where the history is.
@@ -248,5 +260,8 @@ std::span<const Verb> verbs() {
 }  // namespace anybind::cli
 
 int main(int argc, char** argv) {
-  return anybind::cli::run_main(std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
+  using namespace anybind::cli;
+  const int code = run_main(std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
+  const auto printed = end_output();
+  return code == 0 && !printed ? report(printed.error()) : code;
 }

@@ -18,6 +18,9 @@ class Model {
         sysfs_(drivercore::model_sysfs(core_)),
         modules_(drivercore::model_modules(core_)) {}
 
+  /// Another machine in place of this one, behind the same Sysfs; no directory of it may be open.
+  void become(drivercore::State state) { core_ = drivercore::DriverCore(std::move(state)); }
+
   [[nodiscard]] Sysfs& sysfs() { return *sysfs_; }
   [[nodiscard]] ModuleLoader& modules() { return *modules_; }
   [[nodiscard]] const drivercore::State& state() const { return core_.state(); }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -68,7 +69,10 @@ Result<std::unique_ptr<Session>> Session::open(const MachineChoice& choice) {
     TRY(out->open_lab(choice.lab));
     return out;
   }
-  out->sysfs_root_ = choice.sysfs.empty() ? kSysfs : choice.sysfs;
+  std::error_code ignored;
+  out->sysfs_root_ = choice.sysfs.empty()
+                         ? kSysfs
+                         : std::filesystem::absolute(choice.sysfs, ignored).lexically_normal();
   while (out->sysfs_root_.size() > 1 && out->sysfs_root_.ends_with('/'))
     out->sysfs_root_.pop_back();
   out->real_ = TRY(open_sysfs(out->sysfs_root_));
@@ -78,13 +82,17 @@ Result<std::unique_ptr<Session>> Session::open(const MachineChoice& choice) {
 Result<> Session::open_lab(const std::string& file) {
   const std::string text = TRY(read_file(file));
   lab_name_ = "lab-" + fingerprint(text) + ".toml";
-  const auto kept = storage_->read(lab_name_);
-  if (!kept) return fail(from_errno(kept.error(), "read the kept state of", file));
-  auto state =
-      *kept ? drivercore::load_machine(**kept, lab_name_) : drivercore::load_machine(text, file);
-  if (!state) return fail(std::move(state).error());
-  lab_ = std::make_unique<Model>(*std::move(state));
+  auto kept = TRY(kept_lab());
+  lab_ =
+      std::make_unique<Model>(kept ? *std::move(kept) : TRY(drivercore::load_machine(text, file)));
   return {};
+}
+
+Result<std::optional<drivercore::State>> Session::kept_lab() {
+  const auto kept = storage_->read(lab_name_);
+  if (!kept) return fail(from_errno(kept.error(), "read the kept state of", "the lab"));
+  if (!*kept) return std::nullopt;
+  return TRY(drivercore::load_machine(**kept, lab_name_));
 }
 
 Sysfs& Session::sysfs() {
@@ -148,7 +156,12 @@ InUse Session::in_use(const std::vector<DeviceId>& devices) {
 }
 
 Result<Memory> Session::lock_memory(const Storage::Wait& wait) {
-  return Memory::lock(*storage_, boot(), command_, wait);
+  auto memory = TRY(Memory::lock(*storage_, boot(), command_, wait));
+  if (lab_) {
+    auto kept = TRY(kept_lab());
+    if (kept) lab_->become(*std::move(kept));
+  }
+  return memory;
 }
 
 Result<Memory> Session::memory() {
@@ -171,7 +184,10 @@ ModuleLoader* Session::modules() {
       .proc = "/proc",
       .programs = {"/sbin/modprobe", "/usr/sbin/modprobe", "/bin/modprobe", "/usr/bin/modprobe"},
       .ask_program = lab::is_inside()};
-  if (sources.ask_program) sources.programs = {lab::kModprobe};
+  if (sources.ask_program) {
+    sources.programs = {lab::kModprobe};
+    sources.directory = lab::kMounted;
+  }
   modules_ = open_modules(std::move(sources));
   return modules_.get();
 }

@@ -67,7 +67,8 @@ class Session {
 
   /// What is remembered between commands, to look at.
   [[nodiscard]] Result<Memory> memory();
-  /// The same, to change: when no other anybind is changing things. `wait` is asked meanwhile.
+  /// The same, to change: when no other anybind is changing things. `wait` is asked meanwhile. A
+  /// kept lab is read again then, so no directory of sysfs() may be open.
   [[nodiscard]] Result<Memory> lock_memory(const Storage::Wait& wait);
   /// None: where nothing needs to be read.
   [[nodiscard]] Result<Memory> no_memory();
@@ -93,6 +94,8 @@ class Session {
   /// Whatever was remembered under another name is void.
   [[nodiscard]] std::string boot() const;
   [[nodiscard]] Result<> open_lab(const std::string& file);
+  /// What an earlier command with the same --state left of the lab.
+  [[nodiscard]] Result<std::optional<drivercore::State>> kept_lab();
 
   std::string sysfs_root_;
   std::unique_ptr<Sysfs> real_;

@@ -414,6 +414,7 @@ class Loader {
       const std::string& name = key == std::string_view("parent") ? device.parent : device.physfn;
       const DeviceKey found = name.empty() ? 0 : named(device.bus, name);
       if (!name.empty() && found == 0) return fault(table, key, "no such device");
+      if (found == of) return fault(table, key, "that is the device itself");
       if (found != 0 && state_.devices.at(found).gone && !device.gone) {
         return fault(table, key, "that device is not in the machine");
       }

@@ -54,7 +54,11 @@ TEST(MachineFile, SaysWhereAndWhatIsWrong) {
       {device + "bus = \"isa\"", "m.toml:4:7", "\"pci\", \"platform\", \"usb\""},
       {device + "driver = \"x\"", "m.toml:4:10", "no such driver is loaded"},
       {device + "parent = \"0000:00:09.0\"", "m.toml:4:10", "no such device"},
-      {device + "parent = \"0000:00:03.0\"", "m.toml:4:10", "a ring of parents"},
+      {device + "parent = \"0000:00:03.0\"", "m.toml:4:10", "the device itself"},
+      {device + "parent = \"0000:00:04.0\"\n[[device]]\naddress = \"00:04.0\"\nid = "
+                "\"1:1\"\nparent = \"0000:00:03.0\"",
+       "m.toml:4:10", "a ring of parents"},
+      {device + "physfn = \"0000:00:03.0\"", "m.toml:4:10", "the device itself"},
       {device + "physfn = \"0000:00:09.0\"", "m.toml:4:10", "no such device"},
       {device + "children = { net = [\"a//b\"] }", "m.toml:4:20", "no possible name"},
       {device + "children = { net = [\"..\"] }", "m.toml:4:20", "no possible name"},

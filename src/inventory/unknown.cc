@@ -1,6 +1,7 @@
 #include "inventory/unknown.h"
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,25 @@ Words driver_names(Sysfs& root) {
   }
   std::ranges::sort(out);
   out.erase(std::ranges::unique(out).begin(), out.end());
+  return out;
+}
+
+/// Devices of other buses than pci whose names are near, as bus/name.
+Words near_devices(Sysfs& root, std::string_view typed) {
+  Words names;
+  std::map<std::string, std::string> bus_of;
+  for (const std::string& text : bus_names(root)) {
+    const auto bus = BusName::parse(text);
+    const auto devices =
+        bus && text != "pci" ? read_device_ids(root, *bus) : Result<std::vector<DeviceId>>{};
+    if (!devices) continue;
+    for (const DeviceId& device : *devices) {
+      names.push_back(device.name.str());
+      bus_of.emplace(device.name.str(), device.str());
+    }
+  }
+  Words out = nearest(typed, names);
+  for (std::string& name : out) name = bus_of.at(name);
   return out;
 }
 
@@ -121,9 +141,10 @@ Error no_such_word(Sysfs& root, std::string_view typed) {
             .why = "a bare number could be anything",
             .next = "an address such as 03:00.0, id:VENDOR:DEVICE, or group:N"};
   }
+  Words near = nearest(typed, read_interface_names(root));
+  if (near.empty()) near = near_devices(root, typed);
   return not_found(typed, why,
-                   did_you_mean(nearest(typed, read_interface_names(root)), "",
-                                "anybind list; anybind --help for the forms"));
+                   did_you_mean(std::move(near), "", "anybind list; anybind --help for the forms"));
 }
 
 }  // namespace anybind

@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <regex>
 #include <utility>
 
 #include <fmt/format.h>
@@ -38,10 +39,13 @@ std::optional<std::uint64_t> number_in(Sysfs& dir, std::string_view attribute) {
   return parse_hex(digits, UINT32_MAX);
 }
 
-/// A name without a MAC address in it: "enx525400123456" becomes "enx000000000001".
-std::string harmless(const std::string& name, std::size_t number) {
-  const bool mac = name.size() == 15 && name.starts_with("enx");
-  return mac ? fmt::format("enx{:012}", number) : name;
+/// A path without MAC addresses: "net/enx525400123456" becomes "net/enx000000000001", and
+/// "hid-52:54:00:12:34:56-battery" likewise.
+std::string harmless(const std::string& path, std::size_t number) {
+  static const std::regex mac(
+      "(^|[^0-9a-f:])([0-9a-f]{12}|[0-9a-f]{2}(:[0-9a-f]{2}){5})(?![0-9a-f:])",
+      std::regex::icase | std::regex::optimize);
+  return std::regex_replace(path, mac, fmt::format("$01{:012}", number));
 }
 
 void take_ids(Driver& driver, const Aliases& aliases) {
@@ -179,9 +183,7 @@ class Capturer {
     if (!real || !real->starts_with(path + "/")) return;
     std::string below = real->substr(path.size() + 1);
     if (below == kind + "/" + name) below = name;
-    const auto last = below.rfind('/') + 1;  // 0 when there is no '/'
-    below.replace(last, std::string::npos, harmless(below.substr(last), ++interfaces_));
-    out.children.push_back({.kind = kind, .name = std::move(below)});
+    out.children.push_back({.kind = kind, .name = harmless(below, ++interfaces_)});
   }
 
   void bind_as_seen(drivercore::Bus& bus, drivercore::Device& device, DeviceKey key,

@@ -1,5 +1,6 @@
 #include "lab/commands.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 
@@ -9,6 +10,7 @@
 #include "drivercore/machine.h"
 #include "drivercore/machine_ids.h"
 #include "drivercore/model_modules.h"
+#include "inventory/match.h"
 #include "lab/control.h"
 
 namespace anybind::lab {
@@ -16,6 +18,7 @@ namespace {
 
 using drivercore::DriverCore;
 
+constexpr std::size_t kMaxWords = 32;
 constexpr std::uint64_t kMaxProbeMs = 3'600'000;
 
 Error usage(std::string why) {
@@ -44,17 +47,64 @@ Result<std::string> remove(Machine& machine, const Words& words) {
   return fail(not_found("take out", words[1], "no such device"));
 }
 
+/// The modules that modprobe(8) takes a name for: that of a module, or the modalias of a device.
+std::vector<std::string> modules_called(DriverCore& core, const std::string& name) {
+  const auto modules = drivercore::model_modules(core);
+  if (modules->find(name)) return {name};
+  std::vector<std::string> out;
+  for (const Candidate& each : match_aliases(modules->aliases(), name)) {
+    if (!each.is_vfio) out.push_back(each.module);
+  }
+  return out;
+}
+
+/// "8086:10d3,8086:1533" as their drivers write it into new_id (drivers/vfio/pci/vfio_pci.c:
+/// vfio_pci_fill_ids). What cannot be parsed is left out, as there.
+void add_ids(DriverCore& core, const std::string& module, std::string_view ids) {
+  std::vector<std::pair<std::string, std::string>> drivers;
+  for (const auto& [key, driver] : core.state().drivers) {
+    if (driver.registered && module_key(driver.module) == module_key(module))
+      drivers.emplace_back(driver.bus, driver.name);
+  }
+  while (!ids.empty()) {
+    std::string id(ids.substr(0, ids.find(',')));
+    ids.remove_prefix(std::min(id.size() + 1, ids.size()));
+    std::ranges::replace(id, ':', ' ');
+    for (const auto& [bus, driver] : drivers) (void)core.new_id(bus, driver, id);
+  }
+}
+
+bool is_loaded(const DriverCore& core, const std::string& module) {
+  return std::ranges::any_of(core.state().drivers, [&](const auto& each) {
+    return each.second.registered && module_key(each.second.module) == module_key(module);
+  });
+}
+
+/// load MODULE|MODALIAS [PARAMETER...]. Of the parameters, only ids= means something to a driver of
+/// the model; a module that is loaded already takes none.
 Result<std::string> load(Machine& machine, const Words& words) {
-  if (machine.run([&](DriverCore& core) { return core.load_module(words[1]); })) return "";
+  const bool loaded = machine.run([&](DriverCore& core) {
+    bool all = true;
+    const auto modules = modules_called(core, words[1]);
+    for (const std::string& module : modules) {
+      const bool was_there = is_loaded(core, module);
+      all = core.load_module(module) && all;
+      if (was_there) continue;
+      for (std::size_t i = 2; i < words.size(); ++i) {
+        const std::string_view word = words[i];
+        if (word.starts_with("ids=")) add_ids(core, module, word.substr(4));
+      }
+    }
+    return all && !modules.empty();
+  });
+  if (loaded) return "";
   return fail(not_found("load", words[1], "no driver of the machine is in a module of this name"));
 }
 
 /// What `modprobe -n` asks.
 Result<std::string> find(Machine& machine, const Words& words) {
-  const bool known = machine.look([&](DriverCore& core) {
-    return drivercore::model_modules(core)->find(words[1]).has_value();
-  });
-  if (known) return "";
+  if (machine.look([&](DriverCore& core) { return !modules_called(core, words[1]).empty(); }))
+    return "";
   return fail(not_found("find", words[1], "no driver of the machine is in a module of this name"));
 }
 
@@ -120,7 +170,7 @@ struct Command {
 constexpr auto kCommands = std::to_array<Command>({
     {{"add", ""}, 2, 2, add},
     {{"remove", ""}, 2, 2, remove},
-    {{"load", ""}, 2, 2, load},
+    {{"load", ""}, 2, kMaxWords, load},
     {{"find", ""}, 2, 2, find},
     {{"unload", ""}, 2, 2, unload},
     {{"set", "probe"}, 4, 5, set_probe},

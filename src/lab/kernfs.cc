@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/try.h"
+#include "drivercore/model_modules.h"
 
 namespace anybind::lab {
 
@@ -151,7 +152,7 @@ Reply<Entry> Kernfs::entry_of(const DriverCore& core, const Node& node) const {
 
 mode_t Kernfs::type_of(What what, Entry::Kind kind) {
   if (what == What::kVfioNode) return S_IFCHR;
-  if (what == What::kModules) return S_IFREG;
+  if (what == What::kModules || what == What::kAliases) return S_IFREG;
   if (kind == Entry::Kind::kDirectory) return S_IFDIR;
   return kind == Entry::Kind::kLink ? S_IFLNK : S_IFREG;
 }
@@ -176,7 +177,7 @@ struct stat Kernfs::status_of(DriverCore& core, const Node& node, const Entry& e
     out.st_mode |= 0777U;
   } else if (entry.attribute == nullptr) {
     out.st_mode |= 0444U;
-    out.st_size = node.what == What::kModules ? 0 : kPage;
+    out.st_size = node.what == What::kEntry ? kPage : 0;
   } else {
     out.st_mode |= entry.attribute->mode();
     out.st_size = entry.attribute->binary ? size_of(core, entry) : kPage;
@@ -225,6 +226,7 @@ Reply<Kernfs::Found> Kernfs::find(const DriverCore& core, Number number,
       if (name == "sys") return out;
       if (name == "vfio") return out.node.what = What::kVfio, out;
       if (name == "modules") return out.node.what = What::kModules, out;
+      if (name == "modules.alias") return out.node.what = What::kAliases, out;
       return error(ENOENT);
     case What::kVfio:
       if (!contains(vfio_nodes(core), name)) return error(ENOENT);
@@ -318,7 +320,7 @@ Reply<std::string> Kernfs::read_link(Number number) {
 }
 
 std::vector<std::string> Kernfs::names_in(const DriverCore& core, const Node& at) const {
-  if (at.what == What::kTop) return {"modules", "sys", "vfio"};
+  if (at.what == What::kTop) return {"modules", "modules.alias", "sys", "vfio"};
   if (at.what == What::kVfio) return vfio_nodes(core);
   if (at.what != What::kEntry) return {};
   auto out = Tree(core).list(at.place);
@@ -355,7 +357,7 @@ Reply<Kernfs::File> Kernfs::open(Number number, int flags) {
     const Node& at = *TRY(node(number));
     const bool reads = (flags & O_ACCMODE) != O_WRONLY;
     const bool writes = (flags & O_ACCMODE) != O_RDONLY;
-    if (at.what == What::kModules) {
+    if (at.what == What::kModules || at.what == What::kAliases) {
       if (writes) return error(EACCES);
       return File{.number = number};
     }
@@ -393,6 +395,8 @@ Reply<std::string> Kernfs::read(File& file, std::size_t size, off_t offset) {
     if (!file.text || offset == 0 || binary) {
       if (at.what == What::kModules) {
         file.text = proc_modules(core);
+      } else if (at.what == What::kAliases) {
+        file.text = drivercore::model_modules(core)->aliases();
       } else if (attribute == nullptr) {
         file.text = file.entry.text;
       } else {

@@ -30,8 +30,8 @@ class Kernfs {
   static constexpr Number kRoot = 1;
 
   struct Options {
-    /// The root has sys/ (the tree), vfio/ (what stands in /dev/vfio) and modules (the text of
-    /// /proc/modules). Else the root is the tree.
+    /// The root has sys/ (the tree), vfio/ (what stands in /dev/vfio), modules (the text of
+    /// /proc/modules) and modules.alias. Else the root is the tree.
     bool whole_lab = false;
     /// Empty directories of the tree on which something else is mounted: "fs", "devices/system".
     std::vector<std::string> mount_points{};
@@ -81,10 +81,11 @@ class Kernfs {
  private:
   /// What a number stands for.
   enum class What {
-    kTop,      ///< the root, when it has sys/, vfio/ and modules
+    kTop,      ///< the root, when it is of a whole lab
     kEntry,    ///< of the tree
     kMount,    ///< an empty directory to mount on
     kModules,  ///< the text of /proc/modules
+    kAliases,  ///< the text of modules.alias
     kVfio,     ///< what stands in /dev/vfio
     kVfioNode
   };

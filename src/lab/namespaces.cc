@@ -28,13 +28,13 @@
 #include <linux/mount.h>
 
 #include "host/sysfs.h"
+#include "lab/inside.h"
 #include "lab/shims.h"
 
 namespace anybind::lab {
 namespace {
 
 constexpr const char* kHome = "/run/anybind-lab";  // in the lab: what belongs to the lab itself
-constexpr const char* kMounted = "/run/anybind-lab/fuse";
 constexpr std::size_t kMaxMessage = 1024;
 
 constexpr std::array kPassed = {"fs",        "firmware",       "power",     "hypervisor",
@@ -194,7 +194,7 @@ class Preparation {
       take(self.data(), std::string(kHome) + "/bin/anybind");
     }
     const std::string kmod = kmod_path();
-    if (!kmod.empty()) take(kmod, std::string(kHome) + "/kmod");
+    if (!kmod.empty()) take(kmod, std::string(kHome) + "/own/kmod");
   }
 
   void take(const std::string& from, std::string to, bool read_only = false) {
@@ -281,9 +281,11 @@ class Preparation {
   void put_shims() const {
     const std::string bin = std::string(kHome) + "/bin";
     const std::string shim = bin + "/kmod";
-    make_file(shim, kmod_shim(bin + "/anybind", std::string(kHome) + "/kmod"), 0755);
+    const std::string own = std::string(kHome) + "/own";
+    make_file(shim, kmod_shim(bin + "/anybind", own), 0755);
     for (const char* name : kKmodNames) {
       (void)::symlink("kmod", fmt::format("{}/{}", bin, name).c_str());
+      if (exists(own)) (void)::symlink("kmod", fmt::format("{}/{}", own, name).c_str());
       // Programs that do not ask PATH.
       for (const char* dir : {"/sbin", "/bin", "/usr/sbin", "/usr/bin"}) {
         const std::string path = fmt::format("{}/{}", dir, name);

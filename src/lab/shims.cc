@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "lab/inside.h"
+
 namespace anybind::lab {
 
 std::string kmod_path() {
@@ -13,17 +15,21 @@ std::string kmod_path() {
   return "";
 }
 
-std::string kmod_shim(const std::string& anybind, const std::string& kmod) {
+std::string kmod_shim(const std::string& anybind, const std::string& own) {
   return fmt::format(R"(#!/bin/sh
-# The lab's modprobe, rmmod and insmod; lsmod, modinfo and depmod are kmod's own.
+# The lab's modprobe, rmmod, insmod and lsmod; the others are kmod's own, which goes by the name that it has.
 name=${{0##*/}}
 case $name in
   modprobe | rmmod | insmod) exec {} lab kmod "$name" -- "$@" ;;
-  kmod) exec {} "$@" ;;
+  lsmod)
+    echo 'Module                  Size  Used by'
+    while read -r module size uses rest; do printf '%-19s %8s  %s\n' "$module" "$size" "$uses"; done <{}/modules
+    exit
+    ;;
 esac
-exec {} "$name" "$@"
+exec {}/"$name" "$@"
 )",
-                     anybind, kmod, kmod);
+                     anybind, kMounted, own);
 }
 
 }  // namespace anybind::lab

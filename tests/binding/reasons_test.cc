@@ -69,10 +69,11 @@ TEST_F(Reasons, WithoutAnIommuAVfioDriverSaysSo) {
   state.groups.clear();
   drivercore::DriverCore core(std::move(state));
   const auto sysfs = drivercore::model_sysfs(core);
-  const Error error = failure_of(*sysfs, {kNicA});
-  EXPECT_EQ(error.err.value, EINVAL);
-  EXPECT_THAT(error.message(), HasSubstr("the IOMMU is off"));
-  EXPECT_THAT(error.next, HasSubstr("kernel command line"));
+  const auto plan = plan_bind(*sysfs, {.devices = {kNicA}, .driver = driver("vfio-pci")});
+  ASSERT_FALSE(plan) << "the driver would say it when the host driver has gone";
+  EXPECT_EQ(plan.error().code, Code::kRefused);
+  EXPECT_THAT(plan.error().message(), HasSubstr("the IOMMU is off"));
+  EXPECT_THAT(plan.error().next, HasSubstr("kernel command line"));
 }
 
 TEST_F(Reasons, ADeviceThatAnotherDriverTookNamesIt) {

@@ -202,6 +202,18 @@ class Binding(Case):
         self.anybind("undo", code=NOT_FOUND)
         self.assertEqual(self.anybind("recover"), self.anybind("recover"))
 
+    def test_commands_at_the_same_time_lose_nothing(self) -> None:
+        cards = ("04:00.0", "05:00.0", "06:00.0")
+        for verb, want in (("bind", "vfio-pci"), ("restore", None)):
+            driver = ["vfio-pci"] if verb == "bind" else []
+            running = [subprocess.Popen([ANYBIND, *self.before, "-q", verb, card, *driver]) for card in cards]
+            self.assertEqual([process.wait(timeout=20) for process in running], [DONE] * len(cards))
+            self.assertEqual([self.state_of(f"0000:{card}")[1] for card in cards], [want] * len(cards))
+
+    def test_restore_of_what_nobody_wants_says_that_nothing_became_of_it(self) -> None:
+        self.assertIn("0000:06:00.0  no driver: as it was", self.anybind("restore", "06:00.0"))
+        self.assertFalse(json.loads(self.anybind("--json", "restore", "06:00.0"))[0]["changed"])
+
     def test_json_outcome(self) -> None:
         rows = json.loads(self.anybind("bind", "--json", "04:00.0", "05:00.0", "vfio-pci"))
         self.assertEqual([row["after"]["driver"] for row in rows], ["vfio-pci", "vfio-pci"])
@@ -278,12 +290,25 @@ class Mistakes(Case):
     def test_unknown_driver(self) -> None:
         self.assertIn("did you mean vfio-pci?", self.anybind("bind", "04:00.0", "vfio_pci", code=NOT_FOUND))
 
+    def test_unknown_driver_in_a_question(self) -> None:
+        self.assertIn("did you mean vfio-pci?", self.anybind("explain", "04:00.0", "vfio_pci", code=NOT_FOUND))
+        self.anybind("explain", "04:00.0", "tardy")
+
+    def test_a_near_name_on_another_bus(self) -> None:
+        self.assertIn("did you mean platform/serial8250?", self.anybind("show", "serial8251", code=NOT_FOUND))
+
+    def test_the_group_is_asked_for_already(self) -> None:
+        self.before[0] = f"--lab={HERE.parent.parent / 'examples' / 'workstation.toml'}"
+        error = self.anybind("bind", "--group", "00:1f.2", "vfio-pci", code=REFUSED)
+        self.assertIn("anybind unbind 0000:00:1f.0", error)
+
     def test_not_an_address(self) -> None:
         self.anybind("bind", "0300", "vfio-pci", code=USAGE)
         self.anybind("show", "0000:99:99.9", code=NOT_FOUND)
 
     def test_device_where_a_driver_belongs(self) -> None:
         self.assertIn("must be a driver", self.anybind("bind", "04:00.0", "05:00.0", code=USAGE))
+        self.assertIn("must be a driver", self.anybind("bind", "04:00.0", "eth1", code=USAGE))
 
     def test_an_owner_where_there_are_no_nodes(self) -> None:
         bind = ("bind", "04:00.0", "vfio-pci")
@@ -302,6 +327,10 @@ class Mistakes(Case):
         self.anybind("bind", "", "vfio-pci", code=USAGE)
         self.assertEqual(self.run_with().returncode, USAGE)
         self.assertEqual(self.run_with("--lab").returncode, USAGE)
+        for unset in (("--lab", ""), ("--sysfs", ""), ("--state", "")):
+            self.assertEqual(self.run_with(*unset, "list").returncode, USAGE, "an unset variable is not this machine")
+        for timeout in ("nan", "-1", "1e7", "x"):
+            self.anybind("bind", "--timeout", timeout, "04:00.0", "vfio-pci", code=USAGE)
         self.anybind("--sysfs=/sys", "list", code=USAGE)
 
     def test_a_bridge_is_refused(self) -> None:
@@ -320,7 +349,8 @@ class Mistakes(Case):
             "[[device]]\naddress = '1:00.0'\n": "must have an id",
             "[[device]]\naddress = '1:00.0'\nid = '1:1'\ndrivr = 'x'\n": "did you mean driver?",
             "[[device]]\naddress = '1:00.0'\nid = '1:1'\ndriver = 'x'\n": "no such driver",
-            "[[device]]\naddress = '1:00.0'\nid = '1:1'\nparent = '0000:01:00.0'\n": "ring",
+            "[[device]]\naddress = '1:00.0'\nid = '1:1'\nparent = '0000:01:00.0'\n": "the device itself",
+            "[[device]]\naddress = '1:00.0'\nid = '1:1'\nphysfn = '0000:01:00.0'\n": "the device itself",
             "[[driver]]\nname = '../x'\n": "2:",
             "[[driver]]\nname = 'a'\nids = ['zz']\n": "3:",
         }
@@ -382,10 +412,25 @@ class Tree(Case):
             os.chmod(self.sys / "devices/pci0000:00/0000:04:00.0/driver_override", 0o444)
         copy = self.dir / "anybind"
         shutil.copy(ANYBIND, copy)
-        result = subprocess.run([*target, copy, *self.before, "bind", "04:00.0", "vfio-pci"], text=True,
+        (self.sys / "bus/pci/drivers/pci-stub").mkdir()
+        result = subprocess.run([*target, copy, *self.before, "bind", "04:00.0", "pci-stub"], text=True,
                                 capture_output=True, timeout=20, check=False)
-        self.assertEqual(result.returncode, REFUSED if "IOMMU" in result.stderr else NOT_PERMITTED, result.stderr)
+        self.assertEqual(result.returncode, NOT_PERMITTED, result.stderr)
         self.assertIn("EACCES", result.stderr)
+
+    def test_without_an_iommu_group_vfio_is_refused_before_the_host_driver_goes(self) -> None:
+        before = self.everything()
+        error = self.anybind("bind", "04:00.0", "vfio-pci", code=REFUSED)
+        self.assertIn("it is in no IOMMU group: the IOMMU is off, or there is none", error)
+        self.assertIn("kernel command line", error)
+        self.assertEqual(self.everything(), before)
+
+    def test_a_tree_named_from_here(self) -> None:
+        device = f"{self.sys.resolve()}/bus/pci/devices/0000:04:00.0"
+        result = subprocess.run([ANYBIND, "--sysfs", "./x/../sys/", "--json", "list", device], cwd=self.dir, text=True,
+                                capture_output=True, timeout=20, check=False)
+        self.assertEqual(result.returncode, DONE, result.stderr)
+        self.assertEqual(json.loads(result.stdout)[0]["address"], "0000:04:00.0")
 
     def test_hostile_files(self) -> None:
         device = self.add("0000:05:00.0")
@@ -431,6 +476,13 @@ class Help(Case):
             own = self.run_with(verb, "--help")
             self.assertEqual(own.returncode, DONE)
             self.assertIn(f"usage: anybind {verb}", own.stdout)
+
+    def test_output_that_is_lost_is_no_success(self) -> None:
+        for words in (["--version"], ["--help"], ["list", "--help"], [*self.before, "list"], [*self.before, "capture"]):
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                result = subprocess.run([ANYBIND, *words], stdout=full, stderr=subprocess.PIPE, timeout=20, check=False)
+            self.assertEqual(result.returncode, FAILED, words)
+            self.assertIn(b"standard output", result.stderr)
 
     def test_no_colour_in_a_pipe(self) -> None:
         self.assertNotIn("\x1b", self.anybind("list"))

@@ -20,6 +20,29 @@ class Exec(LabCase):
         said = self.anybind("lab", "exec", str(WORKSTATION), "--", "no-such-command", code=NOT_FOUND)
         self.assertIn("No such file", said)
 
+    def test_the_programs_of_kmod(self) -> None:
+        out = self.lab("""
+lsmod | grep -c '^uio_pci_generic '; modprobe uio_pci_generic; lsmod | grep '^uio_pci_generic ' | wc -l
+modprobe -D uio_pci_generic; modinfo --version | head -n 1; depmod --version | head -n 1; /sbin/lsmod | head -n 1 | cut -c1-6
+""")
+        self.assertRegex(out, r"\A0\n1\ninsmod uio_pci_generic.ko\nkmod version .*\nkmod version .*\nModule\n\Z")
+
+    def test_a_module_by_the_alias_of_a_device_and_with_ids(self) -> None:
+        out = self.lab("""
+rmmod igb; ls -d /sys/bus/pci/drivers/igb
+modprobe "$(cat /sys/bus/pci/devices/0000:06:00.0/modalias)" && ls -d /sys/bus/pci/drivers/igb
+modprobe pci:v00001234d00005678sv*sd*bc*sc*i*
+rmmod vfio_pci; echo 0000:06:00.0 > /sys/bus/pci/drivers/igb/unbind; id=$(cut -c3- /sys/bus/pci/devices/0000:06:00.0/device)
+modprobe vfio-pci ids=8086:$id disable_vga=1; readlink /sys/bus/pci/devices/0000:06:00.0/driver
+""", code=0)
+        self.assertRegex(out, r"\Als: .*\n/sys/bus/pci/drivers/igb\nmodprobe: load pci:v00001234.*\n.*drivers/vfio-pci\n\Z")
+
+    def test_explain_knows_what_matches(self) -> None:
+        self.assertIn("igb               by its id, alias pci:v00008086", self.lab("anybind explain 06:00.0"))
+
+    def test_labs_as_json(self) -> None:
+        self.assertEqual(self.anybind("--json", "lab", "list"), "[]\n")
+
     def test_a_machine_file_that_is_not_understood(self) -> None:
         bad = self.dir / "bad.toml"
         bad.write_text("kernel = 1\n")

@@ -9,10 +9,11 @@ load e1000e vfio-pci
 wait_bound $nic e1000e
 before=$(state_of $nic)
 check_eq "there are no IOMMU groups" "" "$(ls /sys/kernel/iommu_groups)"
-check_rc "bind to vfio-pci: exit 1" 1 anybind bind $nic vfio-pci
+check_rc "bind to vfio-pci: exit 3" 3 anybind bind $nic vfio-pci
 check_says "it says why" "the IOMMU is off"
 check_says "and what to do" "kernel command line"
-check_eq "all is as it was" "$before" "$(state_of $nic)"
+check_eq "nothing was done" "$before" "$(state_of $nic)"
+check_eq "and nothing begun" "" "$(anybind history | grep vfio-pci)"
 check_rc "doctor: not ready" 1 anybind doctor
 check_says "it says why" "problem  iommu"
 check_says "and how many" "not ready"

@@ -1,0 +1,39 @@
+#include "lab/capture.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "inventory/test_tree.h"
+
+namespace anybind::lab {
+namespace {
+
+std::vector<std::string> children_in(TestTree& tree) {
+  const auto state = capture(tree.sysfs(), {BusName::literal("pci")}, {}, Detail::kAll);
+  std::vector<std::string> out;
+  if (!state) return out;
+  for (const auto& [key, device] : state->devices) {
+    for (const auto& child : device.children) out.push_back(child.name);
+  }
+  return out;
+}
+
+TEST(CaptureTest, NoNameHasAMacAddressInIt) {
+  const std::string card = "devices/pci0000:00/0000:00:03.0";
+  TestTree tree;
+  tree.pci({.address = "0000:00:03.0"});
+  tree.interface("net", "enx525400123456", card);
+  tree.interface("net", "wlx525400123456", card);
+  tree.interface("net", "eth0", card + "/enx525400123456");
+  tree.interface("net", "bat-52:54:00:12:34:56-0", card);
+  tree.interface("net", "en525400123456789", card);
+  EXPECT_THAT(children_in(tree),
+              testing::UnorderedElementsAre(testing::MatchesRegex("enx0000000000.."),
+                                            testing::MatchesRegex("wlx0000000000.."),
+                                            testing::MatchesRegex("enx0000000000../net/eth0"),
+                                            testing::MatchesRegex("bat-0000000000..-0"),
+                                            "en525400123456789"));
+}
+
+}  // namespace
+}  // namespace anybind::lab
