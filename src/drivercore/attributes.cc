@@ -295,6 +295,9 @@ Reply<void> store_device_rescan(Core& core, const Owner& o, Text text) {
 Reply<void> store_device_uevent(Core& core, const Owner& o, Text text) {
   return core.synthetic_uevent(o.device, text);
 }
+Reply<std::string> show_reset_method(Core& core, const Owner& o) {
+  return device_of(core, o).bus_reset ? "bus\n" : "flr\n";
+}
 Reply<void> store_reset(Core& /*core*/, const Owner& /*owner*/, Text text) {
   const auto number = TRY(kstrtoul(text));
   return number == 1 ? Reply<void>() : std::unexpected(Errno{EINVAL});
@@ -335,7 +338,7 @@ constexpr std::array kDeviceAttributes = std::to_array<Attribute>({
     {"remove", nullptr, store_device<&Core::remove>, is_no_vf},
     {"rescan", nullptr, store_device_rescan, is_no_vf},
     {"reset", nullptr, store_reset, has_reset},
-    {"reset_method", show_fixed<'b', 'u', 's'>, nullptr, has_reset, 5015},
+    {"reset_method", show_reset_method, nullptr, has_reset, 5015},
     {"resource", show_resource, nullptr, is_pci},
     {"revision", show_revision, nullptr, is_pci, 4010},
     {"sriov_drivers_autoprobe", show_flag<&Device::vf_autoprobe>,

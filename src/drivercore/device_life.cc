@@ -53,6 +53,11 @@ void DriverCore::device_add(DeviceKey key) {
   bus.device_names.emplace(dev.name, key);
   if (dev.group) state_.groups.try_emplace(*dev.group);
   index_.add(state_, key);
+  // drivers/pci/pci.c:pci_init_reset_methods, pci_parent_bus_reset.
+  if (dev.bus_reset) {
+    const DeviceKey bridge = Index::parent_of(state_, dev);
+    dev.can_reset = bridge != 0 && index_.children(bridge).size() == 1;
+  }
   step(KernelStep::Kind::kAdded, key);
   send("add", *device(key));
   step(KernelStep::Kind::kAddEvent, key);

@@ -262,6 +262,7 @@ class Loader {
     device.numa_node = static_cast<int>(in.number("numa_node", -1, 1023, -1));
     device.boot_vga = in.flag("boot_vga", false);
     device.can_reset = in.flag("reset", device.class_code >> 16 != 0x06);
+    device.bus_reset = in.flag("bus_reset", false);
     device.vf_autoprobe = in.flag("vf_autoprobe", true);
     device.total_vfs = static_cast<unsigned>(in.number("total_vfs", 0, UINT16_MAX, 0));
     device.vf_device = static_cast<std::uint16_t>(in.hex("vf_device", UINT16_MAX));

@@ -132,7 +132,8 @@ void put_hardware(Table& out, const Device& d) {
   if (d.vf_device != 0) out.text("vf_device", fmt::format("{:04x}", d.vf_device));
   out.number<unsigned>("vf_offset", d.vf_offset, 1).number<unsigned>("vf_stride", d.vf_stride, 1);
   out.number("numa_node", d.numa_node, -1).flag("boot_vga", d.boot_vga);
-  out.flag("reset", d.can_reset, d.class_code >> 16 != 0x06).text("modalias", d.modalias);
+  out.flag("reset", d.can_reset, d.class_code >> 16 != 0x06);
+  out.flag("bus_reset", d.bus_reset).text("modalias", d.modalias);
   if (!d.children.empty()) out.raw("children", children_of(d));
 }
 

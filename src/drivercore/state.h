@@ -106,6 +106,7 @@ struct Device {
   bool boot_vga = false;
   bool present = true;  ///< false: not in its slot; a rescan does not find it
   bool can_reset = true;
+  bool bus_reset = false;  ///< only with the bus that it is on, and so only if it came alone to it
   bool vf_autoprobe = true;  ///< sriov_drivers_autoprobe, for a physical function
   unsigned total_vfs = 0;
   std::uint16_t vf_device = 0;  ///< device id of its virtual functions; 0: its own

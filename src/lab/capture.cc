@@ -42,10 +42,10 @@ std::optional<std::uint64_t> number_in(Sysfs& dir, std::string_view attribute) {
 /// A path without MAC addresses: "net/enx525400123456" becomes "net/enx000000000001", and
 /// "hid-52:54:00:12:34:56-battery" likewise.
 std::string harmless(const std::string& path, std::size_t number) {
-  static const std::regex mac(
+  static const std::regex kMac(
       "(^|[^0-9a-f:])([0-9a-f]{12}|[0-9a-f]{2}(:[0-9a-f]{2}){5})(?![0-9a-f:])",
       std::regex::icase | std::regex::optimize);
-  return std::regex_replace(path, mac, fmt::format("$01{:012}", number));
+  return std::regex_replace(path, kMac, fmt::format("$01{:012}", number));
 }
 
 void take_ids(Driver& driver, const Aliases& aliases) {
@@ -155,7 +155,11 @@ class Capturer {
     out.parent = parent_of(path, seen.id.bus);
     out.revision = static_cast<std::uint8_t>(number_in(dir, "revision").value_or(0));
     out.boot_vga = number_in(dir, "boot_vga").value_or(0) == 1;
-    out.can_reset = dir.read("reset_method").has_value();
+    const auto reset = dir.read("reset_method");
+    out.can_reset = reset.has_value();
+    const bool is_bridge = out.class_code >> 16 == 0x06;
+    if (out.bus == "pci" && !out.parent.empty() && !is_bridge)
+      out.bus_reset = !reset || trim_newline(*reset) == "bus";
     if (const auto node = number_in(dir, "numa_node")) out.numa_node = static_cast<int>(*node);
     if (seen.modalias != drivercore::modalias_of(out)) out.modalias = seen.modalias;
     const auto users = users_.find(seen.id);

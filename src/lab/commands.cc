@@ -18,7 +18,7 @@ namespace {
 
 using drivercore::DriverCore;
 
-constexpr std::size_t kMaxWords = 32;
+constexpr std::size_t kMostWords = 32;
 constexpr std::uint64_t kMaxProbeMs = 3'600'000;
 
 Error usage(std::string why) {
@@ -170,7 +170,7 @@ struct Command {
 constexpr auto kCommands = std::to_array<Command>({
     {{"add", ""}, 2, 2, add},
     {{"remove", ""}, 2, 2, remove},
-    {{"load", ""}, 2, kMaxWords, load},
+    {{"load", ""}, 2, kMostWords, load},
     {{"find", ""}, 2, 2, find},
     {{"unload", ""}, 2, 2, unload},
     {{"set", "probe"}, 4, 5, set_probe},

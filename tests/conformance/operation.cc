@@ -163,6 +163,13 @@ Operation on_functions(Dice& dice, const Targets& targets) {
   return write(dir + "/sriov_numvfs", dice.once_in(10) ? hostile(dice) : dice.pick(kCounts));
 }
 
+Operation on_hardware(Dice& dice, const Targets& targets) {
+  static const std::string kPower[] = {"on", "auto", "on\n", "auto\n", "off", "on ", "\n"};
+  const std::string dir = device_dir(dice, targets);
+  if (dice.once_in(2)) return write(dir + "/reset", flag(dice));
+  return write(dir + "/power/control", dice.once_in(8) ? hostile(dice) : dice.pick(kPower));
+}
+
 }  // namespace
 
 std::uint64_t Dice::next() {  // splitmix64 (Steele, Lea and Flood 2014)
@@ -197,8 +204,10 @@ Operation next_operation(Dice& dice, const Targets& targets) {
   if (what < 66) return write(driver_dir(dice) + "/new_id", id(dice));
   if (what < 72) return write(driver_dir(dice) + "/remove_id", id(dice));
   if (what < 76) return write(device_dir(dice, targets) + "/remove", flag(dice));
-  if (what < 80) return write("bus/pci/rescan", flag(dice));
-  if (what < 83) return write(device_dir(dice, targets) + "/uevent", event(dice));
+  if (what < 79) return write("bus/pci/rescan", flag(dice));
+  if (what < 80) return write(device_dir(dice, targets) + "/rescan", flag(dice));
+  if (what < 82) return write(device_dir(dice, targets) + "/uevent", event(dice));
+  if (what < 83) return on_hardware(dice, targets);
   if (what < 84) return write(driver_dir(dice) + "/uevent", event(dice));
   if (what < 89) return on_platform(dice);
   if (what < 94) return probes(dice);
