@@ -42,8 +42,9 @@ unsigned free_group(const State& state) {
   return out;
 }
 
-bool can_configure(const Driver& driver) {
-  return driver.sriov != Sriov::kNone && (!driver.needs_group || driver.enable_sriov);
+/// drivers/vfio/pci/vfio_pci.c:vfio_pci_sriov_configure.
+bool is_forbidden(const Driver& driver) {
+  return driver.needs_group && !driver.enable_sriov;
 }
 
 }  // namespace
@@ -95,8 +96,11 @@ Reply<void> DriverCore::enable_sriov(const std::string& module, std::string_view
 Reply<void> DriverCore::set_num_vfs(DeviceKey pf, unsigned wanted) {
   const Device& dev = *device(pf);
   if (dev.num_vfs == wanted) return {};
-  if (!dev.driver || !can_configure(state_.drivers.at(*dev.driver))) return kernel_error(ENOENT);
+  if (!dev.driver) return kernel_error(ENOENT);
+  const Driver& driver = state_.drivers.at(*dev.driver);
+  if (driver.sriov == Sriov::kNone) return kernel_error(ENOENT);
   if (wanted != 0 && dev.num_vfs != 0) return kernel_error(EBUSY);
+  if (is_forbidden(driver)) return kernel_error(ENOENT);
   const auto lock = TRY(RescanLock::take(*this));
   return wanted == 0 ? disable_vfs(pf) : enable_vfs(pf, wanted);
 }

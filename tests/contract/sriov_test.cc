@@ -139,6 +139,10 @@ STATEMENT(names_drivers, Sriov, OfAVfioDriverAreItsOwn) {
   ASSERT_EQ(numvfs("1"), 0);
   EXPECT_EQ(override_of(kVf), "vfio-pci\n");
   EXPECT_EQ(driver_of(kVf), "vfio-pci") << "an override opens the gate";
+  ASSERT_EQ(write(parameter, "0"), 0);
+  EXPECT_EQ(numvfs("2"), EBUSY) << "the bus asks whether there are any before it asks the driver";
+  EXPECT_EQ(numvfs("0"), ENOENT);
+  ASSERT_EQ(write(parameter, "1"), 0);
   ASSERT_EQ(drv("vfio-pci", "unbind", kPf), 0);
   EXPECT_EQ(driver_of(kVf), "absent") << "it takes them along";
   EXPECT_EQ(numvfs(), "0\n");
