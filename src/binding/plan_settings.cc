@@ -120,11 +120,15 @@ constexpr const char* kNoIommuMode = "module/vfio/parameters/enable_unsafe_noiom
 
 }  // namespace
 
-Result<> add_no_iommu_mode(Sysfs& root, const BindRequest& request, const std::string& device,
+Result<> add_no_iommu_mode(Sysfs& root, const BindRequest& request, const DeviceId& id,
                            Plan& plan) {
+  const std::string device = id.str();
   const auto mode = root.read(kNoIommuMode);
   const bool is_on = mode && mode->starts_with('Y');
   if (!request.no_iommu) {
+    // Before its module is loaded nobody knows which buses a driver is on; most of VFIO's are on
+    // PCI.
+    if (!is_on && !plan.modules.empty() && id.bus.str() != "pci") return {};
     if (!is_on) {  // the driver would refuse it, when the host driver has already gone
       Obstacle none = no_group_obstacle(root);
       return fail({.code = Code::kRefused,

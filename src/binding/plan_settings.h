@@ -19,6 +19,6 @@ namespace anybind {
 /// switched on when the request asks for it. kRefused: it does not; or it does, and this kernel has
 /// no such mode.
 [[nodiscard]] Result<> add_no_iommu_mode(Sysfs& root, const BindRequest& request,
-                                         const std::string& device, Plan& plan);
+                                         const DeviceId& device, Plan& plan);
 
 }  // namespace anybind

@@ -301,7 +301,7 @@ Result<Plan> plan_bind(Sysfs& root, const BindRequest& request) {
     return !look.group && !is_there(look.binding, request.driver);
   });
   if (bare != looks.end() && is_vfio_driver(request.driver.str()))
-    TRY(add_no_iommu_mode(root, request, bare->device.str(), plan));
+    TRY(add_no_iommu_mode(root, request, bare->device, plan));
   if (request.modules != nullptr) {
     note_side_effects(root, *request.modules, plan);
     if (request.driver.str() == "vfio-pci") note_variants(root, *request.modules, plan);

@@ -298,9 +298,13 @@ Reply<void> store_device_uevent(Core& core, const Owner& o, Text text) {
 Reply<std::string> show_reset_method(Core& core, const Owner& o) {
   return device_of(core, o).bus_reset ? "bus\n" : "flr\n";
 }
-Reply<void> store_reset(Core& /*core*/, const Owner& /*owner*/, Text text) {
+/// The bus cannot be reset while others are on it.
+Reply<void> store_reset(Core& core, const Owner& o, Text text) {
   const auto number = TRY(kstrtoul(text));
-  return number == 1 ? Reply<void>() : std::unexpected(Errno{EINVAL});
+  if (number != 1) return std::unexpected(Errno{EINVAL});
+  const Device& device = device_of(core, o);
+  if (device.bus_reset && !core.is_alone(device)) return std::unexpected(Errno{ENOTTY});
+  return {};
 }
 /// Nobody has enabled a driverless function, so that there is nothing to take back.
 Reply<void> store_enable(Core& core, const Owner& o, Text text) {

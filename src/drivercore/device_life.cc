@@ -46,6 +46,11 @@ bool is_named(const Device& card, const std::string& wanted) {
 
 // ---- adding
 
+bool DriverCore::is_alone(const Device& device) const {
+  const DeviceKey bridge = Index::parent_of(state_, device);
+  return bridge != 0 && index_.children(bridge).size() == 1;
+}
+
 void DriverCore::device_add(DeviceKey key) {
   Device& dev = *device(key);
   Bus& bus = state_.buses.at(dev.bus);
@@ -53,11 +58,7 @@ void DriverCore::device_add(DeviceKey key) {
   bus.device_names.emplace(dev.name, key);
   if (dev.group) state_.groups.try_emplace(*dev.group);
   index_.add(state_, key);
-  // drivers/pci/pci.c:pci_init_reset_methods, pci_parent_bus_reset.
-  if (dev.bus_reset) {
-    const DeviceKey bridge = Index::parent_of(state_, dev);
-    dev.can_reset = bridge != 0 && index_.children(bridge).size() == 1;
-  }
+  if (dev.bus_reset) dev.can_reset = is_alone(dev);  // drivers/pci/pci.c:pci_init_reset_methods
   step(KernelStep::Kind::kAdded, key);
   send("add", *device(key));
   step(KernelStep::Kind::kAddEvent, key);

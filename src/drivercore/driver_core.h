@@ -35,6 +35,8 @@ class DriverCore {
 
   [[nodiscard]] const State& state() const { return state_; }
   [[nodiscard]] const Index& index() const { return index_; }
+  /// Whether a bridge leads to this device and to no other.
+  [[nodiscard]] bool is_alone(const Device& device) const;
 
   void set_on_step(std::function<void(const KernelStep&)> on_step) {
     on_step_ = std::move(on_step);

@@ -18,6 +18,7 @@ inline const std::string kNicB = "0000:00:04.0";
 inline const std::string kNvme = "0000:00:05.0";
 inline const std::string kEduA = "0000:00:06.0";
 inline const std::string kEduB = "0000:00:07.0";
+inline const std::string kEduBehind = "0000:01:03.0";
 inline const std::string kBridge = "0000:00:08.0";
 inline const std::string kPf = "0000:02:00.0";
 inline const std::string kVf = "0000:02:00.1";

@@ -26,6 +26,20 @@ TEST_F(Life, RemoveOfZeroDoesNothingAndJunkIsEinval) {
   EXPECT_EQ(driver_of(kEduA), "");
 }
 
+TEST_F(Life, ADeviceThatOnlyItsBusCanResetHasTheFileIfItCameAloneToIt) {
+  const std::string cards[] = {"0000:01:01.0", "0000:01:02.0", kEduBehind};
+  EXPECT_EQ(dev(cards[0], "reset", "0"), EINVAL) << "it was found first";
+  EXPECT_EQ(dev(cards[0], "reset", "1"), ENOTTY) << "but the others are there now";
+  EXPECT_EQ(dev(cards[1], "reset", "0"), ENOENT);
+  ASSERT_EQ(dev(cards[0], "remove", "1"), 0);
+  ASSERT_EQ(bus("rescan", "1"), 0);
+  EXPECT_EQ(dev(cards[0], "reset", "0"), ENOENT) << "now it would reset the others";
+  for (const std::string& card : cards) ASSERT_EQ(dev(card, "remove", "1"), 0);
+  ASSERT_EQ(bus("rescan", "1"), 0);
+  EXPECT_EQ(dev(cards[0], "reset", "0"), EINVAL);
+  EXPECT_EQ(dev(cards[2], "reset", "0"), ENOENT);
+}
+
 TEST_F(Life, RescanProbesWhatItFinds) {
   ASSERT_EQ(dev(kNicA, "remove", "1"), 0);
   EXPECT_EQ(bus("rescan", "1"), 0);
