@@ -145,8 +145,10 @@ Machine Session::machine() {
 }
 
 GroupRule Session::group_rule() const {
+  if (lab_)
+    return lab_->state().profile.dma_ownership ? GroupRule::kDmaOwnership : GroupRule::kDriverList;
   utsname name{};
-  if (lab_ || sysfs_root_ != kSysfs || ::uname(&name) != 0) return GroupRule::kDmaOwnership;
+  if (sysfs_root_ != kSysfs || ::uname(&name) != 0) return GroupRule::kDmaOwnership;
   return anybind::group_rule(name.release);
 }
 

@@ -297,6 +297,13 @@ class Mistakes(Case):
     def test_a_near_name_on_another_bus(self) -> None:
         self.assertIn("did you mean platform/serial8250?", self.anybind("show", "serial8251", code=NOT_FOUND))
 
+    def test_a_group_is_judged_by_the_rule_of_the_modelled_kernel(self) -> None:
+        self.assertIn("Linux 5.19 and later", self.anybind("explain", "03:00.0", "vfio-pci"))
+        old = self.dir / "old.toml"
+        old.write_text(MACHINE.read_text().replace('kernel = "linux-6.12"', 'kernel = "linux-3.14"'))
+        self.before = [f"--lab={old}"]
+        self.assertIn("Linux before 5.19", self.anybind("explain", "03:00.0", "vfio-pci"))
+
     def test_the_group_is_asked_for_already(self) -> None:
         self.before[0] = f"--lab={HERE.parent.parent / 'examples' / 'workstation.toml'}"
         error = self.anybind("bind", "--group", "00:1f.2", "vfio-pci", code=REFUSED)

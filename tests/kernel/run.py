@@ -6,6 +6,8 @@ passed, nothing failed and the case ran to its end. The whole transcript is in b
 """
 
 import argparse
+import base64
+import os
 import pathlib
 import re
 import shlex
@@ -24,6 +26,7 @@ from guest_image import BUILD, VERSIONS, append_payload, base_image, kernel
 BROKEN = re.compile(r"\bBUG: |\bOops\b|WARNING: CPU|Kernel panic|blocked for more than|general protection fault"
                     r"|rcu: INFO: .* stall|soft lockup|UBSAN:|refcount_t:")
 GTEST = re.compile(r"^\[ *(OK|FAILED|SKIPPED) *\] (.+?) \(\d+ ms\)$")
+FILE = re.compile(r"^@file ([\w.]+) ([\w+/=]*)$")
 DIRECTIVE = re.compile(r"^# (devices|disk|append|kernels|limit|cpus|iommu): *(.*)$")
 
 
@@ -73,6 +76,7 @@ class Report:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.files: dict[str, bytes] = {}
         self.ended = False
 
     def hear(self, channel: str, line: str) -> None:
@@ -84,6 +88,8 @@ class Report:
     def _hear_case(self, line: str) -> None:
         if line == "@end":
             self.ended = True
+        elif match := FILE.match(line):
+            self.files[match[1]] = self.files.get(match[1], b"") + base64.b64decode(match[2])
         elif line.startswith(("ok - ", "not ok - ", "skip - ")):
             self.lines.append(line)
         elif match := GTEST.match(line):
@@ -158,6 +164,20 @@ def run_case(case: Case, version: str, programs: dict[str, pathlib.Path], log_pa
     return report
 
 
+def run_outside(script: pathlib.Path, anybind: pathlib.Path, report: Report) -> None:
+    """What is left to check on this machine, in a folder with the files that the guest handed out."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in report.files.items():
+            (pathlib.Path(folder) / name).write_bytes(content)
+        words = {"ANYBIND": str(anybind.resolve()), "LIB": str(pathlib.Path(__file__).resolve().parent / "guest/lib.sh")}
+        ran = subprocess.run(["sh", "-eu", script.resolve()], cwd=folder, env=os.environ | words, text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    report.ended = False
+    for line in [*ran.stdout.splitlines(), *(["@end"] if ran.returncode == 0 else [])]:
+        report.hear("talk", line)
+    report.finish(f"outside: {ran.stdout[-400:]}")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("case", type=pathlib.Path)
@@ -180,6 +200,9 @@ def main() -> int:
     log_path.parent.mkdir(parents=True, exist_ok=True)
 
     report = run_case(case, options.kernel, programs, log_path)
+    outside = options.case.parent / "outside" / options.case.name
+    if report.ended and outside.exists():
+        run_outside(outside, options.anybind, report)
     if not report.good():
         print("...", *log_path.read_text().splitlines()[-60:], f"the whole transcript: {log_path}", sep="\n")
     print(*report.lines, report.summary(), sep="\n")

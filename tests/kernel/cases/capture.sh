@@ -20,3 +20,8 @@ check_eq "explain knows the module's ids" "$(anybind explain 0000:00:03.0 | grep
   "$(anybind --lab /tmp/machine.toml explain 0000:00:03.0 | grep -c e1000e)"
 check_eq "no serial number and no MAC address is in it" 0 \
   "$(grep -ciE 'SECRETSERIAL|52:54:00|525400abcdef' /tmp/machine.toml || true)"
+
+# The rest is outside: on a machine that has none of these devices.
+anybind --json list class:all >/tmp/pci.json
+anybind --json list 'platform/*' >/tmp/platform.json
+for file in /tmp/machine.toml /tmp/pci.json /tmp/platform.json; do hand_out $file; done

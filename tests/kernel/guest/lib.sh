@@ -141,6 +141,10 @@ qmp() { # JSON
   ask "qmp $1"
 }
 
+hand_out() { # FILE: to the case's script outside
+  base64 "$1" | sed "s/^/@file $(basename "$1") /"
+}
+
 hot_add() { # QEMU-DRIVER ID BUS [PROPERTY=VALUE...]
   arguments="\"driver\":\"$1\",\"id\":\"$2\",\"bus\":\"$3\""
   shift 3
