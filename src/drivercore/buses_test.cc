@@ -13,7 +13,7 @@ using testing::Not;
 
 // ---- match order
 
-struct Row {
+struct BusRow {
   const char* bus;
   const char* modalias;
   std::optional<std::string> driver_override;
@@ -22,7 +22,7 @@ struct Row {
   bool matches;
 };
 
-bool matches(const Row& row, const std::string& name = "dev") {
+bool matches(const BusRow& row, const std::string& name = "dev") {
   const Device device{.bus = row.bus,
                       .name = name,
                       .modalias = row.modalias,
@@ -32,8 +32,8 @@ bool matches(const Row& row, const std::string& name = "dev") {
   return bus_type(row.bus).match({}, device, driver);
 }
 
-void expect_all(const std::vector<Row>& rows) {
-  for (const Row& row : rows) {
+void expect_all(const std::vector<BusRow>& rows) {
+  for (const BusRow& row : rows) {
     EXPECT_EQ(matches(row), row.matches)
         << row.bus << " " << row.modalias << " override " << row.driver_override.value_or("(unset)")
         << " " << testing::PrintToString(row.aliases) << testing::PrintToString(row.dynamic_names);

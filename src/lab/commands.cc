@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/ids.h"
 #include "base/text.h"
 #include "drivercore/machine.h"
 #include "drivercore/machine_ids.h"
@@ -32,8 +33,15 @@ Error not_found(std::string operation, std::string object, std::string why, std:
           .next = std::move(next)};
 }
 
+/// A PCI address may be typed in its short forms; other buses' names are taken as they are.
+std::string full_name(const std::string& typed) {
+  const auto address = PciAddress::parse(typed);
+  return address ? address->str() : typed;
+}
+
 Result<std::string> add(Machine& machine, const Words& words) {
-  if (machine.run([&](DriverCore& core) { return core.hot_add(words[1]); })) return "";
+  const std::string name = full_name(words[1]);
+  if (machine.run([&](DriverCore& core) { return core.hot_add(name); })) return "";
   return fail(
       not_found("plug in", words[1],
                 "no such card beside the machine, or its slot is taken, or the bridge above "
@@ -43,7 +51,8 @@ Result<std::string> add(Machine& machine, const Words& words) {
 }
 
 Result<std::string> remove(Machine& machine, const Words& words) {
-  if (machine.run([&](DriverCore& core) { return core.unplug(words[1]); })) return "";
+  const std::string name = full_name(words[1]);
+  if (machine.run([&](DriverCore& core) { return core.unplug(name); })) return "";
   return fail(not_found("take out", words[1], "no such device"));
 }
 
@@ -119,7 +128,7 @@ Result<std::string> set_probe(Machine& machine, const Words& words) {
     return fail(usage(
         fmt::format("{} is neither ok, defer, nor an errno such as EIO", printable(words[3]))));
   }
-  const std::string device = words.size() > 4 ? words[4] : "";
+  const std::string device = words.size() > 4 ? full_name(words[4]) : "";
   const bool set =
       machine.run([&](DriverCore& core) { return core.set_probe(words[2], *result, device); });
   if (!set) return fail(not_found("set the probe of", words[2], "no such driver"));

@@ -27,6 +27,8 @@ namespace {
 constexpr std::size_t kStackSize = std::size_t{512} << 10U;
 constexpr std::size_t kGuard = 4096;
 
+}  // namespace
+
 /// Memory for one stack, with a page below it that nobody can touch.
 class Stack {
  public:
@@ -49,6 +51,8 @@ class Stack {
   static constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE;
   void* memory_;
 };
+
+namespace {
 
 std::vector<Stack>& spare_stacks() {
   thread_local std::vector<Stack> spare;

@@ -133,7 +133,7 @@ class FromOutside(LabCase):
 
     def test_a_card_is_plugged_in_and_taken_out(self) -> None:
         self.assertEqual(self.inside("ls /sys/class/net"), "eth0/eth1/eth2/")
-        self.anybind("lab", "add", "0000:0b:00.0")
+        self.anybind("lab", "add", "0b:00.0")
         self.assertEqual(self.inside("ls /sys/class/net"), "eth0/eth1/eth2/eth3/")
         self.assertIn("slot is taken", self.anybind("lab", "add", "0000:0b:00.0", code=NOT_FOUND))
         self.anybind("lab", "remove", "0000:0b:00.0")
@@ -142,7 +142,7 @@ class FromOutside(LabCase):
         self.anybind("lab", "remove", "0000:ff:00.0", code=NOT_FOUND)
 
     def test_a_probe_is_made_to_fail(self) -> None:
-        self.anybind("lab", "set", "probe", "igb", "EIO", "0000:06:00.0")
+        self.anybind("lab", "set", "probe", "igb", "EIO", "06:00.0")
         self.assertEqual(self.inside("echo 0000:06:00.0 > /sys/bus/pci/drivers/igb/unbind"), "")
         self.assertIn("Input/output error", self.inside("/bin/echo 0000:06:00.0 > /sys/bus/pci/drivers/igb/bind"))
         self.anybind("lab", "set", "probe", "igb", "ok", "0000:06:00.0")
