@@ -137,6 +137,14 @@ TEST_F(SelectTest, ABareNumberIsRefused) {
   for (const char* text : {"03", "8086", "dead"}) EXPECT_EQ(error(text).code, Code::kUsage) << text;
 }
 
+TEST_F(SelectTest, WhatIsMeantAsAnAddressIsJudgedAsOne) {
+  for (const char* text : {"03:00.9", "03:20.0", "3:0.0.0", "0000:03:00:0", "pci_0000_03_00_9",
+                           "pci-0000:03:00.0", "pci:0000:03:00.0"}) {
+    EXPECT_EQ(error(text).code, Code::kNotFound) << text;
+    EXPECT_EQ(error(text).why, "not a PCI address") << text;
+  }
+}
+
 TEST_F(SelectTest, NearMissesAreSuggested) {
   EXPECT_THAT(pick("03:00.2"), ElementsAre("6", HasSubstr("0000:03:00.")));
   EXPECT_THAT(pick("platform/serial8251"), ElementsAre("6", "did you mean platform/serial8250?"));

@@ -82,6 +82,14 @@ Words homonyms(Sysfs& root, std::string_view typed) {
   return out;
 }
 
+/// 03:00.9, 0000:3:0, pci_0000_03_00: what is meant as the address of a PCI function, and is none.
+bool is_like_address(std::string_view typed) {
+  if (typed.starts_with("pci") && typed.size() > 3 && std::string_view("_:-").contains(typed[3]))
+    return true;
+  return typed.contains(':') &&
+         typed.find_first_not_of("0123456789abcdefABCDEF:.") == std::string_view::npos;
+}
+
 }  // namespace
 
 Error no_such_device(Sysfs& root, const DeviceId& id, std::string_view typed) {
@@ -134,6 +142,11 @@ Error no_such_word(Sysfs& root, std::string_view typed) {
   if (std::ranges::binary_search(driver_names(root), word)) {
     return not_found(typed, "this is a driver",
                      fmt::format("its devices: driver:{}", shell_quote(word)));
+  }
+  if (is_like_address(typed)) {
+    return not_found(typed, "not a PCI address",
+                     "BUS:SLOT.FUNCTION in hex, the slot up to 1f and the function up to 7, with "
+                     "DOMAIN: before it if it is not 0000: 03:00.0");
   }
   if (parse_hex(typed)) {
     return {.code = Code::kUsage,

@@ -311,7 +311,7 @@ class Mistakes(Case):
 
     def test_not_an_address(self) -> None:
         self.anybind("bind", "0300", "vfio-pci", code=USAGE)
-        self.anybind("show", "0000:99:99.9", code=NOT_FOUND)
+        self.assertIn("not a PCI address", self.anybind("show", "0000:99:99.9", code=NOT_FOUND))
 
     def test_device_where_a_driver_belongs(self) -> None:
         self.assertIn("must be a driver", self.anybind("bind", "04:00.0", "05:00.0", code=USAGE))
