@@ -116,6 +116,7 @@ Reply<FileStatus> Proc::status(std::string_view path) const {
   return FileStatus{.mode = status.stx_mode,
                     .uid = status.stx_uid,
                     .gid = status.stx_gid,
+                    .size = status.stx_size,
                     .node = node_in(status)};
 }
 

@@ -72,7 +72,15 @@ std::optional<std::vector<std::uint32_t>> vfio_majors(const Proc& proc) {
 
 OpenFiles read_open_files(const Proc& proc) {
   OpenFiles out;
+  // Most processes of a machine are the kernel's own and have no files; one call tells that where
+  // the kernel counts them (since Linux 6.2), which it does when this process has some.
+  const auto files_of = [&](const std::string& pid) {
+    const auto status = proc.status(pid + "/fd");
+    return status ? std::optional(status->size) : std::nullopt;
+  };
+  const bool counted = files_of("self").value_or(0) > 0;
   for (std::string& pid : proc.processes()) {
+    if (counted && files_of(pid) == 0U) continue;
     auto open = proc.open_nodes(pid);
     const bool hidden = open ? !open->complete : is_hidden(proc, pid, open.error());
     if (hidden) ++out.unseen;

@@ -27,6 +27,7 @@ struct FileStatus {
   std::uint32_t mode = 0;  ///< type and permissions
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
+  std::uint64_t size = 0;  ///< of PID/fd since Linux 6.2: how many files the process has open
   std::optional<NodeNumber> node{};  ///< of a device node
 };
 
