@@ -36,7 +36,7 @@ Reply<void> DriverCore::bind_by_file(const std::string& bus, const std::string& 
   const Attempt attempt = state_.profile.bind_reports_probe_errno
                               ? try_driver(key, driver_key, offer)
                               : driver_probe_device(key, driver_key);
-  lock->unlock();
+  lock->unlock(attempt.outcome());
   if (attempt.kind == Attempt::Kind::kBound) return operation.done(Reply<void>());
   return operation.done(Reply<void>(std::unexpected(as_bind_says(attempt.error, state_.profile))));
 }
@@ -162,7 +162,7 @@ Reply<void> DriverCore::drvctl(DeviceKey key, std::string_view text) {
   step(KernelStep::Kind::kMatched, key, driver_key);
   auto lock = TRY(DeviceLock::take(*this, key));
   const Attempt attempt = try_driver(key, driver_key);
-  lock.unlock();
+  lock.unlock(attempt.outcome());
   const bool bound = attempt.kind == Attempt::Kind::kBound;
   return operation.done(bound ? Reply<void>() : kernel_error(ENODEV));
 }

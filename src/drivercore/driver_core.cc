@@ -67,8 +67,10 @@ std::string DriverCore::devpath(const Device& device) const {
 
 // ---- steps and waiting
 
-void DriverCore::step(KernelStep::Kind kind, DeviceKey device, DriverKey driver) {
-  if (on_step_) on_step_({.kind = kind, .device = device, .driver = driver});
+void DriverCore::step(KernelStep::Kind kind, DeviceKey device, DriverKey driver, int outcome) {
+  if (on_step_) {
+    on_step_({.kind = kind, .device = device, .driver = driver, .outcome = outcome});
+  }
 }
 
 bool DriverCore::wait(const Blocked& blocked) {

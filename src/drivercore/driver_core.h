@@ -144,6 +144,8 @@ class DriverCore {
     Kind kind = Kind::kBound;
     int error = 0;
     [[nodiscard]] bool deferred() const;
+    /// For KernelStep: equal when all is.
+    [[nodiscard]] int outcome() const { return static_cast<int>(kind) << 16 | error; }
   };
   /// How a device comes to be offered to a driver: unasked, or by a write to a file of the driver.
   enum class Offer { kAutomatic, kBindFile, kPrivateFile };
@@ -162,7 +164,7 @@ class DriverCore {
   [[nodiscard]] Driver* driver(DriverKey key);
   [[nodiscard]] DriverKey driver_key(const std::string& bus, const std::string& name) const;
   [[nodiscard]] bool listed(const Device& device, DeviceKey key) const;
-  void step(KernelStep::Kind kind, DeviceKey device, DriverKey driver = 0);
+  void step(KernelStep::Kind kind, DeviceKey device, DriverKey driver = 0, int outcome = 0);
   bool wait(const Blocked& blocked);
   void adopt();
   void adopt_binding(DeviceKey key, Device& device);

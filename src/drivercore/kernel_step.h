@@ -36,7 +36,7 @@ struct KernelStep {
     kDriverCleared,  ///< dev->driver is clear
     kUnbindEvent,    ///< its unbind event is out; the lock is still held
 
-    kUnlocked,  ///< device_lock is free again
+    kUnlocked,  ///< device_lock is free again; `outcome` is settled
 
     // device_del
     kDead,         ///< no probe takes it any more
@@ -60,6 +60,7 @@ struct KernelStep {
   Kind kind;
   DeviceKey device = 0;
   DriverKey driver = 0;
+  int outcome = 0;  ///< what the operation has come to and has not yet answered; numbered by itself
 };
 
 /// What an operation waits for when another actor is in its way.

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <span>
+#include <forward_list>
+#include <iterator>
+#include <ranges>
 #include <utility>
 
 #include "base/error.h"
@@ -24,19 +26,6 @@ std::unexpected<Errno> error(int value) {
   return std::unexpected(Errno{value});
 }
 
-/// The components, without empty ones; a slash at the end asks for a directory, as "." does.
-Names split(std::string_view text) {
-  Names out;
-  const bool wants_directory = text.ends_with('/');
-  while (!text.empty()) {
-    const auto slash = std::min(text.find('/'), text.size());
-    if (slash > 0) out.emplace_back(text.substr(0, slash));
-    text.remove_prefix(std::min(slash + 1, text.size()));
-  }
-  if (wants_directory && !out.empty()) out.emplace_back(".");
-  return out;
-}
-
 /// A directory on the way, and the name that it has in the one above.
 struct Level {
   std::string name;
@@ -47,43 +36,61 @@ using Way = std::vector<Level>;
 
 /// What a path led to: an entry, and the directory that it is in; for a directory, itself.
 struct Found {
-  Way way;
+  Way below;  ///< from the directory that is held, without that
   Entry entry;
 };
 
 /// One look-up of a path.
 class Walk {
  public:
-  Walk(const DriverCore& core, const Way& base) : tree_(core), base_(base), way_(base) {}
+  Walk(const DriverCore& core, const Way& base) : tree_(core), base_(base) {
+    constexpr std::size_t kUsual = 8;
+    below_.reserve(kUsual);
+    todo_.reserve(2 * kUsual);
+  }
 
   Reply<Found> run(std::string_view path, bool follow) {
-    todo_ = split(path);
-    std::ranges::reverse(todo_);
-    for (const Level& level : base_) {
-      if (!tree_.exists(level.place)) return error(ENOENT);
-    }
+    const auto gone = [&](const Level& level) { return !tree_.exists(level.place); };
+    if (std::ranges::any_of(base_, gone)) return error(ENOENT);
+    push(path);
     while (!todo_.empty()) {
-      const std::string part = std::move(todo_.back());
+      part_ = todo_.back();
       todo_.pop_back();
       if (entry_.kind != Entry::Kind::kDirectory) return error(ENOTDIR);
-      TRY(go(part, follow));
+      TRY(go(follow));
     }
-    if (entry_.kind == Entry::Kind::kDirectory) entry_.place = way_.back().place;
-    return Found{.way = std::move(way_), .entry = std::move(entry_)};
+    if (entry_.kind == Entry::Kind::kDirectory) entry_.place = top();
+    return Found{.below = std::move(below_), .entry = std::move(entry_)};
   }
 
  private:
-  Reply<void> go(const std::string& part, bool follow) {
-    if (part == ".") return {};
-    if (part == "..") return up();
-    if (part.size() > kNameMax) return error(ENAMETOOLONG);
-    auto next = tree_.find(way_.back().place, part);
+  [[nodiscard]] const Place& top() const {
+    return below_.empty() ? base_.back().place : below_.back().place;
+  }
+
+  /// The components of `text`, which stays where it is, in front of what is still to do; without
+  /// empty ones. A slash at the end asks for a directory, as "." does.
+  void push(std::string_view text) {
+    if (text.size() > 1 && text.ends_with('/')) todo_.emplace_back(".");
+    while (!text.empty()) {
+      const auto slash = text.rfind('/');
+      const std::string_view last = text.substr(slash == std::string_view::npos ? 0 : slash + 1);
+      if (!last.empty()) todo_.push_back(last);
+      text.remove_suffix(std::min(last.size() + 1, text.size()));
+    }
+  }
+
+  Reply<void> go(bool follow) {
+    if (part_ == ".") return {};
+    if (part_ == "..") return up();
+    if (part_.size() > kNameMax) return error(ENAMETOOLONG);
+    auto next = tree_.find(top(), part_);
     if (!next) return error(ENOENT);
     if (next->kind == Entry::Kind::kLink && (follow || !todo_.empty())) {
-      return follow_link(split(next->text));
+      return follow_link(std::move(next->text));
     }
     if (next->kind == Entry::Kind::kDirectory) {
-      way_.push_back({.name = part, .place = next->place});
+      below_.push_back({.name = part_, .place = std::move(next->place)});
     } else {
       entry_ = *std::move(next);
     }
@@ -91,27 +98,30 @@ class Walk {
   }
 
   Reply<void> up() {
-    if (way_.size() <= base_.size()) return error(EXDEV);
-    way_.pop_back();
+    if (below_.empty()) return error(EXDEV);
+    below_.pop_back();
     return {};
   }
 
   /// A link may not lead out of the held directory, as openat2(RESOLVE_BENEATH) has it.
-  Reply<void> follow_link(const Names& target) {
+  Reply<void> follow_link(std::string target) {
     if (++links_ > kMaxLinks) return error(ELOOP);
-    const std::size_t held = base_.size() - 1;
-    for (std::size_t i = 0; i < held; ++i) {
-      if (i >= target.size() || target[i] != base_[i + 1].name) return error(EXDEV);
+    const std::size_t rest = todo_.size();
+    push(targets_.emplace_front(std::move(target)));
+    for (const Level& level : base_ | std::views::drop(1)) {
+      if (todo_.size() == rest || todo_.back() != level.name) return error(EXDEV);
+      todo_.pop_back();
     }
-    way_ = base_;
-    for (std::size_t i = target.size(); i > held; --i) todo_.push_back(target[i - 1]);
+    below_.clear();
     return {};
   }
 
   Tree tree_;
   const Way& base_;
-  Way way_;
-  Names todo_;  ///< the next component last
+  Way below_;
+  std::vector<std::string_view> todo_;      ///< the next component last
+  std::forward_list<std::string> targets_;  ///< of the links that were followed
+  std::string part_;
   Entry entry_;
   int links_ = 0;
 };
@@ -138,8 +148,9 @@ class ModelSysfs final : public Sysfs {
     const Found found = TRY(find(path, false));
     if (found.entry.kind != Entry::Kind::kLink) return error(EINVAL);
     Names from;
-    for (const Level& level : found.way) from.push_back(level.name);
-    return relative_link(std::span(from).subspan(1), found.entry.text);
+    for (const Level& level : at_ | std::views::drop(1)) from.push_back(level.name);
+    for (const Level& level : found.below) from.push_back(level.name);
+    return relative_link(from, found.entry.text);
   }
 
   Reply<std::vector<std::string>> list(std::string_view path) override {
@@ -153,7 +164,9 @@ class ModelSysfs final : public Sysfs {
   Reply<std::unique_ptr<Sysfs>> open_dir(std::string_view path) override {
     Found found = TRY(find(path, true));
     if (found.entry.kind != Entry::Kind::kDirectory) return error(ENOTDIR);
-    return std::make_unique<ModelSysfs>(core_, std::move(found.way));
+    Way way = at_;
+    std::ranges::move(found.below, std::back_inserter(way));
+    return std::make_unique<ModelSysfs>(core_, std::move(way));
   }
 
   /// Of a device or driver the number that no other has had; of other directories one made of the

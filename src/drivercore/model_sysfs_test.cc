@@ -165,6 +165,10 @@ TEST_F(Paths, CannotLeaveTheDirectoryThatIsHeld) {
   const auto root = *sysfs_->open_dir("devices/pci0000:00");
   EXPECT_EQ(root->read("0000:00:03.0/net/eth0/device/vendor").value_or(""), "0x8086\n")
       << "a link that stays inside may be followed";
+  const auto card = *device->open_dir("net/eth0");
+  EXPECT_EQ(card->read("device/net/eth0/uevent").error().value, EXDEV)
+      << "also when the rest of the path would lead back";
+  EXPECT_TRUE(card->read("uevent"));
 }
 
 TEST_F(Paths, OfAHeldDirectoryThatHasGoneLeadNowhere) {

@@ -37,11 +37,11 @@ class DriverCore::DeviceLock {
   DeviceLock(const DeviceLock&) = delete;
   DeviceLock& operator=(const DeviceLock&) = delete;
   ~DeviceLock() { free(); }
-  /// Frees it now, which is a step.
-  void unlock() {
+  /// Frees it now, which is a step. `outcome` tells what the operation still holds after it.
+  void unlock(int outcome) {
     DriverCore& core = *core_;
     free();
-    core.step(KernelStep::Kind::kUnlocked, key_);
+    core.step(KernelStep::Kind::kUnlocked, key_, 0, outcome);
   }
 
  private:

@@ -168,7 +168,7 @@ Reply<bool> DriverCore::device_attach(DeviceKey key, Pass pass) {
   if (!dev.dead && !dev.driver) result = attach_to_any(key, pass);
   const bool go_on = pass == Pass::kSyncOnly && result && !*result && !device(key)->dead;
   if (go_on && wants_async(key)) state_.async.push_back({.device = key});
-  lock->unlock();
+  lock->unlock(result ? static_cast<int>(*result) : result.error().value << 1);
   return result;
 }
 
@@ -194,7 +194,7 @@ Reply<void> DriverCore::offer(DeviceKey key, DriverKey driver_key) {
     dev.async_for = driver_key;
     state_.async.push_back({.device = key, .driver = driver_key});
   }
-  lock->unlock();
+  lock->unlock(0);
   return {};
 }
 
@@ -255,7 +255,7 @@ Reply<void> DriverCore::release_driver(DeviceKey key, DriverKey only) {
   const auto& has = device(key)->driver;
   if (!has || (only != 0 && *has != only)) return {};
   const auto released = release_locked(key);
-  lock->unlock();
+  lock->unlock(released ? 0 : released.error().value);
   return released;
 }
 
@@ -296,7 +296,7 @@ void DriverCore::work_async(const AsyncProbe& work) {
   if (!lock) return;
   device(work.device)->async_for.reset();
   (void)driver_probe_device(work.device, work.driver);
-  lock->unlock();
+  lock->unlock(0);
 }
 
 /// Where they run by themselves: when no operation is in the middle of a step.

@@ -73,7 +73,7 @@ Reply<void> DriverCore::sriov_numvfs(DeviceKey key, std::string_view text) {
   if (*wanted > dev->total_vfs) return kernel_error(ERANGE);
   auto lock = TRY(DeviceLock::take(*this, key));
   const auto result = set_num_vfs(key, *wanted);
-  lock.unlock();
+  lock.unlock(result ? 0 : result.error().value);
   return operation.done(result);
 }
 

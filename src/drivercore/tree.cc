@@ -234,9 +234,9 @@ MaybeEntry find_device_link(const DriverCore& core, const Device& device, std::s
 }
 
 MaybeEntry find_in_device(const DriverCore& core, const Place& at, const std::string& name) {
-  if (MaybeEntry found = attribute(core, {.device = at.key}, name)) return found;
   const Device& device = *core.find(at.key);
   if (MaybeEntry found = find_device_link(core, device, name)) return found;
+  if (MaybeEntry found = attribute(core, {.device = at.key}, name)) return found;
   const DeviceKey child = key_of(core.index().children(at.key), name);
   if (child != 0) return directory(Kind::kDevice, "", child);
   if (MaybeEntry found = find_virtual_function(core, at, name)) return found;

@@ -42,7 +42,7 @@ class Run final : public Execution {
   std::vector<unsigned> enabled() override { return stage_.enabled(); }
   void advance(unsigned actor) override { stage_.advance(actor); }
   Hash key() override {
-    Hash hash = stage_.key();
+    Hash hash = stage_.key(storage_ != nullptr);
     hash.add(monitor_.key());
     hash.add(locked_by_ ? *locked_by_ + 1 : 0);
     hash.add(stored_);
@@ -407,8 +407,14 @@ Result<Begin> begin_of(const Setting& setting) {
 Result<SearchResult> explore(const Setting& setting, std::size_t number,
                              const CellOptions& options) {
   const Begin begin = TRY(begin_of(setting));
-  return options.random > 0 ? sample(begin, options.random, options.seed + number)
-                            : search(begin, options.search);
+  if (options.random > 0) return sample(begin, options.random, options.seed + number);
+  SearchResult found = search(begin, options.search);
+  if (!found.contradiction) return found;
+  const Cell cell{.mechanism = setting.mechanism, .scenarios = setting.scenarios};
+  return fail({.operation = "race",
+               .object = token_of(cell, number, *found.contradiction),
+               .why = "two points that were taken for one go on differently",
+               .next = "this is a fault of the explorer; please report it with this token"});
 }
 
 Result<Cell> explore(const Mechanism& mechanism, const std::vector<const Scenario*>& scenarios,

@@ -138,18 +138,21 @@ void Monitor::on_call(unsigned actor, const Stage::Call& call) {
     tool->wrote = tool->wrote || tool->writing;
     const DeviceKey now = stage_->kernel().key_of("pci", tool->device);
     if (now != 0 && now != tool->meant) danger(Promise::kRightCard);
-    tool->at_before = now;
-    tool->override_before = named_override(tool->device);
+    if (tool->writing) {
+      tool->at_before = now;
+      tool->override_before = named_override(tool->device);
+    }
   }
   if (listener_ != nullptr) listener_->on_call(actor, call);
 }
 
 void Monitor::on_answer(unsigned actor, const std::string& answer) {
-  if (Tool* tool = tool_of(actor)) {
+  Tool* tool = tool_of(actor);
+  if (tool != nullptr && tool->writing) {
     const DeviceKey now = stage_->kernel().key_of("pci", tool->device);
     const bool another = now != 0 && now != tool->meant && now == tool->at_before;
     if (another && named_override(tool->device) != tool->override_before) tool->hit_another = true;
-    if (tool->writing && !answer.empty()) danger(Promise::kArrives);
+    if (!answer.empty()) danger(Promise::kArrives);
     tool->at_before = 0;
     tool->override_before.clear();
   }

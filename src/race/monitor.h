@@ -59,7 +59,7 @@ struct Tool {
   bool hit_another = false;  ///< one of its writes acted on another card at that address
   std::optional<bool> says;  ///< that it is done; nothing if it was killed before it could
   std::optional<unsigned> recovered_by{};  ///< the actor that puts right what a kill left
-  drivercore::DeviceKey at_before{};       ///< what had its address before its call
+  drivercore::DeviceKey at_before{};       ///< what had its address before its write
   std::string override_before{};           ///< and the override of that
 };
 

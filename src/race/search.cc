@@ -1,14 +1,18 @@
-// Depth first, and stateless as far as the program goes: a point is come back to by running the
-// choices that led there again. What is kept of a point is its key and where its steps lead, which
-// makes a graph without circles: every step is a step further for some actor, and its place is part
-// of the key. The number of orderings is the number of ways through that graph, so they need not be
-// walked one by one to be counted.
+// Stateless as far as the program goes: a point is come back to by running choices that lead there
+// again. What is kept of a point is its key and where its steps lead, which makes a graph without
+// circles: every step is a step further for some actor, and its place is part of the key. Each step
+// of it has to be taken once. So that little time goes into ways back, a run begins with the
+// missing step that is nearest to the start, and when it comes to a known point it goes on to the
+// next missing step behind that, until there is none. So the steps behind a point are taken after
+// other ways to it than the first, which shows whether its key holds all that decides what follows:
+// before each missing step the key is compared. The number of orderings is the number of ways
+// through the graph, so they need not be walked one by one to be counted.
 #include "race/search.h"
 
 #include <algorithm>
 #include <bit>
-#include <map>
 #include <ranges>
+#include <unordered_map>
 #include <utility>
 
 namespace anybind::race {
@@ -27,6 +31,11 @@ struct Point {
   Marks marks = 0;
   std::vector<PointId>
       ways;  ///< where each enabled actor that was tried leads to, the lowest first
+  const Hash* key = nullptr;  ///< where points with the same key are one
+  PointId from = 0;           ///< where it was first come to from; of the start, itself
+  unsigned by = 0;            ///< and by whose step
+  std::uint32_t depth = 0;
+  bool closed = false;  ///< no step is missing here and behind it
 
   [[nodiscard]] unsigned actor(std::size_t number) const {
     std::uint32_t left = enabled;
@@ -63,30 +72,47 @@ class Search {
   Search(const Begin& begin, const SearchOptions& options) : begin_(begin), options_(options) {}
 
   SearchResult run() {
-    bool more = true;
-    while (more) more = one_run();
+    arrive(*begin_(), 0, 0);
+    while (const auto start = nearest_missing()) {
+      if (!one_run(*start)) break;
+    }
     finish();
     return std::move(result_);
   }
 
  private:
+  /// A point on a way, and which of its enabled actors goes on from there.
   struct Stop {
     PointId point;
-    std::size_t next;  ///< which of its enabled actors goes
+    std::size_t next;
   };
 
-  /// The point that the execution stands at, and whether it was not known.
-  std::pair<PointId, bool> arrive(Execution& execution) {
+  /// The point that the execution stands at, by a step of `by` from another.
+  PointId arrive(Execution& execution, PointId from, unsigned by) {
     const auto next = static_cast<PointId>(points_.size());
+    const Hash* key = nullptr;
     if (options_.reduce) {
       const auto [at, fresh] = known_.try_emplace(execution.key(), next);
-      if (!fresh) return {at->second, false};
+      if (!fresh) return at->second;
+      key = &at->first;
     }
     Point& point = points_.emplace_back();
+    point.key = key;
     point.enabled = bits_of(execution.enabled());
     point.marks = execution.marks(point.enabled == 0);
+    point.from = from;
+    point.by = by;
+    point.depth = next == 0 ? 0 : points_[from].depth + 1;
     all_marks_ |= point.marks;
-    return {next, true};
+    if (at_depth_.size() <= point.depth) at_depth_.resize(point.depth + 1);
+    at_depth_[point.depth].push_back(next);
+    return next;
+  }
+
+  /// Whether the execution, which took another way than the first, stands where it should.
+  bool stands_at(Execution& execution, PointId id) {
+    const Hash* key = points_[id].key;
+    return key == nullptr || execution.key() == *key;
   }
 
   void advance(Execution& execution, unsigned actor) {
@@ -94,62 +120,98 @@ class Search {
     execution.advance(actor);
   }
 
-  /// Runs the choices on the stack, then goes on until a point is known or nobody can go on. False:
-  /// everything was tried.
-  bool one_run() {
-    ++result_.runs;
-    const auto execution = begin_();
-    if (stack_.empty()) {
-      if (!points_.empty()) return false;
-      stack_.push_back({arrive(*execution).first, 0});
-    } else {
-      for (std::size_t i = 0; i + 1 < stack_.size(); ++i) {
-        advance(*execution, points_[stack_[i].point].actor(stack_[i].next));
-      }
+  /// A point of the smallest depth that has a step which was never taken.
+  std::optional<PointId> nearest_missing() {
+    for (; nearest_ < at_depth_.size(); ++nearest_) {
+      auto& points = at_depth_[nearest_];
+      while (!points.empty() && points_[points.back()].tried()) points.pop_back();
+      if (!points.empty()) return points.back();
     }
-    for (;;) {
-      const Stop at = stack_.back();
-      if (points_[at.point].enabled == 0) break;
-      if (points_.size() >= options_.most_points) {
-        result_.complete = false;
-        return false;
-      }
-      const unsigned actor = points_[at.point].actor(at.next);
-      advance(*execution, actor);
-      const auto [to, fresh] = arrive(*execution);
-      points_[at.point].ways.push_back(to);
-      if (!fresh) break;
-      stack_.push_back({to, 0});
-    }
-    return back();
+    return std::nullopt;
   }
 
-  /// To the last point that has an actor which was not tried.
-  bool back() {
-    while (!stack_.empty()) {
-      Stop& at = stack_.back();
-      const Point& point = points_[at.point];
+  /// The steps from a point to the first that was never taken, which is the last of them; none when
+  /// nothing is missing.
+  std::vector<Stop> way_to_missing(PointId from) {
+    std::vector<Stop> way = {{.point = from, .next = 0}};
+    while (!way.empty()) {
+      Stop& at = way.back();
+      Point& point = points_[at.point];
       if (!point.tried()) {
         at.next = point.ways.size();
-        return true;
+        return way;
       }
-      finished_.push_back(at.point);
-      stack_.pop_back();
+      while (at.next < point.ways.size() && points_[point.ways[at.next]].closed) ++at.next;
+      if (at.next < point.ways.size()) {
+        way.push_back({.point = point.ways[at.next], .next = 0});
+      } else {
+        point.closed = true;
+        way.pop_back();
+      }
     }
-    return false;
+    return way;
+  }
+
+  /// To `start`, and on as long as steps are missing. False: the search is to end.
+  bool one_run(PointId start) {
+    ++result_.runs;
+    const auto execution = begin_();
+    Schedule taken;
+    for (PointId at = start; at != 0; at = points_[at].from) {
+      taken.push_back(points_[at].by);
+    }
+    std::ranges::reverse(taken);
+    for (const unsigned actor : taken) advance(*execution, actor);
+    for (PointId at = start;;) {
+      const auto way = way_to_missing(at);
+      if (way.empty()) return true;
+      result_.complete = points_.size() < options_.most_points;
+      if (!result_.complete) return false;
+      for (const Stop& stop : way | std::views::take(way.size() - 1)) {
+        taken.push_back(points_[stop.point].actor(stop.next));
+        advance(*execution, taken.back());
+      }
+      const auto& [from, next] = way.back();
+      const bool just_arrived = at != start && way.size() == 1;
+      if (!just_arrived && !stands_at(*execution, from)) {
+        result_.complete = false;
+        result_.contradiction = std::move(taken);
+        return false;
+      }
+      taken.push_back(points_[from].actor(next));
+      advance(*execution, taken.back());
+      at = arrive(*execution, from, taken.back());
+      points_[from].ways.push_back(at);
+    }
   }
 
   // ---- what the graph says
 
   void finish() {
     result_.points = points_.size();
-    while (!stack_.empty()) {  // of a search that was cut short
-      finished_.push_back(stack_.back().point);
-      stack_.pop_back();
-    }
+    order();
     count();
     for (unsigned bit = 0; bit < kMarkBits; ++bit) {
       if ((all_marks_ >> bit & 1U) != 0) find_shortest(bit);
+    }
+  }
+
+  /// Each point after all that it leads to.
+  void order() {
+    std::vector<bool> seen(points_.size());
+    std::vector<Stop> way = {{.point = 0, .next = 0}};
+    while (!way.empty()) {
+      Stop& at = way.back();
+      const Point& point = points_[at.point];
+      if (at.next == point.ways.size()) {
+        finished_.push_back(at.point);
+        way.pop_back();
+        continue;
+      }
+      const PointId to = point.ways[at.next++];
+      if (seen[to]) continue;
+      seen[to] = true;
+      way.push_back({.point = to, .next = 0});
     }
   }
 
@@ -215,10 +277,11 @@ class Search {
   SearchOptions options_;
   SearchResult result_;
   std::vector<Point> points_;
-  std::map<Hash, PointId> known_;
+  std::unordered_map<Hash, PointId, Hash::Place> known_;
   Marks all_marks_ = 0;  ///< of any point
-  std::vector<Stop> stack_;
-  std::vector<PointId> finished_;  ///< a point after all that it leads to
+  std::vector<std::vector<PointId>> at_depth_;
+  std::size_t nearest_ = 0;  ///< less deep there is no step that is missing
+  std::vector<PointId> finished_;
 };
 
 /// splitmix64: the same numbers everywhere.

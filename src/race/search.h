@@ -56,7 +56,10 @@ struct SearchResult {
   /// A shortest run to each mark: of those with the fewest steps the one with the fewest changes of
   /// actor. Without what follows it.
   std::array<std::optional<Schedule>, kMarkBits> shortest{};
-  bool complete = true;  ///< false: there were more points than was allowed
+  bool complete = true;  ///< false: more points than was allowed, or a contradiction
+  /// A run that by its key came to a known point, and went on otherwise: nothing that was found is
+  /// to be trusted.
+  std::optional<Schedule> contradiction{};
 };
 
 /// Every ordering of the steps of the program's actors.

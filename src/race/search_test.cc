@@ -109,6 +109,53 @@ TEST(Search, StopsAtItsBoundAndSaysSo) {
   EXPECT_FALSE(search(program({30, 30}), {.most_points = 100}).complete);
 }
 
+/// Actor 0 remembers whether actor 1 had gone, takes a step more then, and its key does not tell.
+class Forgetful final : public Execution {
+ public:
+  std::vector<unsigned> enabled() override {
+    std::vector<unsigned> out;
+    if (steps_ < (saw_ ? 4U : 3U)) out.push_back(0);
+    if (!gone_) out.push_back(1);
+    if (others_ < 3) out.push_back(2);
+    return out;
+  }
+  void advance(unsigned actor) override {
+    if (actor == 0 && steps_++ == 0) saw_ = gone_;
+    if (actor == 1) gone_ = true;
+    if (actor == 2) ++others_;
+  }
+  Hash key() override {
+    Hash hash;
+    hash.add(steps_ + (saw_ && steps_ > 1 ? 10U : 0U));
+    hash.add(gone_ ? 1 : 0);
+    hash.add(others_);
+    return hash;
+  }
+  Marks marks(bool /*over*/) override { return 0; }
+
+ private:
+  unsigned steps_ = 0;
+  unsigned others_ = 0;
+  bool gone_ = false;
+  bool saw_ = false;
+};
+
+TEST(Search, SaysSoWhenAKeyDoesNotHoldAllThatDecides) {
+  const auto found = search([] { return std::make_unique<Forgetful>(); });
+  EXPECT_FALSE(found.complete);
+  EXPECT_TRUE(found.contradiction);
+  EXPECT_FALSE(
+      search([] { return std::make_unique<Forgetful>(); }, {.reduce = false}).contradiction);
+}
+
+/// A run goes on behind what is known, so that each step costs little more than itself.
+TEST(Search, TakesFewStepsTwice) {
+  const auto found = search(program({20, 20, 20}));
+  const std::uint64_t different = std::uint64_t{3} * 20 * 21 * 21;
+  EXPECT_GE(found.steps, different);
+  EXPECT_LT(found.steps, 4 * different);
+}
+
 TEST(Search, ASampleIsTheSameForTheSameSeed) {
   const auto begin = program({3, 4});
   const auto one = sample(begin, 500, 7);
@@ -177,6 +224,15 @@ TEST(Reduction, ChanceFindsNothingThatItMissed) {
       }
     }
   }
+}
+
+/// The errno of a bind is settled before its last step and given after it; it was not in the key.
+TEST(Reduction, TheAnswerThatACallHasNotYetGivenIsPartOfAPoint) {
+  const auto settings =
+      settings_of(*find_mechanism("anybind"), {find_scenario("unplug"), find_scenario("probe")});
+  const auto found = explore(settings[0], 0, {});
+  ASSERT_TRUE(found) << found.error().message();
+  EXPECT_TRUE(found->complete);
 }
 
 /// Pairs of scenarios in which anybind once broke a promise; the tokens are of the code of then.

@@ -158,6 +158,7 @@ std::vector<unsigned> Stage::enabled() const {
 void Stage::advance(unsigned number) {
   current_ = number;
   Actor& actor = actors_[number];
+  if (actor.ended) return;
   actor.blocked.reset();
   actor.fibre->resume();
   if (actor.fibre->ended()) actor.ended = true;
@@ -223,7 +224,8 @@ void Stage::on_step(const KernelStep& step) {
   if (ending_) return;
   Actor& actor = actors_[current_];
   actor.call.add((std::uint64_t{step.device} << 32U) | step.driver);
-  actor.call.add(static_cast<std::uint64_t>(step.kind));
+  actor.call.add((static_cast<std::uint64_t>(step.kind) << 32U) |
+                 static_cast<std::uint32_t>(step.outcome));
   watcher_.on_step(current_, step);
   stop();
 }
@@ -235,11 +237,11 @@ bool Stage::on_blocked(const Blocked& blocked) {
   return !ending_;
 }
 
-Hash Stage::key() const {
+Hash Stage::key(bool kept) const {
   Hash hash = hash_of(kernel_.state());
   hash.add(kernel_.trigger_count());
   for (const Actor& actor : actors_) {
-    hash.add(actor.past);
+    if (kept || !actor.ended) hash.add(actor.past);
     hash.add(actor.call);
     hash.add((actor.blocked ? 1U : 0U) | (actor.in_call ? 2U : 0U) | (actor.ended ? 4U : 0U) |
              (actor.killed ? 8U : 0U));

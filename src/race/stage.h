@@ -19,7 +19,8 @@ namespace anybind::race {
 /// inside it, and goes on when it is advanced.
 ///
 /// What an actor does next follows from what its calls have answered, and inside a call from the
-/// steps that the kernel has taken for it there: it holds nothing else over a stop. So that, and
+/// steps that the kernel has taken for it there, with their outcomes: it holds nothing else over a
+/// stop. So that, and
 /// the State, make the key of a point.
 class Stage {
  public:
@@ -80,7 +81,9 @@ class Stage {
   [[nodiscard]] std::size_t actors() const { return actors_.size(); }
   [[nodiscard]] unsigned current() const { return current_; }
   [[nodiscard]] drivercore::DriverCore& kernel() { return kernel_; }
-  [[nodiscard]] Hash key() const;
+  /// What those have done that have ended counts only if it was kept somewhere (`kept`) where
+  /// others look.
+  [[nodiscard]] Hash key(bool kept) const;
 
   /// A sysfs whose every operation is a call of the actor that makes it.
   [[nodiscard]] std::unique_ptr<Sysfs> sysfs();
