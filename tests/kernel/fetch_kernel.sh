@@ -19,8 +19,9 @@ releases() {
     sed -nE "s/^linux-image-($series\.[0-9]+([+-][0-9a-z]+)?-amd64)(-unsigned)?\$/\1/p" | sort -ruV
 }
 
+# Of a name that other packages only mention, `apt-cache show` prints nothing and succeeds.
 available() {
-  apt-cache show "$1" >/dev/null 2>&1
+  apt-cache show "$1" 2>/dev/null | grep -q .
 }
 
 # Prints the release and then the packages to fetch for it, one a line.
