@@ -11,8 +11,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <map>
 #include <ranges>
-#include <unordered_map>
 #include <utility>
 
 namespace anybind::race {
@@ -277,7 +277,7 @@ class Search {
   SearchOptions options_;
   SearchResult result_;
   std::vector<Point> points_;
-  std::unordered_map<Hash, PointId, Hash::Place> known_;
+  std::map<Hash, PointId> known_;
   Marks all_marks_ = 0;  ///< of any point
   std::vector<std::vector<PointId>> at_depth_;
   std::size_t nearest_ = 0;  ///< less deep there is no step that is missing

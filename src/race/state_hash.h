@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -22,10 +21,6 @@ class Hash {
     add(other.b_);
   }
   friend auto operator<=>(const Hash&, const Hash&) = default;
-  /// In a hash table.
-  struct Place {
-    std::size_t operator()(const Hash& hash) const { return hash.a_; }
-  };
 
  private:
   static std::uint64_t mix(std::uint64_t value, std::uint64_t factor) {
