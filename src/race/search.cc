@@ -196,7 +196,6 @@ class Search {
     }
   }
 
-  /// Each point after all that it leads to.
   void order() {
     std::vector<bool> seen(points_.size());
     std::vector<Stop> way = {{.point = 0, .next = 0}};
@@ -280,8 +279,8 @@ class Search {
   std::map<Hash, PointId> known_;
   Marks all_marks_ = 0;  ///< of any point
   std::vector<std::vector<PointId>> at_depth_;
-  std::size_t nearest_ = 0;  ///< less deep there is no step that is missing
-  std::vector<PointId> finished_;
+  std::size_t nearest_ = 0;        ///< less deep there is no step that is missing
+  std::vector<PointId> finished_;  ///< each point after all that it leads to
 };
 
 /// splitmix64: the same numbers everywhere.

@@ -20,8 +20,7 @@ namespace anybind::race {
 ///
 /// What an actor does next follows from what its calls have answered, and inside a call from the
 /// steps that the kernel has taken for it there, with their outcomes: it holds nothing else over a
-/// stop. So that, and
-/// the State, make the key of a point.
+/// stop. So that, and the State, make the key of a point.
 class Stage {
  public:
   /// One operation on sysfs, or one thing that the world does, which has only `what`.
@@ -68,6 +67,8 @@ class Stage {
   unsigned add(std::string name, std::function<void()> body, std::function<bool()> may_go = {});
 
   [[nodiscard]] std::vector<unsigned> enabled() const;
+  /// Of one that has ended, nothing: a search comes to that when a key does not hold all that
+  /// decides what follows, and sees it then.
   void advance(unsigned actor);
   /// Ends every actor where it stands: what it is in the middle of in the kernel goes on to its
   /// end, each further call fails, and nobody watches. To be called before anything goes that they
