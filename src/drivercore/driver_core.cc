@@ -56,12 +56,17 @@ bool DriverCore::listed(const Device& device, DeviceKey key) const {
   return key_of(device.bus, device.name) == key;
 }
 
+std::vector<const Device*> DriverCore::line_of(const Device& device) const {
+  std::vector<const Device*> out = {&device};
+  while (const Device* parent = find(Index::parent_of(state_, *out.back()))) out.push_back(parent);
+  return out;
+}
+
 std::string DriverCore::devpath(const Device& device) const {
-  std::vector<const Device*> way = {&device};
-  while (const Device* parent = find(Index::parent_of(state_, *way.back()))) way.push_back(parent);
+  const auto line = line_of(device);
   std::string out = "/devices/";
-  out += bus_type(way.back()->bus).root(*way.back());
-  for (const Device* each : way | std::views::reverse) out.append("/").append(each->name);
+  out += bus_type(line.back()->bus).root(*line.back());
+  for (const Device* each : line | std::views::reverse) out.append("/").append(each->name);
   return out;
 }
 

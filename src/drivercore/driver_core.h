@@ -133,6 +133,8 @@ class DriverCore {
   [[nodiscard]] DeviceKey key_of(const std::string& bus, const std::string& name) const {
     return Index::named(state_, bus, name);
   }
+  /// The device and all that are above it, itself first.
+  [[nodiscard]] std::vector<const Device*> line_of(const Device& device) const;
   /// "/devices/pci0000:00/0000:00:03.0"
   [[nodiscard]] std::string devpath(const Device& device) const;
 

@@ -26,14 +26,6 @@ std::unexpected<Errno> error(int value) {
   return std::unexpected(Errno{value});
 }
 
-/// A directory on the way, and the name that it has in the one above.
-struct Level {
-  std::string name;
-  Place place;
-};
-/// A directory and all that are above it, the root first.
-using Way = std::vector<Level>;
-
 /// What a path led to: an entry, and the directory that it is in; for a directory, itself.
 struct Found {
   Way below;  ///< from the directory that is held, without that
@@ -87,7 +79,9 @@ class Walk {
     auto next = tree_.find(top(), part_);
     if (!next) return error(ENOENT);
     if (next->kind == Entry::Kind::kLink && (follow || !todo_.empty())) {
-      return follow_link(std::move(next->text));
+      return next->place.kind == Place::Kind::kDevice && base_.size() == 1
+                 ? go_to_device(next->place.key)
+                 : follow_link(tree_.target(*next));
     }
     if (next->kind == Entry::Kind::kDirectory) {
       below_.push_back({.name = part_, .place = std::move(next->place)});
@@ -100,6 +94,15 @@ class Walk {
   Reply<void> up() {
     if (below_.empty()) return error(EXDEV);
     below_.pop_back();
+    return {};
+  }
+
+  /// As follow_link() does, without the text between.
+  Reply<void> go_to_device(DeviceKey key) {
+    if (++links_ > kMaxLinks) return error(ELOOP);
+    auto way = tree_.way_to(key);
+    if (!way) return error(ENOENT);
+    below_ = *std::move(way);
     return {};
   }
 
@@ -134,14 +137,14 @@ class ModelSysfs final : public Sysfs {
     const Found found = TRY(find(path, true));
     if (found.entry.kind == Entry::Kind::kDirectory) return error(EISDIR);
     if (found.entry.kind == Entry::Kind::kText) return found.entry.text;
-    return show_attribute(core_, found.entry.owner, *found.entry.attribute);
+    return show_attribute(core_, found.entry.place, *found.entry.attribute);
   }
 
   Reply<std::size_t> write(std::string_view path, std::string_view bytes) override {
     const Found found = TRY(find(path, true));
     if (found.entry.kind == Entry::Kind::kDirectory) return error(EISDIR);
     if (found.entry.kind == Entry::Kind::kText) return error(EACCES);
-    return store_attribute(core_, found.entry.owner, *found.entry.attribute, bytes);
+    return store_attribute(core_, found.entry.place, *found.entry.attribute, bytes);
   }
 
   Reply<std::string> read_link(std::string_view path) override {
@@ -150,7 +153,7 @@ class ModelSysfs final : public Sysfs {
     Names from;
     for (const Level& level : at_ | std::views::drop(1)) from.push_back(level.name);
     for (const Level& level : found.below) from.push_back(level.name);
-    return relative_link(from, found.entry.text);
+    return relative_link(from, Tree(core_).target(found.entry));
   }
 
   Reply<std::vector<std::string>> list(std::string_view path) override {
@@ -164,7 +167,9 @@ class ModelSysfs final : public Sysfs {
   Reply<std::unique_ptr<Sysfs>> open_dir(std::string_view path) override {
     Found found = TRY(find(path, true));
     if (found.entry.kind != Entry::Kind::kDirectory) return error(ENOTDIR);
-    Way way = at_;
+    Way way;
+    way.reserve(at_.size() + found.below.size());
+    way = at_;
     std::ranges::move(found.below, std::back_inserter(way));
     return std::make_unique<ModelSysfs>(core_, std::move(way));
   }

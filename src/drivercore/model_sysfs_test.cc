@@ -185,6 +185,35 @@ TEST_F(Paths, OfAHeldDirectoryThatHasGoneLeadNowhere) {
   EXPECT_EQ(device->instance(), instance) << "it still says which one it was";
 }
 
+/// A link to a device is followed without its text; what it comes to is the same, also while what
+/// it leads to comes and goes.
+TEST_F(Paths, ALinkToADeviceLeadsWhereItsTextSays) {
+  const std::string links = "bus/pci/devices/";
+  int compared = 0;
+  const auto instance_at = [&](const std::string& path) {
+    const auto directory = sysfs_->open_dir(path);
+    return directory ? fmt::format("{}", (*directory)->instance()->inode)
+                     : directory.error().name();
+  };
+  const auto compare = [&](const std::string& name) {
+    const auto text = sysfs_->read_link(links + name);
+    if (!text) return;
+    EXPECT_EQ(instance_at(links + name), instance_at(links + *text)) << name;
+    EXPECT_EQ(link(links + name + "/subsystem"), link(links + *text + "/subsystem")) << name;
+    ++compared;
+  };
+  for (const std::string& name : list(links)) compare(name);
+  EXPECT_EQ(compared, 10);
+  core_.set_on_step([&](const KernelStep&) {
+    for (const std::string& name : {kNicA, kBridge, kSharedA}) compare(name);
+  });
+  ASSERT_TRUE(core_.unplug(kBridge));
+  ASSERT_EQ(dev(kNicA, "remove", "1"), 0);
+  ASSERT_EQ(bus("rescan", "1"), 0);
+  core_.set_on_step(nullptr);
+  EXPECT_GT(compared, 50) << "at steps of the kernel";
+}
+
 TEST_F(Paths, InstancesOfDirectoriesDiffer) {
   std::set<Instance> seen;
   for (const char* path :

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <ranges>
 #include <set>
 #include <utility>
 
@@ -28,18 +29,21 @@ MaybeEntry link_to(std::string path) {
 MaybeEntry fixed_text(std::string text) {
   return Entry{.kind = Entry::Kind::kText, .text = std::move(text)};
 }
-MaybeEntry attribute(const DriverCore& core, Owner owner, const std::string& name) {
-  const Attribute* found = find_attribute(core, owner, name);
+MaybeEntry find_attribute_file(const DriverCore& core, const Place& at, const std::string& name) {
+  const Attribute* found = find_attribute(core, at, name);
   if (found == nullptr) return std::nullopt;
-  return Entry{.kind = Entry::Kind::kAttribute, .owner = std::move(owner), .attribute = found};
+  return Entry{.kind = Entry::Kind::kAttribute, .place = at, .attribute = found};
+}
+void list_attributes(const DriverCore& core, const Place& at, Names& out) {
+  std::ranges::move(attribute_names(core, at), std::back_inserter(out));
 }
 
 std::string path_of(const DriverCore& core, const Device& device) {
   return core.devpath(device).substr(1);
 }
 MaybeEntry link_to_device(const DriverCore& core, DeviceKey key) {
-  const Device* device = core.find(key);
-  return device == nullptr ? std::nullopt : link_to(path_of(core, *device));
+  if (core.find(key) == nullptr) return std::nullopt;
+  return Entry{.kind = Entry::Kind::kLink, .place = {.kind = Kind::kDevice, .key = key}};
 }
 std::string driver_path(const Driver& driver) {
   return "bus/" + driver.bus + "/drivers/" + driver.name;
@@ -100,13 +104,6 @@ void list_buses(const DriverCore& core, const Place& /*at*/, Names& out) {
   append_names(out, core.state().buses);
 }
 
-MaybeEntry find_in_bus(const DriverCore& core, const Place& at, const std::string& name) {
-  return attribute(core, {.bus = at.name}, name);
-}
-void list_bus(const DriverCore& core, const Place& at, Names& out) {
-  std::ranges::move(attribute_names(core, {.bus = at.name}), std::back_inserter(out));
-}
-
 MaybeEntry find_bus_device(const DriverCore& core, const Place& at, const std::string& name) {
   return link_to_device(core, core.key_of(at.name, name));
 }
@@ -137,14 +134,15 @@ MaybeEntry find_in_driver(const DriverCore& core, const Place& at, const std::st
   if (name == "module" && has_module_link(core, driver)) {
     return link_to("module/" + Index::module_name(driver.module));
   }
-  if (MaybeEntry found = attribute(core, {.driver = at.key}, name)) return found;
-  const Device* device = core.find(driver.bus, name);
+  if (MaybeEntry found = find_attribute_file(core, at, name)) return found;
+  const DeviceKey key = core.key_of(driver.bus, name);
+  const Device* device = core.find(key);
   const bool linked = device != nullptr && device->driver == at.key && device->driver_link;
-  return linked ? link_to(path_of(core, *device)) : std::nullopt;
+  return linked ? link_to_device(core, key) : std::nullopt;
 }
 void list_driver(const DriverCore& core, const Place& at, Names& out) {
   const Driver& driver = *core.find_driver(at.key);
-  std::ranges::move(attribute_names(core, {.driver = at.key}), std::back_inserter(out));
+  list_attributes(core, at, out);
   if (has_module_link(core, driver)) out.emplace_back("module");
   const auto add = [&](DeviceKey key) {
     const Device& device = *core.find(key);
@@ -235,30 +233,22 @@ MaybeEntry find_device_link(const DriverCore& core, const Device& device, std::s
 
 MaybeEntry find_in_device(const DriverCore& core, const Place& at, const std::string& name) {
   const Device& device = *core.find(at.key);
-  if (MaybeEntry found = find_device_link(core, device, name)) return found;
-  if (MaybeEntry found = attribute(core, {.device = at.key}, name)) return found;
   const DeviceKey child = key_of(core.index().children(at.key), name);
   if (child != 0) return directory(Kind::kDevice, "", child);
+  if (MaybeEntry found = find_device_link(core, device, name)) return found;
+  if (MaybeEntry found = find_attribute_file(core, at, name)) return found;
   if (MaybeEntry found = find_virtual_function(core, at, name)) return found;
   return is_on_a_path(device, name) ? directory(Kind::kMade, name, at.key) : std::nullopt;
 }
 void list_device(const DriverCore& core, const Place& at, Names& out) {
   const Device& device = *core.find(at.key);
-  std::ranges::move(attribute_names(core, {.device = at.key}), std::back_inserter(out));
+  list_attributes(core, at, out);
   for (const char* link : {"subsystem", "driver", "iommu_group", "physfn"}) {
     if (find_device_link(core, device, link)) out.emplace_back(link);
   }
   append_names(out, core.index().children(at.key));
   list_virtual_functions(core, at, out);
   for (const auto& [path, kind] : made_by_driver(device)) out.push_back(next_on_path(path, ""));
-}
-
-MaybeEntry find_in_power(const DriverCore& core, const Place& at, const std::string& name) {
-  return attribute(core, {.device = at.key, .power = true}, name);
-}
-void list_power(const DriverCore& core, const Place& at, Names& out) {
-  std::ranges::move(attribute_names(core, {.device = at.key, .power = true}),
-                    std::back_inserter(out));
 }
 
 /// The class of what stands exactly at the path; empty for a directory on the way to it.
@@ -397,13 +387,6 @@ void list_groups(const DriverCore& core, const Place& /*at*/, Names& out) {
   for (const auto& [group, members] : core.index().groups()) out.push_back(std::to_string(group));
 }
 
-MaybeEntry find_in_group(const DriverCore& core, const Place& at, const std::string& name) {
-  return attribute(core, {.group = at.key}, name);
-}
-void list_group(const DriverCore& core, const Place& at, Names& out) {
-  std::ranges::move(attribute_names(core, {.group = at.key}), std::back_inserter(out));
-}
-
 MaybeEntry find_member(const DriverCore& core, const Place& at, const std::string& name) {
   return link_to_device(core, key_of(core.index().members(at.key), name));
 }
@@ -454,29 +437,19 @@ std::vector<std::pair<std::string, Kind>> module_directories(const DriverCore& c
     out.emplace_back("drivers", Kind::kModuleDrivers);
   }
   if (!is_built_in(core, at.name)) out.emplace_back("holders", Kind::kModuleHolders);
-  if (!parameter_names(core, at.name).empty()) {
-    out.emplace_back("parameters", Kind::kModuleParameters);
-  }
+  const Place parameters{.kind = Kind::kModuleParameters, .name = at.name};
+  if (!attribute_names(core, parameters).empty()) out.emplace_back("parameters", parameters.kind);
   return out;
 }
 MaybeEntry find_in_module(const DriverCore& core, const Place& at, const std::string& name) {
   for (const auto& [directory_name, kind] : module_directories(core, at)) {
     if (directory_name == name) return directory(kind, at.name);
   }
-  return attribute(core, {.module = at.name}, name);
+  return find_attribute_file(core, at, name);
 }
 void list_module(const DriverCore& core, const Place& at, Names& out) {
-  std::ranges::move(attribute_names(core, {.module = at.name}), std::back_inserter(out));
+  list_attributes(core, at, out);
   append_names(out, module_directories(core, at));
-}
-
-MaybeEntry find_parameter(const DriverCore& core, const Place& at, const std::string& name) {
-  const Attribute* found = find_parameter_attribute(core, at.name, name);
-  if (found == nullptr) return std::nullopt;
-  return Entry{.kind = Entry::Kind::kAttribute, .owner = {.module = at.name}, .attribute = found};
-}
-void list_parameters(const DriverCore& core, const Place& at, Names& out) {
-  std::ranges::move(parameter_names(core, at.name), std::back_inserter(out));
 }
 
 MaybeEntry find_module_driver(const DriverCore& core, const Place& at, const std::string& name) {
@@ -510,14 +483,14 @@ struct Directory {
 };
 constexpr std::array kDirectories = std::to_array<Directory>({
     {Kind::kBuses, find_bus, list_buses},
-    {Kind::kBus, find_in_bus, list_bus},
+    {Kind::kBus, find_attribute_file, list_attributes},
     {Kind::kBusDevices, find_bus_device, list_bus_devices},
     {Kind::kBusDrivers, find_bus_driver, list_bus_drivers},
     {Kind::kDriver, find_in_driver, list_driver},
     {Kind::kDevices, find_root, list_roots},
     {Kind::kDeviceRoot, find_in_root, list_root},
     {Kind::kDevice, find_in_device, list_device},
-    {Kind::kPower, find_in_power, list_power},
+    {Kind::kPower, find_attribute_file, list_attributes},
     {Kind::kMade, find_in_made, list_made},
     {Kind::kVirtual, find_virtual, list_virtual},
     {Kind::kVirtualClass, find_in_virtual_class, list_virtual_class},
@@ -525,12 +498,12 @@ constexpr std::array kDirectories = std::to_array<Directory>({
     {Kind::kClasses, find_class, list_classes},
     {Kind::kClass, find_in_class, list_class},
     {Kind::kGroups, find_group, list_groups},
-    {Kind::kGroup, find_in_group, list_group},
+    {Kind::kGroup, find_attribute_file, list_attributes},
     {Kind::kGroupDevices, find_member, list_members},
     {Kind::kModules, find_module, list_modules},
     {Kind::kModule, find_in_module, list_module},
     {Kind::kModuleDrivers, find_module_driver, list_module_drivers},
-    {Kind::kModuleParameters, find_parameter, list_parameters},
+    {Kind::kModuleParameters, find_attribute_file, list_attributes},
     {Kind::kDebug, find_in_debug, list_debug},
 });
 
@@ -555,6 +528,31 @@ std::vector<std::string> Tree::list(const Place& at) const {
   std::ranges::sort(out);
   const auto repeated = std::ranges::unique(out);
   out.erase(repeated.begin(), repeated.end());
+  return out;
+}
+
+std::string Tree::target(const Entry& link) const {
+  if (link.place.kind != Kind::kDevice) return link.text;
+  const Device* device = core_.find(link.place.key);
+  return device == nullptr ? "" : path_of(core_, *device);
+}
+
+std::optional<Way> Tree::way_to(DeviceKey key) const {
+  const Device* device = core_.find(key);
+  if (device == nullptr) return std::nullopt;
+  const auto line = core_.line_of(*device);
+  const std::string root = bus_type(line.back()->bus).root(*line.back());
+  Way out;
+  out.reserve(line.size() + 2);
+  out.push_back({.name = "devices", .place = {.kind = Kind::kDevices}});
+  out.push_back({.name = root, .place = {.kind = Kind::kDeviceRoot, .name = root}});
+  const Index::Names* names = &core_.index().root(root);
+  for (const Device* each : line | std::views::reverse) {
+    const DeviceKey at = key_of(*names, each->name);
+    if (at == 0) return std::nullopt;
+    out.push_back({.name = each->name, .place = {.kind = Kind::kDevice, .key = at}});
+    names = &core_.index().children(at);
+  }
   return out;
 }
 

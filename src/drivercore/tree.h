@@ -9,54 +9,26 @@
 
 #include "drivercore/attributes.h"
 #include "drivercore/driver_core.h"
+#include "drivercore/place.h"
 
 namespace anybind::drivercore {
-
-/// A directory of the modelled tree, by what it shows and not by its path.
-struct Place {
-  enum class Kind {
-    kRoot,
-    kBuses,             ///< bus/
-    kBus,               ///< bus/NAME
-    kBusDevices,        ///< bus/NAME/devices
-    kBusDrivers,        ///< bus/NAME/drivers
-    kDriver,            ///< bus/NAME/drivers/DRIVER
-    kDevices,           ///< devices/
-    kDeviceRoot,        ///< devices/NAME: "pci0000:00", "platform"
-    kDevice,            ///< .../DEVICE
-    kPower,             ///< .../DEVICE/power
-    kMade,              ///< .../DEVICE/NAME: what its driver made, "net" or "net/eth0"
-    kVirtual,           ///< devices/virtual
-    kVirtualClass,      ///< devices/virtual/NAME
-    kVirtualOne,        ///< devices/virtual/NAME, the name being CLASS/NAME
-    kClasses,           ///< class/
-    kClass,             ///< class/NAME
-    kKernel,            ///< kernel/
-    kGroups,            ///< kernel/iommu_groups
-    kGroup,             ///< kernel/iommu_groups/NUMBER
-    kGroupDevices,      ///< kernel/iommu_groups/NUMBER/devices
-    kModules,           ///< module/
-    kModule,            ///< module/NAME
-    kModuleDrivers,     ///< module/NAME/drivers
-    kModuleHolders,     ///< module/NAME/holders
-    kModuleParameters,  ///< module/NAME/parameters
-    kDebug              ///< kernel/debug
-  };
-  Kind kind = Kind::kRoot;
-  std::string name{};              ///< of the bus, root, class or module; the path below a device
-  std::uint32_t key = 0;           ///< of the device or driver; the number of the group
-  std::uint32_t registration = 0;  ///< of the driver
-};
 
 /// What a name in a directory stands for.
 struct Entry {
   enum class Kind { kDirectory, kAttribute, kText, kLink };
   Kind kind = Kind::kDirectory;
-  Place place{};                         ///< of a directory
-  Owner owner{};                         ///< of an attribute
+  Place place{};  ///< a directory; that which an attribute is in; the device that a link leads to
   const Attribute* attribute = nullptr;  ///< of an attribute
-  std::string text{};  ///< of a link: where it leads, from the root; else the text that is read
+  std::string text{};  ///< that is read; of another link, where it leads (Tree::target)
 };
+
+/// A directory on the way from the root, and the name that it has in the one above.
+struct Level {
+  std::string name;
+  Place place;
+};
+/// A directory and all that are above it, the root first.
+using Way = std::vector<Level>;
 
 /// The tree that Linux shows, computed from the State at each look: there is no second copy of the
 /// truth. Looking a name up does not list the directory.
@@ -67,6 +39,11 @@ class Tree {
   [[nodiscard]] std::optional<Entry> find(const Place& at, const std::string& name) const;
   /// Sorted.
   [[nodiscard]] std::vector<std::string> list(const Place& at) const;
+  /// Where a link leads, from the root: "bus/pci/drivers/x".
+  [[nodiscard]] std::string target(const Entry& link) const;
+  /// What a walk along the target of a link to this device comes to, without the root; nullopt
+  /// where a directory is missing.
+  [[nodiscard]] std::optional<Way> way_to(DeviceKey device) const;
   /// Whether a directory that was found before is still there.
   [[nodiscard]] bool exists(const Place& at) const;
 

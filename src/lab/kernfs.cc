@@ -73,7 +73,7 @@ std::vector<std::string> vfio_nodes(const DriverCore& core) {
 }
 
 off_t size_of(DriverCore& core, const Entry& entry) {
-  const auto bytes = drivercore::show_attribute(core, entry.owner, *entry.attribute);
+  const auto bytes = drivercore::show_attribute(core, entry.place, *entry.attribute);
   return bytes ? static_cast<off_t>(bytes->size()) : 0;
 }
 
@@ -315,7 +315,7 @@ Reply<std::string> Kernfs::read_link(Number number) {
     const Node& at = *TRY(node(number));
     const Entry entry = TRY(entry_of(core, at));
     if (entry.kind != Entry::Kind::kLink) return error(EINVAL);
-    return drivercore::relative_link(names_to(nodes_.at(at.parent)), entry.text);
+    return drivercore::relative_link(names_to(nodes_.at(at.parent)), Tree(core).target(entry));
   });
 }
 
@@ -381,7 +381,7 @@ bool is_alive(const DriverCore& core, const Kernfs::File& file) {
   if (!tree.exists(file.in)) return false;
   const auto* attribute = file.entry.attribute;
   return attribute == nullptr ||
-         drivercore::find_attribute(core, file.entry.owner, attribute->name) == attribute;
+         drivercore::find_attribute(core, file.entry.place, attribute->name) == attribute;
 }
 
 }  // namespace
@@ -400,7 +400,7 @@ Reply<std::string> Kernfs::read(File& file, std::size_t size, off_t offset) {
       } else if (attribute == nullptr) {
         file.text = file.entry.text;
       } else {
-        file.text = TRY(drivercore::show_attribute(core, file.entry.owner, *attribute));
+        file.text = TRY(drivercore::show_attribute(core, file.entry.place, *attribute));
       }
     }
     if (offset < 0 || static_cast<std::size_t>(offset) >= file.text->size()) return std::string();
@@ -418,7 +418,7 @@ Reply<std::size_t> Kernfs::write(File& file, std::string_view bytes, off_t /*off
     };
     writers(+1);
     const auto out =
-        drivercore::store_attribute(core, file.entry.owner, *file.entry.attribute, bytes);
+        drivercore::store_attribute(core, file.entry.place, *file.entry.attribute, bytes);
     writers(-1);
     return out;
   });

@@ -1,4 +1,5 @@
-// Stacks are kept for the next fibre of the thread: a search begins some hundred thousand of them.
+// Stacks and what belongs to them are kept for the next fibre of the thread: a search begins some
+// hundred thousand.
 #include "race/fibre.h"
 
 #include <sys/mman.h>
@@ -36,16 +37,9 @@ class Stack {
   Stack() : memory_(::mmap(nullptr, kStackSize, PROT_READ | PROT_WRITE, kFlags, -1, 0)) {
     if (memory_ == MAP_FAILED || ::mprotect(memory_, kGuard, PROT_NONE) != 0) std::abort();
   }
-  Stack(Stack&& other) noexcept : memory_(std::exchange(other.memory_, nullptr)) {}
-  Stack& operator=(Stack&& other) noexcept {
-    std::swap(memory_, other.memory_);
-    return *this;
-  }
   Stack(const Stack&) = delete;
   Stack& operator=(const Stack&) = delete;
-  ~Stack() {
-    if (memory_ != nullptr) ::munmap(memory_, kStackSize);
-  }
+  ~Stack() { ::munmap(memory_, kStackSize); }
   [[nodiscard]] void* bottom() const { return memory_; }
 
  private:
@@ -53,29 +47,12 @@ class Stack {
   void* memory_;
 };
 
-namespace {
-
-std::vector<Stack>& spare_stacks() {
-  thread_local std::vector<Stack> spare;
-  return spare;
-}
-
-Stack take_stack() {
-  auto& spare = spare_stacks();
-  if (spare.empty()) return {};
-  Stack out = std::move(spare.back());
-  spare.pop_back();
-  return out;
-}
-
-}  // namespace
-
 /// Where the two sides stand while the other runs. A stack is entered by setcontext(), and left and
 /// come back to by longjmp(), which makes no system call. AddressSanitizer wants neither: it
 /// follows swapcontext(), and is told of every switch. Of a stack that it knows it would map the
 /// shadow anew at every switch, which takes most of the time; so it is not told the stack.
 struct Fibre::Context {
-  Stack stack = take_stack();
+  Stack stack;
   ucontext_t inside{};
   ucontext_t outside{};
   std::jmp_buf inside_jump{};
@@ -88,6 +65,13 @@ struct Fibre::Context {
   std::size_t outside_size = 0;
 #endif
 
+  /// For another fibre.
+  void renew() {
+    entered = false;
+#ifdef ANYBIND_ASAN
+    fake_inside = nullptr;
+#endif
+  }
   /// What an abandoned run left on the stack is forgotten here, in pieces whose shadow is small
   /// enough to be written instead of mapped.
   void hide_stack() {
@@ -127,6 +111,19 @@ struct Fibre::Context {
   }
 };
 
+std::vector<std::unique_ptr<Fibre::Context>>& Fibre::spare() {
+  thread_local std::vector<std::unique_ptr<Context>> out;
+  return out;
+}
+
+std::unique_ptr<Fibre::Context> Fibre::take_context() {
+  if (spare().empty()) return std::make_unique<Context>();
+  auto out = std::move(spare().back());
+  spare().pop_back();
+  out->renew();
+  return out;
+}
+
 Fibre::Fibre(std::function<void()> body) : body_(std::move(body)) {}
 
 Fibre::~Fibre() {
@@ -151,7 +148,7 @@ void Fibre::run() {
 void Fibre::resume() {
   if (!begun_) {
     begun_ = true;
-    context_ = std::make_unique<Context>();
+    context_ = take_context();
     ::getcontext(&context_->inside);
     context_->inside.uc_stack.ss_sp = context_->stack.bottom();
     context_->inside.uc_stack.ss_size = kStackSize;
@@ -162,9 +159,7 @@ void Fibre::resume() {
     context_->hide_stack();
   }
   context_->go_in();
-  if (!ended_) return;
-  spare_stacks().push_back(std::move(context_->stack));
-  context_.reset();
+  if (ended_) spare().push_back(std::move(context_));
 }
 
 void Fibre::suspend() {

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <vector>
 
 namespace anybind::race {
 
@@ -25,6 +26,8 @@ class Fibre {
 
  private:
   struct Context;
+  static std::vector<std::unique_ptr<Context>>& spare();
+  static std::unique_ptr<Context> take_context();
   static void enter(unsigned high, unsigned low);
   void run();
 

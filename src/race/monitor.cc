@@ -1,6 +1,7 @@
 #include "race/monitor.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace anybind::race {
 namespace {
@@ -55,14 +56,10 @@ const std::array<Property, kPromises>& properties() {
   return kProperties;
 }
 
-Monitor::Monitor(const Setting& setting, const drivercore::DriverCore& kernel) {
-  for (const auto& [key, driver] : kernel.state().drivers) {
+Monitor::Monitor(const Setting& setting, const drivercore::DriverCore& start)
+    : start_(start.state()) {
+  for (const auto& [key, driver] : start_.drivers) {
     if (driver.name == kTarget) target_ = key;
-    dynamic_ids_[key] = real_ids(driver);
-    if (driver.registered) autoprobe_[key] = driver.autoprobe;
-  }
-  for (const auto& [key, device] : kernel.state().devices) {
-    if (device.driver) first_[key] = kernel.state().drivers.at(*device.driver).name;
   }
   for (const Scenario* scenario : setting.scenarios) {
     if (!scenario->parked.empty()) parked_ = scenario->parked;
@@ -94,22 +91,29 @@ bool Monitor::under_way() const {
   });
 }
 
+/// What it had at the start; empty for none.
+std::string_view Monitor::first_driver(DeviceKey key) const {
+  const auto device = start_.devices.find(key);
+  if (device == start_.devices.end() || !device->second.driver) return "";
+  return start_.drivers.at(*device->second.driver).name;
+}
+
 /// A driver that it has when nobody has touched anything: that of its type, or when this refuses
 /// it whichever matches next; or the one it had at first, which the driver of its type does not
 /// take from it by coming later.
 bool Monitor::is_home(DeviceKey key, std::string_view driver) const {
   if (refused_.contains(key)) return true;
-  const auto first = first_.find(key);
+  const std::string_view first = first_driver(key);
   return driver == default_driver(*stage_->kernel().find(key)) ||
-         (first != first_.end() && first->second == driver);
+         (!first.empty() && first == driver);
 }
 
 bool Monitor::has_home(DeviceKey key) const {
   const auto& kernel = stage_->kernel();
   const Device& device = *kernel.find(key);
-  const auto first = first_.find(key);
+  const std::string first(first_driver(key));
   return kernel.find_driver("pci", std::string(default_driver(device))) != nullptr ||
-         (first != first_.end() && kernel.find_driver("pci", first->second) != nullptr);
+         (!first.empty() && kernel.find_driver("pci", first) != nullptr);
 }
 
 /// Given to the target by another tool, which meant it.
@@ -123,8 +127,8 @@ std::string Monitor::driver_name(std::optional<drivercore::DriverKey> driver) co
   return driver ? stage_->kernel().state().drivers.at(*driver).name : "";
 }
 
-std::string Monitor::named_override(const std::string& name) const {
-  const Device* device = stage_->kernel().find("pci", name);
+std::string Monitor::override_of(DeviceKey key) const {
+  const Device* device = stage_->kernel().find(key);
   return device == nullptr ? "" : device->driver_override.value_or("") + "/" + device->probe_id;
 }
 
@@ -137,10 +141,11 @@ void Monitor::on_call(unsigned actor, const Stage::Call& call) {
     tool->writing = call.writes();
     tool->wrote = tool->wrote || tool->writing;
     const DeviceKey now = stage_->kernel().key_of("pci", tool->device);
-    if (now != 0 && now != tool->meant) danger(Promise::kRightCard);
-    if (tool->writing) {
+    const bool another = now != 0 && now != tool->meant;
+    if (another) danger(Promise::kRightCard);
+    if (another && tool->writing) {
       tool->at_before = now;
-      tool->override_before = named_override(tool->device);
+      tool->override_before = override_of(now);
     }
   }
   if (listener_ != nullptr) listener_->on_call(actor, call);
@@ -149,12 +154,12 @@ void Monitor::on_call(unsigned actor, const Stage::Call& call) {
 void Monitor::on_answer(unsigned actor, const std::string& answer) {
   Tool* tool = tool_of(actor);
   if (tool != nullptr && tool->writing) {
-    const DeviceKey now = stage_->kernel().key_of("pci", tool->device);
-    const bool another = now != 0 && now != tool->meant && now == tool->at_before;
-    if (another && named_override(tool->device) != tool->override_before) tool->hit_another = true;
+    if (const DeviceKey another = std::exchange(tool->at_before, 0)) {
+      const bool is_there = stage_->kernel().key_of("pci", tool->device) == another;
+      if (is_there && override_of(another) != tool->override_before) tool->hit_another = true;
+      tool->override_before.clear();
+    }
     if (!answer.empty()) danger(Promise::kArrives);
-    tool->at_before = 0;
-    tool->override_before.clear();
   }
   if (listener_ != nullptr) listener_->on_answer(actor, answer);
 }
@@ -299,11 +304,9 @@ Marks Monitor::left_behind() const {
   if (!state.buses.at("pci").autoprobe) out |= bit(Promise::kClean);
   for (const auto& [key, driver] : state.drivers) {
     if (!driver.registered) continue;
-    if (real_ids(driver) > dynamic_ids_.at(key)) out |= bit(Promise::kClean);
-    const auto before = autoprobe_.find(key);
-    if (before != autoprobe_.end() && before->second != driver.autoprobe) {
-      out |= bit(Promise::kClean);
-    }
+    const auto& before = start_.drivers.at(key);
+    if (real_ids(driver) > real_ids(before)) out |= bit(Promise::kClean);
+    if (before.registered && before.autoprobe != driver.autoprobe) out |= bit(Promise::kClean);
   }
   for (const auto& [key, device] : state.devices) {
     if (!device.gone) out |= override_left(key);

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -59,14 +58,15 @@ struct Tool {
   bool hit_another = false;  ///< one of its writes acted on another card at that address
   std::optional<bool> says;  ///< that it is done; nothing if it was killed before it could
   std::optional<unsigned> recovered_by{};  ///< the actor that puts right what a kill left
-  drivercore::DeviceKey at_before{};       ///< what had its address before its write
+  drivercore::DeviceKey at_before{};       ///< during a write: another card that has its address
   std::string override_before{};           ///< and the override of that
 };
 
 /// Watches one run and says which promises were broken.
 class Monitor final : public Stage::Watcher {
  public:
-  Monitor(const Setting& setting, const drivercore::DriverCore& kernel);
+  /// `start` is what the kernel was before the first step, and outlives this.
+  Monitor(const Setting& setting, const drivercore::DriverCore& start);
 
   /// Before the first step.
   void attach(Stage& stage) { stage_ = &stage; }
@@ -90,11 +90,12 @@ class Monitor final : public Stage::Watcher {
   [[nodiscard]] Tool* tool_of(unsigned actor);
   [[nodiscard]] bool chosen(drivercore::DeviceKey device) const;
   [[nodiscard]] bool under_way() const;
+  [[nodiscard]] std::string_view first_driver(drivercore::DeviceKey device) const;
   [[nodiscard]] bool is_home(drivercore::DeviceKey device, std::string_view driver) const;
   [[nodiscard]] bool has_home(drivercore::DeviceKey device) const;
   [[nodiscard]] bool taken(drivercore::DeviceKey device, const Tool& but) const;
   [[nodiscard]] std::string driver_name(std::optional<drivercore::DriverKey> driver) const;
-  [[nodiscard]] std::string named_override(const std::string& device) const;
+  [[nodiscard]] std::string override_of(drivercore::DeviceKey device) const;
   void danger(Promise promise) { marks_ |= 1U << danger_bit(static_cast<unsigned>(promise)); }
   void broken(Promise promise) { marks_ |= 1U << broken_bit(static_cast<unsigned>(promise)); }
   void watch_probe(unsigned actor, const drivercore::KernelStep& step);
@@ -104,16 +105,14 @@ class Monitor final : public Stage::Watcher {
   [[nodiscard]] Marks left_behind() const;
   [[nodiscard]] Marks override_left(drivercore::DeviceKey device) const;
 
+  const drivercore::State& start_;
   Stage* stage_ = nullptr;
   Stage::Watcher* listener_ = nullptr;
   std::vector<Tool> tools_;
   Marks marks_ = 0;
   drivercore::DriverKey target_ = 0;
-  std::map<drivercore::DeviceKey, std::string> first_;  ///< the drivers at the start
-  std::set<drivercore::DeviceKey> refused_;             ///< by the driver of their type
+  std::set<drivercore::DeviceKey> refused_;  ///< by the driver of their type
   std::string parked_;
-  std::map<drivercore::DriverKey, std::size_t> dynamic_ids_;
-  std::map<drivercore::DriverKey, bool> autoprobe_;
 };
 
 }  // namespace anybind::race

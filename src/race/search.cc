@@ -130,57 +130,54 @@ class Search {
     return std::nullopt;
   }
 
-  /// The steps from a point to the first that was never taken, which is the last of them; none when
-  /// nothing is missing.
-  std::vector<Stop> way_to_missing(PointId from) {
-    std::vector<Stop> way = {{.point = from, .next = 0}};
-    while (!way.empty()) {
-      Stop& at = way.back();
+  /// Makes way_ the steps from a point to the first that was never taken, which is the last of
+  /// them; none when nothing is missing.
+  void find_way_to_missing(PointId from) {
+    way_.assign(1, {.point = from, .next = 0});
+    while (!way_.empty()) {
+      Stop& at = way_.back();
       Point& point = points_[at.point];
       if (!point.tried()) {
         at.next = point.ways.size();
-        return way;
+        return;
       }
       while (at.next < point.ways.size() && points_[point.ways[at.next]].closed) ++at.next;
       if (at.next < point.ways.size()) {
-        way.push_back({.point = point.ways[at.next], .next = 0});
+        way_.push_back({.point = point.ways[at.next], .next = 0});
       } else {
         point.closed = true;
-        way.pop_back();
+        way_.pop_back();
       }
     }
-    return way;
   }
 
   /// To `start`, and on as long as steps are missing. False: the search is to end.
   bool one_run(PointId start) {
     ++result_.runs;
     const auto execution = begin_();
-    Schedule taken;
-    for (PointId at = start; at != 0; at = points_[at].from) {
-      taken.push_back(points_[at].by);
-    }
-    std::ranges::reverse(taken);
-    for (const unsigned actor : taken) advance(*execution, actor);
+    taken_.clear();
+    for (PointId at = start; at != 0; at = points_[at].from) taken_.push_back(points_[at].by);
+    std::ranges::reverse(taken_);
+    for (const unsigned actor : taken_) advance(*execution, actor);
     for (PointId at = start;;) {
-      const auto way = way_to_missing(at);
-      if (way.empty()) return true;
+      find_way_to_missing(at);
+      if (way_.empty()) return true;
       result_.complete = points_.size() < options_.most_points;
       if (!result_.complete) return false;
-      for (const Stop& stop : way | std::views::take(way.size() - 1)) {
-        taken.push_back(points_[stop.point].actor(stop.next));
-        advance(*execution, taken.back());
+      for (const Stop& stop : way_ | std::views::take(way_.size() - 1)) {
+        taken_.push_back(points_[stop.point].actor(stop.next));
+        advance(*execution, taken_.back());
       }
-      const auto& [from, next] = way.back();
-      const bool just_arrived = at != start && way.size() == 1;
+      const auto [from, next] = way_.back();
+      const bool just_arrived = at != start && way_.size() == 1;
       if (!just_arrived && !stands_at(*execution, from)) {
         result_.complete = false;
-        result_.contradiction = std::move(taken);
+        result_.contradiction = taken_;
         return false;
       }
-      taken.push_back(points_[from].actor(next));
-      advance(*execution, taken.back());
-      at = arrive(*execution, from, taken.back());
+      taken_.push_back(points_[from].actor(next));
+      advance(*execution, taken_.back());
+      at = arrive(*execution, from, taken_.back());
       points_[from].ways.push_back(at);
     }
   }
@@ -280,6 +277,8 @@ class Search {
   Marks all_marks_ = 0;  ///< of any point
   std::vector<std::vector<PointId>> at_depth_;
   std::size_t nearest_ = 0;        ///< less deep there is no step that is missing
+  Schedule taken_;                 ///< in the run
+  std::vector<Stop> way_;          ///< of find_way_to_missing()
   std::vector<PointId> finished_;  ///< each point after all that it leads to
 };
 

@@ -65,7 +65,7 @@ class SteppingSysfs final : public Sysfs {
     if (!stage_.begin_call({.what = "open", .path = path})) return ending();
     auto reply = inner_->open_dir(path);
     std::string text;
-    if (reply) text = fmt::format("{}", (*reply)->instance().value_or(Instance{}).inode);
+    if (reply) text = std::to_string((*reply)->instance().value_or(Instance{}).inode);
     stage_.end_call(number_of(reply), text, false);
     if (!reply) return std::unexpected(reply.error());
     return std::make_unique<SteppingSysfs>(stage_, *std::move(reply));
@@ -81,6 +81,8 @@ class SteppingSysfs final : public Sysfs {
 
 Stage::Stage(const drivercore::DriverCore& kernel, Watcher& watcher)
     : kernel_(kernel), watcher_(watcher) {
+  constexpr std::size_t kUsual = 6;
+  actors_.reserve(kUsual);
   kernel_.set_workers_run_by_themselves(false);
   kernel_.send_to_nobody();
   kernel_.set_on_step([this](const KernelStep& step) { on_step(step); });
