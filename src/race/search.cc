@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <map>
 #include <ranges>
 #include <utility>
 
@@ -25,16 +24,15 @@ struct Edge {
   PointId to;
 };
 
-/// There are millions of them.
+/// There are millions of them, and they are come to in no order: one line of the cache holds each.
 struct Point {
+  Hash key;                   ///< where points with the same key are one
+  std::vector<PointId> ways;  ///< where each enabled actor that was tried leads to, lowest first
   std::uint32_t enabled = 0;  ///< a bit for each actor
   Marks marks = 0;
-  std::vector<PointId>
-      ways;  ///< where each enabled actor that was tried leads to, the lowest first
-  const Hash* key = nullptr;  ///< where points with the same key are one
-  PointId from = 0;           ///< where it was first come to from; of the start, itself
-  unsigned by = 0;            ///< and by whose step
+  PointId from = 0;  ///< where it was first come to from; of the start, itself
   std::uint32_t depth = 0;
+  std::uint8_t by = 0;  ///< by whose step it was first come to
   bool closed = false;  ///< no step is missing here and behind it
 
   [[nodiscard]] unsigned actor(std::size_t number) const {
@@ -51,6 +49,32 @@ struct Point {
     for (std::size_t i = 0; i < ways.size(); ++i) out.push_back({.actor = actor(i), .to = ways[i]});
     return out;
   }
+};
+
+/// Which point has a key: open addressing, as there are too many for a node each.
+class Known {
+ public:
+  /// The point with this key, or else where it is to be put.
+  PointId& operator()(const Hash& key, const std::vector<Point>& points) {
+    if (points.size() * 2 >= slots_.size()) grow(points);
+    return slot_of(key, points);
+  }
+  static constexpr PointId kNone = UINT32_MAX;
+
+ private:
+  PointId& slot_of(const Hash& key, const std::vector<Point>& points) {
+    for (std::size_t at = key.low_bits();; ++at) {
+      PointId& slot = slots_[at & (slots_.size() - 1)];
+      if (slot == kNone || points[slot].key == key) return slot;
+    }
+  }
+  void grow(const std::vector<Point>& points) {
+    constexpr std::size_t kSmallest = 1024;
+    slots_.assign(std::max(kSmallest, slots_.size() * 2), kNone);
+    for (PointId id = 0; id < points.size(); ++id) slot_of(points[id].key, points) = id;
+  }
+
+  std::vector<PointId> slots_;  ///< a power of two of them
 };
 
 std::uint32_t bits_of(const std::vector<unsigned>& actors) {
@@ -90,18 +114,19 @@ class Search {
   /// The point that the execution stands at, by a step of `by` from another.
   PointId arrive(Execution& execution, PointId from, unsigned by) {
     const auto next = static_cast<PointId>(points_.size());
-    const Hash* key = nullptr;
+    Hash key;
     if (options_.reduce) {
-      const auto [at, fresh] = known_.try_emplace(execution.key(), next);
-      if (!fresh) return at->second;
-      key = &at->first;
+      key = execution.key();
+      PointId& known = known_(key, points_);
+      if (known != Known::kNone) return known;
+      known = next;
     }
     Point& point = points_.emplace_back();
     point.key = key;
     point.enabled = bits_of(execution.enabled());
     point.marks = execution.marks(point.enabled == 0);
     point.from = from;
-    point.by = by;
+    point.by = static_cast<std::uint8_t>(by);
     point.depth = next == 0 ? 0 : points_[from].depth + 1;
     all_marks_ |= point.marks;
     if (at_depth_.size() <= point.depth) at_depth_.resize(point.depth + 1);
@@ -111,8 +136,7 @@ class Search {
 
   /// Whether the execution, which took another way than the first, stands where it should.
   bool stands_at(Execution& execution, PointId id) {
-    const Hash* key = points_[id].key;
-    return key == nullptr || execution.key() == *key;
+    return !options_.reduce || execution.key() == points_[id].key;
   }
 
   void advance(Execution& execution, unsigned actor) {
@@ -273,7 +297,7 @@ class Search {
   SearchOptions options_;
   SearchResult result_;
   std::vector<Point> points_;
-  std::map<Hash, PointId> known_;
+  Known known_;
   Marks all_marks_ = 0;  ///< of any point
   std::vector<std::vector<PointId>> at_depth_;
   std::size_t nearest_ = 0;        ///< less deep there is no step that is missing

@@ -20,7 +20,9 @@ class Hash {
     add(other.a_);
     add(other.b_);
   }
-  friend auto operator<=>(const Hash&, const Hash&) = default;
+  friend bool operator==(const Hash&, const Hash&) = default;
+  /// For a table of a power of two of slots.
+  [[nodiscard]] std::uint64_t low_bits() const { return a_ ^ (a_ >> 32U); }
 
  private:
   static std::uint64_t mix(std::uint64_t value, std::uint64_t factor) {
