@@ -146,6 +146,7 @@ class Udev(LabCase):
     @needs("udevadm")
     def test_monitor_takes_the_events_for_the_kernels(self) -> None:
         out = self.lab(f"""
+: > {self.dir}/events
 udevadm monitor --kernel --property > {self.dir}/events &
 while ! grep -q 'the kernel uevent' {self.dir}/events; do sleep 0.02; done; sleep 0.1
 echo {NIC} > /sys/bus/pci/drivers/igb/unbind
@@ -171,9 +172,11 @@ sleep 0.2; kill $!; cat {self.dir}/events
     @needs("udevadm")
     def test_trigger_writes_to_the_uevent_files(self) -> None:
         out = self.lab(f"""
+: > {self.dir}/events
 udevadm monitor --kernel > {self.dir}/events &
 while ! grep -q 'the kernel uevent' {self.dir}/events; do sleep 0.02; done; sleep 0.1
 udevadm trigger --action=change --subsystem-match=pci --attr-match=vendor=0x1912
+while ! grep -q change {self.dir}/events; do sleep 0.02; done
 sleep 0.2; kill $!; grep -c change {self.dir}/events
 """)
         self.assertEqual(out, "1\n")
