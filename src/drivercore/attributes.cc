@@ -367,7 +367,7 @@ constexpr std::array kPowerAttributes = std::to_array<Attribute>({
 std::span<const Attribute> attributes_in(const Core& core, const Place& at) {
   const auto is_listed = [&] {
     const Device* device = core.find(at.key);
-    return device != nullptr && core.key_of(device->bus, device->name) == at.key;
+    return device != nullptr && core.listed(*device, at.key);
   };
   using Attributes = std::span<const Attribute>;
   switch (at.kind) {

@@ -133,6 +133,8 @@ class DriverCore {
   [[nodiscard]] DeviceKey key_of(const std::string& bus, const std::string& name) const {
     return Index::named(state_, bus, name);
   }
+  /// Whether its bus lists it; if not, its attributes are gone too.
+  [[nodiscard]] bool listed(const Device& device, DeviceKey key) const;
   /// The device and all that are above it, itself first.
   [[nodiscard]] std::vector<const Device*> line_of(const Device& device) const;
   /// "/devices/pci0000:00/0000:00:03.0"
@@ -165,7 +167,6 @@ class DriverCore {
   [[nodiscard]] Device* device(DeviceKey key);
   [[nodiscard]] Driver* driver(DriverKey key);
   [[nodiscard]] DriverKey driver_key(const std::string& bus, const std::string& name) const;
-  [[nodiscard]] bool listed(const Device& device, DeviceKey key) const;
   void step(KernelStep::Kind kind, DeviceKey device, DriverKey driver = 0, int outcome = 0);
   bool wait(const Blocked& blocked);
   void adopt();

@@ -25,7 +25,7 @@ struct Edge {
 };
 
 /// There are millions of them, and they are come to in no order: one line of the cache holds each.
-struct Point {
+struct alignas(64) Point {
   Hash key;                   ///< where points with the same key are one
   std::vector<PointId> ways;  ///< where each enabled actor that was tried leads to, lowest first
   std::uint32_t enabled = 0;  ///< a bit for each actor
