@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
-#include "inventory/guards.h"
 
 namespace anybind {
 namespace {
@@ -14,16 +13,16 @@ constexpr std::size_t kLongest = 512;  // of a line
 
 }  // namespace
 
-std::vector<DeviceId> losing_drivers(const Plan& plan) {
-  std::vector<DeviceId> out;
+std::vector<Asked> losing_drivers(const Plan& plan) {
+  std::vector<Asked> out;
   for (const DevicePlan& device : plan.devices) {
     if (device.steps.empty() || !device.before.driver) continue;
-    if (device.goal.driver != device.before.driver) out.push_back(device.device);
+    if (device.goal.driver != device.before.driver) out.push_back({device.device, device.held});
   }
   return out;
 }
 
-Result<> refuse_if_in_use(Sysfs& root, const Proc& proc, const std::vector<DeviceId>& devices,
+Result<> refuse_if_in_use(Sysfs& root, const Proc& proc, const std::vector<Asked>& devices,
                           const std::vector<std::string>& ignored) {
   if (devices.empty()) return {};
   auto [blockers, unseen] = find_blockers(root, proc, devices);

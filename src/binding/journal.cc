@@ -1,7 +1,10 @@
 #include "binding/journal.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <iterator>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -37,9 +40,12 @@ std::string checksum(std::string_view text) {
   return fmt::format("{:016x}", fnv1a(text));
 }
 
-std::string line_of(const json& value) {
-  const std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
-  return checksum(text) + " " + text + "\n";
+std::string line_of(std::string_view json_text) {
+  std::string line = checksum(json_text);
+  line += ' ';
+  line += json_text;
+  line += '\n';
+  return line;
 }
 
 /// The JSON text of a line; nullopt when it is damaged.
@@ -50,16 +56,26 @@ std::optional<std::string_view> text_of(std::string_view line) {
   return text;
 }
 
-json to_json(const Setting& setting) {
-  return {{"path", setting.path},
-          {"bytes", setting.bytes},
-          {"undo_path", setting.undo_path},
-          {"undo_bytes", setting.undo_bytes},
-          {"device", setting.device ? to_json(DeviceRecord{*setting.device, setting.instance, {}})
-                                    : json(nullptr)},
-          {"lasting", setting.lasting},
-          {"late", setting.late},
-          {"brief", setting.brief}};
+void append_setting(std::string& out, const Setting& setting) {
+  const std::array<std::pair<std::string_view, std::string_view>, 4> texts = {
+      {{R"({"path":)", setting.path},
+       {R"(,"bytes":)", setting.bytes},
+       {R"(,"undo_path":)", setting.undo_path},
+       {R"(,"undo_bytes":)", setting.undo_bytes}}};
+  for (const auto& [key, text] : texts) {
+    out += key;
+    append_json(out, text);
+  }
+  out += R"(,"device":)";
+  if (setting.device) {
+    out += '{';
+    append_members(out, {*setting.device, setting.instance, {}});
+    out += '}';
+  } else {
+    out += "null";
+  }
+  fmt::format_to(std::back_inserter(out), R"(,"lasting":{},"late":{},"brief":{}}})",
+                 setting.lasting, setting.late, setting.brief);
 }
 
 Result<Setting> setting_from_json(const json& row) {
@@ -78,16 +94,29 @@ Result<Setting> setting_from_json(const json& row) {
   return out;
 }
 
-json to_json(const DevicePlan& device, bool fresh) {
-  json row = to_json(
-      DeviceRecord{.device = device.device, .instance = device.instance, .binding = device.before});
-  row["goal"] = {{"driver", anybind::to_json(device.goal.driver)},
-                 {"driver_override", anybind::to_json(device.goal.driver_override)},
-                 {"default_match", device.goal.default_match}};
-  row["fresh"] = fresh;
-  if (device.parked) row["parked"] = true;
-  row["mechanism"] = name_of(device.mechanism);
-  return row;
+void append_device(std::string& out, const DevicePlan& device, bool fresh) {
+  out += '{';
+  append_members(out,
+                 {.device = device.device, .instance = device.instance, .binding = device.before});
+  out += R"(,"goal":{"driver":)";
+  append_json_or_null(out, device.goal.driver);
+  out += R"(,"driver_override":)";
+  append_json_or_null(out, device.goal.driver_override);
+  fmt::format_to(std::back_inserter(out),
+                 R"(,"default_match":{}}},"fresh":{}{},"mechanism":"{}"}})",
+                 device.goal.default_match, fresh, device.parked ? R"(,"parked":true)" : "",
+                 name_of(device.mechanism));
+}
+
+/// The devices from `from` on, as an array.
+void append_devices(std::string& out, const Plan& plan, std::size_t from,
+                    const std::vector<bool>& fresh) {
+  out += '[';
+  for (std::size_t i = from; i < plan.devices.size(); ++i) {
+    if (i > from) out += ',';
+    append_device(out, plan.devices[i], fresh[i]);
+  }
+  out += ']';
 }
 
 Result<JournalDevice> device_from_json(const json& row) {
@@ -231,20 +260,19 @@ Result<std::optional<JournalEntry>> Journal::read(std::uint64_t id) const {
 }
 
 Result<> Journal::begin(const Plan& plan, const std::vector<bool>& fresh) {
-  json settings = json::array();
-  json devices = json::array();
-  for (const Setting& setting : plan.settings) settings.push_back(to_json(setting));
-  for (std::size_t i = 0; i < plan.devices.size(); ++i) {
-    devices.push_back(to_json(plan.devices[i], fresh[i]));
+  std::string head = fmt::format(R"({{"version":{},"boot":)", kVersion);
+  append_json(head, boot_id_);
+  fmt::format_to(std::back_inserter(head), R"(,"time":{},"command":)", now_);
+  append_json(head, command_);
+  fmt::format_to(std::back_inserter(head), R"(,"restores":{},"undoes":{},"settings":[)",
+                 plan.restores, plan.undoes);
+  for (const Setting& setting : plan.settings) {
+    if (&setting != plan.settings.data()) head += ',';
+    append_setting(head, setting);
   }
-  const json head = {{"version", kVersion},
-                     {"boot", boot_id_},
-                     {"time", now_},
-                     {"command", command_},
-                     {"restores", plan.restores},
-                     {"undoes", plan.undoes},
-                     {"settings", std::move(settings)},
-                     {"devices", std::move(devices)}};
+  head += R"(],"devices":)";
+  append_devices(head, plan, 0, fresh);
+  head += '}';
   std::uint64_t id = 1;
   if (!open_.empty()) id = std::max(id, open_.back() + 1);
   if (!closed_.empty()) id = std::max(id, closed_.back() + 1);
@@ -260,11 +288,9 @@ Result<> Journal::begin(const Plan& plan, const std::vector<bool>& fresh) {
 }
 
 void Journal::more(const Plan& plan, std::size_t from, const std::vector<bool>& fresh) {
-  json devices = json::array();
-  for (std::size_t i = from; i < plan.devices.size(); ++i) {
-    devices.push_back(to_json(plan.devices[i], fresh[i]));
-  }
-  append(line_of({{"more", std::move(devices)}}));
+  std::string text = R"({"more":)";
+  append_devices(text, plan, from, fresh);
+  append(line_of(text + '}'));
 }
 
 Result<> Journal::resume(std::uint64_t id) {
@@ -283,23 +309,23 @@ void Journal::append(const std::string& json_text) {
 }
 
 void Journal::device_done(std::size_t device) {
-  append(line_of({{"done", device}}));
+  append(line_of(fmt::format(R"({{"done":{}}})", device)));
 }
 
 void Journal::rolling_back(const std::string& why) {
-  append(line_of({{"back", why}}));
+  std::string text = R"({"back":)";
+  append_json(text, why);
+  append(line_of(text + '}'));
 }
 
 void Journal::stuck(const StuckWrite& write) {
-  append(line_of({{"stuck", write.device},
-                  {"pid", write.pid},
-                  {"started", write.started},
-                  {"back", write.back}}));
+  append(line_of(fmt::format(R"({{"stuck":{},"pid":{},"started":{},"back":{}}})", write.device,
+                             write.pid, write.started, write.back)));
 }
 
 Result<> Journal::close(Ending ending) {
   if (current_ == 0) return {};
-  append(line_of({{"end", ending == Ending::kDone ? "done" : "undone"}}));
+  append(line_of(ending == Ending::kDone ? R"({"end":"done"})" : R"({"end":"undone"})"));
   const std::uint64_t id = std::exchange(current_, 0);
   log_.reset();
   const auto renamed = storage_->rename(file_name(id, kOpen), file_name(id, kClosed));

@@ -1,5 +1,9 @@
 #include "binding/origins.h"
 
+#include <iterator>
+#include <utility>
+
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "binding/record_json.h"
@@ -21,9 +25,14 @@ Error damaged(std::string why) {
 }
 
 /// The keys are there only where there is something to say.
-void add_had(const Belongings& had, json& row) {
-  if (had.functions) row["virtual_functions"] = *had.functions;
-  if (!had.up.empty()) row["up"] = had.up;
+void append_belongings(std::string& out, const Belongings& had) {
+  if (had.functions) {
+    fmt::format_to(std::back_inserter(out), R"(,"virtual_functions":{})", *had.functions);
+  }
+  if (!had.up.empty()) {
+    out += R"(,"up":)";
+    out += json(had.up).dump(-1, ' ', false, json::error_handler_t::replace);
+  }
 }
 
 Belongings had_from_json(const json& row) {
@@ -79,14 +88,16 @@ void Origins::forget(const DeviceId& device) {
 
 Result<> Origins::save() {
   if (!changed_) return {};
-  json rows = json::array();
-  for (const auto& [id, origin] : origins_) {
-    rows.push_back(to_json({.device = id, .instance = origin.instance, .binding = origin.binding}));
-    add_had(origin.had, rows.back());
+  std::string text = fmt::format(R"({{"version":{},"boot":)", kVersion);
+  append_json(text, boot_id_);
+  text += R"(,"devices":[)";
+  for (std::string_view before = "\n{"; const auto& [id, origin] : origins_) {
+    text += std::exchange(before, ",\n{");
+    append_members(text, {.device = id, .instance = origin.instance, .binding = origin.binding});
+    append_belongings(text, origin.had);
+    text += '}';
   }
-  const json file = {{"version", kVersion}, {"boot", boot_id_}, {"devices", std::move(rows)}};
-  const auto saved =
-      storage_.replace(kFile, file.dump(1, ' ', false, json::error_handler_t::replace) + "\n");
+  const auto saved = storage_.replace(kFile, text + "]}\n");
   if (!saved) {
     return fail(from_errno(saved.error(), "remember the former drivers in", std::string(kFile)));
   }

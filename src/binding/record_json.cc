@@ -1,16 +1,56 @@
 #include "binding/record_json.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include <fmt/format.h>
+
 #include "base/try.h"
 
 namespace anybind {
 
 using nlohmann::json;
 
-json to_json(const std::optional<std::string>& text) {
-  return text ? json(*text) : json(nullptr);
+namespace {
+
+bool is_plain(char c) {
+  return c >= ' ' && c <= '~' && c != '"' && c != '\\';
 }
 
-json to_json(const std::optional<DriverName>& driver) {
-  return driver ? json(driver->str()) : json(nullptr);
+}  // namespace
+
+void append_json(std::string& out, std::string_view text) {
+  if (!std::ranges::all_of(text, is_plain)) {
+    out += json(text).dump(-1, ' ', false, json::error_handler_t::replace);
+    return;
+  }
+  out += '"';
+  out += text;
+  out += '"';
+}
+
+void append_json_or_null(std::string& out, const std::optional<std::string>& text) {
+  if (!text) {
+    out += "null";
+    return;
+  }
+  append_json(out, *text);
+}
+
+void append_json_or_null(std::string& out, const std::optional<DriverName>& driver) {
+  append_json_or_null(out, driver ? std::optional(driver->str()) : std::nullopt);
+}
+
+void append_members(std::string& out, const DeviceRecord& record) {
+  out += R"("bus":)";
+  append_json(out, record.device.bus.str());
+  out += R"(,"device":)";
+  append_json(out, record.device.name.str());
+  fmt::format_to(std::back_inserter(out), R"(,"instance":[{},{}],"driver":)",
+                 record.instance.device, record.instance.inode);
+  append_json_or_null(out, record.binding.driver);
+  out += R"(,"driver_override":)";
+  append_json_or_null(out, record.binding.driver_override);
 }
 
 std::optional<std::string> text_from_json(const json& value) {
@@ -21,14 +61,6 @@ std::optional<std::string> text_from_json(const json& value) {
 Result<std::optional<DriverName>> driver_from_json(const json& value) {
   if (value.is_null()) return std::nullopt;
   return TRY(DriverName::parse(value.get<std::string>()));
-}
-
-json to_json(const DeviceRecord& record) {
-  return {{"bus", record.device.bus.str()},
-          {"device", record.device.name.str()},
-          {"instance", {record.instance.device, record.instance.inode}},
-          {"driver", to_json(record.binding.driver)},
-          {"driver_override", to_json(record.binding.driver_override)}};
 }
 
 Result<DeviceRecord> record_from_json(const json& row) {

@@ -266,7 +266,7 @@ Result<Memory> lock_memory(Context& context, const ChangeOptions& options) {
   return context.session.lock_memory(wait);
 }
 
-Result<> check_guards(Context& context, const std::vector<DeviceId>& devices,
+Result<> check_guards(Context& context, const std::vector<Asked>& devices,
                       const ChangeOptions& options) {
   if (context.session.is_lab()) return {};
   return refuse_if_in_use(context.sysfs, Proc(context.session.proc_root()), devices,

@@ -47,7 +47,7 @@ void add_ignore(CLI::App& app, ChangeOptions& options);
 
 /// Refused when one of `devices`, which are to lose their drivers, is in use, unless the name of
 /// each finding is ignored. In a lab nothing is in use.
-[[nodiscard]] Result<> check_guards(Context& context, const std::vector<DeviceId>& devices,
+[[nodiscard]] Result<> check_guards(Context& context, const std::vector<Asked>& devices,
                                     const ChangeOptions& options);
 
 [[nodiscard]] RunOptions run_options(Context& context, const ChangeOptions& options);

@@ -34,7 +34,8 @@ bool is_keyboard(Sysfs& root, const std::string& name) {
 }
 
 void look_at_virtual_functions(Sysfs& root, const Target& target, Findings& out) {
-  const std::string count = attribute(root, target.real + "/sriov_numvfs");
+  const std::string count = target.dir ? attribute(*target.dir, "sriov_numvfs")
+                                       : attribute(root, target.real + "/sriov_numvfs");
   if (count.empty() || count == "0") return;
   for (const std::string& entry : entries(root, target.real)) {
     if (!entry.starts_with("virtfn")) continue;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,8 +22,9 @@ inline constexpr std::string_view kSysfs =
 /// A device that is asked about, and what hangs below its directory.
 struct Target {
   DeviceId device;
-  std::size_t place = 0;  ///< among those asked for
-  std::string real{};     ///< "devices/pci0000:00/0000:00:03.0"; on VFIO any path that leads there
+  std::size_t place = 0;         ///< among those asked for
+  std::shared_ptr<Sysfs> dir{};  ///< its directory, where the caller holds it
+  std::string real{};  ///< "devices/pci0000:00/0000:00:03.0"; on VFIO any path that leads there
   std::optional<DriverName> driver{};
   std::vector<std::string> interfaces{};      ///< class/net
   std::vector<std::string> disks{};           ///< class/block, partitions too

@@ -161,16 +161,17 @@ const std::vector<std::string>& guard_names() {
   return kNames;
 }
 
-InUse find_blockers(Sysfs& root, const Proc& proc, const std::vector<DeviceId>& devices) {
+InUse find_blockers(Sysfs& root, const Proc& proc, const std::vector<Asked>& devices) {
   // The tree of those that a host driver has; the others have nothing but their VFIO files.
   std::vector<Target> hosts;
   std::vector<Target> others;
   for (std::size_t i = 0; i < devices.size(); ++i) {
-    Target target{.device = devices[i], .place = i, .real = devices[i].path()};
-    const auto link = root.read_link(target.real + "/driver");
+    const auto& [device, dir] = devices[i];
+    Target target{.device = device, .place = i, .dir = dir, .real = device.path()};
+    const auto link = dir ? dir->read_link("driver") : root.read_link(target.real + "/driver");
     if (auto driver = DriverName::parse(link ? link_name(*link) : "")) target.driver = *driver;
     const bool host = target.driver && !is_for_user_space(*target.driver);
-    if (host) target.real = read_syspath(root, devices[i]);
+    if (host) target.real = read_syspath(root, device);
     (host ? hosts : others).push_back(std::move(target));
   }
   Findings found;
@@ -203,6 +204,13 @@ InUse find_blockers(Sysfs& root, const Proc& proc, const std::vector<DeviceId>& 
   for (const Target& target : others) guards::look_at_functions(root, target, found);
   out.blockers = std::move(found).take();
   return out;
+}
+
+InUse find_blockers(Sysfs& root, const Proc& proc, const std::vector<DeviceId>& devices) {
+  std::vector<Asked> asked;
+  asked.reserve(devices.size());
+  for (const DeviceId& device : devices) asked.push_back({device});
+  return find_blockers(root, proc, asked);
 }
 
 }  // namespace anybind

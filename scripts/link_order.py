@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Writes cmake/link_order.ld: which functions the usual commands run, for the linker to put side by side.
+
+    scripts/link_order.py [BUILD]     after a build; commit the result
+
+A page fault costs as much as several system calls, and a static program of 4 MB spreads the few hundred functions of
+a `list` over all of its pages. Each command is run in a lab, step by step (ptrace), and the linker's map says which section each
+instruction is of. What the file names and the program has no more is passed over by the linker, so it may lag behind.
+"""
+
+import bisect
+import ctypes
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MACHINE = ROOT / "examples/server.toml"
+DEVICE = "0000:41:00.0"  # an NVMe disk in a group of its own
+COMMANDS = (
+    ["--version"],
+    ["list"],
+    ["show", DEVICE],
+    ["bind", DEVICE, "vfio-pci"],
+    ["restore", DEVICE],
+)
+TRACEME, SINGLESTEP, PEEKUSER, RIP = 0, 9, 3, 16 * 8
+
+
+def steps(command: list[str]) -> set[int]:
+    """The addresses of all instructions that the first thread of `command` runs."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.restype = ctypes.c_long
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    pid = os.fork()
+    if pid == 0:
+        libc.ptrace(TRACEME, 0, None, None)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.execv(command[0], command)
+    seen: set[int] = set()
+    status = os.waitpid(pid, 0)[1]
+    while os.WIFSTOPPED(status):
+        seen.add(libc.ptrace(PEEKUSER, pid, RIP, None))
+        libc.ptrace(SINGLESTEP, pid, None, None)
+        status = os.waitpid(pid, 0)[1]
+    if status != 0:
+        sys.exit(f"{' '.join(command)}: ended with status {status}")
+    return seen
+
+
+def code_sections(linker_map: str) -> list[tuple[int, int, str, str]]:
+    """Start, size, section and file of each piece of code in the program, by address."""
+    found = re.findall(r"^ (\.text\S*)\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) (\S+)$", linker_map, re.MULTILINE)
+    rows = [(int(start, 16), int(size, 16), section, file) for section, start, size, file in found]
+    return sorted(row for row in rows if row[0] and row[1])
+
+
+def pattern(section: str, file: str) -> str:
+    """As a linker script names it. A function of the C library has no section of its own, but its file."""
+    if section.startswith(".text._"):
+        return f"*({section})"
+    member = re.search(r"([^/]+\.a)\((.+)\)$", file)
+    return f"*{member[1]}:{member[2]}({section})" if member else f"*{Path(file).name}({section})"
+
+
+def trace_here(program: str, out: Path) -> None:
+    """Runs in the lab."""
+    for command in COMMANDS:
+        out.joinpath(f"{COMMANDS.index(command)}.json").write_text(json.dumps(sorted(steps([program, *command]))))
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--in-lab"]:
+        return trace_here(sys.argv[2], Path(sys.argv[3]))
+    build = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build").resolve()
+    program, rows = str(build / "anybind"), code_sections((build / "anybind.map").read_text())
+    starts = [row[0] for row in rows]
+    wanted: dict[str, None] = {}
+    with tempfile.TemporaryDirectory() as directory:
+        lab = [program, "lab", "exec", str(MACHINE), "--", sys.executable, __file__, "--in-lab", program, directory]
+        subprocess.run(lab, check=True)
+        for index, _ in enumerate(COMMANDS):
+            for address in json.loads(Path(directory, f"{index}.json").read_text()):
+                at = bisect.bisect_right(starts, address) - 1
+                if at >= 0 and address < rows[at][0] + rows[at][1]:
+                    wanted.setdefault(pattern(rows[at][2], rows[at][3]))
+    lines = "\n".join(f"    {line}" for line in wanted)
+    (ROOT / "cmake/link_order.ld").write_text(
+        "/* Written by scripts/link_order.py, which says what it is for. */\n"
+        f"SECTIONS\n{{\n  .text.usual :\n  {{\n{lines}\n  }}\n}}\nINSERT BEFORE .text;\n"
+    )
+    print(f"{len(wanted)} pieces of code of {len(rows)}")
+
+
+if __name__ == "__main__":
+    main()
