@@ -31,6 +31,7 @@ std::optional<std::string_view> cut_last(std::string_view& text, char separator)
 
 bool is_sysfs_name(std::string_view text) {
   if (text.empty() || text.size() > 255 || text == "." || text == "..") return false;
+  if (is_printable_ascii(text)) return !text.contains('/');
   return std::ranges::none_of(text,
                               [](unsigned char c) { return c < 0x20 || c == 0x7F || c == '/'; });
 }

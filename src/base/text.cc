@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 
 #include <fmt/format.h>
 
@@ -69,7 +70,27 @@ std::optional<std::uint64_t> parse_decimal(std::string_view text, std::uint64_t 
   return parse_number<10>(text, max);
 }
 
+bool is_printable_ascii(std::string_view text) {
+  constexpr std::uint64_t kEach = 0x0101010101010101;
+  constexpr std::uint64_t kTops = kEach * 0x80;
+  std::uint64_t found = 0;  // a byte's top bit: it is another
+  const auto look = [&](std::uint64_t bytes) {
+    // A carry comes only from a byte that is found by its own top bit.
+    found |= bytes | ~(bytes + kEach * (0x80 - ' ')) | (bytes + kEach * (0x80 - 0x7F));
+  };
+  for (; text.size() >= sizeof found; text.remove_prefix(sizeof found)) {
+    std::uint64_t bytes = 0;
+    std::memcpy(&bytes, text.data(), sizeof bytes);
+    look(bytes);
+  }
+  std::uint64_t rest = kEach * ' ';
+  if (!text.empty()) std::memcpy(&rest, text.data(), text.size());
+  look(rest);
+  return (found & kTops) == 0;
+}
+
 std::string printable(std::string_view text, std::size_t limit) {
+  if (text.size() <= limit && is_printable_ascii(text)) return std::string(text);
   std::string out;
   while (!text.empty()) {
     const auto byte = static_cast<unsigned char>(text[0]);

@@ -31,6 +31,22 @@ TEST(TextTest, ParsesDecimalOnlyAsAWhole) {
   EXPECT_EQ(parse_decimal("4x"), std::nullopt);
 }
 
+TEST(TextTest, FindsEveryByteThatIsNotPrintableAscii) {
+  for (std::size_t size = 0; size <= 17; ++size) {
+    for (std::size_t at = 0; at < size; ++at) {
+      for (int byte = 0; byte < 256; ++byte) {
+        for (const char other : {' ', 'x', '~'}) {
+          std::string text(size, other);
+          text[at] = static_cast<char>(byte);
+          ASSERT_EQ(is_printable_ascii(text), byte >= ' ' && byte <= '~') << size << at << byte;
+        }
+      }
+    }
+    EXPECT_TRUE(is_printable_ascii(std::string(size, 'x')));
+  }
+  EXPECT_TRUE(is_printable_ascii({}));
+}
+
 TEST(TextTest, PrintableShowsWhatSteersATerminal) {
   EXPECT_EQ(printable("a\x1b[31mb\n"), "a\\x1b[31mb\\x0a");
   EXPECT_EQ(printable(std::string_view("a\0b", 3)), "a\\x00b");

@@ -1,26 +1,18 @@
 #include "binding/record_json.h"
 
-#include <algorithm>
 #include <iterator>
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "base/try.h"
 
 namespace anybind {
 
 using nlohmann::json;
 
-namespace {
-
-bool is_plain(char c) {
-  return c >= ' ' && c <= '~' && c != '"' && c != '\\';
-}
-
-}  // namespace
-
 void append_json(std::string& out, std::string_view text) {
-  if (!std::ranges::all_of(text, is_plain)) {
+  if (!is_printable_ascii(text) || text.find_first_of("\"\\") != std::string_view::npos) {
     out += json(text).dump(-1, ' ', false, json::error_handler_t::replace);
     return;
   }

@@ -10,19 +10,14 @@ namespace anybind::cli {
 namespace {
 
 constexpr std::size_t kGap = 2;
-constexpr std::size_t kLeast = 8;  // of a column that is cut
+constexpr std::size_t kLongest = 256;  // of a cell
+constexpr std::size_t kLeast = 8;      // of a column that is cut
 constexpr std::string_view kReset = "\x1b[0m";
 
 std::string_view escape_of(Style style) {
   static constexpr std::array<std::string_view, 6> kEscapes = {"",         "\x1b[1m",  "\x1b[2m",
                                                                "\x1b[32m", "\x1b[33m", "\x1b[31m"};
   return kEscapes[static_cast<std::size_t>(style)];
-}
-
-/// Printable ASCII: one column a byte, as nearly all text of sysfs.
-bool is_plain(std::string_view text) {
-  return text.size() <= 256 &&
-         std::ranges::all_of(text, [](char c) { return c >= 0x20 && c < 0x7F; });
 }
 
 struct Range {
@@ -73,8 +68,9 @@ struct Shown {
 
 /// `made` keeps the text where it had to be changed.
 Shown shown(std::string_view text, std::string& made) {
-  if (is_plain(text)) return {.text = text, .width = text.size()};
-  made = printable(text);
+  if (is_printable_ascii(text) && text.size() <= kLongest)
+    return {.text = text, .width = text.size()};
+  made = printable(text, kLongest);
   return {.text = made, .width = display_width(made)};
 }
 

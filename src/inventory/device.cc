@@ -19,9 +19,8 @@ bool is_pci(const BusName& bus) {
 /// The order of names on one bus. PCI addresses have fixed widths, but for the domain (VMD has five
 /// digits): the longer is the greater.
 auto name_less(bool longer_is_greater) {
-  return [=](const DeviceName& a, const DeviceName& b) {
-    if (longer_is_greater && a.str().size() != b.str().size())
-      return a.str().size() < b.str().size();
+  return [=](std::string_view a, std::string_view b) {
+    if (longer_is_greater && a.size() != b.size()) return a.size() < b.size();
     return a < b;
   };
 }
@@ -181,6 +180,12 @@ Reply<std::optional<std::uint32_t>> read_pci_class(Sysfs& device) {
 
 Result<Device> read_device(Sysfs& device, const DeviceId& id) {
   Device out{.id = id};
+  TRY(read_device(device, out));
+  return out;
+}
+
+Result<> read_device(Sysfs& device, Device& out) {
+  const DeviceId& id = out.id;
   if (const auto uevent = device.read("uevent")) {
     take_uevent(out, *uevent);
   } else if (is_gone(device)) {
@@ -198,7 +203,7 @@ Result<Device> read_device(Sysfs& device, const DeviceId& id) {
     out.driver_override = *std::move(override);
   }
   out.iommu_group = read_iommu_group(device).value_or(std::nullopt);
-  return out;
+  return {};
 }
 
 std::optional<PciIds> pci_ids_of_modalias(std::string_view modalias) {
@@ -222,7 +227,7 @@ std::optional<PciIds> pci_ids_of_modalias(std::string_view modalias) {
 }
 
 bool address_less(const DeviceId& a, const DeviceId& b) {
-  return a.bus != b.bus ? a.bus < b.bus : name_less(is_pci(a.bus))(a.name, b.name);
+  return a.bus != b.bus ? a.bus < b.bus : name_less(is_pci(a.bus))(a.name.str(), b.name.str());
 }
 
 Result<std::vector<DeviceId>> read_group(Sysfs& root, unsigned group) {
@@ -248,12 +253,13 @@ Result<std::vector<std::string>> read_driver_names(Sysfs& root, const BusName& b
 Result<std::vector<DeviceId>> read_device_ids(Sysfs& root, const BusName& bus) {
   const auto names = root.list("bus/" + bus.str() + "/devices");
   if (!names) return fail(no_such("bus", bus.str()));
+  std::vector<std::string_view> sorted(names->begin(), names->end());  // cheap to move
+  std::ranges::sort(sorted, name_less(is_pci(bus)));
   std::vector<DeviceId> out;
-  reserve_populated(out, names->size());
-  for (const std::string& text : *names) {
+  reserve_populated(out, sorted.size());
+  for (const std::string_view text : sorted) {
     if (auto name = DeviceName::parse(text)) out.push_back({.bus = bus, .name = *std::move(name)});
   }
-  std::ranges::sort(out, name_less(is_pci(bus)), &DeviceId::name);
   return out;
 }
 

@@ -28,10 +28,7 @@ Result<bool> read_in_place(Sysfs& root, Device& device) {
   const auto dir = root.open_dir(device.id.path());
   if (!dir && is_absence(dir.error())) return false;
   if (!dir) return fail(from_errno(dir.error(), "open", device.id.str()));
-  auto read = read_device(**dir, device.id);
-  if (!read) return false;
-  device = *std::move(read);
-  return true;
+  return read_device(**dir, device).has_value();
 }
 
 /// One run over `devices`, chunk by chunk, shared by all threads: a chunk belongs to the thread

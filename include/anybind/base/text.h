@@ -21,6 +21,10 @@ namespace anybind {
 [[nodiscard]] std::optional<std::uint64_t> parse_decimal(std::string_view text,
                                                          std::uint64_t max = UINT64_MAX);
 
+/// Nothing but the bytes ' ' to '~', as nearly all text of sysfs. Eight bytes at a time: all text
+/// of a table passes here twice.
+[[nodiscard]] bool is_printable_ascii(std::string_view text);
+
 /// Safe to print on a terminal: control characters, DEL and bytes that are no valid UTF-8 become
 /// \xNN; cut to `limit` bytes with "..." at the end.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t limit = 256);

@@ -83,6 +83,8 @@ struct Binding {
 /// keys, binary, over-long) leaves the field empty; of two equal keys the first counts. Only a
 /// vanished device (an empty directory) is an error (kNotFound).
 [[nodiscard]] Result<Device> read_device(Sysfs& device, const DeviceId& id);
+/// The same into `out`, which has nothing but its id yet.
+[[nodiscard]] Result<> read_device(Sysfs& device, Device& out);
 
 /// The ids that a modalias of the pci bus carries: "pci:v00008086d000010D3sv...bc02sc00i00".
 [[nodiscard]] std::optional<PciIds> pci_ids_of_modalias(std::string_view modalias);
