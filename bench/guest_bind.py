@@ -60,13 +60,14 @@ class Tool:
 
 
 def tools(has_anybind: bool, peers: bool) -> list[Tool]:
-    floor, loop = "/payload/floor_bind", ["sh", "/payload/guest_bind.sh"]
+    floor, safe, loop = "/payload/floor_bind", "/payload/floor_safe", ["sh", "/payload/guest_bind.sh"]
     found = [
         Tool("floor", lambda a: [floor, "bind", DRIVER, *a], lambda a: [floor, "restore", *a]),
+        Tool("floor, safe", lambda a: [safe, "bind", DRIVER, *a], lambda a: [safe, "restore", *a]),
         Tool("shell loop", lambda a: [*loop, "bind", DRIVER, *a], lambda a: [*loop, "back", DRIVER, *a]),
     ]
     if has_anybind:
-        found.insert(1, Tool("anybind", lambda a: ["anybind", "bind", *a, DRIVER], lambda a: ["anybind", "restore", *a]))
+        found.insert(2, Tool("anybind", lambda a: ["anybind", "bind", *a, DRIVER], lambda a: ["anybind", "restore", *a]))
     if peers and driverctl_files():
         through = [*loop, "driverctl"]
         found.append(
@@ -141,7 +142,7 @@ def devbind_files(scratch: Path) -> dict[str, Path]:
 
 
 def payload(anybind: Path | None, programs: Path, peers: bool, scratch: Path) -> dict[str, Path]:
-    files = {f"payload/{name}": programs / name for name in ("timerun", "floor_bind")}
+    files = {f"payload/{name}": programs / name for name in ("timerun", "floor_bind", "floor_safe")}
     files["payload/guest_bind.sh"] = HERE / "guest_bind.sh"
     if anybind:
         files["bin/anybind"] = anybind
@@ -204,7 +205,9 @@ def run_guest(machine: Machine, plans: list[list[Command]], files: dict[str, Pat
         case.write_text(case_text(machine.setup, plans))
         shutil.copy(guest_image.base_image(kernel), image)
         guest_image.append_payload(image, case, files)
-        command = command_line(kernel.vmlinuz, image, "iommu=pt", machine.cpus, True, machine.devices)
+        # The kernel's tests of its ciphers would take half of the processor for minutes.
+        append = "iommu=pt cryptomgr.notests"
+        command = command_line(kernel.vmlinuz, image, append, machine.cpus, True, machine.devices)
         guest = Guest(command, scratch / "qemu.log")
         try:
             return hear(guest, len(plans), limit)

@@ -101,7 +101,7 @@ class GuestTest(unittest.TestCase):
         functions = guest_bind.addresses(16)
         self.assertEqual((functions[0], functions[8]), ("0000:00:08.0", "0000:00:09.0"))
         tools = guest_bind.tools(has_anybind=True, peers=False)
-        self.assertEqual([tool.name for tool in tools], ["floor", "anybind", "shell loop"])
+        self.assertEqual([tool.name for tool in tools], ["floor", "floor, safe", "anybind", "shell loop"])
         text = guest_bind.case_text([], [guest_bind.commands_for(tools, functions, rounds=3, slow_rounds=1)])
         self.assertIn(f"anybind bind {' '.join(functions)} vfio-pci", text)
         self.assertIn(f"-c '/payload/floor_bind check vfio-pci {' '.join(functions)}'", text)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes cmake/link_order.ld: which functions the usual commands run, for the linker to put side by side.
 
-    scripts/link_order.py [BUILD]     after a build; commit the result
+    scripts/link_order.py [BUILD]             after a build, takes minutes; commit the result
+    scripts/link_order.py --check [BUILD]     does most of the file still name something?
 
 A page fault costs as much as several system calls, and a static program of 4 MB spreads the few hundred functions of
 a `list` over all of its pages. Each command is run in a lab, step by step (ptrace), and the linker's map says which section each
@@ -19,6 +20,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+ORDER = ROOT / "cmake/link_order.ld"
 MACHINE = ROOT / "examples/server.toml"
 DEVICE = "0000:41:00.0"  # an NVMe disk in a group of its own
 COMMANDS = (
@@ -73,11 +75,28 @@ def trace_here(program: str, out: Path) -> None:
         out.joinpath(f"{COMMANDS.index(command)}.json").write_text(json.dumps(sorted(steps([program, *command]))))
 
 
+def check(linker_map: str) -> str | None:
+    """What is wrong, if anything."""
+    usual = re.search(r"^\.text\.usual\s+0x([0-9a-f]+)\s+0x([0-9a-f]+)$", linker_map, re.MULTILINE)
+    if not usual:
+        return "the program was not linked by it"
+    start, size = (int(number, 16) for number in usual.groups())
+    there = {pattern(row[2], row[3]) for row in code_sections(linker_map) if start <= row[0] < start + size}
+    named = re.findall(r"^    (\*.+)$", ORDER.read_text(), re.MULTILINE)
+    gone = [line for line in named if line not in there]
+    print(f"{len(named) - len(gone)} of {len(named)} pieces of code are where {ORDER.name} wants them")
+    return None if len(gone) * 4 < len(named) else "a quarter of it names nothing any more: run scripts/link_order.py"
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--in-lab"]:
         return trace_here(sys.argv[2], Path(sys.argv[3]))
-    build = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build").resolve()
-    program, rows = str(build / "anybind"), code_sections((build / "anybind.map").read_text())
+    words = [word for word in sys.argv[1:] if word != "--check"]
+    build = Path(words[0] if words else ROOT / "build").resolve()
+    linker_map = (build / "anybind.map").read_text()
+    if "--check" in sys.argv[1:]:
+        return sys.exit(check(linker_map))
+    program, rows = str(build / "anybind"), code_sections(linker_map)
     starts = [row[0] for row in rows]
     wanted: dict[str, None] = {}
     with tempfile.TemporaryDirectory() as directory:
@@ -89,7 +108,7 @@ def main() -> None:
                 if at >= 0 and address < rows[at][0] + rows[at][1]:
                     wanted.setdefault(pattern(rows[at][2], rows[at][3]))
     lines = "\n".join(f"    {line}" for line in wanted)
-    (ROOT / "cmake/link_order.ld").write_text(
+    ORDER.write_text(
         "/* Written by scripts/link_order.py, which says what it is for. */\n"
         f"SECTIONS\n{{\n  .text.usual :\n  {{\n{lines}\n  }}\n}}\nINSERT BEFORE .text;\n"
     )

@@ -1,7 +1,9 @@
 #include "base/ids.h"
 
 #include <algorithm>
+#include <iterator>
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include "base/text.h"
@@ -79,8 +81,8 @@ std::optional<PciAddress> PciAddress::parse(std::string_view text) {
 }
 
 std::string PciAddress::str() const {
-  std::string out = fmt::format("{:04x}:{:02x}:{:02x}", domain, bus, slot);
-  if (function) out += fmt::format(".{:x}", *function);
+  std::string out = fmt::format(FMT_COMPILE("{:04x}:{:02x}:{:02x}"), domain, bus, slot);
+  if (function) fmt::format_to(std::back_inserter(out), FMT_COMPILE(".{:x}"), *function);
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <utility>
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -37,7 +38,7 @@ std::optional<std::uint64_t> id_of(std::string_view name, std::string_view suffi
 }
 
 std::string checksum(std::string_view text) {
-  return fmt::format("{:016x}", fnv1a(text));
+  return fmt::format(FMT_COMPILE("{:016x}"), fnv1a(text));
 }
 
 std::string line_of(std::string_view json_text) {
@@ -103,7 +104,7 @@ void append_device(std::string& out, const DevicePlan& device, bool fresh) {
   out += R"(,"driver_override":)";
   append_json_or_null(out, device.goal.driver_override);
   fmt::format_to(std::back_inserter(out),
-                 R"(,"default_match":{}}},"fresh":{}{},"mechanism":"{}"}})",
+                 FMT_COMPILE(R"(,"default_match":{}}},"fresh":{}{},"mechanism":"{}"}})"),
                  device.goal.default_match, fresh, device.parked ? R"(,"parked":true)" : "",
                  name_of(device.mechanism));
 }
@@ -309,7 +310,7 @@ void Journal::append(const std::string& json_text) {
 }
 
 void Journal::device_done(std::size_t device) {
-  append(line_of(fmt::format(R"({{"done":{}}})", device)));
+  append(line_of(fmt::format(FMT_COMPILE(R"({{"done":{}}})"), device)));
 }
 
 void Journal::rolling_back(const std::string& why) {

@@ -2,6 +2,7 @@
 
 #include <iterator>
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include "base/text.h"
@@ -38,7 +39,7 @@ void append_members(std::string& out, const DeviceRecord& record) {
   append_json(out, record.device.bus.str());
   out += R"(,"device":)";
   append_json(out, record.device.name.str());
-  fmt::format_to(std::back_inserter(out), R"(,"instance":[{},{}],"driver":)",
+  fmt::format_to(std::back_inserter(out), FMT_COMPILE(R"(,"instance":[{},{}],"driver":)"),
                  record.instance.device, record.instance.inode);
   append_json_or_null(out, record.binding.driver);
   out += R"(,"driver_override":)";

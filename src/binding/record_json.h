@@ -21,8 +21,8 @@ struct DeviceRecord {
   Binding binding;
 };
 
-// Writing appends text: trees of nlohmann::json cost more than all else that a change computes
-// (50,000 instructions a device, by callgrind), as each key and value is allocated twice.
+// Writing appends text: trees of nlohmann::json, where each key and value is allocated twice, cost
+// more than all else that a change computes.
 
 /// `text` as a JSON string; bytes that are not UTF-8 become U+FFFD.
 void append_json(std::string& out, std::string_view text);

@@ -417,11 +417,13 @@ void Run::wake_devices() {
 }
 
 void Run::run_devices() {
+  const auto now = [&] { return options_.concurrent ? Clock::now() : Clock::time_point(); };
   int slow = 0;
+  auto start = now();
   for (std::size_t i = 0; i < plan_->devices.size() && !failed_; ++i) {
-    const auto start = options_.concurrent ? Clock::now() : Clock::time_point();
     run_device(i);
-    if (options_.concurrent && Clock::now() - start > kWorthThreads) ++slow;
+    const auto end = now();
+    if (end - std::exchange(start, end) > kWorthThreads) ++slow;
     // Not the first slow one: that one also pays for what is done once.
     if (slow == 2 && plan_->devices.size() - i > 2) return run_side_by_side(i + 1);
   }

@@ -1,6 +1,5 @@
 #include "host/writer_process.h"
 
-#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -24,11 +23,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-struct Answer {
-  ssize_t count;
-  int error;
-};
-
 /// Room for one file descriptor beside a message.
 union Control {
   cmsghdr align;
@@ -51,7 +45,7 @@ ssize_t receive(int socket, std::array<char, Sysfs::kPageSize>& bytes, int& file
   return count;
 }
 
-ssize_t answer_with(int socket, const Answer& answer) {
+ssize_t answer_with(int socket, const Written& answer) {
   return ::send(socket, &answer, sizeof answer, MSG_NOSIGNAL);
 }
 
@@ -76,8 +70,8 @@ ssize_t answer_with(int socket, const Answer& answer) {
     const ssize_t count = receive(socket, bytes, file);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 || file < 0) ::_exit(0);  // our parent has gone
-    Answer answer{.count = ::write(file, bytes.data(), static_cast<std::size_t>(count)),
-                  .error = 0};
+    Written answer{.count = ::write(file, bytes.data(), static_cast<std::size_t>(count)),
+                   .error = 0};
     if (answer.count < 0) answer.error = errno;
     ::close(file);
     if (answer_with(socket, answer) < 0) ::_exit(0);
@@ -122,7 +116,7 @@ Reply<void> WriterProcess::start() {
   } catch (const std::system_error& error) {
     return std::unexpected(Errno{error.code().value()});
   }
-  Answer hello{.count = -1, .error = EIO};
+  Written hello{.count = -1, .error = EIO};
   while (::recv(ours.get(), &hello, sizeof hello, 0) < 0 && errno == EINTR) {
   }
   if (hello.count <= 0) {
@@ -130,6 +124,7 @@ Reply<void> WriterProcess::start() {
     return std::unexpected(Errno{hello.error});
   }
   socket_ = std::move(ours);
+  limit_ = {};
   pid_ = static_cast<pid_t>(hello.count);
   return {};
 }
@@ -153,17 +148,30 @@ Reply<void> WriterProcess::send(const Descriptor& file, std::string_view bytes) 
   return {};
 }
 
-/// True when there is an answer, false when the time is over.
-Reply<bool> WriterProcess::wait(const Patience& patience) {
+/// At least a millisecond: 0 would be for ever.
+Reply<void> WriterProcess::limit_wait(std::chrono::milliseconds limit) {
+  limit = std::max(limit, std::chrono::milliseconds(1));
+  if (limit == limit_) return {};
+  const auto count = limit.count();
+  const timeval time{.tv_sec = count / 1000, .tv_usec = count % 1000 * 1000};
+  if (::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time) != 0)
+    return failed();
+  limit_ = limit;
+  return {};
+}
+
+/// nullopt when the time is over. A socket with a limit returns at every signal (signal(7)).
+Reply<std::optional<Written>> WriterProcess::wait(const Patience& patience) {
   const auto end = Clock::now() + patience.limit;
   for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
-    pollfd poll{.fd = socket_.get(), .events = POLLIN, .revents = 0};
-    const int ready =
-        ::poll(&poll, 1, static_cast<int>(std::clamp<std::int64_t>(left, 0, 1 << 30)));
-    if (ready > 0) return true;
-    if (ready < 0 && errno != EINTR) return failed();
-    if (ready == 0 || (patience.give_up && patience.give_up())) return false;
+    Written answer{};
+    const ssize_t count = ::recv(socket_.get(), &answer, sizeof answer, 0);
+    if (count == sizeof answer) return answer;
+    if (count >= 0) return std::unexpected(Errno{EIO});
+    if (errno == EAGAIN) return std::nullopt;
+    if (errno != EINTR) return failed();
+    if (patience.give_up && patience.give_up()) return std::nullopt;
+    TRY(limit_wait(std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now())));
   }
 }
 
@@ -171,21 +179,22 @@ Reply<std::size_t> WriterProcess::write(const Descriptor& file, std::string_view
                                         const Patience& patience, Abandoned& abandoned) {
   if (bytes.empty() || bytes.size() > Sysfs::kPageSize) return std::unexpected(Errno{EINVAL});
   TRY(start());
+  TRY(limit_wait(patience.limit));
   TRY(send(file, bytes));
-  if (!TRY(wait(patience))) {
+  const auto answer = wait(patience);
+  if (!answer) {
+    stop();
+    return std::unexpected(Errno{EIO});
+  }
+  if (!*answer) {
     abandoned = {.pid = pid_};
     socket_ = Descriptor();
     pid_ = 0;
     starter_.detach();
     return std::unexpected(Errno{ETIMEDOUT});
   }
-  Answer answer{};
-  if (::recv(socket_.get(), &answer, sizeof answer, 0) != sizeof answer) {
-    stop();
-    return std::unexpected(Errno{EIO});
-  }
-  if (answer.count < 0) return std::unexpected(Errno{answer.error});
-  return static_cast<std::size_t>(answer.count);
+  if ((*answer)->count < 0) return std::unexpected(Errno{(*answer)->error});
+  return static_cast<std::size_t>((*answer)->count);
 }
 
 }  // namespace anybind

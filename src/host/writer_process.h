@@ -1,6 +1,10 @@
 #pragma once
 
+#include <sys/types.h>
+
+#include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string_view>
 #include <thread>
 
@@ -8,6 +12,12 @@
 #include "host/sysfs.h"
 
 namespace anybind {
+
+/// What write(2) returned in the child, and its errno.
+struct Written {
+  ssize_t count;
+  int error;
+};
 
 /// A child process that writes for us, so that a write that never returns holds the child and not
 /// us: it is then left behind, and the next write gets a new one. It is started when it is first
@@ -28,10 +38,12 @@ class WriterProcess {
  private:
   Reply<void> start();
   Reply<void> send(const Descriptor& file, std::string_view bytes);
-  Reply<bool> wait(const Patience& patience);
+  Reply<void> limit_wait(std::chrono::milliseconds limit);
+  Reply<std::optional<Written>> wait(const Patience& patience);
   void stop();
 
   Descriptor socket_;
+  std::chrono::milliseconds limit_{};  ///< how long the socket lets us wait; 0: for ever
   int pid_ = 0;
   std::thread starter_;  ///< waits for the child
 };

@@ -34,8 +34,7 @@ std::vector<Blocker> Findings::take() && {
     for (Blocker& blocker : found.blockers) out.push_back(std::move(blocker));
     for (const auto& [name, count] : found.count) {
       if (count <= kMostOfAKind) continue;
-      const auto last = std::find_if(out.rbegin(), out.rend(),
-                                     [&](const Blocker& blocker) { return blocker.name == name; });
+      const auto last = std::ranges::find(out.rbegin(), out.rend(), name, &Blocker::name);
       last->who += fmt::format(", and {} more like that", count - kMostOfAKind);
     }
   }

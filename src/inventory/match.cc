@@ -1,6 +1,7 @@
 #include "inventory/match.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 
 #include <fmt/format.h>
@@ -142,8 +143,16 @@ std::vector<Candidate> match_aliases(std::string_view modules_alias, const std::
 
 std::string vfio_variant_aliases(std::string_view modules_alias) {
   std::string out;
-  for (auto at = modules_alias.find(kVfioAlias); at != std::string_view::npos;
-       at = modules_alias.find(kVfioAlias, at + 1)) {
+  // Not string_view::find(), which takes twice as long where so many lines begin alike.
+  const auto next = [&](std::size_t from) {
+    const char* start = modules_alias.data() + from;
+    const void* at =
+        ::memmem(start, modules_alias.size() - from, kVfioAlias.data(), kVfioAlias.size());
+    return at == nullptr
+               ? std::string_view::npos
+               : static_cast<std::size_t>(static_cast<const char*>(at) - modules_alias.data());
+  };
+  for (auto at = next(0); at != std::string_view::npos; at = next(at + 1)) {
     const auto before = modules_alias.rfind('\n', at);
     const auto start = before == std::string_view::npos ? 0 : before + 1;
     const std::string_view line = modules_alias.substr(start, modules_alias.find('\n', at) - start);

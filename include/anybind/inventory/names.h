@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "anybind/host/mapped_file.h"
 #include "anybind/inventory/device.h"
-#include "anybind/inventory/mapped_file.h"
 
 namespace anybind {
 

@@ -5,8 +5,9 @@
 
 namespace anybind {
 
-/// A regular file mapped for reading, such as pci.ids. Empty when it cannot be had. It must not be
-/// cut short meanwhile (packages replace files, they do not rewrite them).
+/// A regular file mapped for reading, such as pci.ids. Empty when it cannot be had, and when it
+/// says that it is, as files do whose text is made when they are read. It must not be cut short
+/// meanwhile (packages replace files, they do not rewrite them).
 class MappedFile {
  public:
   explicit MappedFile(const std::string& path);

@@ -1,4 +1,4 @@
-#include "inventory/mapped_file.h"
+#include "host/mapped_file.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
