@@ -8,8 +8,7 @@
 //   remembered    a lock; what there was and what is intended, written and synced before the first
 //                 write, in a journal and in a record of origins; what is done, appended
 //   looked at     through a handle of each device: which card it is, driver, override, for bind
-//   class
-//                 and group (the members of each once), for restore the power state
+//                 class and group (the members of each once), for restore the power state
 //   guarded       restore: twice, every process's open files, and each device's virtual functions
 //   proven        the override read back, the driver link after each bind and unbind
 //   given up      restore: each unbind in a child, waited for with a limit
@@ -32,6 +31,7 @@
 
 enum { kMost = 1024, kRow = 220 };  // a row is as long as anybind's
 
+static int pci;     // SYSFS/bus/pci
 static int store;   // a directory of our own
 static int driver;  // the directory of the driver that devices go to or leave
 static int child;   // a socket to it
@@ -166,7 +166,7 @@ static void look_at(int dir, bool binds) {
   const int group = atoi(target(dir, "iommu_group")) % kMost;
   char path[64];
   snprintf(path, sizeof path, "../../kernel/iommu_groups/%d/devices", group);
-  if (seen[group]++ == 0) each_entry(dirs[kMost - 1], path, one);
+  if (seen[group]++ == 0) each_entry(pci, path, one);
 }
 
 int main(int argc, char** argv) {
@@ -177,9 +177,8 @@ int main(int argc, char** argv) {
   }
   char** addresses = argv + (binds ? 3 : 2);
   const int count = argc - (binds ? 3 : 2);
-  if (count >= kMost) return 2;
-  const int pci = must(open("/sys/bus/pci", O_PATH | O_DIRECTORY | O_CLOEXEC), "/sys/bus/pci");
-  dirs[kMost - 1] = pci;
+  if (count > kMost) return 2;
+  pci = must(open("/sys/bus/pci", O_PATH | O_DIRECTORY | O_CLOEXEC), "/sys/bus/pci");
   if (mkdir("/run/floor_safe", 0700) != 0 && errno != EEXIST) stop("/run/floor_safe");
   store = must(open("/run/floor_safe", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "/run/floor_safe");
   const int lock = must(openat(store, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600), "lock");

@@ -35,7 +35,7 @@ TRACEME, SINGLESTEP, PEEKUSER, RIP = 0, 9, 3, 16 * 8
 
 def steps(command: list[str]) -> set[int]:
     """The addresses of all instructions that the first thread of `command` runs."""
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = ctypes.CDLL(None)
     libc.ptrace.restype = ctypes.c_long
     libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
     pid = os.fork()
@@ -71,8 +71,8 @@ def pattern(section: str, file: str) -> str:
 
 def trace_here(program: str, out: Path) -> None:
     """Runs in the lab."""
-    for command in COMMANDS:
-        out.joinpath(f"{COMMANDS.index(command)}.json").write_text(json.dumps(sorted(steps([program, *command]))))
+    for index, command in enumerate(COMMANDS):
+        out.joinpath(f"{index}.json").write_text(json.dumps(sorted(steps([program, *command]))))
 
 
 def check(linker_map: str) -> str | None:

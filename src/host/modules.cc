@@ -106,7 +106,7 @@ class HostModules final : public ModuleLoader {
   }
 
   std::string_view aliases() override {
-    // More than a megabyte: to map it costs a seventh of reading it.
+    // More than a megabyte: to map it costs much less than to read it.
     const std::string& directory = sources_.directory;
     if (!mapped_) mapped_.emplace(directory.empty() ? "" : directory + "/modules.alias");
     if (!mapped_->text().empty()) return mapped_->text();

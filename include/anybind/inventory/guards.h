@@ -32,17 +32,17 @@ struct InUse {
 /// All names that a Blocker may have.
 [[nodiscard]] const std::vector<std::string>& guard_names();
 
-/// A device to look at.
+/// A device to look at, and its directory where the caller holds it, which saves two walks there.
 struct Asked {
   DeviceId device;
-  std::shared_ptr<Sysfs>
-      dir{};  ///< its directory, where the caller holds it: saves two walks to it
+  std::shared_ptr<Sysfs> dir{};
 };
 
 /// Who uses `devices`, and what hangs below them. Reads the classes of sysfs once, /proc once, and
 /// of each device a few attributes. Of a device on vfio-* or pci-stub only who has its VFIO files
 /// open, and its virtual functions. Of a device without a driver only its virtual functions.
 [[nodiscard]] InUse find_blockers(Sysfs& root, const Proc& proc, const std::vector<Asked>& devices);
+/// The same of devices whose directories nobody holds.
 [[nodiscard]] InUse find_blockers(Sysfs& root, const Proc& proc,
                                   const std::vector<DeviceId>& devices);
 
