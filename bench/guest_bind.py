@@ -195,6 +195,11 @@ class Machine:
     devices: list[str]
     cpus: int = 1
     setup: list[str] = field(default_factory=list)
+    counted: bool = False  # its clock counts instructions: 1 ns each, whatever else the machine does
+
+    def words(self) -> list[str]:
+        """For QEMU."""
+        return self.devices + (["-icount", "shift=0,sleep=off"] if self.counted else [])
 
 
 def run_guest(machine: Machine, plans: list[list[Command]], files: dict[str, Path], limit: float) -> list[Times]:
@@ -207,7 +212,7 @@ def run_guest(machine: Machine, plans: list[list[Command]], files: dict[str, Pat
         guest_image.append_payload(image, case, files)
         # The kernel's tests of its ciphers would take half of the processor for minutes.
         append = "iommu=pt cryptomgr.notests"
-        command = command_line(kernel.vmlinuz, image, append, machine.cpus, True, machine.devices)
+        command = command_line(kernel.vmlinuz, image, append, machine.cpus, True, machine.words())
         guest = Guest(command, scratch / "qemu.log")
         try:
             return hear(guest, len(plans), limit)
@@ -226,17 +231,20 @@ def print_tables(count: int, wanted: list[Tool], times: Times) -> None:
         print(times_table(f"{verb}: {count} functions, {title}", rows, by_tool, ["floor"], count).text(), flush=True)
 
 
-def bench_bind(anybind: Path | None, programs: Path, peers: bool, quick: bool, rounds: int) -> None:
+def bench_bind(
+    anybind: Path | None, programs: Path, peers: bool, quick: bool, rounds: int, counted: bool
+) -> None:
     if not shutil.which("qemu-system-x86_64"):
         raise MeasureError("bind needs qemu-system-x86_64")
     counts = [8] if quick else [16, 64]
     wanted = tools(anybind is not None, peers)
-    rounds = rounds or (3 if quick else 21)
+    rounds = rounds or (3 if quick or counted else 21)
     plans = [commands_for(wanted, addresses(n), rounds, 1 if quick or n > 16 else 3) for n in counts]
     with tempfile.TemporaryDirectory() as directory:
         files = payload(anybind, programs, peers, Path(directory))
-        times = run_guest(Machine(qemu_devices(max(counts))), plans, files, BOOT_SECONDS if quick else 1800)
-    print_guest("the shell tools' helpers are busybox's")
+        machine = Machine(qemu_devices(max(counts)), counted=counted)
+        times = run_guest(machine, plans, files, BOOT_SECONDS if quick else 1800)
+    print_guest("the shell tools' helpers are busybox's", counted)
     for count, result in zip(counts, times):
         print_tables(count, wanted, result)
     if peers and not driverctl_files():
@@ -245,9 +253,11 @@ def bench_bind(anybind: Path | None, programs: Path, peers: bool, quick: bool, r
         print("  dpdk-devbind.py: not installed")
 
 
-def print_guest(more: str) -> None:
+def print_guest(more: str, counted: bool) -> None:
     print(f"\nGUEST: Linux {KERNEL} on an emulated CPU (QEMU {qemu_version()}, TCG): the tools' own code is inflated more than the kernel's,")
     print(f"       so these ratios overstate what a tool costs; {more}.")
+    if counted:
+        print("       Its clock counts instructions, 1 ns each: a millisecond in these tables is a million of them, or sleep.")
 
 
 def qemu_version() -> str:

@@ -22,6 +22,7 @@ class Layout:
     functions: int  # of each
     rounds: int
     limit: float
+    counted: bool
 
     def addresses(self) -> list[str]:
         """Each root port has one bus below it; there the virtual functions follow the physical one."""
@@ -94,7 +95,7 @@ def vfs_table(layout: Layout, anybind: Path | None, programs: Path) -> None:
 def run(
     layout: Layout, create: bool, plans: list[list[Command]], anybind: Path | None, programs: Path
 ) -> list[Times]:
-    machine = Machine(layout.qemu_devices(), CPUS, layout.setup(create))
+    machine = Machine(layout.qemu_devices(), CPUS, layout.setup(create), layout.counted)
     with tempfile.TemporaryDirectory() as directory:
         files = payload(anybind, programs, False, Path(directory))
         files["payload/guest_sleep.sh"] = HERE / "guest_sleep.sh"
@@ -109,15 +110,17 @@ def show(title: str, rows: list[Command], times: Times, devices: int) -> None:
     print(table.text(), flush=True)
 
 
-def bench_sleep(anybind: Path | None, programs: Path, sizes: list[int], quick: bool, rounds: int) -> None:
+def bench_sleep(
+    anybind: Path | None, programs: Path, sizes: list[int], quick: bool, rounds: int, counted: bool
+) -> None:
     if not shutil.which("qemu-system-x86_64"):
         raise MeasureError("sleep needs qemu-system-x86_64")
-    print_guest("one processor")
+    print_guest("one processor", counted)
     if quick:
-        layouts = [Layout(1, 8, 2, BOOT_SECONDS)]
+        layouts = [Layout(1, 8, 2, BOOT_SECONDS, counted)]
     else:
         controllers = [max(1, round(size / MOST)) for size in sizes] or [1, 4]
-        layouts = [Layout(n, MOST, rounds or 5, 900 * n) for n in controllers]
+        layouts = [Layout(n, MOST, rounds or (3 if counted else 5), 900 * n, counted) for n in controllers]
     for layout in layouts:
         sleep_tables(layout, anybind, programs)
     vfs_table(replace(layouts[0], controllers=1), anybind, programs)  # the functions of one

@@ -4,7 +4,8 @@
     bench/run.py start    what it costs to start: --version, and list on this machine's /sys
     bench/run.py list     list on simulated machines of 1,000, 10,000 and 50,000 devices
     bench/run.py bind     bind and restore on a real kernel, in a guest
-    bench/run.py sleep    the same with functions whose unbind sleeps, and vfs, in a guest
+    bench/run.py sleep    the same with functions whose unbind sleeps, and vfs, in a guest; --counted: both
+                          by a clock that counts instructions, and so is the same on any machine
     bench/run.py scale    the modelled driver core and the lab, with many devices and drivers
     bench/run.py race     the explorer; with --pairs also all pairs of scenarios, which takes long
     bench/run.py all      all of them
@@ -47,6 +48,7 @@ class Options:
     sizes: list[int]
     peers: bool
     rounds: int
+    counted: bool
 
     @property
     def has_anybind(self) -> bool:
@@ -227,12 +229,13 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, Options]:
     parser.add_argument("--sizes", type=int, nargs="+", default=[], metavar="N", help="list, sleep: how many devices")
     parser.add_argument("--rounds", type=int, default=0, metavar="N", help="runs of the fast commands")
     parser.add_argument("--no-peers", action="store_true", help="leave the other tools out")
+    parser.add_argument("--counted", action="store_true", help="bind, sleep: the guest's clock counts instructions")
     parser.add_argument("--pairs", action="store_true", help="race: also all pairs of scenarios")
     parser.add_argument("--in-namespace", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args(argv)
     anybind = given.anybind.resolve()
     tools = (given.tools or anybind.parent / "bench").resolve()
-    return given, Options(anybind, tools, given.quick, given.sizes, not given.no_peers, given.rounds)
+    return given, Options(anybind, tools, given.quick, given.sizes, not given.no_peers, given.rounds, given.counted)
 
 
 def main(argv: list[str]) -> int:
@@ -252,12 +255,12 @@ def main(argv: list[str]) -> int:
             from guest_bind import bench_bind  # it needs tests/kernel, which nothing else here does
 
             anybind = options.anybind if options.has_anybind else None
-            bench_bind(anybind, options.tools, options.peers, options.quick, options.rounds)
+            bench_bind(anybind, options.tools, options.peers, options.quick, options.rounds, options.counted)
         if given.what in ("sleep", "all"):
             from guest_sleep import bench_sleep
 
             anybind = options.anybind if options.has_anybind else None
-            bench_sleep(anybind, options.tools, options.sizes, options.quick, options.rounds)
+            bench_sleep(anybind, options.tools, options.sizes, options.quick, options.rounds, options.counted)
         if given.what in ("scale", "all"):
             from lab_scale import bench_scale
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -100,6 +101,12 @@ Reply<ChildEnd> run_child(const std::vector<std::string>& command,
   }
   out.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return out;
+}
+
+void keep_only(int file) {
+  if (file > 0) ::syscall(SYS_close_range, 0U, static_cast<unsigned>(file) - 1, 0U);
+  ::syscall(SYS_close_range, static_cast<unsigned>(file) + 1, ~0U, 0U);
+  ::setsid();
 }
 
 }  // namespace anybind

@@ -20,4 +20,9 @@ struct ChildEnd {
 [[nodiscard]] Reply<ChildEnd> run_child(const std::vector<std::string>& command,
                                         const std::function<bool()>& give_up);
 
+/// In a child that goes on in our program: closes everything of ours but `file`, as a lock or a
+/// pipe that it kept open would outlive us with it, and leaves our terminal, whose Ctrl-C and
+/// hang-up do not reach it then. Only system calls.
+void keep_only(int file);
+
 }  // namespace anybind

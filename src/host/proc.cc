@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <memory>
 #include <string_view>
 
@@ -15,6 +16,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "host/descriptor.h"
+#include "host/net_dump.h"
 
 namespace anybind {
 namespace {
@@ -152,6 +154,10 @@ std::vector<std::string> Proc::processes() const {
     return a.size() != b.size() ? a.size() < b.size() : a < b;
   });
   return out;
+}
+
+Reply<std::string> Proc::net_dump() const {
+  return root_ == "/proc" ? read_net_dump(std::chrono::seconds(2)) : read("net/rtnetlink");
 }
 
 }  // namespace anybind

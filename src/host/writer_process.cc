@@ -2,7 +2,6 @@
 
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/try.h"
+#include "host/child.h"
 
 namespace anybind {
 namespace {
@@ -51,10 +51,7 @@ ssize_t answer_with(int socket, const Written& answer) {
 
 /// The child. Only system calls and its own stack: it shares our memory.
 [[noreturn]] void serve(int socket) {
-  // A lock or a pipe of ours that it kept open would outlive us with it.
-  if (socket > 0) ::syscall(SYS_close_range, 0U, static_cast<unsigned>(socket) - 1, 0U);
-  ::syscall(SYS_close_range, static_cast<unsigned>(socket) + 1, ~0U, 0U);
-  ::setsid();  // no Ctrl-C, no hang-up of a terminal
+  keep_only(socket);
   // All are blocked, and those that are let through have no handler of ours.
   sigset_t through;
   ::sigemptyset(&through);

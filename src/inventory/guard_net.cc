@@ -1,9 +1,17 @@
 // Network interfaces in use: in our own network namespace, and in others.
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstring>
 #include <set>
 
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "inventory/guard_target.h"
 
 namespace anybind::guards {
@@ -11,63 +19,120 @@ namespace {
 
 constexpr std::size_t kMostTries = 8;  // processes of one namespace that are asked for its sysfs
 
+/// What interfaces are used for, by their numbers (`ifindex`).
 struct Routes {
-  std::set<std::string, std::less<>> used;  ///< interfaces with an address or a route
-  std::set<std::string, std::less<>> default4;
-  std::set<std::string, std::less<>> default6;
+  std::set<std::uint32_t> used;  ///< with an address or a route that something put there
+  std::set<std::uint32_t> default4;
+  std::set<std::uint32_t> default6;
 };
 
-bool is_zeros(std::string_view text) {
-  return text.find_first_not_of('0') == std::string_view::npos;
-}
-
-Routes read_routes(const Proc& proc) {
-  Routes out;
-  // Iface Destination Gateway Flags RefCnt Use Metric Mask ...
-  each_line(proc.read("net/route").value_or(""), [&](const std::vector<std::string_view>& words) {
-    if (words.size() < 8) return;
-    out.used.emplace(words[0]);
-    if (is_zeros(words[1]) && is_zeros(words[7])) out.default4.emplace(words[0]);
-  });
-  // Scope 0 is global; every interface that is up gives itself an address of scope 20 (link).
-  each_line(proc.read("net/if_inet6").value_or(""),
-            [&](const std::vector<std::string_view>& words) {
-              if (words.size() == 6 && words[3] == "00") out.used.emplace(words[5]);
-            });
-  // Destination, length, source, length, next hop, metric, references, uses, flags, interface.
-  constexpr std::uint64_t kUpAndNotReject = 0x0201;  // RTF_UP without RTF_REJECT
-  each_line(proc.read("net/ipv6_route").value_or(""),
-            [&](const std::vector<std::string_view>& words) {
-              if (words.size() != 10 || words[1] != "00" || !is_zeros(words[0])) return;
-              const auto flags = parse_hex(words[8], UINT32_MAX);
-              if (!flags || (*flags & kUpAndNotReject) != 1) return;
-              out.default6.emplace(words[9]);
-            });
+/// What `bytes` begin with, as the kernel lays it out; zeros where they are too short.
+template <class T>
+T begin_of(std::string_view bytes) {
+  T out{};
+  if (bytes.size() >= sizeof out) std::memcpy(&out, bytes.data(), sizeof out);
   return out;
 }
 
-void look_at_interface(Sysfs& root, const Routes& routes, const Target& target,
-                       const std::string& name, Findings& out) {
+/// Goes through what is laid one behind the other, each part beginning with its own length, as in
+/// netlink(7) and rtnetlink(7): calls `f` with each whole part. Ends at one that is not whole.
+template <class Header, class Length, class F>
+void each_part(std::string_view bytes, Length Header::* length, F&& f) {
+  while (bytes.size() >= sizeof(Header)) {
+    const std::size_t size = begin_of<Header>(bytes).*length;
+    if (size < sizeof(Header) || size > bytes.size()) return;
+    f(bytes.substr(0, size));
+    bytes.remove_prefix(std::min<std::size_t>(NLMSG_ALIGN(size), bytes.size()));
+  }
+}
+
+std::string_view behind(std::string_view bytes, std::size_t size) {
+  return bytes.substr(std::min(size, bytes.size()));
+}
+
+void add_address(std::string_view message, Routes& out) {
+  const auto address = begin_of<ifaddrmsg>(message);
+  // Every interface that is up gives itself an address of IPv6 for its link.
+  const bool counts = address.ifa_family == AF_INET || address.ifa_scope != RT_SCOPE_LINK;
+  if (counts) out.used.insert(address.ifa_index);
+}
+
+/// The interfaces that a route goes through: one, or that of each hop.
+std::vector<std::uint32_t> interfaces_of(std::string_view attributes) {
+  std::vector<std::uint32_t> out;
+  each_part(attributes, &rtattr::rta_len, [&](std::string_view part) {
+    const auto type = begin_of<rtattr>(part).rta_type & NLA_TYPE_MASK;
+    const std::string_view value = behind(part, sizeof(rtattr));
+    if (type == RTA_OIF) out.push_back(begin_of<std::uint32_t>(value));
+    if (type != RTA_MULTIPATH) return;
+    each_part(value, &rtnexthop::rtnh_len, [&](std::string_view hop) {
+      out.push_back(static_cast<std::uint32_t>(begin_of<rtnexthop>(hop).rtnh_ifindex));
+    });
+  });
+  return out;
+}
+
+/// In any table, as rules may choose each. The kernel itself routes what it has addresses for.
+void add_route(std::string_view message, Routes& out) {
+  const auto route = begin_of<rtmsg>(message);
+  const bool is_ip = route.rtm_family == AF_INET || route.rtm_family == AF_INET6;
+  if (!is_ip || route.rtm_type != RTN_UNICAST || (route.rtm_flags & RTM_F_CLONED) != 0) return;
+  auto& defaults = route.rtm_family == AF_INET ? out.default4 : out.default6;
+  for (const std::uint32_t interface : interfaces_of(behind(message, sizeof route))) {
+    if (route.rtm_dst_len == 0) defaults.insert(interface);
+    if (route.rtm_protocol != RTPROT_KERNEL) out.used.insert(interface);
+  }
+}
+
+Reply<Routes> read_routes(const Proc& proc) {
+  const std::string dump = TRY(proc.net_dump());
+  Routes out;
+  each_part(dump, &nlmsghdr::nlmsg_len, [&](std::string_view message) {
+    const auto type = begin_of<nlmsghdr>(message).nlmsg_type;
+    const std::string_view rest = behind(message, sizeof(nlmsghdr));
+    if (type == RTM_NEWADDR) add_address(rest, out);
+    if (type == RTM_NEWROUTE) add_route(rest, out);
+  });
+  return out;
+}
+
+void look_at_uppers(Sysfs& root, const Target& target, const std::string& name, Findings& out) {
   const std::string dir = "class/net/" + name;
-  const std::string word = shell_quote(name);
   for (const std::string& entry : entries(root, dir)) {
     if (!entry.starts_with("upper_")) continue;
     const std::string upper = entry.substr(6);
     const bool is_master = link_name(root.read_link(dir + "/master").value_or("")) == upper;
     out.add(target, "interface-member", fmt::format("{} is under {}", name, upper),
-            is_master ? fmt::format("ip link set {} nomaster", word)
+            is_master ? fmt::format("ip link set {} nomaster", shell_quote(name))
                       : fmt::format("ip link del {}", shell_quote(upper)));
   }
-  const auto flags = parse_hex(attribute(root, dir + "/flags"), UINT32_MAX);
-  if (!flags || (*flags & 1U) == 0) return;  // IFF_UP
-  const std::string next = fmt::format("ip link set {} down", word);
-  if (routes.default4.contains(name)) {
+}
+
+bool is_up(Sysfs& root, const std::string& name) {
+  const auto flags = parse_hex(attribute(root, "class/net/" + name + "/flags"), UINT32_MAX);
+  return flags && (*flags & IFF_UP) != 0;
+}
+
+/// Of an interface that is up. `routes` are not to be had where nobody answers.
+void look_at_routes(Sysfs& root, const Reply<Routes>& routes, const Target& target,
+                    const std::string& name, Findings& out) {
+  const std::string next = fmt::format("ip link set {} down", shell_quote(name));
+  const auto number = parse_decimal(attribute(root, "class/net/" + name + "/ifindex"), UINT32_MAX);
+  if (!routes || !number) {
+    out.add(target, "interface-up",
+            fmt::format("{} is up, and whether it has addresses or routes cannot be seen: {}", name,
+                        routes ? "no ifindex" : routes.error().text()),
+            next);
+    return;
+  }
+  const auto interface = static_cast<std::uint32_t>(*number);
+  if (routes->default4.contains(interface)) {
     out.add(target, "default-route", name + " has the default route", next);
   }
-  if (routes.default6.contains(name)) {
+  if (routes->default6.contains(interface)) {
     out.add(target, "default-route", name + " has the default route of IPv6", next);
   }
-  if (routes.used.contains(name)) {
+  if (routes->used.contains(interface)) {
     out.add(target, "interface-up", name + " is up and has addresses or routes", next);
   }
 }
@@ -89,11 +154,15 @@ std::string sysfs_number(const Proc& proc, const std::string& pid) {
 
 void look_at_interfaces(Sysfs& root, const Proc& proc, const std::vector<Target>& targets,
                         Findings& out) {
-  std::optional<Routes> routes;
+  std::optional<Reply<Routes>> routes;
   for (const Target& target : targets) {
     for (const std::string& name : target.interfaces) {
+      look_at_uppers(root, target, name, out);
+      if (!is_up(root, name)) continue;
       if (!routes) routes = read_routes(proc);
-      look_at_interface(root, *routes, target, name, out);
+      // A machine that is only looked at has none: a tree, a lab.
+      if (*routes || routes->error().value != ENOENT)
+        look_at_routes(root, *routes, target, name, out);
     }
   }
 }

@@ -1,5 +1,9 @@
 #include "inventory/guards.h"
 
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,12 +13,83 @@
 namespace anybind {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::UnorderedElementsAre;
 
 constexpr const char* kNic = "0000:00:03.0";
 const std::string kReal = "devices/pci0000:00/0000:00:03.0";
+
+constexpr unsigned kEth0 = 2;
+constexpr unsigned kEth1 = 3;
+
+// What rtnetlink(7) says.
+
+template <class T>
+std::string bytes_of(const T& value) {
+  return {reinterpret_cast<const char*>(&value), sizeof value};  // NOLINT(*-reinterpret-cast)
+}
+
+std::string message(unsigned short type, const std::string& rest) {
+  nlmsghdr header{};
+  header.nlmsg_len = static_cast<unsigned>(sizeof header + rest.size());
+  header.nlmsg_type = type;
+  return bytes_of(header) + rest;
+}
+
+std::string address(int family, unsigned char scope, unsigned interface) {
+  ifaddrmsg out{};
+  out.ifa_family = static_cast<unsigned char>(family);
+  out.ifa_scope = scope;
+  out.ifa_index = interface;
+  return message(RTM_NEWADDR, bytes_of(out));
+}
+
+std::string attribute(unsigned short type, const std::string& value) {
+  rtattr header{};
+  header.rta_len = static_cast<unsigned short>(sizeof header + value.size());
+  header.rta_type = type;
+  return bytes_of(header) + value;
+}
+
+std::string out_of(unsigned interface) {
+  return attribute(RTA_OIF, bytes_of(interface));
+}
+
+std::string hops(const std::vector<unsigned>& interfaces) {
+  std::string out;
+  for (const unsigned interface : interfaces) {
+    const std::string gateway = attribute(RTA_GATEWAY, bytes_of(interface));
+    rtnexthop hop{};
+    hop.rtnh_len = static_cast<unsigned short>(sizeof hop + gateway.size());
+    hop.rtnh_ifindex = static_cast<int>(interface);
+    out += bytes_of(hop) + gateway;
+  }
+  return attribute(RTA_MULTIPATH, out);
+}
+
+struct Route {
+  unsigned char family = AF_INET;
+  unsigned char length = 0;
+  unsigned char table = RT_TABLE_MAIN;
+  unsigned char protocol = RTPROT_BOOT;
+  unsigned char type = RTN_UNICAST;
+  unsigned flags = 0;
+  std::string through;
+};
+
+std::string route(const Route& it) {
+  rtmsg out{};
+  out.rtm_family = it.family;
+  out.rtm_dst_len = it.length;
+  out.rtm_table = it.table;
+  out.rtm_protocol = it.protocol;
+  out.rtm_type = it.type;
+  out.rtm_flags = it.flags;
+  return message(RTM_NEWROUTE, bytes_of(out) + attribute(RTA_PRIORITY, "\1\2\3\4") + it.through);
+}
 
 class Guards : public testing::Test {
  protected:
@@ -52,7 +127,13 @@ class Guards : public testing::Test {
   }
   void nic(const std::string& flags) {
     tree_.interface("net", "eth0", kReal);
-    tree_.put(kReal + "/net/eth0/flags", flags + "\n");
+    tree_.put(kReal + "/net/eth0/ifindex", "2\n");
+    nic_flags(flags);
+  }
+  void nic_flags(const std::string& flags) { tree_.put(kReal + "/net/eth0/flags", flags + "\n"); }
+  void told(const std::string& messages) {
+    tree_.remove("proc/net/rtnetlink");
+    tree_.put("proc/net/rtnetlink", messages);
   }
   void disk() {
     const std::string dir = kReal + "/block/sda";
@@ -75,23 +156,73 @@ TEST_F(Guards, AnUnusedDeviceHasNone) {
   EXPECT_THAT(names(), IsEmpty());
 }
 
-TEST_F(Guards, AnInterfaceCountsWhenItIsUpAndHasARoute) {
+TEST_F(Guards, AnInterfaceCountsWhenItIsUpAndHasAnAddress) {
   nic("0x1002");
-  tree_.put("proc/net/route", "Iface Dest\neth0 0002000A 00000000 0001 0 0 0 00FFFFFF 0 0 0\n");
+  told(address(AF_INET, RT_SCOPE_UNIVERSE, kEth0));
   EXPECT_THAT(names(), IsEmpty());
-  tree_.put(kReal + "/net/eth0/flags", "0x1003\n");
+  nic_flags("0x1003");
   EXPECT_THAT(names(), ElementsAre("interface-up"));
-  tree_.put("proc/net/route", "eth1 00000000 0202000A 0003 0 0 0 00000000 0 0 0\n");
+  told(address(AF_INET, RT_SCOPE_UNIVERSE, kEth1));
   EXPECT_THAT(names(), IsEmpty());
-  tree_.put("proc/net/route", "eth0 00000000 0202000A 0003 0 0 0 00000000 0 0 0\n");
-  EXPECT_THAT(names(), UnorderedElementsAre("default-route", "interface-up"));
+  told(address(AF_INET6, RT_SCOPE_LINK, kEth0));
+  EXPECT_THAT(names(), IsEmpty());
+  told(address(AF_INET6, RT_SCOPE_UNIVERSE, kEth0));
+  EXPECT_THAT(names(), ElementsAre("interface-up"));
 }
 
-TEST_F(Guards, OnlyAnIpv6AddressOfGlobalScopeCounts) {
+TEST_F(Guards, ARouteCountsInAnyTableAndThroughAnyHop) {
   nic("0x1003");
-  tree_.put("proc/net/if_inet6", "fe800000000000000000000000000001 02 40 20 80 eth0\n");
+  const auto is_default = UnorderedElementsAre("default-route", "interface-up");
+  told(route({.length = 24, .through = out_of(kEth0)}));
+  EXPECT_THAT(names(), ElementsAre("interface-up"));
+  told(route({.through = out_of(kEth1)}));
   EXPECT_THAT(names(), IsEmpty());
-  tree_.put("proc/net/if_inet6", "20010db8000000000000000000000001 02 40 00 80 eth0\n");
+  told(route({.through = out_of(kEth0)}));
+  EXPECT_THAT(names(), is_default);
+  told(route({.table = 100, .through = out_of(kEth0)}));
+  EXPECT_THAT(names(), is_default);
+  told(route({.through = hops({kEth1, kEth0})}));
+  EXPECT_THAT(names(), is_default);
+  told(address(AF_INET, RT_SCOPE_UNIVERSE, kEth1) +
+       route({.family = AF_INET6, .through = out_of(kEth0)}));
+  EXPECT_THAT(words(), Contains(HasSubstr("default route of IPv6")));
+}
+
+TEST_F(Guards, RoutesThatSendNothingThereDoNotCount) {
+  nic("0x1003");
+  told(route({.type = RTN_UNREACHABLE, .through = out_of(kEth0)}) +
+       route({.flags = RTM_F_CLONED, .through = out_of(kEth0)}) +
+       route({.length = 64, .protocol = RTPROT_KERNEL, .through = out_of(kEth0)}) +
+       route({.family = 128, .through = out_of(kEth0)}));
+  EXPECT_THAT(names(), IsEmpty());
+}
+
+TEST_F(Guards, NoBeginningOfATrueAnswerIsTakenForMoreThanItIs) {
+  nic("0x1003");
+  const std::string all = route({.through = hops({kEth1, kEth0})});
+  for (std::size_t size = 0; size < all.size(); ++size) {
+    told(all.substr(0, size));
+    EXPECT_THAT(names(), IsEmpty()) << size;
+  }
+  // Lengths that are too short to go on, and hops longer than what they are in.
+  for (std::size_t at = 0; at < all.size(); ++at) {
+    for (const char byte : {'\0', '\x01', '\xff'}) {
+      std::string odd = all;
+      odd[at] = byte;
+      told(odd);
+      (void)names();
+    }
+  }
+}
+
+TEST_F(Guards, AnInterfaceThatIsUpCountsWhereTheKernelDoesNotAnswer) {
+  nic("0x1003");
+  tree_.dir("proc/net/rtnetlink");
+  EXPECT_THAT(words(), ElementsAre("eth0 is up, and whether it has addresses or routes cannot be "
+                                   "seen: Is a directory | ip link set eth0 down"));
+  told("");
+  EXPECT_THAT(names(), IsEmpty());
+  tree_.remove(kReal + "/net/eth0/ifindex");
   EXPECT_THAT(names(), ElementsAre("interface-up"));
 }
 
@@ -197,18 +328,6 @@ TEST_F(Guards, EachDeviceHasItsFindingsInTheOrderAskedFor) {
   ASSERT_EQ(found.size(), 2U);
   EXPECT_EQ(found[0].device, pci_id(kNic));
   EXPECT_EQ(found[1].name, "boot-display");
-}
-
-TEST_F(Guards, TheDefaultRouteOfIpv6) {
-  nic("0x1003");
-  const std::string zeros(32, '0');
-  const auto line = [&](const std::string& flags) {
-    return zeros + " 00 " + zeros + " 00 " + zeros + " 00000400 1 0 " + flags + " eth0\n";
-  };
-  tree_.put("proc/net/ipv6_route", line("00200200"));
-  EXPECT_THAT(names(), IsEmpty());
-  tree_.put("proc/net/ipv6_route", line("00000003"));
-  EXPECT_THAT(names(), ElementsAre("default-route"));
 }
 
 TEST_F(Guards, AnInterfaceInAnotherNetworkNamespaceIsSeenThroughItsSysfs) {
@@ -322,7 +441,6 @@ TEST_F(Guards, ADeviceWithoutADriverIsInNobodysUse) {
 TEST_F(Guards, OddTextIsNoBlockerAndNoCrash) {
   disk();
   nic("0xZZ");
-  tree_.put("proc/net/route", "eth0\n\n \t\n");
   tree_.put("proc/swaps", "/\n");
   tree_.link("proc/1/ns/mnt", "mnt:[1]");
   tree_.put("proc/1/mountinfo", "- \n1 2 8:1 - - - -\n\n22 1 8:1 / /x rw -");
@@ -331,7 +449,7 @@ TEST_F(Guards, OddTextIsNoBlockerAndNoCrash) {
   tree_.put("dev/char/1:9", "no link");
   tree_.put("proc/3/fd", "no directory");
   tree_.link("proc/4/fd/0", "nowhere");
-  tree_.put("proc/net/ipv6_route", std::string(100, '0') + "\n");
+  told(std::string(100, '0'));
   EXPECT_THAT(names(), IsEmpty());
 }
 

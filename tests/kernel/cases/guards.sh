@@ -38,6 +38,33 @@ check_rc "unbind is refused too" 3 anybind unbind $nic
 ip route add default via 192.0.2.2 dev "$interface"
 check_rc "one with the default route: exit 3" 3 anybind bind --ignore interface-up $nic vfio-pci
 check_says "it names that guard" default-route
+ip route del default
+
+# What /proc/net/route does not show.
+second=$(ls /sys/bus/pci/devices/$other/net)
+ip link set "$second" up
+check_rc "an interface that is up with nothing is free" 0 anybind bind --dry-run $other vfio-pci
+ip addr add 198.51.100.1/32 dev "$second"
+refused "an address without a route" interface-up "$second" $other
+ip addr del 198.51.100.1/32 dev "$second"
+ip route add default dev "$second" table 100
+refused "a default route in another table" default-route "$second" $other
+ip route del default dev "$second" table 100
+hops "$interface" "$second"
+refused "the first hop of a default route" default-route "$interface" $nic
+refused "and the second" default-route "$second" $other
+ip route del default
+# While a driver that does not return has the lock of all interfaces, the kernel does not answer.
+load anybind_test
+poke /sys/module/anybind_test/parameters/hold_rtnl 8000 &
+holder=$!
+sleep 1
+refused "an interface that is up meanwhile" interface-up "$interface is up, and whether it has addresses or routes cannot be seen: Connection timed out" $nic
+check "before that lock is given back" kill -0 $holder
+wait $holder || true
+check_rc "without it the second is free again" 0 anybind bind --dry-run $other vfio-pci
+ip link set "$second" down
+ip route add default via 192.0.2.2 dev "$interface"
 
 mkdir -p "/tmp/a b"
 mount -t ext4 "$mounted" "/tmp/a b"
@@ -73,7 +100,6 @@ check_rc "ignored by name it goes" 0 anybind bind --ignore open --dry-run $blank
 kill $reader
 wait $reader || true
 
-second=$(ls /sys/bus/pci/devices/$other/net)
 unshare -n -m sh -c "mount -t sysfs none /sys; sleep 60" &
 away=$!
 eventually 5 test -e "/proc/$away/root/sys/class/net/lo" || true

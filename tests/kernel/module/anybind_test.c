@@ -14,6 +14,7 @@
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/platform_device.h>
+#include <linux/rtnetlink.h>
 #include <linux/version.h>
 
 #define PCI_DRIVERS 3
@@ -55,6 +56,24 @@ MODULE_PARM_DESC(async, "probe asynchronously (at load)");
 static bool managed_dma[DRIVERS];
 module_param_array(managed_dma, bool, NULL, 0444);
 MODULE_PARM_DESC(managed_dma, "leave DMA to user space, as VFIO drivers do (at load)");
+
+/* What a driver does whose remove never returns while it takes a network interface away. */
+static int hold_rtnl(const char *text, const struct kernel_param *unused)
+{
+	uint ms;
+	int error = kstrtouint(text, 0, &ms);
+
+	if (error)
+		return error;
+	rtnl_lock();
+	msleep(ms);
+	rtnl_unlock();
+	return 0;
+}
+
+static const struct kernel_param_ops hold_rtnl_ops = { .set = hold_rtnl };
+module_param_cb(hold_rtnl, &hold_rtnl_ops, NULL, 0200);
+MODULE_PARM_DESC(hold_rtnl, "a write holds the lock of all network interfaces for so many ms");
 
 /* "1234:11e8 5": the id that the last probe was given, with its driver_data; "" before the first. */
 static char probed_id[PCI_DRIVERS][40];
