@@ -2,7 +2,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -157,7 +159,9 @@ std::vector<std::string> Proc::processes() const {
 }
 
 Reply<std::string> Proc::net_dump() const {
-  return root_ == "/proc" ? read_net_dump(std::chrono::seconds(2)) : read("net/rtnetlink");
+  struct statfs status{};
+  const bool is_procfs = ::statfs(root_.c_str(), &status) == 0 && status.f_type == PROC_SUPER_MAGIC;
+  return is_procfs ? read_net_dump(std::chrono::seconds(2)) : read("net/rtnetlink");
 }
 
 }  // namespace anybind

@@ -5,7 +5,6 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cstring>
 #include <set>
 
 #include <fmt/format.h>
@@ -26,11 +25,11 @@ struct Routes {
   std::set<std::uint32_t> default6;
 };
 
-/// What `bytes` begin with, as the kernel lays it out; zeros where they are too short.
+/// What `bytes` begin with, as the kernel lays it out; zeros for what is missing.
 template <class T>
 T begin_of(std::string_view bytes) {
   T out{};
-  if (bytes.size() >= sizeof out) std::memcpy(&out, bytes.data(), sizeof out);
+  bytes.copy(reinterpret_cast<char*>(&out), sizeof out);  // NOLINT(*-reinterpret-cast)
   return out;
 }
 

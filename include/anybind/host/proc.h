@@ -63,8 +63,8 @@ class Proc {
   /// mount namespace. At most kMostEntries files.
   [[nodiscard]] Reply<OpenNodes> open_nodes(const std::string& pid) const;
   /// All addresses and routes of the network namespace of this process: the messages RTM_NEWADDR
-  /// and RTM_NEWROUTE of rtnetlink(7), one behind the other, at most 64 MiB. In a directory other
-  /// than /proc such messages are in the file net/rtnetlink. Blocks for two seconds at most, then
+  /// and RTM_NEWROUTE of rtnetlink(7), one behind the other, at most 64 MiB. In a directory that
+  /// is no procfs such messages are in the file net/rtnetlink. Blocks for two seconds at most, then
   /// ETIMEDOUT: a driver that hangs may keep the kernel from answering.
   [[nodiscard]] Reply<std::string> net_dump() const;
 
