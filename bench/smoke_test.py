@@ -106,6 +106,10 @@ class GuestTest(unittest.TestCase):
         self.assertIn(f"anybind bind {' '.join(functions)} vfio-pci", text)
         self.assertIn(f"-c '/payload/floor_bind check vfio-pci {' '.join(functions)}'", text)
 
+    def test_a_guest_that_counts_is_told_so(self) -> None:
+        self.assertEqual(guest_bind.Machine(["-m", "1"]).words(), ["-m", "1"])
+        self.assertIn("-icount", guest_bind.Machine(["-m", "1"], counted=True).words())
+
     def test_the_harness_has_what_the_benchmark_uses(self) -> None:
         line = guest_bind.command_line(Path("k"), Path("i"), "iommu=pt", 1, True, guest_bind.qemu_devices(2))
         self.assertIn("ne2k_pci,netdev=n0,romfile=,addr=0x8.0,multifunction=on", line)
