@@ -254,10 +254,13 @@ def bench_bind(
 
 
 def print_guest(more: str, counted: bool) -> None:
-    print(f"\nGUEST: Linux {KERNEL} on an emulated CPU (QEMU {qemu_version()}, TCG): the tools' own code is inflated more than the kernel's,")
-    print(f"       so these ratios overstate what a tool costs; {more}.")
+    """What times by this guest's clock are worth."""
     if counted:
-        print("       Its clock counts instructions, 1 ns each: a millisecond in these tables is a million of them, or sleep.")
+        clock = ("its clock counts instructions, 1 ns each:", "a millisecond in these tables is a million of them, or sleep")
+    else:
+        clock = ("the tools' own code is inflated more than the kernel's,", "so these ratios overstate what a tool costs")
+    print(f"\nGUEST: Linux {KERNEL} on an emulated CPU (QEMU {qemu_version()}, TCG): {clock[0]}")
+    print(f"       {clock[1]}; {more}.")
 
 
 def qemu_version() -> str:

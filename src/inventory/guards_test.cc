@@ -13,7 +13,9 @@
 namespace anybind {
 namespace {
 
+using testing::AnyOf;
 using testing::Contains;
+using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -210,7 +212,7 @@ TEST_F(Guards, NoBeginningOfATrueAnswerIsTakenForMoreThanItIs) {
       std::string odd = all;
       odd[at] = byte;
       told(odd);
-      (void)names();
+      EXPECT_THAT(names(), Each(AnyOf("default-route", "interface-up"))) << at;
     }
   }
 }
