@@ -8,10 +8,13 @@
 //   list  uevent, driver_override, the iommu_group link, what `anybind list` must know: 7 calls
 //   dir   list, through a descriptor of each device's directory, which is what it takes to be sure
 //         that the three are of one and the same device: 9 calls
+//   safe  dir, with that descriptor from openat2(2) beneath the root, which is what it takes to be
+//         sure that no link of a tree leads out of it: 9 calls
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,14 +27,16 @@ struct mode {
   bool driver_link;
   bool override;
   bool through_directory;
+  bool beneath;
 };
 
 static const struct mode modes[] = {
-    {"min", true, false, false},
-    {"uev", false, false, false},
-    {"list", false, true, false},
-    {"dir", false, true, true},
+    {"min", true, false, false, false},  {"uev", false, false, false, false},
+    {"list", false, true, false, false}, {"dir", false, true, true, false},
+    {"safe", false, true, true, true},
 };
+
+#define BUS "bus/pci/devices"
 
 static volatile unsigned long touched;
 
@@ -73,12 +78,21 @@ static void read_link(int dir, const char* path) {
   touch(target, count);
 }
 
-static bool read_device(int bus, const char* name, const struct mode* mode) {
+static int open_device(int root, int bus, const char* name, const struct mode* mode) {
+  if (!mode->beneath) return openat(bus, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  const struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+                               .resolve = RESOLVE_BENEATH};
+  char path[NAME_MAX + 32] = BUS "/";
+  strcat(path, name);
+  return syscall(SYS_openat2, root, path, &how, sizeof how);
+}
+
+static bool read_device(int root, int bus, const char* name, const struct mode* mode) {
   char path[NAME_MAX + 32];
   char* leaf = path;
   int dir = bus;
   if (mode->through_directory) {
-    dir = openat(bus, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    dir = open_device(root, bus, name, mode);
     if (dir < 0) return !absent(name);
   } else {
     leaf = stpcpy(path, name);
@@ -110,7 +124,7 @@ struct entry {  // as getdents64(2) lays it out
   char name[];
 };
 
-static unsigned long read_bus(int bus, const struct mode* mode) {
+static unsigned long read_bus(int root, int bus, const struct mode* mode) {
   static _Alignas(struct entry) char buffer[32768];
   unsigned long devices = 0;
   for (;;) {
@@ -121,7 +135,7 @@ static unsigned long read_bus(int bus, const struct mode* mode) {
       const struct entry* entry = (const struct entry*)(buffer + at);
       at += entry->length;
       if (entry->name[0] == '.') continue;
-      devices += read_device(bus, entry->name, mode);
+      devices += read_device(root, bus, entry->name, mode);
     }
   }
 }
@@ -132,12 +146,12 @@ int main(int argc, char** argv) {
     if (strcmp(argv[1], modes[i].name) == 0) mode = &modes[i];
   }
   if (mode == NULL || argc > 3) {
-    fputs("usage: floor_list min|uev|list|dir [SYSFS]\n", stderr);
+    fputs("usage: floor_list min|uev|list|dir|safe [SYSFS]\n", stderr);
     return 2;
   }
   const int root = open(argc > 2 ? argv[2] : "/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  const int bus = openat(root, "bus/pci/devices", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (root < 0 || bus < 0) stop("bus/pci/devices");
-  printf("%lu\n", read_bus(bus, mode));
+  const int bus = openat(root, BUS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (root < 0 || bus < 0) stop(BUS);
+  printf("%lu\n", read_bus(root, bus, mode));
   return 0;
 }

@@ -32,7 +32,7 @@ from measure import Command, MeasureError, measure, times_table
 
 ROOT = Path(__file__).resolve().parent.parent
 ON_SYS = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /sys && exec "$@"']  # then a tree, then a command
-FLOORS = ("min", "uev", "list", "dir")
+FLOORS = ("min", "uev", "list", "dir", "safe")
 PEERS = (  # label, command, whether it is slow
     ("lspci -nnk", ["lspci", "-nnk"], False),
     ("dpdk-devbind --status", ["dpdk-devbind.py", "--status"], True),
@@ -173,7 +173,7 @@ def lines_of(within: list[str], command: Command) -> int:
 def list_at(options: Options, devices: int, tree: Path) -> None:
     make_tree(devices, str(tree))
     within = [*ON_SYS, str(tree)]
-    runs = options.rounds or (5 if options.quick else 11 if devices > 10_000 else 21)
+    runs = options.rounds or (5 if options.quick else 101 if devices <= 1_000 else 21 if devices <= 10_000 else 11)
     floor = options.tool("floor_list")
     commands = [Command(f"floor {mode}", [floor, mode], runs) for mode in FLOORS]
     if options.has_anybind:

@@ -55,7 +55,7 @@ class OnATree(unittest.TestCase):
             self.assertEqual("DRIVER=" in self.attribute(address, "uevent"), (device / "driver").exists())
 
     def test_every_floor_counts_the_devices(self) -> None:
-        for mode in ("min", "uev", "list", "dir"):
+        for mode in ("min", "uev", "list", "dir", "safe"):
             self.assertEqual(output(given.tools / "floor_list", mode, self.tree), f"{DEVICES}\n")
 
     def test_the_bind_floor_writes_what_a_bind_needs_and_notices_that_nothing_was_bound(self) -> None:

@@ -24,7 +24,7 @@ namespace anybind::cli {
 namespace {
 
 /// Below this, starting a thread costs more than it saves.
-constexpr std::size_t kWorthThreads = 2000;
+constexpr std::size_t kWorthThreads = 500;
 constexpr unsigned kMostThreads = 8;
 
 Result<std::vector<DeviceId>> all_pci_devices(Context& context) {

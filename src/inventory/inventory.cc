@@ -14,7 +14,7 @@
 namespace anybind {
 namespace {
 
-constexpr std::size_t kChunk = 256;
+constexpr std::size_t kChunk = 64;
 constexpr std::size_t kMaxThreads = 64;
 
 /// Not there any more, or nothing but a link that leads nowhere.
