@@ -1,27 +1,31 @@
 # The two commands: `make run` and `make test`. Both install what is missing, as root on Debian 12.
 .DEFAULT_GOAL := build
-.PHONY: build run test unit bench conformance format tidy clean deps-build deps-test deps-bench
+.PHONY: build all run test unit bench conformance format tidy clean deps-build deps-test deps-bench
 
 deps-build deps-test deps-bench: deps-%:
 	@scripts/deps.sh $*
 
 build: deps-build           ## leaves build/anybind
 	@cmake --preset default >/dev/null
+	@cmake --build --preset default --target anybind -- --quiet
+
+all: deps-build             ## with the tests, the benchmarks and the library
+	@cmake --preset default >/dev/null
 	@cmake --build --preset default -- --quiet
 
 run: build                  ## the main job, on the embedded driver core
 	@examples/demo.sh build/anybind
 
-test: deps-test build       ## every test; the last line counts them
+test: deps-test all         ## every test; the last line counts them
 	@scripts/test.sh
 
-unit: build                 ## only the unit tests: seconds
+unit: all                   ## only the unit tests: seconds
 	@ctest --test-dir build -L unit -j2 --output-on-failure
 
-bench: deps-bench build     ## the tables that README quotes
+bench: deps-bench all       ## the tables that README quotes
 	@bench/run.py all --anybind build/anybind
 
-conformance: deps-test build  ## 100,000 random operations on real kernels and their models; half an hour
+conformance: deps-test all  ## 100,000 random operations on real kernels and their models; half an hour
 	@scripts/conformance.sh 100000
 
 format: deps-test           ## rewrites the sources in the project's format

@@ -19,7 +19,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kVersion = 1;
+constexpr int kJournalVersion = 1;
 constexpr std::size_t kChecksumSize = 16;
 constexpr std::string_view kPrefix = "journal-";
 constexpr std::string_view kOpen = ".open";
@@ -148,7 +148,7 @@ Error damaged(std::uint64_t id, std::string why) {
 /// Throws json::exception.
 Result<JournalEntry> head_from_json(std::uint64_t id, const json& head) {
   const int version = head.at("version").get<int>();
-  if (version != kVersion) return fail(damaged(id, fmt::format("version {}", version)));
+  if (version != kJournalVersion) return fail(damaged(id, fmt::format("version {}", version)));
   JournalEntry entry{.id = id,
                      .time = head.at("time").get<std::int64_t>(),
                      .boot = head.at("boot").get<std::string>(),
@@ -261,7 +261,7 @@ Result<std::optional<JournalEntry>> Journal::read(std::uint64_t id) const {
 }
 
 Result<> Journal::begin(const Plan& plan, const std::vector<bool>& fresh) {
-  std::string head = fmt::format(R"({{"version":{},"boot":)", kVersion);
+  std::string head = fmt::format(R"({{"version":{},"boot":)", kJournalVersion);
   append_json(head, boot_id_);
   fmt::format_to(std::back_inserter(head), R"(,"time":{},"command":)", now_);
   append_json(head, command_);

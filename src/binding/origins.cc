@@ -14,7 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kFile = "origins.json";
-constexpr int kVersion = 1;
+constexpr int kOriginsVersion = 1;
 
 Error damaged(std::string why) {
   return {.code = Code::kFailed,
@@ -55,7 +55,7 @@ Result<Origins> Origins::load(Storage& storage, std::string boot_id) {
   if (!bytes->has_value()) return out;
   try {
     const json file = json::parse(**bytes);
-    if (file.at("version").get<int>() != kVersion) return fail(damaged("unknown version"));
+    if (file.at("version").get<int>() != kOriginsVersion) return fail(damaged("unknown version"));
     if (file.at("boot").get<std::string>() != out.boot_id_) return out;
     for (const json& row : file.at("devices")) {
       auto entry = record_from_json(row);
@@ -88,7 +88,7 @@ void Origins::forget(const DeviceId& device) {
 
 Result<> Origins::save() {
   if (!changed_) return {};
-  std::string text = fmt::format(R"({{"version":{},"boot":)", kVersion);
+  std::string text = fmt::format(R"({{"version":{},"boot":)", kOriginsVersion);
   append_json(text, boot_id_);
   text += R"(,"devices":[)";
   for (std::string_view before = "\n{"; const auto& [id, origin] : origins_) {

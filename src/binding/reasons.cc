@@ -39,7 +39,7 @@ bool is_there(Sysfs& root, const std::string& directory) {
   return root.open_dir(directory).has_value();
 }
 
-bool is_bind(const Step& step) {
+bool gives_driver(const Step& step) {
   return step.kind == Step::Kind::kBind || step.kind == Step::Kind::kVfioBind ||
          (step.kind == Step::Kind::kDrvctl && step.value != "none");
 }
@@ -62,12 +62,12 @@ std::string noted_reason(Sysfs& root, const DeviceId& device) {
 
 /// Suppliers of the device that no driver has yet (drivers/base/core.c: device links).
 std::vector<std::string> idle_suppliers(Sysfs& dir) {
-  constexpr std::string_view kPrefix = "supplier:";
+  constexpr std::string_view kSupplier = "supplier:";
   std::vector<std::string> out;
   for (const std::string& name : dir.list("").value_or(std::vector<std::string>())) {
-    if (!name.starts_with(kPrefix)) continue;
+    if (!name.starts_with(kSupplier)) continue;
     const auto status = dir.read(name + "/status");
-    if (status && trim_newline(*status) == "dormant") out.push_back(name.substr(kPrefix.size()));
+    if (status && trim_newline(*status) == "dormant") out.push_back(name.substr(kSupplier.size()));
   }
   return out;
 }
@@ -242,7 +242,7 @@ std::vector<std::string> vfio_users(Sysfs& root, Sysfs& dir, const RunOptions& o
 }
 
 void add_reasons(Error& error, const FailedStep& failed) {
-  const bool tries = is_bind(failed.step);
+  const bool tries = gives_driver(failed.step);
   std::vector<std::string> said;
   if (failed.options.log != nullptr) {
     said = messages_about(failed.options.log->messages(), failed.device.bus.str(),

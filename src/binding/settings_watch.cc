@@ -9,8 +9,8 @@
 namespace anybind {
 namespace {
 
-constexpr std::string_view kNewId = "/new_id";
-constexpr std::string_view kAutoprobe = "/drivers_autoprobe";
+constexpr std::string_view kNewIdFile = "/new_id";
+constexpr std::string_view kAutoprobeFile = "/drivers_autoprobe";
 
 std::string_view without(std::string_view path, std::string_view end) {
   return path.substr(0, path.size() - end.size());
@@ -35,11 +35,11 @@ std::map<std::string, Instance> SettingsWatch::cards_in(const std::string& dir) 
 }
 
 void SettingsWatch::before(const Setting& setting) {
-  if (setting.path.ends_with(kNewId)) {
-    const std::string dir(without(setting.path, kNewId));
+  if (setting.path.ends_with(kNewIdFile)) {
+    const std::string dir(without(setting.path, kNewIdFile));
     bound_.try_emplace(dir, names_in(dir));
-  } else if (setting.path.ends_with(kAutoprobe)) {
-    const std::string dir(without(setting.path, kAutoprobe));
+  } else if (setting.path.ends_with(kAutoprobeFile)) {
+    const std::string dir(without(setting.path, kAutoprobeFile));
     devices_.try_emplace(dir, cards_in(dir + "/devices"));
   }
 }

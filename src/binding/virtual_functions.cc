@@ -12,7 +12,7 @@
 namespace anybind {
 namespace {
 
-Error refuse(const DeviceId& pf, std::string why, std::string next) {
+Error no_functions(const DeviceId& pf, std::string why, std::string next) {
   return {
       .code = Code::kRefused, .object = pf.str(), .why = std::move(why), .next = std::move(next)};
 }
@@ -32,15 +32,15 @@ Result<unsigned> read_number(Sysfs& dir, const DeviceId& pf, const std::string& 
 /// From `now` to `count` in one write?
 Result<> check_number(const DeviceId& pf, unsigned now, unsigned count, unsigned total) {
   if (count > total) {
-    return fail(refuse(pf, fmt::format("it has at most {} virtual functions", total),
-                       fmt::format("anybind vfs {} {}", pf.str(), total)));
+    return fail(no_functions(pf, fmt::format("it has at most {} virtual functions", total),
+                             fmt::format("anybind vfs {} {}", pf.str(), total)));
   }
   if (now == 0 || count == 0) return {};
-  return fail(refuse(pf,
-                     fmt::format("it has {} virtual functions, and the kernel can only "
-                                 "change that to none",
-                                 now),
-                     fmt::format("anybind vfs {} 0", pf.str())));
+  return fail(no_functions(pf,
+                           fmt::format("it has {} virtual functions, and the kernel can only "
+                                       "change that to none",
+                                       now),
+                           fmt::format("anybind vfs {} 0", pf.str())));
 }
 
 }  // namespace
@@ -53,7 +53,7 @@ Result<Plan> plan_virtual_functions(Sysfs& root, const NewFunctions& functions,
   const auto instance = dir->instance();
   if (!instance) return fail(from_errno(instance.error(), "look at", pf.str()));
   if (!dir->read("sriov_totalvfs")) {
-    return fail(refuse(pf, "it has no SR-IOV capability", "anybind list class:network"));
+    return fail(no_functions(pf, "it has no SR-IOV capability", "anybind list class:network"));
   }
   const unsigned total = TRY(read_number(*dir, pf, "sriov_totalvfs"));
   const unsigned now = TRY(read_number(*dir, pf, "sriov_numvfs"));
@@ -67,8 +67,8 @@ Result<Plan> plan_virtual_functions(Sysfs& root, const NewFunctions& functions,
   TRY(check_number(pf, now, count, total));
   const auto bound = read_driver(*dir);
   if (!bound || !*bound) {
-    return fail(refuse(pf, "it has no driver, which would have to create them",
-                       fmt::format("anybind restore {}", pf.str())));
+    return fail(no_functions(pf, "it has no driver, which would have to create them",
+                             fmt::format("anybind restore {}", pf.str())));
   }
   const Setting number{.path = pf.path() + "/sriov_numvfs",
                        .bytes = std::to_string(count),

@@ -20,9 +20,9 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kLongest = 1024;    // of a text
-constexpr std::size_t kVerdictWidth = 9;  // "problem" and a gap
-constexpr std::size_t kLeastText = 24;    // columns; a terminal that has fewer gets no wrapping
+constexpr std::size_t kLongestText = 1024;  // of a text
+constexpr std::size_t kVerdictWidth = 9;    // "problem" and a gap
+constexpr std::size_t kLeastText = 24;      // columns; a terminal that has fewer gets no wrapping
 
 Style style_of(Verdict verdict) {
   static constexpr std::array kStyles = {Style::kGood, Style::kDim, Style::kNotable, Style::kBad};
@@ -59,9 +59,9 @@ class Report {
     out_ += styled(verdict, style_of(finding.verdict), color_);
     out_.append(kVerdictWidth - verdict.size(), ' ');
     out_ += fmt::format("{:<{}}", finding.check, check_width_);
-    lines(printable(finding.what, kLongest), "", Style::kPlain, false);
+    lines(printable(finding.what, kLongestText), "", Style::kPlain, false);
     if (finding.fix.empty()) return;
-    lines(printable(finding.fix, kLongest), "-> ", Style::kHead, true);
+    lines(printable(finding.fix, kLongestText), "-> ", Style::kHead, true);
   }
   void add(const std::string& line) { out_ += line; }
   [[nodiscard]] const std::string& text() const { return out_; }

@@ -23,7 +23,7 @@ namespace {
 
 using nlohmann::json;
 
-struct Options {
+struct ExplainOptions {
   std::vector<std::string> words;
 };
 
@@ -235,7 +235,7 @@ Result<> check_driver(Context& context, const DeviceId& device, const DriverName
   return fail(no_such_driver(context.sysfs, device.bus, driver, modules->names()));
 }
 
-Result<int> run_explain(Context& context, const Options& options) {
+Result<int> run_explain(Context& context, const ExplainOptions& options) {
   const auto devices =
       TRY(select_devices(context.sysfs, options.words.front(), context.sysfs_root));
   std::optional<DriverName> driver;
@@ -279,7 +279,7 @@ Result<int> run_explain(Context& context, const Options& options) {
 }  // namespace
 
 Run setup_explain(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ExplainOptions>();
   app.add_option("device", options->words, "a selector, and perhaps a driver")
       ->required()
       ->expected(1, 2);

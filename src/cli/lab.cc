@@ -29,7 +29,7 @@ struct LabOptions {
   bool foreground = false;
   std::vector<std::string> words;
 };
-using Options = std::shared_ptr<LabOptions>;
+using SharedOptions = std::shared_ptr<LabOptions>;
 
 /// Ends the process at once: threads of the lab may still be waiting for one another.
 [[noreturn]] void leave(int code) {
@@ -37,28 +37,28 @@ using Options = std::shared_ptr<LabOptions>;
   std::_Exit(code);
 }
 
-Result<int> run_in_lab(const Options& options, std::vector<std::string> command) {
+Result<int> run_in_lab(const SharedOptions& options, std::vector<std::string> command) {
   auto machine = TRY(load_lab(options->file, options->profile));
   const int code = TRY(lab::exec(std::move(machine), std::move(command), options->name));
   leave(code);
 }
 
-Result<int> run_exec(Context& /*context*/, const Options& options) {
+Result<int> run_exec(Context& /*context*/, const SharedOptions& options) {
   return run_in_lab(options, options->words);
 }
 
-Result<int> run_shell(Context& /*context*/, const Options& options) {
+Result<int> run_shell(Context& /*context*/, const SharedOptions& options) {
   const char* shell = std::getenv("SHELL");
   return run_in_lab(options, {shell != nullptr && shell[0] == '/' ? shell : "/bin/sh"});
 }
 
-Result<int> run_mount(Context& /*context*/, const Options& options) {
+Result<int> run_mount(Context& /*context*/, const SharedOptions& options) {
   auto machine = TRY(load_lab(options->file, options->profile));
   leave(
       TRY(lab::mount(std::move(machine), options->directory, options->name, options->foreground)));
 }
 
-Result<int> run_list(Context& context, const Options& /*options*/) {
+Result<int> run_list(Context& context, const SharedOptions& /*options*/) {
   const auto labs = lab::running_labs();
   if (context.json) {
     fmt::print(context.out, "{}\n", nlohmann::json(labs).dump());
@@ -69,7 +69,7 @@ Result<int> run_list(Context& context, const Options& /*options*/) {
 }
 
 /// A command that the lab itself understands.
-Result<int> run_ask(Context& context, const Options& options, std::string command) {
+Result<int> run_ask(Context& context, const SharedOptions& options, std::string command) {
   std::vector<std::string> words = {std::move(command)};
   words.insert(words.end(), options->words.begin(), options->words.end());
   const std::string text = TRY(lab::ask_lab(options->name, words));
@@ -79,7 +79,7 @@ Result<int> run_ask(Context& context, const Options& options, std::string comman
 
 /// modprobe, rmmod and insmod as their callers know them: options, -r, several names with -a,
 /// parameters behind the name; silent where -q asks for it.
-Result<int> run_kmod(Context& context, const Options& options) {
+Result<int> run_kmod(Context& context, const SharedOptions& options) {
   bool unload = options->program == "rmmod";
   bool quiet = false;
   bool all = unload;
@@ -126,13 +126,13 @@ CLI::App* add_verb(CLI::App& app, Run& chosen, const std::string& name, const st
   return out;
 }
 
-void add_machine(CLI::App* app, const Options& options) {
+void add_machine(CLI::App* app, const SharedOptions& options) {
   app->add_option("file", options->file, "a machine file")->required()->type_name("FILE");
   app->add_option("--profile", options->profile, "the kernel to model, instead of the file's");
   app->add_option("--name", options->name, "the lab's name, for `anybind lab add` and the like");
 }
 
-void add_asking(CLI::App& app, Run& chosen, const Options& options, const std::string& name,
+void add_asking(CLI::App& app, Run& chosen, const SharedOptions& options, const std::string& name,
                 const std::string& summary, bool has_words = true) {
   CLI::App* out = add_verb(app, chosen, name, summary, [options, name](Context& context) {
     return run_ask(context, options, name);

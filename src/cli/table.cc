@@ -10,8 +10,8 @@ namespace anybind::cli {
 namespace {
 
 constexpr std::size_t kGap = 2;
-constexpr std::size_t kLongest = 256;  // of a cell
-constexpr std::size_t kLeast = 8;      // of a column that is cut
+constexpr std::size_t kLongestCell = 256;  // of a cell
+constexpr std::size_t kLeast = 8;          // of a column that is cut
 constexpr std::string_view kReset = "\x1b[0m";
 
 std::string_view escape_of(Style style) {
@@ -68,9 +68,9 @@ struct Shown {
 
 /// `made` keeps the text where it had to be changed.
 Shown shown(std::string_view text, std::string& made) {
-  if (is_printable_ascii(text) && text.size() <= kLongest)
+  if (is_printable_ascii(text) && text.size() <= kLongestCell)
     return {.text = text, .width = text.size()};
-  made = printable(text, kLongest);
+  made = printable(text, kLongestCell);
   return {.text = made, .width = display_width(made)};
 }
 

@@ -15,11 +15,11 @@
 namespace anybind::cli {
 namespace {
 
-struct Options : ChangeOptions {
+struct VfsOptions : ChangeOptions {
   std::string driver = "none";
 };
 
-Result<NewFunctions> parse(Context& context, const Options& options) {
+Result<NewFunctions> parse(Context& context, const VfsOptions& options) {
   const auto count = parse_decimal(options.words[1]);
   if (!count || *count > 0xFFFF) {
     return fail({.code = Code::kUsage,
@@ -41,7 +41,7 @@ Result<NewFunctions> parse(Context& context, const Options& options) {
                       .rule = context.session.group_rule()};
 }
 
-Result<int> run_vfs(Context& context, const Options& options) {
+Result<int> run_vfs(Context& context, const VfsOptions& options) {
   const NewFunctions request = TRY(parse(context, options));
   return plan_and_run(context, options, {.plan = [&](Sysfs& sysfs, const Memory&) {
                         return plan_virtual_functions(sysfs, request, context.session.modules());
@@ -51,7 +51,7 @@ Result<int> run_vfs(Context& context, const Options& options) {
 }  // namespace
 
 Run setup_vfs(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<VfsOptions>();
   app.add_option("pf_count", options->words, "a physical function, and how many; 0 removes them")
       ->required()
       ->expected(2);

@@ -17,11 +17,11 @@
 namespace anybind::drivercore {
 namespace {
 
-constexpr std::size_t kMaxBytes = 16U << 20;
+constexpr std::size_t kMaxFile = 16U << 20;
 constexpr std::size_t kMaxDevices = 200'000;
 constexpr std::size_t kMaxDrivers = 20'000;
 constexpr std::size_t kMaxChildren = 256;
-constexpr std::size_t kMaxDepth = 64;
+constexpr std::size_t kMaxNesting = 64;
 constexpr std::size_t kMaxOverride = 4094;
 constexpr std::int64_t kMaxInstance = 4'000'000'000;
 
@@ -425,7 +425,7 @@ class Loader {
     }
     const Device* above = &device;
     for (std::size_t depth = 0; !above->parent.empty(); ++depth) {
-      if (depth > kMaxDepth) return fault(table, "parent", "a ring of parents, or more than 64");
+      if (depth > kMaxNesting) return fault(table, "parent", "a ring of parents, or more than 64");
       const DeviceKey next = named(above->bus, above->parent);
       if (next == 0) break;  // complained about at that device
       above = &state_.devices.at(next);
@@ -471,7 +471,7 @@ Result<State> load_machine(std::string_view text, std::string_view file_name,
                            std::string_view profile) {
   KernelProfile kernel;
   if (!profile.empty()) kernel = TRY(find_profile(profile));
-  if (text.size() > kMaxBytes) {
+  if (text.size() > kMaxFile) {
     return fail(
         {.code = Code::kUsage, .object = std::string(file_name), .why = "larger than 16 MiB"});
   }

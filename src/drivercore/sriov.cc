@@ -22,7 +22,7 @@ namespace anybind::drivercore {
 namespace {
 
 constexpr unsigned kFunctionsOfABus = 256;
-constexpr unsigned kBuses = 256;
+constexpr unsigned kMaxBuses = 256;
 
 /// Bus, slot and function as one number.
 std::optional<unsigned> routing_id(const std::string& name) {
@@ -53,7 +53,7 @@ std::optional<std::string> vf_address(const Device& pf, unsigned number) {
   const auto own = routing_id(pf.name);
   if (!own) return std::nullopt;
   const unsigned id = *own + pf.vf_offset + number * pf.vf_stride;
-  if (id >= kBuses * kFunctionsOfABus) return std::nullopt;
+  if (id >= kMaxBuses * kFunctionsOfABus) return std::nullopt;
   const PciAddress address{.domain = PciAddress::parse(pf.name)->domain,
                            .bus = static_cast<std::uint8_t>(id / kFunctionsOfABus),
                            .slot = static_cast<std::uint8_t>(id / 8 % 32),

@@ -18,7 +18,7 @@ namespace {
 constexpr int kMaxLinks = 40;
 
 /// Classes whose entries people know a device by.
-constexpr std::array<std::string_view, 10> kClasses = {
+constexpr std::array<std::string_view, 10> kKnownBy = {
     "net", "nvme", "block", "drm", "graphics", "sound", "infiniband", "tty", "tpm", "vfio-dev"};
 
 /// Buses made up by a controller's own driver: what hangs there goes when the controller does.
@@ -100,7 +100,7 @@ struct Interface {
 
 std::vector<Interface> read_interfaces(Sysfs& root) {
   std::vector<Interface> out;
-  for (const std::string_view kind : kClasses) {
+  for (const std::string_view kind : kKnownBy) {
     const auto list = root.list(fmt::format("class/{}", kind)).value_or(std::vector<std::string>{});
     const std::set<std::string> names(list.begin(), list.end());
     for (const std::string& name : names) {
@@ -186,7 +186,7 @@ Users read_users(Sysfs& root) {
 
 std::vector<DeviceId> devices_behind(Sysfs& root, std::string_view interface) {
   if (!is_sysfs_name(interface)) return {};
-  for (const std::string_view kind : kClasses) {
+  for (const std::string_view kind : kKnownBy) {
     const auto real = follow(root, fmt::format("class/{}/{}", kind, interface));
     if (!real) continue;
     std::vector<DeviceId> found = devices_of(root, *real);

@@ -13,7 +13,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 constexpr const char* kPort = "0000:00:01.0";
-constexpr const char* kCard = "0000:01:00.0";
+constexpr const char* kGraphics = "0000:01:00.0";
 constexpr const char* kSound = "0000:01:00.1";
 
 /// A configuration space with an Express capability of this type, and ACS when asked for.
@@ -47,7 +47,7 @@ class ViabilityTest : public testing::Test {
  protected:
   ViabilityTest() {
     tree_.pci({.address = kPort, .class_code = "60400", .driver = "pcieport", .group = 1});
-    tree_.pci({.address = kCard, .driver = "amdgpu", .group = 1, .behind = kPort});
+    tree_.pci({.address = kGraphics, .driver = "amdgpu", .group = 1, .behind = kPort});
     tree_.pci({.address = kSound, .driver = "snd", .group = 1, .behind = kPort});
   }
   void space(const std::string& address, const Space& space) {
@@ -55,7 +55,8 @@ class ViabilityTest : public testing::Test {
     tree_.put("devices/pci0000:00/" + above + address + "/config", bytes_of(space));
   }
   Viability judge(GroupRule rule = GroupRule::kDmaOwnership) {
-    return judge_group(tree_.sysfs(), *read_group_view(tree_.sysfs(), 1), {pci_id(kCard)}, rule);
+    return judge_group(tree_.sysfs(), *read_group_view(tree_.sysfs(), 1), {pci_id(kGraphics)},
+                       rule);
   }
   TestTree tree_;
 };
@@ -85,7 +86,7 @@ TEST_F(ViabilityTest, ABridgeOnAHostDriverBlocksOnlyByTheNewerRule) {
 
 TEST_F(ViabilityTest, APortWithoutAcsAndFunctionsWithoutIt) {
   space(kPort, {.type = 4});
-  space(kCard, {.type = 0, .multifunction = true});
+  space(kGraphics, {.type = 0, .multifunction = true});
   EXPECT_THAT(judge().isolation,
               ElementsAre("0000:01:00.0 shares its slot with other functions and has no ACS",
                           "0000:00:01.0, above it, has no ACS"));
