@@ -5,11 +5,11 @@
 deps-build deps-test deps-bench: deps-%:
 	@scripts/deps.sh $*
 
-build: deps-build           ## leaves build/anybind
+build: deps-build           ## leaves build/anybind, and what `cmake --install build` needs
 	@cmake --preset default >/dev/null
-	@cmake --build --preset default --target anybind -- --quiet
+	@cmake --build --preset default --target anybind libanybind -- --quiet
 
-all: deps-build             ## with the tests, the benchmarks and the library
+all: deps-build             ## with the tests and the benchmarks
 	@cmake --preset default >/dev/null
 	@cmake --build --preset default -- --quiet
 

@@ -43,6 +43,13 @@ modprobe vfio-pci ids=8086:$id disable_vga=1; readlink /sys/bus/pci/devices/0000
     def test_labs_as_json(self) -> None:
         self.assertEqual(self.anybind("--json", "lab", "list"), "[]\n")
 
+    def test_a_lab_knows_its_own_name(self) -> None:
+        inside = """
+anybind lab list; anybind --json lab list; anybind lab save --name mine | grep -c '^\\[\\[device'
+anybind lab save --name other; echo $?"""
+        out = self.lab(inside, "--name", "mine")
+        self.assertRegex(out, r"\Amine\n\[\"mine\"\]\n[1-9][0-9]*\n(?s:.*)6\n\Z")
+
     def test_a_machine_file_that_is_not_understood(self) -> None:
         bad = self.dir / "bad.toml"
         bad.write_text("kernel = 1\n")
