@@ -92,7 +92,7 @@ Descriptor connect_to(const std::string& path) {
     return Descriptor();
   }
   const auto* any = reinterpret_cast<const sockaddr*>(&*address);
-  if (::connect(out.get(), any, sizeof *address) != 0) return Descriptor();
+  if (out.get() < 0 || ::connect(out.get(), any, sizeof *address) != 0) return Descriptor();
   return out;
 }
 
@@ -167,10 +167,35 @@ void answer(const Descriptor& client, const ControlSocket::Handler& handler) {
   if (bytes) (void)send_all(client, answer_text(handler(split_words(*bytes))));
 }
 
+/// Has the lab that listens at `path`, and is called `name` by who asks, run a command.
+Result<std::string> ask_at(const std::string& path, const std::string& name, const Words& words) {
+  const Descriptor socket = connect_to(path);
+  if (socket.get() < 0) {
+    return fail({.code = Code::kNotFound,
+                 .err = Errno{errno},
+                 .operation = "reach",
+                 .object = name.empty() ? "the lab" : "the lab " + name,
+                 .why = "it is not running",
+                 .next = "anybind lab list"});
+  }
+  std::string bytes;
+  for (const std::string& word : words) bytes += word + '\0';
+  if (!send_all(socket, bytes) || ::shutdown(socket.get(), SHUT_WR) != 0) {
+    return fail(from_errno(Errno{errno}, "ask", "the lab"));
+  }
+  const auto answer = read_all(socket, kMaxAnswer);
+  return parse_answer(answer.value_or(""));
+}
+
+/// Of the lab that this process is in, whose socket has another path there; empty: it is in none.
+std::string own_name() {
+  return is_inside() ? ask_at(kControl, "", {kAskName}).value_or("") : "";
+}
+
 Result<std::string> path_of_lab(const std::string& name) {
   if (!name.empty()) {
     if (!is_name(name)) return fail(bad_name(name));
-    if (is_inside() && running_labs() == Words{name}) return std::string(kControl);
+    if (name == own_name()) return std::string(kControl);
     return fmt::format("{}/{}{}", socket_dir(), name, kEnding);
   }
   const char* here = std::getenv("ANYBIND_LAB");
@@ -239,11 +264,8 @@ void ControlSocket::serve(Handler handler) const {
 
 std::vector<std::string> running_labs() {
   std::vector<std::string> out;
-  if (is_inside()) {  // the others' sockets are out of sight
-    auto name = ask_lab("", {kAskName});
-    if (name) out.push_back(*std::move(name));
-    return out;
-  }
+  const std::string own = own_name();
+  if (!own.empty()) out.push_back(own);
   const std::string dir = socket_dir();
   const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(dir.c_str()), ::closedir);
   if (!open) return out;
@@ -253,30 +275,14 @@ std::vector<std::string> running_labs() {
     if (connect_to(fmt::format("{}/{}", dir, name)).get() < 0)
       continue;  // left by one that was killed
     name.resize(name.size() - kEnding.size());
-    out.push_back(std::move(name));
+    if (name != own) out.push_back(std::move(name));
   }
   std::ranges::sort(out);
   return out;
 }
 
 Result<std::string> ask_lab(const std::string& name, const Words& words) {
-  const std::string path = TRY(path_of_lab(name));
-  const Descriptor socket = connect_to(path);
-  if (socket.get() < 0) {
-    return fail({.code = Code::kNotFound,
-                 .err = Errno{errno},
-                 .operation = "reach",
-                 .object = name.empty() ? "the lab" : "the lab " + name,
-                 .why = "it is not running",
-                 .next = "anybind lab list"});
-  }
-  std::string bytes;
-  for (const std::string& word : words) bytes += word + '\0';
-  if (!send_all(socket, bytes) || ::shutdown(socket.get(), SHUT_WR) != 0) {
-    return fail(from_errno(Errno{errno}, "ask", "the lab"));
-  }
-  const auto answer = read_all(socket, kMaxAnswer);
-  return parse_answer(answer.value_or(""));
+  return ask_at(TRY(path_of_lab(name)), name, words);
 }
 
 }  // namespace anybind::lab

@@ -41,7 +41,8 @@ class ControlSocket {
   Descriptor socket_;
 };
 
-/// Names of the labs of this user that run, sorted; within a lab, its own name.
+/// Names of the labs of this user that run, sorted; within a lab, also that one,
+/// whether or not its socket is in sight.
 [[nodiscard]] std::vector<std::string> running_labs();
 
 /// Has a lab run a command: the lab of this name; or, without one, that which this process is in;

@@ -44,11 +44,20 @@ modprobe vfio-pci ids=8086:$id disable_vga=1; readlink /sys/bus/pci/devices/0000
         self.assertEqual(self.anybind("--json", "lab", "list"), "[]\n")
 
     def test_a_lab_knows_its_own_name(self) -> None:
-        inside = """
+        for sockets in (self.env["XDG_RUNTIME_DIR"], ""):  # in sight; in the /run of this machine, which is not
+            out = self.lab(f"""
+export XDG_RUNTIME_DIR={sockets}
 anybind lab list; anybind --json lab list; anybind lab save --name mine | grep -c '^\\[\\[device'
-anybind lab save --name other; echo $?"""
-        out = self.lab(inside, "--name", "mine")
-        self.assertRegex(out, r"\Amine\n\[\"mine\"\]\n[1-9][0-9]*\n(?s:.*)6\n\Z")
+anybind lab save --name other; echo $?""", "--name", "mine")
+            self.assertRegex(out, r"\Amine\n\[\"mine\"\]\n[1-9][0-9]*\n(?s:.*)6\n\Z")
+
+    def test_a_lab_in_a_lab_is_listed_beside_it(self) -> None:
+        out = self.lab(f"""
+export XDG_RUNTIME_DIR=
+anybind lab exec --name inner {self.machine} -- sh -c 'touch {self.dir}/up; sleep 100' &
+while ! [ -e {self.dir}/up ]; do sleep 0.05; done
+anybind lab list; anybind lab save --name inner | grep -c '^\\[\\[device'""", "--name", "outer")
+        self.assertRegex(out, r"\Ainner\nouter\n[1-9][0-9]*\n\Z")
 
     def test_a_machine_file_that_is_not_understood(self) -> None:
         bad = self.dir / "bad.toml"
