@@ -25,7 +25,9 @@ address() {
 # The keyrings, with commas between: what the file that names the address $1 says, in either form, and the archive's own,
 # for the former may be that of one release only.
 keyrings() {
-  named=$(find /etc/apt/sources.list /etc/apt/sources.list.d -type f -exec grep -lZF "$1" {} + 2>/dev/null |
+  list="" parts=""
+  eval "$(apt-config shell list Dir::Etc::sourcelist/f parts Dir::Etc::sourceparts/d)"
+  named=$(find "$list" "$parts" -type f -exec grep -lZF "$1" {} + 2>/dev/null |
     xargs -0r sed -n -e 's/^[Ss]igned-[Bb]y: *\(\/[^ ]*\).*/\1/p' -e 's/^ *deb .*[[ ]signed-by=\(\/[^] ,]*\).*/\1/p')
   for file in $named /usr/share/keyrings/debian-archive-keyring.gpg; do
     [ ! -r "$file" ] || echo "$file"
