@@ -12,6 +12,7 @@
 #include "base/try.h"
 #include "binding/node_owner.h"
 #include "cli/change.h"
+#include "cli/say.h"
 #include "inventory/accounts.h"
 #include "inventory/interface.h"
 #include "inventory/select.h"
@@ -53,7 +54,7 @@ Result<> give_nodes(const Context& context, const Plan& plan, const Owner& owner
   for (const std::string& path :
        TRY(give_vfio_nodes(context.session.sysfs(), "/dev", devices, owner))) {
     if (context.verbosity >= 0 && !context.json)
-      fmt::print(context.out, "{}  owner now {}\n", printable(path), printable(words));
+      say(context.out, "{}  owner now {}\n", printable(path), printable(words));
   }
   return {};
 }
@@ -67,8 +68,8 @@ void print_owner(const Context& context, const Plan& plan, const std::string& wo
     if (link) groups.emplace(link_name(*link));
   }
   for (const std::string& group : groups) {
-    fmt::print(context.out, "chown {} /dev/vfio/{}  # so that user space can open the group\n",
-               shell_quote(words), printable(group));
+    say(context.out, "chown {} /dev/vfio/{}  # so that user space can open the group\n",
+        shell_quote(words), printable(group));
   }
 }
 

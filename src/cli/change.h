@@ -33,10 +33,15 @@ struct Planning {
   std::function<Result<>()> finish{};  ///< RunOptions::finish
 };
 
-/// From now on Ctrl-C, SIGTERM and SIGHUP end a plan at the next step, and it is rolled back, which
-/// they do not disturb. System calls go on (SA_RESTART): a write into the kernel is never cut
-/// short.
+/// From now on Ctrl-C and SIGTERM end a plan at the next step, and it is rolled back, which they do
+/// not disturb. Nothing else ends it: not a hang-up (giving away the card of one's own ssh session
+/// is usual, and the change is what was asked for), not a pipe without reader, a limit of file
+/// sizes or a terminal that lets only the foreground write. System calls go on (SA_RESTART): a
+/// write into the kernel is never cut short.
 void catch_signals();
+/// Whether catch_signals() was called: then the exit code tells what became of the machine, also
+/// when nobody could be told more.
+[[nodiscard]] bool is_change();
 
 void add_timeout(CLI::App& app, ChangeOptions& options);
 void add_ignore(CLI::App& app, ChangeOptions& options);
@@ -52,8 +57,10 @@ void add_ignore(CLI::App& app, ChangeOptions& options);
 
 [[nodiscard]] RunOptions run_options(Context& context, const ChangeOptions& options);
 
-/// Says what is done; a line of progress on a terminal after a second.
-[[nodiscard]] std::unique_ptr<Listener> narrator(const Context& context, std::size_t devices);
+/// Says what is done; a line of progress on a terminal after a second. Ctrl-C is answered at once
+/// with `on_stop`, a whole line, until it is destroyed. Only one at a time.
+[[nodiscard]] std::unique_ptr<Listener> narrator(const Context& context, std::size_t devices,
+                                                 const char* on_stop);
 
 /// Prints each step as a line of a shell script.
 [[nodiscard]] std::unique_ptr<Listener> script(const Context& context);

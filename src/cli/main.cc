@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <exception>
 #include <memory>
+#include <new>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <fmt/format.h>
@@ -17,6 +20,8 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "cli/change.h"
+#include "cli/say.h"
 #include "cli/session.h"
 #include "cli/verb.h"
 
@@ -251,6 +256,17 @@ int run_main(std::vector<std::string> args) {
   return parse_and_run(*verb, std::move(args));
 }
 
+/// A command that only reads has failed when its output is lost; one that changes the machine says
+/// by its exit code what became of that.
+int tell_and_end(int code) {
+  const auto printed = end_output();
+  if (printed || code != 0) return code;
+  const int lost = report(printed.error());
+  if (!is_change()) return lost;
+  put(stderr, "  the change itself is done\n");
+  return 0;
+}
+
 }  // namespace
 
 std::span<const Verb> verbs() {
@@ -261,7 +277,16 @@ std::span<const Verb> verbs() {
 
 int main(int argc, char** argv) {
   using namespace anybind::cli;
-  const int code = run_main(std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
-  const auto printed = end_output();
-  return code == 0 && !printed ? report(printed.error()) : code;
+  fill_standard_files();
+  try {
+    return tell_and_end(run_main(std::vector<std::string>(argv + std::min(argc, 1), argv + argc)));
+  } catch (const std::bad_alloc&) {
+    put(stderr, "anybind: there is no memory left; raise its limit (ulimit -v), or free some\n");
+  } catch (const std::system_error& refused) {
+    say(stderr, "anybind: the system refuses a thread or a file: {}\n  see ulimit -a\n",
+        refused.what());
+  } catch (const std::exception& thrown) {
+    say(stderr, "anybind: {}\n", thrown.what());
+  }
+  return 1;
 }
