@@ -61,7 +61,8 @@ Result<int> run_mount(Context& /*context*/, const SharedOptions& options) {
 Result<int> run_list(Context& context, const SharedOptions& /*options*/) {
   const auto labs = lab::running_labs();
   if (context.json) {
-    fmt::print(context.out, "{}\n", nlohmann::json(labs).dump());
+    fmt::print(context.out, "{}\n",
+               nlohmann::json(labs).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
   } else {
     for (const std::string& name : labs) fmt::print(context.out, "{}\n", name);
   }

@@ -62,7 +62,7 @@ void print(const Context& context, const std::vector<Recovered>& all) {
            {"gone", one.gone},
            {"error", one.error ? nlohmann::json(one.error->message()) : nlohmann::json(nullptr)}});
     }
-    const auto text = rows.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+    const auto text = rows.dump(2, ' ', true, nlohmann::json::error_handler_t::replace);
     fmt::print(context.out, "{}\n", text);
     return;
   }
@@ -79,6 +79,7 @@ Result<int> run_recover(Context& context, const ChangeOptions& options) {
                            run_options(context, options));
   TRY(context.session.keep());
   print(context, all);
+  context.answered = true;
   for (const Recovered& one : all) {
     if (one.what == What::kLeft) return fail(*one.error);
   }
