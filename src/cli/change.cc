@@ -17,7 +17,6 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <CLI/Validators.hpp>
-#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "base/try.h"
@@ -163,12 +162,6 @@ std::string driver_words(const std::optional<DriverName>& driver) {
   return driver ? printable(driver->str()) : "no driver";
 }
 
-/// Nothing took a device that was offered again, for instance.
-bool is_different(const Outcome& outcome) {
-  return outcome.before.driver != outcome.after.driver ||
-         outcome.before.driver_override != outcome.after.driver_override;
-}
-
 std::string outcome_line(const Outcome& outcome) {
   const std::string device = printable(outcome.device.str());
   if (!outcome.changed || !is_different(outcome)) {
@@ -181,14 +174,6 @@ std::string outcome_line(const Outcome& outcome) {
   }
   return fmt::format("{}  {} -> {}", device, driver_words(outcome.before.driver),
                      driver_words(outcome.after.driver));
-}
-
-nlohmann::json to_json(const Binding& binding) {
-  nlohmann::json out;
-  out["driver"] = binding.driver ? nlohmann::json(binding.driver->str()) : nlohmann::json(nullptr);
-  out["driver_override"] =
-      binding.driver_override ? nlohmann::json(*binding.driver_override) : nlohmann::json(nullptr);
-  return out;
 }
 
 void print_notes(const Context& context, const Plan& plan, const char* lead) {
@@ -206,13 +191,27 @@ Result<int> try_out(Context& context, const ChangeOptions& options, const Planni
   const auto model = TRY(context.session.model(here.modules));
   TRY(check_guards(context, losing_drivers(here), options));
   const Plan there = TRY(on_model(here, model->sysfs()));
+  const RunOptions how{.modules = &model->modules()};
+  const std::vector<Afterwards> last =
+      planning.afterwards ? planning.afterwards() : std::vector<Afterwards>();
+  if (context.json) {
+    for (const std::string& warning : here.warnings) print_warning(context, warning);
+    JsonScript steps(context.sysfs_root);
+    const auto outcomes = run(model->sysfs(), there, nullptr, steps, how);
+    if (outcomes) {
+      for (const Afterwards& step : last) steps.add(step);
+    }
+    std::fputs(steps.text(here, outcomes).c_str(), context.out);
+    context.answered = true;
+    if (!outcomes) return fail(outcomes.error());
+    return 0;
+  }
   print_notes(context, here, "# ");
   Script script(context);
-  const auto outcomes = run(model->sysfs(), there, nullptr, script, {.modules = &model->modules()});
+  const auto outcomes = run(model->sysfs(), there, nullptr, script, how);
   if (!outcomes) return fail(outcomes.error());
-  if (context.json) {
-    print_outcomes(context, *outcomes);
-    return 0;
+  for (const Afterwards& step : last) {
+    say(context.out, "{}  # {}\n", printable(step.shell, 1024), printable(step.reason));
   }
   say(context.out, "# predicted{}:\n", here.empty() ? " (nothing to do)" : "");
   for (const Outcome& outcome : *outcomes) say(context.out, "#   {}\n", outcome_line(outcome));
@@ -224,15 +223,7 @@ Result<int> try_out(Context& context, const ChangeOptions& options, const Planni
 void print_outcomes(const Context& context, const std::vector<Outcome>& outcomes) {
   std::string text;
   if (context.json) {
-    nlohmann::json rows = nlohmann::json::array();
-    for (const Outcome& outcome : outcomes) {
-      rows.push_back({{"bus", outcome.device.bus.str()},
-                      {"address", outcome.device.name.str()},
-                      {"before", to_json(outcome.before)},
-                      {"after", to_json(outcome.after)},
-                      {"changed", outcome.changed && is_different(outcome)}});
-    }
-    text = rows.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    text = outcomes_json(outcomes);
   } else if (context.verbosity >= 0) {
     for (const Outcome& outcome : outcomes) text += outcome_line(outcome) + "\n";
   }
@@ -271,14 +262,27 @@ bool is_ignored(const ChangeOptions& options, std::string_view guard) {
   return std::ranges::find(options.ignored, guard) != options.ignored.end();
 }
 
+void allow_only(CLI::Option& option, std::vector<std::string> names, const char* what) {
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "{" : ",") + name;
+  const auto check = [names = std::move(names), what](const std::string& word) -> std::string {
+    if (std::ranges::find(names, word) != names.end()) return "";
+    const auto near = nearest(word, names);
+    return fmt::format("no such {}: {}{}", what, printable(word),
+                       near.empty() ? "" : "; did you mean " + join_words(near, "or") + "?");
+  };
+  option.check(CLI::Validator(check, list + "}"));
+}
+
 void add_ignore(CLI::App& app, ChangeOptions& options) {
   auto names = guard_names();
   names.emplace_back(kSameId);
-  app.add_option("--ignore", options.ignored, "a guard that shall not stop it; repeatable")
-      ->type_name("GUARD")
-      ->expected(1)
-      ->take_all()
-      ->check(CLI::IsMember(std::move(names)));
+  auto* option = app.add_option("--ignore", options.ignored,
+                                "a guard that shall not stop it; several with commas, or repeated")
+                     ->type_name("GUARD")
+                     ->allow_extra_args(false)  // what follows is a device
+                     ->delimiter(',');
+  allow_only(*option, std::move(names), "guard");
 }
 
 Result<Memory> lock_memory(Context& context, const ChangeOptions& options) {

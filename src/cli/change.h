@@ -9,8 +9,13 @@
 
 #include "binding/planner.h"
 #include "binding/transaction.h"
+#include "cli/answer_json.h"
 #include "cli/session.h"
 #include "cli/verb.h"
+
+namespace CLI {
+class Option;
+}
 
 // What the verbs that change bindings share.
 namespace anybind::cli {
@@ -30,7 +35,8 @@ struct ChangeOptions {
 struct Planning {
   std::function<Result<Plan>(Sysfs&, const Memory&)> plan;
   bool needs_memory = false;
-  std::function<Result<>()> finish{};  ///< RunOptions::finish
+  std::function<Result<>()> finish{};                     ///< RunOptions::finish
+  std::function<std::vector<Afterwards>()> afterwards{};  ///< what `finish` will do, for --dry-run
 };
 
 /// From now on Ctrl-C and SIGTERM end a plan at the next step, and it is rolled back, which they do
@@ -45,6 +51,8 @@ void catch_signals();
 
 void add_timeout(CLI::App& app, ChangeOptions& options);
 void add_ignore(CLI::App& app, ChangeOptions& options);
+/// Only these words, with the nearest of them in the error; `what` says what they are.
+void allow_only(CLI::Option& option, std::vector<std::string> names, const char* what);
 [[nodiscard]] bool is_ignored(const ChangeOptions& options, std::string_view guard);
 
 /// What is remembered, when no other anybind is changing things; says whom it waits for.

@@ -76,7 +76,7 @@ std::string json_of(const std::vector<Row>& rows) {
     }
     out.push_back(std::move(one));
   }
-  return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return out.dump(2, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 void print_rows(const Context& context, const std::vector<Row>& rows) {

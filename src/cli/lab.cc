@@ -62,7 +62,8 @@ Result<int> run_mount(Context& /*context*/, const SharedOptions& options) {
 Result<int> run_list(Context& context, const SharedOptions& /*options*/) {
   const auto labs = lab::running_labs();
   if (context.json) {
-    say(context.out, "{}\n", nlohmann::json(labs).dump());
+    say(context.out, "{}\n",
+        nlohmann::json(labs).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
   } else {
     for (const std::string& name : labs) say(context.out, "{}\n", name);
   }

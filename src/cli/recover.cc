@@ -63,7 +63,7 @@ void print(const Context& context, const std::vector<Recovered>& all) {
            {"gone", one.gone},
            {"error", one.error ? nlohmann::json(one.error->message()) : nlohmann::json(nullptr)}});
     }
-    const auto text = rows.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+    const auto text = rows.dump(2, ' ', true, nlohmann::json::error_handler_t::replace);
     say(context.out, "{}\n", text);
     return;
   }
@@ -85,6 +85,7 @@ Result<int> run_recover(Context& context, const ChangeOptions& options) {
   } catch (const std::exception&) {  // for want of memory
     put(context.err, "anybind: warning: there was no memory left to say what was done\n");
   }
+  context.answered = true;
   for (const Recovered& one : all) {
     if (one.what == What::kLeft) return fail(*one.error);
   }
