@@ -1,6 +1,6 @@
 # The two commands: `make run` and `make test`. Both install what is missing, as root on Debian 12.
 .DEFAULT_GOAL := build
-.PHONY: build all run test unit bench conformance format tidy clean deps-build deps-test deps-bench
+.PHONY: build all run test unit bench conformance mutants format tidy clean deps-build deps-test deps-bench
 
 deps-build deps-test deps-bench: deps-%:
 	@scripts/deps.sh $*
@@ -27,6 +27,9 @@ bench: deps-bench all       ## the tables that README quotes
 
 conformance: deps-test all  ## 100,000 random operations on real kernels and their models; half an hour
 	@scripts/conformance.sh 100000
+
+mutants: deps-test          ## small faults put into a copy of the sources: does a test see each? An hour or less
+	@tests/mutants/run.py
 
 format: deps-test           ## rewrites the sources in the project's format
 	@scripts/format.sh --fix
