@@ -134,9 +134,10 @@ class StorageSyncTest : public StorageTest {
       const fs::path path = fs::read_symlink("/proc/self/fd/" + std::to_string(file));
       std::string what = path.filename();
       if (fs::is_directory(path)) {
-        for (const std::string& name : *storage_->list()) what += " " + name;
+        const auto names = storage_->list().value();
+        for (const std::string& name : names) what += " " + name;
       } else {
-        what += "=" + *storage_->read(what).value();
+        what += "=" + storage_->read(what).value().value_or("gone");
       }
       synced_.push_back(what);
       return synced_.size() != fails_at_;

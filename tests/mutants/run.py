@@ -144,16 +144,16 @@ class Worker:
             if copy not in there:
                 copy.unlink()
 
-    def make(self, targets: set[str]) -> str:
-        """Empty, or what the compiler said."""
-        done = subprocess.run(["cmake", "--build", self.build, "-j", str(self.jobs), "--target", *sorted(targets)],
+    def make(self, targets: set[str], jobs: int) -> str:
+        """Empty, or what the compiler said. No jobs: as many at once as ninja likes."""
+        done = subprocess.run(["ninja", "-C", self.build, *(["-j", str(jobs)] if jobs else []), *sorted(targets)],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
         return done.stdout if done.returncode else ""
 
     def prepare(self, targets: set[str]) -> None:
         self.copy_tree()
         subprocess.run(["cmake", "-S", self.tree, "-B", self.build, *CONFIGURE], stdout=subprocess.DEVNULL, check=True)
-        said = self.make(targets)
+        said = self.make(targets, 0)
         if said:
             sys.exit(f"without a change, the tree does not build:\n{said[-4000:]}")
 
@@ -182,7 +182,7 @@ class Worker:
         return Outcome(mutant, word, detail, time.monotonic() - begun)
 
     def judge(self, mutant: Mutant, limits: dict[str, float]) -> tuple[str, str]:
-        said = self.make({target_of(test) for test in mutant.tests})
+        said = self.make({target_of(test) for test in mutant.tests}, self.jobs)
         if said:
             lines = [line for line in said.splitlines() if "error" in line]
             return "DOES NOT COMPILE", (lines or said.splitlines())[0][:300]
@@ -283,9 +283,8 @@ def main() -> int:
     targets = {target_of(test) for test in tests}
     count = max(1, min(options.j, len({mutant.file for mutant in mutants})))
     workers = [Worker(number, max(1, (os.cpu_count() or 1) // count)) for number in range(count)]
-    with concurrent.futures.ThreadPoolExecutor(count) as pool:
-        for done in [pool.submit(worker.prepare, targets) for worker in workers]:
-            done.result()
+    for worker in workers:
+        worker.prepare(targets)
     limits = run_unchanged(workers[0], tests)
     print(f"{len(tests)} tests pass without a change, after {time.monotonic() - begun:.0f} s", flush=True)
     outcomes = run_all(mutants, workers, limits)
