@@ -1,7 +1,7 @@
 # The two commands: `make run` and `make test`. Both install what is missing, as root on Debian 12 or 13; where make itself
 # is missing, `scripts/make.sh run` and `scripts/make.sh test` do the same. CONFIGURE='-D...' goes to CMake.
 .DEFAULT_GOAL := build
-.PHONY: build all run test unit bench conformance format tidy clean deps-build deps-all deps-test deps-bench
+.PHONY: build all run test unit bench conformance mutants format tidy clean deps-build deps-all deps-test deps-bench
 
 deps-build deps-all deps-test deps-bench: deps-%:
 	@scripts/deps.sh $*
@@ -28,6 +28,9 @@ bench: deps-bench all       ## the tables that README quotes
 
 conformance: deps-test all  ## 100,000 random operations on real kernels and their models; half an hour
 	@scripts/conformance.sh 100000
+
+mutants: deps-test          ## small faults put into a copy of the sources: does a test see each? An hour or less
+	@tests/mutants/run.py
 
 format: deps-test           ## rewrites the sources in the project's format
 	@scripts/format.sh --fix

@@ -4,9 +4,33 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+
+namespace {
+
+/// Told of each descriptor that is synced; false: the disk reports an error.
+std::function<bool(int)>& sync_listener() {
+  static std::function<bool(int)> listener;
+  return listener;
+}
+
+}  // namespace
+
+/// In the place of libc's, for the whole program: that something was synced leaves no trace that a
+/// test could look for afterwards.
+extern "C" int fsync(int file) {
+  if (sync_listener() && !sync_listener()(file)) {
+    errno = EIO;
+    return -1;
+  }
+  return static_cast<int>(::syscall(SYS_fsync, file));
+}
 
 namespace anybind {
 namespace {
@@ -96,6 +120,76 @@ TEST_F(StorageTest, ALogGrowsAndIsRenamed) {
   EXPECT_EQ(storage->read("7.done").value(), "head\none\ntwo\n");
   EXPECT_EQ(storage->list().value(), std::vector<std::string>{"7.done"});
   EXPECT_EQ(storage->open_log("7.open").error().value, ENOENT);
+}
+
+/// What was synced, in order, and what it was called and held at that moment: a power cut keeps
+/// that, and nothing else for certain.
+class StorageSyncTest : public StorageTest {
+ protected:
+  void SetUp() override {
+    StorageTest::SetUp();
+    storage_ = open_storage(base_ / "state");
+    ASSERT_TRUE(storage_->replace("other", ""));
+    sync_listener() = [this](int file) {
+      const fs::path path = fs::read_symlink("/proc/self/fd/" + std::to_string(file));
+      std::string what = path.filename();
+      if (fs::is_directory(path)) {
+        const auto names = storage_->list().value();
+        for (const std::string& name : names) what += " " + name;
+      } else {
+        what += "=" + storage_->read(what).value().value_or("gone");
+      }
+      synced_.push_back(what);
+      return synced_.size() != fails_at_;
+    };
+  }
+  void TearDown() override {
+    sync_listener() = nullptr;
+    StorageTest::TearDown();
+  }
+
+  using Synced = std::vector<std::string>;
+  std::unique_ptr<Storage> storage_;
+  Synced synced_;
+  std::size_t fails_at_ = 0;  ///< the first sync is 1
+};
+
+TEST_F(StorageSyncTest, ANewLogIsOnTheDiskAndInItsDirectory) {
+  ASSERT_TRUE(storage_->create("7.open", "head"));
+  EXPECT_EQ(synced_, (Synced{"7.open=head", "state 7.open other"}));
+}
+
+TEST_F(StorageSyncTest, ALogThatTheDiskRefusesIsNotThere) {
+  for (const std::size_t at : {1U, 2U}) {
+    synced_.clear();
+    fails_at_ = at;
+    const auto log = storage_->create("7.open", "head");
+    ASSERT_FALSE(log) << at;
+    EXPECT_EQ(log.error().value, EIO);
+    EXPECT_EQ(storage_->read("7.open").value(), std::nullopt) << at;
+  }
+}
+
+TEST_F(StorageSyncTest, AFileIsReplacedByOneThatIsOnTheDisk) {
+  ASSERT_TRUE(storage_->replace("other", "new"));
+  EXPECT_EQ(synced_, (Synced{"other.new=new", "state other"}));
+}
+
+TEST_F(StorageSyncTest, AFileIsNotReplacedByOneThatTheDiskRefuses) {
+  fails_at_ = 1;
+  EXPECT_EQ(storage_->replace("other", "new").error().value, EIO);
+  EXPECT_EQ(storage_->read("other").value(), "");
+  synced_.clear();
+  fails_at_ = 2;
+  EXPECT_EQ(storage_->replace("other", "new").error().value, EIO);
+}
+
+TEST_F(StorageSyncTest, AnotherNameIsInTheDirectory) {
+  ASSERT_TRUE(storage_->rename("other", "done"));
+  EXPECT_EQ(synced_, (Synced{"state done"}));
+  synced_.clear();
+  fails_at_ = 1;
+  EXPECT_EQ(storage_->rename("done", "other").error().value, EIO);
 }
 
 TEST_F(StorageTest, MemoryLosesWhatIsNotSynced) {

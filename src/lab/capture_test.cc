@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "drivercore/driver_core.h"
+#include "drivercore/machine.h"
+#include "drivercore/model_sysfs.h"
 #include "inventory/test_tree.h"
 
 namespace anybind::lab {
@@ -33,6 +36,45 @@ TEST(CaptureTest, NoNameHasAMacAddressInIt) {
                                             testing::MatchesRegex("enx0000000000../net/eth0"),
                                             testing::MatchesRegex("bat-0000000000..-0"),
                                             "en525400123456789"));
+}
+
+TEST(CaptureTest, HoldsWhatDecidesWhoGetsADevice) {
+  auto machine = drivercore::load_machine(R"(
+driver = [
+  { name = "igb", ids = ["8086:1521"] },
+  { name = "vfio-pci", module = "vfio_pci", managed_dma = true, needs_group = true, ids = ["*:* override_only"] },
+]
+device = [
+  { address = "0000:03:00.0", id = "8086:1521", class = "020000", group = 3, driver = "vfio-pci", driver_override = "vfio-pci" },
+  { address = "0000:04:00.0", id = "8086:1521", class = "020000", group = 4 },
+]
+)",
+                                          "test");
+  ASSERT_TRUE(machine) << machine.error().message();
+  drivercore::DriverCore core(*std::move(machine));
+  core.drivers_autoprobe("pci", "0").value();
+  const auto state =
+      capture(*drivercore::model_sysfs(core), {BusName::literal("pci")}, {}, Detail::kBinding);
+  ASSERT_TRUE(state);
+  EXPECT_FALSE(state->buses.at("pci").autoprobe);
+  std::vector<std::string> lines;
+  for (const auto& [key, device] : state->devices) {
+    lines.push_back(device.name + " " + device.driver_override.value_or("-") + " " +
+                    (device.driver ? state->drivers.at(*device.driver).name : "-") + " " +
+                    std::to_string(device.group.value_or(0)) + (device.counted ? " counted" : ""));
+  }
+  EXPECT_THAT(lines, testing::ElementsAre("0000:03:00.0 vfio-pci vfio-pci 3",
+                                          "0000:04:00.0 - igb 4 counted"));
+}
+
+TEST(CaptureTest, TheProfileIsThatOfTheNearestOlderKernel) {
+  const auto profile = [](const char* release) { return profile_of_release(release).name; };
+  EXPECT_EQ(profile("6.13.1"), "linux-6.12");
+  EXPECT_EQ(profile("6.12.90-amd64"), "linux-6.12");
+  EXPECT_EQ(profile("6.11.10"), "linux-6.1");
+  EXPECT_EQ(profile("6.1.0-40-amd64"), "linux-6.1");
+  EXPECT_EQ(profile("3.16"), "linux-6.1");
+  EXPECT_EQ(profile("3.15.10"), "linux-3.14");
 }
 
 }  // namespace

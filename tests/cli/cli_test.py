@@ -664,6 +664,17 @@ class Help(Case):
         self.assertNotIn("\x1b", self.anybind("list"))
 
 
+class History(Case):
+    def test_the_newest_comes_first_with_how_it_ended(self) -> None:
+        self.anybind("bind", "04:00.0", "vfio-pci")
+        self.anybind("bind", "06:00.0", "broken", code=FAILED)
+        self.anybind("undo", "1")
+        rows = json.loads(self.anybind("history", "--json"))
+        self.assertEqual([(row["id"], row["result"]) for row in rows], [(3, "done"), (2, "undone"), (1, "done")])
+        lines = self.anybind("history").splitlines()
+        self.assertEqual([line.split()[0] for line in lines], ["ID", "3", "2", "1"])
+
+
 class Readme(Case):
     def test_the_session_on_the_first_screen_is_what_the_commands_print(self) -> None:
         root = HERE.parent.parent

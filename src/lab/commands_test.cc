@@ -1,0 +1,87 @@
+#include "lab/commands.h"
+
+#include <gtest/gtest.h>
+
+#include "drivercore/machine.h"
+
+namespace anybind::lab {
+namespace {
+
+constexpr std::string_view kMachine = R"(
+driver = [
+  { name = "e1000e", module = "e1000e", ids = ["8086:10d3"] },
+  { name = "vfio-pci", module = "vfio_pci", loaded = false, managed_dma = true, needs_group = true, ids = ["*:* override_only"] },
+  { name = "mlx5-vfio-pci", module = "mlx5_vfio_pci", loaded = false, managed_dma = true, needs_group = true, ids = ["8086:1572 override_only"] },
+  { name = "i40e", module = "i40e", loaded = false, ids = ["8086:1572"] },
+]
+device = [
+  { address = "0000:03:00.0", id = "8086:10d3", class = "020000", group = 3 },
+  { address = "0000:04:00.0", id = "8086:1572", class = "020000", group = 4 },
+]
+)";
+
+class CommandsTest : public testing::Test {
+ protected:
+  CommandsTest() : machine_(drivercore::load_machine(kMachine, "test").value()) {}
+
+  /// The code of what came of it, and 0 for success.
+  int code(const std::vector<std::string>& words) {
+    const auto done = run_command(machine_, words);
+    return done ? 0 : static_cast<int>(done.error().code);
+  }
+  std::string driver_of(const std::string& address) {
+    return machine_.look([&](drivercore::DriverCore& core) {
+      const auto* device = core.find("pci", address);
+      if (device == nullptr) return std::string("gone");
+      return device->driver ? core.state().drivers.at(*device->driver).name : std::string();
+    });
+  }
+  bool is_loaded(const std::string& driver) {
+    return machine_.look(
+        [&](drivercore::DriverCore& core) { return core.find_driver("pci", driver) != nullptr; });
+  }
+
+  Machine machine_;
+};
+
+TEST_F(CommandsTest, WantTheirNumberOfWords) {
+  EXPECT_EQ(code({"remove", "03:00.0", "04:00.0"}), 2);
+  EXPECT_EQ(driver_of("0000:03:00.0"), "e1000e");
+  EXPECT_EQ(code({"remove"}), 2);
+  EXPECT_EQ(code({"save", "now"}), 2);
+  EXPECT_EQ(code({}), 2);
+  EXPECT_EQ(code({"remove", "03:00.0"}), 0);
+  EXPECT_EQ(driver_of("0000:03:00.0"), "gone");
+}
+
+TEST_F(CommandsTest, AModaliasLoadsWhatMatchesByItselfAndNoVariantOfVfio) {
+  EXPECT_EQ(code({"load", "pci:v00008086d00001572sv00000000sd00000000bc02sc00i00"}), 0);
+  EXPECT_EQ(driver_of("0000:04:00.0"), "i40e");
+  EXPECT_FALSE(is_loaded("mlx5-vfio-pci"));
+  EXPECT_FALSE(is_loaded("vfio-pci"));
+}
+
+TEST_F(CommandsTest, IdsOfALoadAreThoseOfItsDriver) {
+  EXPECT_EQ(code({"load", "vfio_pci", "ids=8086:9999,8086:1572"}), 0);
+  EXPECT_EQ(driver_of("0000:04:00.0"), "vfio-pci");
+  EXPECT_EQ(driver_of("0000:03:00.0"), "e1000e");
+}
+
+TEST_F(CommandsTest, AGroupIsHeldOrFreeAndNothingElse) {
+  ASSERT_EQ(code({"load", "vfio_pci", "ids=8086:1572"}), 0);
+  EXPECT_EQ(code({"set", "group", "4", "held"}), 0);
+  EXPECT_EQ(code({"set", "group", "4", "hold"}), 2);
+  EXPECT_EQ(code({"set", "group", "4", "held"}), 3) << "it is held still";
+  EXPECT_EQ(code({"set", "group", "4", "free"}), 0);
+  EXPECT_EQ(code({"set", "group", "4", "held"}), 0);
+}
+
+TEST_F(CommandsTest, AProbeTakesAnHourAtMost) {
+  EXPECT_EQ(code({"set", "probe-time", "e1000e", "3600000"}), 0);
+  EXPECT_EQ(code({"set", "probe-time", "e1000e", "3600001"}), 2);
+  EXPECT_EQ(code({"set", "probe-time", "nosuch", "1"}), 6);
+  EXPECT_EQ(code({"set", "probe-time", "e1000e", "1s"}), 2);
+}
+
+}  // namespace
+}  // namespace anybind::lab
