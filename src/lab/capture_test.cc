@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "drivercore/driver_core.h"
+#include "drivercore/machine.h"
 #include "inventory/test_tree.h"
 
 namespace anybind::lab {
@@ -33,6 +35,20 @@ TEST(CaptureTest, NoNameHasAMacAddressInIt) {
                                             testing::MatchesRegex("enx0000000000../net/eth0"),
                                             testing::MatchesRegex("bat-0000000000..-0"),
                                             "en525400123456789"));
+}
+
+TEST(CaptureTest, AMachineOfWhichADeviceVanishedMeanwhileCanStillBeLoaded) {
+  TestTree tree;
+  tree.pci({.address = "0000:00:02.0", .class_code = "60400"});
+  tree.pci({.address = "0000:01:00.0", .behind = "0000:00:02.0"});
+  tree.pci({.address = "0000:00:04.0"});
+  tree.link("devices/pci0000:00/0000:00:04.0/physfn", "../0000:00:05.0");
+  tree.remove("bus/pci/devices/0000:00:02.0");
+  const auto state = capture(tree.sysfs(), {BusName::literal("pci")}, {}, Detail::kAll);
+  ASSERT_TRUE(state);
+  const std::string text = save_machine(drivercore::DriverCore(*state).state());
+  const auto loaded = drivercore::load_machine(text, "captured.toml");
+  EXPECT_TRUE(loaded) << loaded.error().message() << text;
 }
 
 }  // namespace
