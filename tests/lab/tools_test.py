@@ -267,8 +267,9 @@ echo 1002 67df > /sys/bus/pci/drivers/vfio-pci/remove_id
 echo 1 > /sys/bus/pci/drivers_autoprobe
 for d in /sys/bus/pci/devices/*; do test -e $d/driver || echo ${{d##*/}} > /sys/bus/pci/drivers_probe; done
 {self.driver}
-""", "--profile", "linux-3.14").splitlines()[-4:],
-                         ["vfio-pci", "/bin/echo: write error: No such device", "it was bound at once", "vfio-pci"])
+""", "--profile", "linux-3.14").replace("/bin/echo:", "echo:").splitlines()[-4:],
+                         # How echo calls itself is up to the version of coreutils.
+                         ["vfio-pci", "echo: write error: No such device", "it was bound at once", "vfio-pci"])
 
     def test_sysfs_bind_only(self) -> None:
         self.assertEqual(self.lab(f"""
