@@ -504,7 +504,8 @@ Error Run::end_as_before(Error cause) {
       cause.details.push_back("the module " + module + " was loaded, and stays");
   });
   Error error = roll_back(std::move(cause));
-  return error.code == Code::kIncomplete ? error : close_as_before(std::move(error));
+  if (error.code == Code::kIncomplete) return error;
+  return close_as_before(std::move(error));
 }
 
 /// Once all is as it was.

@@ -23,6 +23,7 @@
 #include "binding/in_use.h"
 #include "cli/model.h"
 #include "cli/say.h"
+#include "cli/table.h"
 #include "inventory/group.h"
 #include "inventory/guards.h"
 
@@ -114,12 +115,17 @@ class Narrator final : public Listener {
     if (now - start_ < kSilence || now - shown_at_ < kRefresh) return;
     shown_at_ = now;
     progress_is_shown = true;
-    say_soon(context_.err, "\r{} of {}: {}\x1b[K", seen_.size(), devices_, printable(device.str()));
+    const std::string text =
+        fmt::format("{} of {}: {}", seen_.size(), devices_, printable(device.str()));
+    // One that wraps could not be taken away again.
+    const std::size_t room = context_.width > 1 ? context_.width - 1 : kUsualWidth;
+    say_soon(context_.err, "\r{}\x1b[K", cut_to_width(text, room));
   }
   void clear() {
     if (progress_is_shown.exchange(false)) put_soon(context_.err, "\r\x1b[K");
   }
 
+  static constexpr std::size_t kUsualWidth = 79;
   static constexpr auto kSilence = std::chrono::seconds(1);
   static constexpr auto kRefresh = std::chrono::milliseconds(100);
   const Context& context_;

@@ -99,7 +99,8 @@ void print_help() {
       "class:network,\n"
       "group:7, driver:e1000e, or a glob.\n\n"
       "exit: 0 done  1 failed, all as before  2 usage  3 refused  4 incomplete  5 not permitted\n"
-      "      6 no such device or driver\n";
+      "      6 no such device or driver\n"
+      "Ctrl-C puts things back; a change whose terminal goes away goes on to its end.\n";
   std::fputs(text.c_str(), stdout);
 }
 

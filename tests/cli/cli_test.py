@@ -11,6 +11,8 @@ import sys
 import tempfile
 import unittest
 
+from on_terminal import Terminal, screen
+
 HERE = pathlib.Path(__file__).resolve().parent
 MACHINE = HERE / "machine.toml"
 ANYBIND = pathlib.Path(sys.argv.pop(1)).resolve()
@@ -660,8 +662,46 @@ class Help(Case):
             self.assertEqual(result.returncode, FAILED, words)
             self.assertIn(b"standard output", result.stderr)
 
-    def test_no_colour_in_a_pipe(self) -> None:
-        self.assertNotIn("\x1b", self.anybind("list"))
+
+class OnTerminal(Case):
+    COLOUR = "\x1b["
+
+    def on_terminal(self, *args: str, width: int = 80, env: dict[str, str] | None = None, machine: str = "") -> str:
+        before = ["--lab", machine] if machine else self.before
+        terminal = Terminal([str(ANYBIND), *before, *args], width, env)
+        self.assertEqual(terminal.end(), DONE, terminal.text)
+        return terminal.text
+
+    def test_colour_on_a_terminal_and_none_in_a_pipe(self) -> None:
+        self.anybind("unbind", "05:00.0")
+        for words in (["list"], ["show", "04:00.0"], ["doctor"], ["history"]):
+            seen = self.run_terminal(*words)
+            self.assertIn(self.COLOUR, seen, words)
+            piped = self.run_with(*self.before, *words).stdout
+            self.assertNotIn("\x1b", piped, words)
+
+    def run_terminal(self, *words: str) -> str:
+        terminal = Terminal([str(ANYBIND), *self.before, *words])
+        terminal.end()  # doctor answers 1 for a machine that is not ready
+        return terminal.text
+
+    def test_colour_can_be_forbidden(self) -> None:
+        self.assertIn(self.COLOUR, self.on_terminal("list", env={"NO_COLOR": ""}))
+        for words, env in ((["list"], {"NO_COLOR": "1"}), (["list", "--no-color"], {}), (["list"], {"TERM": "dumb"})):
+            self.assertNotIn("\x1b", self.on_terminal(*words, env=env), (words, env))
+
+    def test_no_row_is_wider_than_the_terminal(self) -> None:
+        server = str(HERE.parent.parent / "examples" / "server.toml")
+        wide = [len(line) for line in self.run_with("--lab", server, "list").stdout.splitlines()]
+        self.assertGreater(max(wide), 120)  # or there would be nothing to cut
+        for width in (40, 80, 120):
+            rows = screen(self.on_terminal("list", width=width, machine=server))
+            self.assertLessEqual(max(len(row) for row in rows), width, f"at {width}")
+            self.assertIn("0000:18:00.0", "\n".join(rows))  # what a device is called by is never cut
+        self.assertEqual(len(rows), len(wide) + 1)
+
+    def test_json_is_the_same_on_a_terminal(self) -> None:
+        self.assertEqual(self.on_terminal("list", "--json", width=40), self.anybind("list", "--json"))
 
 
 class History(Case):
