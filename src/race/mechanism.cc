@@ -28,6 +28,12 @@ class Script {
   }
   void bus_file(const std::string& file, const std::string& text) { line("bus/pci/" + file, text); }
   void probe() { bus_file("drivers_probe", task_.device); }
+  /// Again while the write fails; that none helped stops nothing.
+  void probe_up_to(int times) {
+    for (int i = 0; ok_ && i < times; ++i) {
+      if (task_.sysfs.write("bus/pci/drivers_probe", task_.device + "\n")) return;
+    }
+  }
   void bind() { driver_file("bind", task_.device); }
   /// Of whichever driver has it; of none, nothing.
   void unbind() {
@@ -181,6 +187,16 @@ bool override_unbind_probe_clear(Task& task) {
   return script.done();
 }
 
+/// The first try, and ten more.
+bool unbind_override_probes_clear(Task& task) {
+  Script script(task);
+  script.unbind();
+  script.device_file("driver_override", task.driver);
+  script.probe_up_to(11);
+  script.device_file("driver_override", "");
+  return script.done();
+}
+
 class Silent final : public Listener {
  public:
   void on_step(const DeviceId& /*device*/, const Step& /*step*/) override {}
@@ -257,8 +273,11 @@ constexpr std::array kMechanisms = {
               unbind_override_bind},
     Mechanism{"override-bind-clear", "linux-6.12",
               "unbind, driver_override, bind, clear (dpdk-devbind)", unbind_override_bind_clear},
-    Mechanism{"override-clear", "linux-6.12",
-              "driver_override, unbind, drivers_probe, clear (SPDK)", override_unbind_probe_clear},
+    Mechanism{"override-late-clear", "linux-6.12",
+              "unbind, driver_override, drivers_probe up to 11 times, clear in any case (SPDK)",
+              unbind_override_probes_clear},
+    Mechanism{"override-clear", "linux-6.12", "driver_override, unbind, drivers_probe, clear",
+              override_unbind_probe_clear},
     Mechanism{.name = "anybind",
               .profile = "linux-6.12",
               .summary = "anybind bind: its own transaction",
