@@ -1,7 +1,8 @@
 # The two commands: `make run` and `make test`. Both install what is missing, as root on Debian 12 or 13; where make itself
 # is missing, `scripts/make.sh run` and `scripts/make.sh test` do the same. CONFIGURE='-D...' goes to CMake.
 .DEFAULT_GOAL := build
-.PHONY: build all run test unit bench conformance mutants format tidy clean deps-build deps-all deps-test deps-bench
+FUZZ_SECONDS ?= 300
+.PHONY: build all run test unit fuzz bench conformance mutants format tidy clean deps-build deps-all deps-test deps-bench
 
 deps-build deps-all deps-test deps-bench: deps-%:
 	@scripts/deps.sh $*
@@ -22,6 +23,9 @@ test: deps-test all         ## every test; the last line counts them
 
 unit: all                   ## only the unit tests: seconds
 	@ctest --test-dir build -L unit -j2 --output-on-failure
+
+fuzz: deps-test            ## each fuzzer for five minutes; FUZZ_SECONDS=3600 for an hour
+	@scripts/fuzz.sh $(FUZZ_SECONDS)
 
 bench: deps-bench all       ## the tables that README quotes
 	@bench/run.py all --anybind build/anybind

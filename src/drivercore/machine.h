@@ -9,7 +9,8 @@
 
 namespace anybind::drivercore {
 
-/// So many interfaces a device of a machine file may have: a host adapter with a thousand disks does.
+/// So many interfaces a device of a machine file may have: a host adapter with a thousand disks
+/// does.
 inline constexpr std::size_t kMostChildren = 4096;
 
 /// Reads a machine file (docs/machine-file.md) and boots it: devices whose driver the file leaves

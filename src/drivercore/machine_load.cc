@@ -303,7 +303,8 @@ class Loader {
       }
       TRY(kinds.finish());
     }
-    if (device.children.size() > kMaxChildren) in.complain("children", fmt::format("more than {}", kMaxChildren));
+    if (device.children.size() > kMaxChildren)
+      in.complain("children", fmt::format("more than {}", kMaxChildren));
     return {};
   }
 

@@ -158,6 +158,7 @@ std::string vfio_variant_aliases(std::string_view modules_alias) {
     const std::string_view line = modules_alias.substr(start, modules_alias.find('\n', at) - start);
     const std::string_view module = line.substr(line.rfind(' ') + 1);
     if (module_key(module) != "vfio_pci") out.append(line).append("\n");
+    at = start + line.size() - 1;  // each line once, however often the word is in it
   }
   return out;
 }

@@ -47,5 +47,11 @@ TEST(MatchAliases, AModaliasOfAnotherBusMatchesNoPciAlias) {
   EXPECT_THAT(modules("nocolon"), IsEmpty());
 }
 
+TEST(VfioVariantAliases, EachLineStandsThereOnce) {
+  const std::string line = "alias vfio_pci:v1vfio_pci:v2vfio_pci:* special\n";
+  EXPECT_EQ(vfio_variant_aliases(line + "alias vfio_pci:v1* vfio_pci\n" + line), line + line);
+  EXPECT_EQ(vfio_variant_aliases("alias vfio_pci:"), "alias vfio_pci:\n");
+}
+
 }  // namespace
 }  // namespace anybind

@@ -63,6 +63,11 @@ void take_ids(Driver& driver, const Aliases& aliases) {
   if (driver.bus == "platform" && driver.names.empty() && aliases.empty()) driver.names = {"-"};
 }
 
+/// A machine file is UTF-8; the name of a network interface, for one, need not be.
+bool is_storable(std::string_view name) {
+  return is_sysfs_name(name) && printable(name, name.size()) == name;
+}
+
 /// Only what a machine file can hold, for the sake of trees that no kernel has made. False: the
 /// device cannot stand in one.
 bool make_storable(drivercore::Device& device) {
@@ -73,6 +78,7 @@ bool make_storable(drivercore::Device& device) {
     const auto address = PciAddress::parse(device.name);
     if (!address || !address->function || address->str() != device.name) return false;
   }
+  if (!is_storable(device.name)) return false;
   device.class_code &= kClass;
   if (device.group.value_or(0) > kGroup) device.group.reset();
   if (!is_printable_ascii(device.modalias)) device.modalias.clear();
@@ -80,18 +86,18 @@ bool make_storable(drivercore::Device& device) {
   if (name.size() > kLongestOverride || name.contains('\n') || name.contains('\0'))
     device.driver_override.reset();
   const auto* type = drivercore::find_bus_type(device.bus);
-  return type == nullptr || !type->has_modalias || !device.modalias.empty();
+  return type == nullptr || !type->has_modalias || !drivercore::modalias_of(device).empty();
 }
 
 bool is_storable(const drivercore::Child& child) {
   std::string_view rest = child.name;
   for (bool more = true; more;) {
     const auto slash = rest.find('/');
-    if (!is_sysfs_name(rest.substr(0, slash))) return false;
+    if (!is_storable(rest.substr(0, slash))) return false;
     more = slash != std::string_view::npos;
     if (more) rest.remove_prefix(slash + 1);
   }
-  return is_sysfs_name(child.kind);
+  return is_storable(child.kind);
 }
 
 class Capturer {
@@ -152,15 +158,17 @@ class Capturer {
   }
 
   void take_driver(drivercore::Bus& bus, const std::string& name) {
+    if (!is_storable(name)) return;
     const std::string path = "bus/" + bus.name + "/drivers/" + name;
     const auto module = root_.read_link(path + "/module");
     const auto family = DriverName::parse(name);
-    Driver driver{.bus = bus.name,
-                  .name = name,
-                  .module = module ? std::string(link_name(*module)) : "",
-                  .managed_dma = family && manages_dma(*family),
-                  .needs_group = name.contains("vfio"),
-                  .registered = true};
+    Driver driver{
+        .bus = bus.name,
+        .name = name,
+        .module = module && is_storable(link_name(*module)) ? std::string(link_name(*module)) : "",
+        .managed_dma = family && manages_dma(*family),
+        .needs_group = name.contains("vfio"),
+        .registered = true};
     driver.built_in = !module || !root_.read("module/" + driver.module + "/initstate");
     take_ids(driver, aliases_);
     const DriverKey key = next_driver_++;
@@ -253,7 +261,8 @@ class Capturer {
     if (!real || !real->starts_with(path + "/")) return;
     std::string below = real->substr(path.size() + 1);
     if (below == kind + "/" + name) below = name;
-    drivercore::Child child{.kind = kind, .name = harmless(below, ++interfaces_)};
+    const std::string name_of_it = harmless(below, ++interfaces_);
+    drivercore::Child child{.kind = kind, .name = printable(name_of_it, name_of_it.size() * 4)};
     if (is_storable(child) && out.children.size() < drivercore::kMostChildren)
       out.children.push_back(std::move(child));
   }

@@ -97,7 +97,8 @@ class HostileSysfs final : public Sysfs {
   Reply<std::string> read_link(std::string_view path) override {
     const std::string full = full_path(path);
     if (const auto bad = error(full)) return std::unexpected(*bad);
-    if (const auto* target = tree_.answer('L', full)) return unescaped(*target).substr(0, kPageSize);
+    if (const auto* target = tree_.answer('L', full))
+      return unescaped(*target).substr(0, kPageSize);
     return std::unexpected(Errno{tree_.answer('D', full) != nullptr ? EINVAL : ENOENT});
   }
   Reply<std::vector<std::string>> list(std::string_view path) override {
@@ -116,7 +117,7 @@ class HostileSysfs final : public Sysfs {
     }
     if (const auto* count = tree_.answer('M', full)) {
       std::string_view digits = *count;
-      const auto most = take_number(digits, 3000);
+      const auto most = take_number(digits, 300);
       for (std::uint64_t i = 0; i < most; ++i) out.push_back("n" + std::to_string(i));
       return out;
     }

@@ -1,18 +1,16 @@
 // A journal that was made, or damaged, and what recover() does with it on a model. The input is
 // lines:
-//   G SCENARIO AT    the product changes bindings, and dies at that operation (first: on a new file)
-//   S OLD<TAB>NEW    in each line of the journal, which then has a right checksum again
-//   J JSON           a line with a right checksum behind it
-//   R TEXT           any bytes behind it
-//   T LENGTH         the file is that short
-//   N NAME           what follows is about the file of this name
-//   O TEXT           the file origins.json
-//   W PATH<TAB>TEXT  somebody writes to sysfs
-//   P NAME           a card is plugged in; U NAME: taken out
-//   E AT ERRNO       that operation of recover fails; 1000 more: all from there on
+//   G SCENARIO AT    the product changes bindings, and dies at that operation (first: on a new
+//   file) S OLD<TAB>NEW    in each line of the journal, which then has a right checksum again J
+//   JSON           a line with a right checksum behind it R TEXT           any bytes behind it T
+//   LENGTH         the file is that short N NAME           what follows is about the file of this
+//   name O TEXT           the file origins.json W PATH<TAB>TEXT  somebody writes to sysfs P NAME a
+//   card is plugged in; U NAME: taken out E AT ERRNO       that operation of recover fails; 1000
+//   more: all from there on
 // Further to "it does not crash": recover writes no other attribute than anybind writes; a device
 // that the journal does not name keeps its driver and its override; so does a card that is another
-// than the journal's; nothing follows from a torn or damaged first line; what is called undone is so.
+// than the journal's; nothing follows from a torn or damaged first line; what is called undone is
+// so.
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -102,8 +100,8 @@ std::string sealed(std::string_view text) {
   return fmt::format("{:016x} {}\n", fnv1a(text), text);
 }
 bool is_sealed(std::string_view line) {
-  return line.size() > kSeal && fmt::format("{:016x} ", fnv1a(line.substr(kSeal))) ==
-                                    line.substr(0, kSeal);
+  return line.size() > kSeal &&
+         fmt::format("{:016x} ", fnv1a(line.substr(kSeal))) == line.substr(0, kSeal);
 }
 
 std::string substituted(const std::string& file, std::string_view from, std::string_view to) {
@@ -126,8 +124,8 @@ std::string substituted(const std::string& file, std::string_view from, std::str
 // ---- what a journal says, as far as the oracle needs it
 
 struct Said {
-  bool is_torn = true;   ///< no complete, undamaged first line
-  std::string names{};   ///< everything that its lines say, but the command
+  bool is_torn = true;  ///< no complete, undamaged first line
+  std::string names{};  ///< everything that its lines say, but the command
   bool settings = false;
   std::vector<std::string> paths{};  ///< of settings
 };
@@ -173,29 +171,43 @@ class World {
     line.remove_prefix(2);
     std::string_view rest = line;
     switch (what) {
-      case 'G': generate(rest); break;
+      case 'G':
+        generate(rest);
+        break;
       case 'S': {
         const std::string from = fuzz::unescaped(take_until(rest, '\t'));
         std::string& file = now_[name_];
         file = substituted(file, from, fuzz::unescaped(rest));
         break;
       }
-      case 'J': now_[name_] += sealed(line); break;
-      case 'R': now_[name_] += fuzz::unescaped(line); break;
+      case 'J':
+        now_[name_] += sealed(line);
+        break;
+      case 'R':
+        now_[name_] += fuzz::unescaped(line);
+        break;
       case 'T': {
         std::string& file = now_[name_];
         file.resize(std::min<std::size_t>(take_number(rest, 1 << 20), file.size()));
         break;
       }
-      case 'N': name_ = line.substr(0, 40); break;
-      case 'O': now_["origins.json"] = fuzz::unescaped(line); break;
+      case 'N':
+        name_ = line.substr(0, 40);
+        break;
+      case 'O':
+        now_["origins.json"] = fuzz::unescaped(line);
+        break;
       case 'W': {
         const std::string path = fuzz::unescaped(take_until(rest, '\t'));
         (void)sysfs_->write(path, fuzz::unescaped(rest));
         break;
       }
-      case 'P': (void)core_.hot_add(std::string(line)); break;
-      case 'U': (void)core_.unplug(std::string(line)); break;
+      case 'P':
+        (void)core_.hot_add(std::string(line));
+        break;
+      case 'U':
+        (void)core_.unplug(std::string(line));
+        break;
       case 'E': {
         fault_.at = take_number(rest, 2000);
         fault_.lasting = fault_.at >= 1000;
@@ -204,7 +216,8 @@ class World {
         fault_.err = Errno{value == 0 ? EIO : value};
         break;
       }
-      default: break;
+      default:
+        break;
     }
   }
 
@@ -226,17 +239,23 @@ class World {
                                .ignores_same_id = true});
     };
     switch (scenario % 8) {
-      case 0: return bind({pci("0000:04:00.0")}, "vfio-pci");
-      case 1: return bind({pci("0000:04:00.0"), pci("0000:06:00.0")}, "vfio-pci");
-      case 2: return plan_unbind(sysfs, {pci("0000:06:00.0"), id_of("serio", "serio0")});
-      case 3: return bind({id_of("usb", "1-1:1.0")}, "option");
-      case 4: return bind({id_of("serio", "serio0")}, "serio_raw");
+      case 0:
+        return bind({pci("0000:04:00.0")}, "vfio-pci");
+      case 1:
+        return bind({pci("0000:04:00.0"), pci("0000:06:00.0")}, "vfio-pci");
+      case 2:
+        return plan_unbind(sysfs, {pci("0000:06:00.0"), id_of("serio", "serio0")});
+      case 3:
+        return bind({id_of("usb", "1-1:1.0")}, "option");
+      case 4:
+        return bind({id_of("serio", "serio0")}, "serio_raw");
       case 5:
-        return plan_virtual_functions(sysfs, {.pf = pci("0000:05:00.0"),
-                                              .count = 2,
-                                              .driver = DriverName::literal("vfio-pci")});
-      case 6: return plan_virtual_functions(sysfs, {.pf = pci("0000:05:00.0"), .count = 0,
-                                                    .driver = DriverName::literal("none")});
+        return plan_virtual_functions(
+            sysfs,
+            {.pf = pci("0000:05:00.0"), .count = 2, .driver = DriverName::literal("vfio-pci")});
+      case 6:
+        return plan_virtual_functions(
+            sysfs, {.pf = pci("0000:05:00.0"), .count = 0, .driver = DriverName::literal("none")});
       default:
         return plan_restore(sysfs, {pci("0000:04:00.0"), pci("0000:06:00.0")}, origins);
     }
@@ -366,8 +385,7 @@ void World::judge_devices(const Standings& before, const Standings& after,
                           const std::map<std::uint64_t, JournalEntry>& entries) {
   const bool settings = std::ranges::any_of(said, &Said::settings);
   const auto is_named = [&](const std::string& name) {
-    return std::ranges::any_of(
-        said, [&](const Said& file) { return file.names.contains(name); });
+    return std::ranges::any_of(said, [&](const Said& file) { return file.names.contains(name); });
   };
   // Virtual functions come and go with the number that a setting of their card has.
   for (const auto& [id, was] : before) {
@@ -379,10 +397,9 @@ void World::judge_devices(const Standings& before, const Standings& after,
       for (const JournalDevice& device : entry.devices) {
         ours |= device.device == id_of(id.first, name) && device.instance.inode == was.inode;
       }
-      for (const Setting& setting : entry.settings) ours |= setting.path.contains(name) ||
-                                                            setting.undo_path.contains(name) ||
-                                                            setting.bytes.contains(name) ||
-                                                            setting.undo_bytes.contains(name);
+      for (const Setting& setting : entry.settings)
+        ours |= setting.path.contains(name) || setting.undo_path.contains(name) ||
+                setting.bytes.contains(name) || setting.undo_bytes.contains(name);
     }
     if (ours) continue;
     require(now != after.end(), "a device that is not in the journal is gone", name);

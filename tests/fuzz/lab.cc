@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -107,9 +108,7 @@ class Visit {
     return kStart;
   }
 
-  Held& held(std::string_view& rest) {
-    return numbers_[take_number(rest, 1000) % numbers_.size()];
-  }
+  Held& held(std::string_view& rest) { return numbers_[take_number(rest, 1000) % numbers_.size()]; }
 
   bool look_up(Kernfs::Number directory, const std::string& name) {
     if (name.empty() || name == "." || name == ".." || name.contains('/') || name.contains('\0'))
@@ -174,7 +173,9 @@ void talk(std::string_view bytes) {
   std::string answer;
   char part[4096];
   for (ssize_t got = 1; got > 0;) {
-    got = ::read(socket, part, sizeof part);
+    do {  // the fuzzer has a timer
+      got = ::read(socket, part, sizeof part);
+    } while (got < 0 && errno == EINTR);
     if (got > 0) answer.append(part, static_cast<std::size_t>(got));
   }
   ::close(socket);
@@ -200,8 +201,12 @@ void Visit::act(std::string_view line) {
   const char what = line[0];
   line.remove_prefix(2);
   switch (what) {
-    case 'c': (void)command(words_of(line)); break;
-    case 'x': talk(fuzz::unescaped(line)); break;
+    case 'c':
+      (void)command(words_of(line));
+      break;
+    case 'x':
+      talk(fuzz::unescaped(line));
+      break;
     case 'n': {
       const auto directory = held(line).number;
       if (line.starts_with(' ')) line.remove_prefix(1);
@@ -223,13 +228,17 @@ void Visit::act(std::string_view line) {
       it.references -= count;
       break;
     }
-    case 's': (void)files_.status(held(line).number); break;
+    case 's':
+      (void)files_.status(held(line).number);
+      break;
     case 'k': {
       const auto target = files_.read_link(held(line).number);
       require(!target || !target->empty(), "a link to nowhere");
       break;
     }
-    case 'd': list(held(line).number); break;
+    case 'd':
+      list(held(line).number);
+      break;
     case 'm': {
       const auto number = held(line).number;
       const auto mode = static_cast<mode_t>(take_number(line, UINT32_MAX));
@@ -262,7 +271,8 @@ void Visit::act(std::string_view line) {
       require(!count || *count <= bytes.size(), "more than was written");
       break;
     }
-    default: break;
+    default:
+      break;
   }
 }
 

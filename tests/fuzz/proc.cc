@@ -1,8 +1,8 @@
 // The files of /proc, /etc and /lib/modules, and what rtnetlink says, on a machine with a network
 // card, a disk with partitions and dm, and cards on VFIO. The input is files that begin with a line
-// "== PATH", links "=> PATH TARGET" (scratch.h), and behind a line "=n" messages of rtnetlink, one a
-// line: "a FAMILY SCOPE INTERFACE", "r FAMILY LENGTH TABLE PROTOCOL TYPE FLAGS INTERFACE ..." (two
-// or more interfaces make a route of several hops), "x HEX".
+// "== PATH", links "=> PATH TARGET" (scratch.h), and behind a line "=n" messages of rtnetlink, one
+// a line: "a FAMILY SCOPE INTERFACE", "r FAMILY LENGTH TABLE PROTOCOL TYPE FLAGS INTERFACE ..."
+// (two or more interfaces make a route of several hops), "x HEX".
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
@@ -96,8 +96,8 @@ std::string attribute(unsigned short type, const std::string& value) {
 
 std::string route(std::string_view line) {
   rtmsg out{};
-  for (unsigned char* field : {&out.rtm_family, &out.rtm_dst_len, &out.rtm_table,
-                               &out.rtm_protocol, &out.rtm_type}) {
+  for (unsigned char* field :
+       {&out.rtm_family, &out.rtm_dst_len, &out.rtm_table, &out.rtm_protocol, &out.rtm_type}) {
     *field = static_cast<unsigned char>(take_number(line, 255));
   }
   out.rtm_flags = static_cast<unsigned>(take_number(line, UINT32_MAX));

@@ -21,9 +21,9 @@ class Scratch {
   Scratch() {
     std::error_code none;
     const bool in_memory = ::access("/dev/shm", W_OK) == 0;
-    std::string pattern =
-        (in_memory ? std::string("/dev/shm") : std::filesystem::temp_directory_path(none).string()) +
-        "/anybind-fuzz-XXXXXX";
+    std::string pattern = (in_memory ? std::string("/dev/shm")
+                                     : std::filesystem::temp_directory_path(none).string()) +
+                          "/anybind-fuzz-XXXXXX";
     require(::mkdtemp(pattern.data()) != nullptr, "no directory for files", pattern);
     path_ = pattern;
   }
@@ -108,7 +108,8 @@ class Scratch {
                       std::ranges::count(name, '/') < 8;
     if (!good) return false;
     std::error_code error;
-    for (auto slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
+    for (auto slash = name.find('/'); slash != std::string::npos;
+         slash = name.find('/', slash + 1)) {
       const std::string dir = path_ + "/" + name.substr(0, slash);
       if (std::filesystem::is_symlink(std::filesystem::symlink_status(dir, error))) return false;
       std::filesystem::create_directory(dir, error);

@@ -2,7 +2,8 @@
 //   k  records of /dev/kmsg, apart by an empty line, after a line "BUS DEVICE DRIVER"
 //   a  modules.alias, after a line with a modalias and one with the text of modules.builtin.modinfo
 //   p  pci.ids, after a line of ids in hex
-//   m  the files of modules and of modprobe.d: after a line with a name, files that begin with "== "
+//   m  the files of modules and of modprobe.d: after a line with a name, files that begin with "==
+//   "
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -82,7 +83,8 @@ void names(std::string_view text) {
   scratch.put("pci.ids", text);
   PciNames names(scratch.path() + "/pci.ids");
   while (!numbers.empty()) {
-    PciIds ids{.vendor = take_id(numbers), .device = take_id(numbers), .subvendor = take_id(numbers)};
+    PciIds ids{
+        .vendor = take_id(numbers), .device = take_id(numbers), .subvendor = take_id(numbers)};
     ids.subdevice = take_id(numbers);
     ids.class_code = std::uint32_t{ids.vendor} << 8U | (ids.device & 0xFFU);
     for (const std::string& name :

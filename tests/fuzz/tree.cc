@@ -20,8 +20,8 @@
 #include "binding/virtual_functions.h"
 #include "cli/session.h"
 #include "cli/verb.h"
-#include "drivercore/machine.h"
 #include "drivercore/driver_core.h"
+#include "drivercore/machine.h"
 #include "hostile_sysfs.h"
 #include "inventory/details.h"
 #include "inventory/doctor.h"
@@ -128,8 +128,8 @@ void plans(Sysfs& sysfs, const DriverName& driver, bool group) {
   const auto storage = memory_storage();
   look_at_plan(plan_restore(sysfs, devices, *Origins::load(*storage, "b")));
   for (const unsigned count : {0U, 2U}) {
-    look_at_plan(plan_virtual_functions(
-        sysfs, {.pf = devices.front(), .count = count, .driver = driver}));
+    look_at_plan(
+        plan_virtual_functions(sysfs, {.pf = devices.front(), .count = count, .driver = driver}));
   }
 }
 
@@ -210,20 +210,48 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::HostileSysfs sysfs(tree);
   const bool other = subject >= 20;
   switch (subject % 20) {
-    case 0: details(sysfs); break;
-    case 1: guards(sysfs); break;
-    case 2: explain(sysfs, driver); break;
-    case 3: doctor(sysfs); break;
-    case 4: plans(sysfs, driver, other); break;
-    case 5: capture(sysfs); break;
-    case 6: select(sysfs, std::string(options)); break;
-    case 7: verb(sysfs, {"list"}, other); break;
-    case 8: verb(sysfs, {"show", std::string(options)}, other); break;
-    case 9: verb(sysfs, {"explain", "0000:00:03.0"}, other); break;
-    case 10: verb(sysfs, {"explain", "0000:00:03.0", driver.str()}, other); break;
-    case 11: verb(sysfs, {"bind", "--dry-run", "0000:00:03.0", driver.str()}, false); break;
-    case 12: verb(sysfs, {"unbind", "--dry-run", "0000:00:03.0"}, false); break;
-    case 13: verb(sysfs, {"vfs", "--dry-run", "0000:00:03.0", "2", driver.str()}, false); break;
+    case 0:
+      details(sysfs);
+      break;
+    case 1:
+      guards(sysfs);
+      break;
+    case 2:
+      explain(sysfs, driver);
+      break;
+    case 3:
+      doctor(sysfs);
+      break;
+    case 4:
+      plans(sysfs, driver, other);
+      break;
+    case 5:
+      capture(sysfs);
+      break;
+    case 6:
+      select(sysfs, std::string(options));
+      break;
+    case 7:
+      verb(sysfs, {"list"}, other);
+      break;
+    case 8:
+      verb(sysfs, {"show", std::string(options)}, other);
+      break;
+    case 9:
+      verb(sysfs, {"explain", "0000:00:03.0"}, other);
+      break;
+    case 10:
+      verb(sysfs, {"explain", "0000:00:03.0", driver.str()}, other);
+      break;
+    case 11:
+      verb(sysfs, {"bind", "--dry-run", "0000:00:03.0", driver.str()}, false);
+      break;
+    case 12:
+      verb(sysfs, {"unbind", "--dry-run", "0000:00:03.0"}, false);
+      break;
+    case 13:
+      verb(sysfs, {"vfs", "--dry-run", "0000:00:03.0", "2", driver.str()}, false);
+      break;
     default: {  // all of them on the same answers
       details(sysfs), guards(sysfs), explain(sysfs, driver), doctor(sysfs), capture(sysfs);
       plans(sysfs, driver, other), select(sysfs, "0000:00:03.0");
