@@ -53,6 +53,7 @@ TEST(TextTest, PrintableShowsWhatSteersATerminal) {
   EXPECT_EQ(printable("\xc2\x9b"
                       "31m"),
             "\\xc2\\x9b31m");  // a C1 control
+  EXPECT_EQ(printable("a\x7f"), "a\\x7f");
   EXPECT_EQ(printable("\xff\xc3"), "\\xff\\xc3");
   EXPECT_EQ(printable("K\xc3\xa4se"), "K\xc3\xa4se");
 }
