@@ -1,16 +1,17 @@
-# The two commands: `make run` and `make test`. Both install what is missing, as root on Debian 12.
+# The two commands: `make run` and `make test`. Both install what is missing, as root on Debian 12 or 13; where make itself
+# is missing, `scripts/make.sh run` and `scripts/make.sh test` do the same. CONFIGURE='-D...' goes to CMake.
 .DEFAULT_GOAL := build
-.PHONY: build all run test unit bench conformance mutants format tidy clean deps-build deps-test deps-bench
+.PHONY: build all run test unit bench conformance mutants format tidy clean deps-build deps-all deps-test deps-bench
 
-deps-build deps-test deps-bench: deps-%:
+deps-build deps-all deps-test deps-bench: deps-%:
 	@scripts/deps.sh $*
 
 build: deps-build           ## leaves build/anybind, and what `cmake --install build` needs
-	@cmake --preset default >/dev/null
+	@[ -f build/build.ninja ] || cmake --preset default -DANYBIND_TESTS=OFF -DANYBIND_BENCH=OFF $(CONFIGURE) >/dev/null
 	@cmake --build --preset default --target anybind libanybind -- --quiet
 
-all: deps-build             ## with the tests and the benchmarks
-	@cmake --preset default >/dev/null
+all: deps-all               ## with the tests and the benchmarks
+	@cmake --preset default -DANYBIND_TESTS=ON -DANYBIND_BENCH=ON $(CONFIGURE) >/dev/null
 	@cmake --build --preset default -- --quiet
 
 run: build                  ## the main job, on the embedded driver core

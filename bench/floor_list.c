@@ -84,7 +84,14 @@ static int open_device(int root, int bus, const char* name, const struct mode* m
                                .resolve = RESOLVE_BENEATH};
   char path[NAME_MAX + 32] = BUS "/";
   strcat(path, name);
-  return syscall(SYS_openat2, root, path, &how, sizeof how);
+  // A rename anywhere on the machine can make it answer EAGAIN: as anybind does, again, and at last
+  // with pauses.
+  for (int i = 0; i < 1000; ++i) {
+    const long fd = syscall(SYS_openat2, root, path, &how, sizeof how);
+    if (fd >= 0 || errno != EAGAIN) return fd;
+    if (i >= 8) usleep(1000);
+  }
+  return -1;
 }
 
 static bool read_device(int root, int bus, const char* name, const struct mode* mode) {

@@ -58,6 +58,17 @@ class OnATree(unittest.TestCase):
         for mode in ("min", "uev", "list", "dir", "safe"):
             self.assertEqual(output(given.tools / "floor_list", mode, self.tree), f"{DEVICES}\n")
 
+    def test_the_safe_floor_counts_them_while_others_rename(self) -> None:
+        # A rename anywhere can make openat2(2) ask to be called again.
+        renames = ("import os\nwhile True:\n os.mkdir('a') if not os.path.isdir('a') else None\n"
+                   " for _ in range(1000): os.rename('a', 'b'); os.rename('b', 'a')\n")
+        with tempfile.TemporaryDirectory() as scratch, subprocess.Popen([sys.executable, "-c", renames], cwd=scratch) as other:
+            try:
+                for _ in range(40):
+                    self.assertEqual(output(given.tools / "floor_list", "safe", self.tree), f"{DEVICES}\n")
+            finally:
+                other.kill()
+
     def test_the_bind_floor_writes_what_a_bind_needs_and_notices_that_nothing_was_bound(self) -> None:
         floor, address = given.tools / "floor_bind", self.first_with("ice")
         self.assertEqual(exit_code(floor, "-s", self.tree, "bind", "vfio-pci", address), 1)

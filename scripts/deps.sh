@@ -1,20 +1,35 @@
 #!/bin/sh
-# Installs the Debian packages that are missing. usage: deps.sh build|test|bench
+# Installs the Debian packages that are missing. usage: deps.sh [--print] build|all|test|bench
+# build: for the command; all: for everything that is compiled; test: also for what tests run; bench: the benchmarks too.
+# With --print only says what.
 set -eu
 
 build="g++ gcc libc6-dev make cmake ninja-build pkg-config libfmt-dev libcli11-dev libtomlplusplus-dev
-  nlohmann-json3-dev libgtest-dev libgmock-dev libfuse3-dev pci.ids"
-test="$build clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libfuzzer-19-dev librapidcheck-dev
-  valgrind python3 shellcheck git qemu-system-x86 busybox-static cpio gzip kmod xz-utils dpkg-dev
-  fuse3 pciutils driverctl dpdk udev libudev-dev util-linux iproute2 lshw"
+  nlohmann-json3-dev libfuse3-dev pci.ids"
+all="$build libgtest-dev libgmock-dev python3"
+test="$all clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libfuzzer-19-dev librapidcheck-dev
+  valgrind shellcheck debootstrap gcc-12 qemu-system-x86 busybox-static cpio gzip kmod xz-utils dpkg-dev
+  procps fuse3 pciutils driverctl dpdk udev libudev-dev util-linux iproute2 lshw"
 bench="$test libbenchmark-dev strace"
 
+print=""
+if [ "${1:-}" = --print ]; then
+  print=yes
+  shift
+fi
 case "${1:-}" in
   build) wanted=$build ;;
+  all) wanted=$all ;;
   test) wanted=$test ;;
   bench) wanted=$bench ;;
-  *) echo "usage: deps.sh build|test|bench" >&2; exit 2 ;;
+  *) echo "usage: deps.sh [--print] build|all|test|bench" >&2; exit 2 ;;
 esac
+
+if [ -n "$print" ]; then
+  # shellcheck disable=SC2086  # a list of words
+  printf '%s\n' $wanted
+  exit 0
+fi
 
 missing=""
 for package in $wanted; do

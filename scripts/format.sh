@@ -5,4 +5,4 @@ cd "$(dirname "$0")/.."
 mode="--dry-run -Werror"
 [ "${1:-}" = "--fix" ] && mode="-i"
 # shellcheck disable=SC2086  # options, not one word
-git ls-files -z --cached --others --exclude-standard -- '*.cc' '*.h' | xargs -0 clang-format-19 $mode
+scripts/sources.sh '*.cc' '*.h' | xargs -0 clang-format-19 $mode

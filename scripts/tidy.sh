@@ -10,6 +10,6 @@ if [ "${1:-}" = "--sources" ]; then
     xargs -n 1 -P 2 clang-tidy-19 --quiet --checks='-clang-analyzer-*,-bugprone-suspicious-include' -p build/asan 2>/dev/null
 else
   cmake --preset clang >/dev/null
-  git ls-files --cached --others --exclude-standard -- '*.cc' | grep -Ev '_test\.cc$|^tests/fuzz/' |
+  scripts/sources.sh '*.cc' | tr '\0' '\n' | grep -Ev '_test\.cc$|^\./tests/fuzz/' |
     xargs -n 1 -P 2 clang-tidy-19 --quiet -p build/clang 2>/dev/null
 fi

@@ -3,8 +3,10 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -21,23 +23,21 @@ std::optional<std::uint64_t> parse_number(std::string_view text, std::uint64_t m
   return value;
 }
 
-/// Length of the valid UTF-8 sequence at the start of `text`, 0 if there is none.
-std::size_t utf8_length(std::string_view text) {
-  const auto lead = static_cast<unsigned char>(text[0]);
-  std::size_t length = lead < 0x80   ? 1
-                       : lead < 0xC2 ? 0
-                       : lead < 0xE0 ? 2
-                       : lead < 0xF0 ? 3
-                       : lead < 0xF5 ? 4
-                                     : 0;
-  if (length > text.size()) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80) return 0;
-  }
-  // C1 controls (U+0080..U+009F) steer some terminals.
-  if (length == 2 && lead == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0) return 0;
-  return length;
-}
+/// Characters that are not to be shown as they are, beside the ASCII controls: first and last of
+/// each range, in order. From Unicode 15: controls, format characters (Cf), line and paragraph
+/// separators, whatever has no width of its own by default (Default_Ignorable_Code_Point), private
+/// use, and what is no character.
+constexpr auto kUnseen = std::to_array<std::pair<char32_t, char32_t>>({
+    {0x7F, 0x9F},       {0xAD, 0xAD},       {0x34F, 0x34F},        {0x600, 0x605},
+    {0x61C, 0x61C},     {0x6DD, 0x6DD},     {0x70F, 0x70F},        {0x890, 0x891},
+    {0x8E2, 0x8E2},     {0x115F, 0x1160},   {0x17B4, 0x17B5},      {0x180B, 0x180F},
+    {0x200B, 0x200F},   {0x2028, 0x202E},   {0x2060, 0x206F},      {0x3164, 0x3164},
+    {0xD800, 0xF8FF},   {0xFDD0, 0xFDEF},   {0xFE00, 0xFE0F},      {0xFEFF, 0xFEFF},
+    {0xFFA0, 0xFFA0},   {0xFFF0, 0xFFFB},   {0xFFFE, 0xFFFF},      {0x110BD, 0x110BD},
+    {0x110CD, 0x110CD}, {0x13430, 0x1343F}, {0x1BCA0, 0x1BCA3},    {0x1D173, 0x1D17A},
+    {0x1FFFE, 0x1FFFF}, {0x2FFFE, 0x2FFFF}, {0x3FFFE, UINT32_MAX},
+});
+static_assert(std::ranges::is_sorted(kUnseen));
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -89,18 +89,49 @@ bool is_printable_ascii(std::string_view text) {
   return (found & kTops) == 0;
 }
 
+Character first_character(std::string_view text) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  if (lead < 0x80) return {.value = lead, .length = 1};
+  const std::size_t length = lead < 0xC2   ? 0
+                             : lead < 0xE0 ? 2
+                             : lead < 0xF0 ? 3
+                             : lead < 0xF5 ? 4
+                                           : 0;
+  if (length == 0 || length > text.size()) return {};
+  char32_t value = lead & (0xFFU >> (length + 1));
+  for (std::size_t i = 1; i < length; ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if ((byte & 0xC0) != 0x80) return {};
+    value = (value << 6U) | (byte & 0x3FU);
+  }
+  // Longer than needed, half of a UTF-16 pair, or beyond Unicode.
+  if (value < (length == 2 ? 0x80U : length == 3 ? 0x800U : 0x10000U)) return {};
+  if ((value >= 0xD800 && value <= 0xDFFF) || value > 0x10FFFF) return {};
+  return {.value = value, .length = length};
+}
+
+bool is_shown(char32_t character) {
+  if (character < 0x7F) return character >= 0x20;
+  const auto* range = std::ranges::lower_bound(kUnseen, character, {},
+                                               [](const auto& pair) { return pair.second; });
+  return range == kUnseen.end() || character < range->first;
+}
+
 std::string printable(std::string_view text, std::size_t limit) {
   if (text.size() <= limit && is_printable_ascii(text)) return std::string(text);
   std::string out;
   while (!text.empty()) {
-    const auto byte = static_cast<unsigned char>(text[0]);
-    std::size_t length = utf8_length(text);
-    const bool plain = length > 0 && byte >= 0x20 && byte != 0x7F;
-    std::string piece =
-        plain ? std::string(text.substr(0, length)) : fmt::format("\\x{:02x}", byte);
+    const auto [character, length] = first_character(text);
+    const bool plain = length > 0 && is_shown(character);
+    const std::size_t taken = std::max<std::size_t>(length, 1);
+    std::string piece;
+    for (const char byte : text.substr(0, taken)) {
+      piece +=
+          plain ? std::string(1, byte) : fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
+    }
     if (out.size() + piece.size() > limit) return out + "...";
     out += piece;
-    text.remove_prefix(plain ? length : 1);
+    text.remove_prefix(taken);
   }
   return out;
 }

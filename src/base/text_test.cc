@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+#include <utility>
+#include <vector>
+
 namespace anybind {
 namespace {
 
@@ -56,6 +60,37 @@ TEST(TextTest, PrintableShowsWhatSteersATerminal) {
   EXPECT_EQ(printable("a\x7f"), "a\\x7f");
   EXPECT_EQ(printable("\xff\xc3"), "\\xff\\xc3");
   EXPECT_EQ(printable("K\xc3\xa4se"), "K\xc3\xa4se");
+}
+
+TEST(TextTest, PrintableShowsWhatDeceivesAReader) {
+  const std::vector<std::pair<std::string, std::string>> unseen = {
+      {"\u202e", "\\xe2\\x80\\xae"},           // right-to-left override
+      {"\u2066", "\\xe2\\x81\\xa6"},           // isolate
+      {"\u061c", "\\xd8\\x9c"},                // Arabic letter mark
+      {"\u200b", "\\xe2\\x80\\x8b"},           // zero width space
+      {"\u00ad", "\\xc2\\xad"},                // soft hyphen
+      {"\ufeff", "\\xef\\xbb\\xbf"},           // byte order mark
+      {"\u2028", "\\xe2\\x80\\xa8"},           // line separator
+      {"\u3164", "\\xe3\\x85\\xa4"},           // Hangul filler
+      {"\ufe0f", "\\xef\\xb8\\x8f"},           // variation selector
+      {"\ue000", "\\xee\\x80\\x80"},           // private use
+      {"\uffff", "\\xef\\xbf\\xbf"},           // no character
+      {"\U000e0041", "\\xf3\\xa0\\x81\\x81"},  // tag
+      {"\U0010ffff", "\\xf4\\x8f\\xbf\\xbf"},
+  };
+  for (const auto& [text, shown] : unseen)
+    EXPECT_EQ(printable("a" + text + "b"), "a" + shown + "b");
+  for (const char* plain : {"\u00a0", "\u00e4", "\u05d0", "\u2027", "\u202f", "\u4e2d", "\ufffd",
+                            "\U0001f600", "\u00ae"}) {
+    EXPECT_EQ(printable(plain), plain);
+  }
+}
+
+TEST(TextTest, PrintableTakesNoUtf8ThatIsNotValid) {
+  EXPECT_EQ(printable("\xe0\x80\xaf"), "\\xe0\\x80\\xaf");  // longer than needed
+  EXPECT_EQ(printable("\xed\xa0\x80"), "\\xed\\xa0\\x80");  // half of a pair
+  EXPECT_EQ(printable("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80");
+  EXPECT_EQ(printable("\xe2\x80"), "\\xe2\\x80");
 }
 
 TEST(TextTest, PrintableIsBounded) {

@@ -277,14 +277,16 @@ Result<> Journal::begin(const Plan& plan, const std::vector<bool>& fresh) {
   std::uint64_t id = 1;
   if (!open_.empty()) id = std::max(id, open_.back() + 1);
   if (!closed_.empty()) id = std::max(id, closed_.back() + 1);
+  open_.push_back(id);
+  current_ = id;  // before there is a file: should this throw, close() removes what there is of it
   auto log = storage_->create(file_name(id, kOpen), line_of(head));
   if (!log) {
+    current_ = 0;
+    open_.pop_back();
     return fail(from_errno(log.error(),
                            "write the journal, and so nothing was changed:", file_name(id, kOpen)));
   }
   log_ = *std::move(log);
-  current_ = id;
-  open_.push_back(id);
   return {};
 }
 
@@ -326,12 +328,21 @@ void Journal::stuck(const StuckWrite& write) {
 
 Result<> Journal::close(Ending ending) {
   if (current_ == 0) return {};
+  const std::uint64_t id = current_;
+  const std::string open_name = file_name(id, kOpen);
+  const std::string closed_name = file_name(id, kClosed);
+  closed_.reserve(closed_.size() + 1);
   append(line_of(ending == Ending::kDone ? R"({"end":"done"})" : R"({"end":"undone"})"));
-  const std::uint64_t id = std::exchange(current_, 0);
+  const bool was_begun = log_ != nullptr;
+  const auto renamed = storage_->rename(open_name, closed_name);
+  current_ = 0;  // not before: what throws up to here can be tried again
   log_.reset();
-  const auto renamed = storage_->rename(file_name(id, kOpen), file_name(id, kClosed));
+  if (!renamed && renamed.error().value == ENOENT && !was_begun) {
+    std::erase(open_, id);
+    return {};
+  }
   if (!renamed) {
-    Error error = from_errno(renamed.error(), "close", file_name(id, kOpen));
+    Error error = from_errno(renamed.error(), "close", open_name);
     error.code = Code::kIncomplete;
     error.next = "anybind recover";
     return fail(std::move(error));

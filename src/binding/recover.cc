@@ -1,6 +1,7 @@
 #include "binding/recover.h"
 
 #include <algorithm>
+#include <exception>
 #include <ranges>
 
 #include <fmt/format.h>
@@ -8,6 +9,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "binding/belongings.h"
+#include "binding/calm_listener.h"
 #include "binding/device_run.h"
 #include "host/process.h"
 
@@ -252,14 +254,31 @@ Recovered recover_one(Sysfs& root, std::uint64_t id, Records records, Listener& 
   return out;
 }
 
+/// What is thrown, for want of memory, leaves it open for another try.
+Recovered recover_or_leave(Sysfs& root, std::uint64_t id, Records records, Listener& listener,
+                           const RunOptions& options) {
+  try {
+    return recover_one(root, id, records, listener, options);
+  } catch (const std::exception& thrown) {
+    return {.id = id,
+            .what = What::kLeft,
+            .error = Error{.code = Code::kIncomplete,
+                           .operation = "recover",
+                           .object = fmt::format("transaction {}", id),
+                           .why = thrown.what(),
+                           .next = "anybind recover"}};
+  }
+}
+
 }  // namespace
 
 std::vector<Recovered> recover(Sysfs& root, Records records, Listener& listener,
                                const RunOptions& options) {
+  CalmListener calm(listener);
   std::vector<Recovered> out;
   const std::vector<std::uint64_t> open = records.journal->open();
   for (const std::uint64_t id : std::views::reverse(open)) {
-    out.push_back(recover_one(root, id, records, listener, options));
+    out.push_back(recover_or_leave(root, id, records, calm, options));
   }
   return out;
 }

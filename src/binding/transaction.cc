@@ -17,17 +17,18 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <map>
+#include <memory>
 #include <mutex>
-#include <numeric>
-#include <thread>
-#include <unordered_map>
 
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/threads.h"
 #include "base/try.h"
+#include "binding/attempt.h"
 #include "binding/belongings.h"
+#include "binding/calm_listener.h"
+#include "binding/chains.h"
 #include "binding/device_run.h"
 #include "binding/module_plan.h"
 #include "binding/settings_watch.h"
@@ -47,79 +48,8 @@ constexpr std::size_t kMostThreads = 64;
 /// Waking is 12 ms of sleep and little else.
 constexpr std::size_t kMostWakers = 64;
 
-/// Lets several threads speak to one listener.
-class SharedListener final : public Listener {
- public:
-  explicit SharedListener(Listener& inner) : inner_(inner) {}
-  void on_step(const DeviceId& device, const Step& step) override {
-    const std::scoped_lock lock(mutex_);
-    inner_.on_step(device, step);
-  }
-  void on_module(const ModuleLoad& load) override { inner_.on_module(load); }
-  void on_setting(const Setting& setting) override { inner_.on_setting(setting); }
-  void on_warning(const std::string& text) override { inner_.on_warning(text); }
-  void on_rollback(const Error& cause, std::size_t devices) override {
-    inner_.on_rollback(cause, devices);
-  }
-  [[nodiscard]] bool stop_requested() const override { return inner_.stop_requested(); }
-
- private:
-  Listener& inner_;
-  std::mutex mutex_;
-};
-
-/// Calls `work` with each number below `count`, in at most `most` threads.
-template <class Work>
-void each_in_threads(std::size_t count, std::size_t most, const Work& work) {
-  std::atomic<std::size_t> next = 0;
-  const auto share = [&] {
-    for (std::size_t i = next++; i < count; i = next++) work(i);
-  };
-  std::vector<std::jthread> threads;
-  for (std::size_t i = 1; i < std::min(count, most); ++i) threads.emplace_back(share);
-  share();
-}
-
-/// Puts things into one set when they have a word in common.
-class Sets {
- public:
-  explicit Sets(std::size_t count) : leader_(count) {
-    std::iota(leader_.begin(), leader_.end(), 0);
-  }
-  void add(std::size_t thing, std::string word) {
-    const auto [first, is_new] = first_with_.try_emplace(std::move(word), thing);
-    if (!is_new) leader_[leader_of(thing)] = leader_of(first->second);
-  }
-  std::size_t leader_of(std::size_t thing) {
-    while (leader_[thing] != thing) thing = leader_[thing] = leader_[leader_[thing]];
-    return thing;
-  }
-
- private:
-  std::vector<std::size_t> leader_;
-  std::unordered_map<std::string, std::size_t> first_with_;
-};
-
-/// Devices from `from` on, in sequences that are independent of each other: those of one IOMMU
-/// group and the functions of one slot stay in one, in order.
-std::vector<std::vector<std::size_t>> chains_of(Sysfs& root, const Plan& plan, std::size_t from) {
-  Sets sets(plan.devices.size());
-  for (std::size_t i = from; i < plan.devices.size(); ++i) {
-    const DeviceId& device = plan.devices[i].device;
-    if (device.bus.str() == "pci") {
-      sets.add(i, device.name.str().substr(0, device.name.str().rfind('.')));
-    }
-    const auto group = plan.devices[i].held ? plan.devices[i].held->read_link("iommu_group")
-                                            : root.read_link(device.path() + "/iommu_group");
-    if (group) sets.add(i, "group " + std::string(link_name(*group)));
-  }
-  std::map<std::size_t, std::vector<std::size_t>> chains;
-  for (std::size_t i = from; i < plan.devices.size(); ++i) chains[sets.leader_of(i)].push_back(i);
-  std::vector<std::vector<std::size_t>> out;
-  out.reserve(chains.size());
-  for (auto& [leader, chain] : chains) out.push_back(std::move(chain));
-  return out;
-}
+/// Given back before things are put back, which needs memory too.
+constexpr std::size_t kMemoryForTheWayBack = std::size_t{1} << 20;
 
 /// One plan on its way.
 class Run {
@@ -156,13 +86,19 @@ class Run {
   Result<> make_functions_again(std::size_t at);
   Result<> write_settings(std::size_t to);
   void run_device(std::size_t at);
-  std::optional<Error> perform();
+  Result<> prepare();
+  Result<> perform();
+  Result<std::vector<Outcome>> settle();
+  Result<> close(Ending ending);
   Result<Outcome> bring(std::size_t at);
   void wake_devices();
   void run_devices();
   void run_side_by_side(std::size_t from);
   [[nodiscard]] std::optional<Error> first_error() const;
+  Result<> put_one_back(std::size_t at);
   Error roll_back(Error cause);
+  Error end_as_before(Error cause);
+  Error close_as_before(Error error);
   Result<> forget_what_was_begun();
   void note_stuck(std::size_t at, const Abandoned& abandoned, bool back);
 
@@ -339,9 +275,9 @@ Result<> Run::write_settings(std::size_t to) {
     if (listener_.stop_requested()) {
       return fail({.code = Code::kFailed, .object = setting.path, .why = "interrupted"});
     }
-    ++settings_written_;
     watch_.before(setting);
     listener_.on_setting(setting);
+    ++settings_written_;
     auto written = write_setting(root_, setting, setting.path, setting.bytes);
     if (written || is_written(root_, setting)) continue;
     // Of a dynamic id: somebody else's, and not to be taken back.
@@ -389,7 +325,7 @@ void Run::note_stuck(std::size_t at, const Abandoned& abandoned, bool back) {
 void Run::run_device(std::size_t at) {
   State& state = states_[at];
   state.touched = true;
-  auto outcome = bring(at);
+  auto outcome = attempt([&] { return bring(at); });
   if (!outcome) {
     state.error = std::move(outcome).error();
     failed_ = true;
@@ -398,7 +334,8 @@ void Run::run_device(std::size_t at) {
   state.outcome = *std::move(outcome);
   if (records_.journal == nullptr || !state.outcome->changed) return;
   const std::scoped_lock lock(mutex_);
-  records_.journal->device_done(at);
+  // It only tells recover() what that sees by itself.
+  try_to([&] { records_.journal->device_done(at); });
 }
 
 /// All at once, before the first of them is unbound: then their unbinds compute, and go one after
@@ -446,43 +383,61 @@ std::optional<Error> Run::first_error() const {
   return std::nullopt;
 }
 
+Result<> Run::put_one_back(std::size_t at) {
+  Abandoned abandoned;
+  const auto there = put_back(root_, *plan_, plan_->devices[at], listener_, options_, abandoned);
+  auto back = there ? make_functions_again(at) : fail(there.error());
+  if (abandoned.pid != 0) note_stuck(at, abandoned, true);
+  return back;
+}
+
 /// Walks back over what was touched, last first, and turns `cause` into what is to be reported.
+/// Nothing that is thrown ends it.
 Error Run::roll_back(Error cause) {
   const auto touched = std::ranges::count_if(
       states_, [](const State& state) { return state.touched && !state.stuck; });
   if (touched != 0) listener_.on_rollback(cause, static_cast<std::size_t>(touched));
-  if (records_.journal != nullptr) records_.journal->rolling_back(cause.message());
+  try_to([&] {
+    if (records_.journal != nullptr) records_.journal->rolling_back(cause.message());
+  });
+  bool whole = true;
   std::vector<std::string> left;
+  const auto note = [&](const Result<>& back) {
+    if (back) return;
+    whole = false;
+    try_to([&] {
+      left.push_back(back.error().message());
+      for (const std::string& line : back.error().details) {
+        if (std::ranges::find(cause.details, line) == cause.details.end())
+          cause.details.push_back(line);
+      }
+    });
+  };
   const std::size_t early = std::min(plan_->early_settings(), settings_written_);
   const auto undo = [&](std::size_t from, std::size_t to, Back which) {
-    const auto undone = undo_settings(root_, *plan_, from, to, which, listener_);
-    if (!undone) left.push_back(undone.error().message());
+    note(attempt_twice([&] { return undo_settings(root_, *plan_, from, to, which, listener_); }));
   };
   undo(early, settings_written_, Back::kAll);
   undo(0, early, Back::kBrief);
   for (std::size_t i = states_.size(); i-- > 0;) {
     if (!states_[i].touched || states_[i].stuck) continue;
-    Abandoned abandoned;
-    const auto there = put_back(root_, *plan_, plan_->devices[i], listener_, options_, abandoned);
-    const auto back = there ? make_functions_again(i) : fail(there.error());
-    if (abandoned.pid != 0) note_stuck(i, abandoned, true);
-    if (back) continue;
-    left.push_back(back.error().message());
-    for (const std::string& line : back.error().details) {
-      if (std::ranges::find(cause.details, line) == cause.details.end())
-        cause.details.push_back(line);
-    }
+    note(attempt_twice([&] { return put_one_back(i); }));
   }
   undo(0, early, Back::kOthers);
-  watch_.after(*plan_);
-  give_back_interfaces();
-  if (left.empty()) return cause;
-  cause.why = fmt::format("{}; and putting things back failed: {}",
-                          cause.why.empty() ? cause.err.text() : cause.why, join_words(left));
+  try_to([&] {
+    watch_.after(*plan_);
+    give_back_interfaces();
+  });
+  if (whole) return cause;
   cause.code = Code::kIncomplete;
-  cause.next = records_.journal != nullptr
-                   ? "anybind recover tries again"
-                   : "anybind list, then anybind restore DEVICE for what is not as it should be";
+  cause.next = "anybind recover";
+  try_to([&] {
+    cause.why = fmt::format("{}; and putting things back failed: {}",
+                            cause.why.empty() ? cause.err.text() : cause.why, join_words(left));
+    cause.next = records_.journal != nullptr
+                     ? "anybind recover tries again"
+                     : "anybind list, then anybind restore DEVICE for what is not as it should be";
+  });
   return cause;
 }
 
@@ -495,73 +450,115 @@ Result<> Run::forget_what_was_begun() {
     for (const DeviceId& owner : fresh_owners_) records_.origins->forget(owner);
     TRY(records_.origins->save());
   }
-  if (records_.journal != nullptr) TRY(records_.journal->close(Ending::kUndone));
-  return {};
+  return close(Ending::kUndone);
+}
+
+Result<> Run::close(Ending ending) {
+  if (records_.journal == nullptr) return {};
+  return attempt_twice([&] { return records_.journal->close(ending); });
+}
+
+/// All that comes before the first write to a device.
+Result<> Run::prepare() {
+  TRY(remember());
+  if (!options_.last_look || plan_->empty()) return {};
+  auto looked = options_.last_look();
+  if (looked) return {};
+  if (records_.journal != nullptr) records_.journal->rolling_back(looked.error().message());
+  TRY(forget_what_was_begun());
+  return looked;
 }
 
 /// All writes of the way forward, up to the first that failed.
-std::optional<Error> Run::perform() {
-  auto set = load_modules(root_, *plan_, listener_, options_, modules_loaded_);
-  if (set) set = write_settings(plan_->early_settings());
-  if (set) set = add_new_functions();
-  if (!set) return std::move(set).error();
+Result<> Run::perform() {
+  TRY(load_modules(root_, *plan_, listener_, options_, modules_loaded_));
+  TRY(write_settings(plan_->early_settings()));
+  TRY(add_new_functions());
   wake_devices();
   run_devices();
-  if (auto error = first_error()) return error;
-  set = write_settings(plan_->settings.size());
-  if (set && options_.finish) set = options_.finish();
-  if (!set) return std::move(set).error();
-  return std::nullopt;
+  if (auto error = first_error()) return fail(*std::move(error));
+  TRY(write_settings(plan_->settings.size()));
+  return options_.finish ? options_.finish() : Result<>();
+}
+
+/// What follows when all is where it shall be.
+Result<std::vector<Outcome>> Run::settle() {
+  std::vector<Outcome> outcomes;
+  outcomes.reserve(states_.size());
+  for (const State& state : states_) outcomes.push_back(*state.outcome);
+  TRY(undo_settings(root_, *plan_, 0, settings_written_, Back::kPassing, listener_));
+  watch_.after(*plan_);
+  if (plan_->restores || plan_->undoes != 0) give_back_interfaces();
+  return outcomes;
+}
+
+/// What is to be reported once everything has been put back, or is left for recover().
+Error Run::end_as_before(Error cause) {
+  if (blind_) {  // putting the devices back could be wrong
+    cause.code = Code::kIncomplete;
+    cause.next = "anybind recover";
+    return cause;
+  }
+  try_to([&] {
+    for (const std::string& module : modules_loaded_)
+      cause.details.push_back("the module " + module + " was loaded, and stays");
+  });
+  Error error = roll_back(std::move(cause));
+  return error.code == Code::kIncomplete ? error : close_as_before(std::move(error));
+}
+
+/// Once all is as it was.
+Error Run::close_as_before(Error error) {
+  const auto forgotten = attempt_twice([&] { return forget_what_was_begun(); });
+  if (forgotten) return error;
+  error.code = Code::kIncomplete;
+  error.next = "anybind recover";
+  try_to([&] {
+    error.why +=
+        "; all is as it was, but the journal is still open: " + forgotten.error().message();
+  });
+  return error;
 }
 
 Result<std::vector<Outcome>> Run::run() {
-  TRY(remember());
-  if (options_.last_look && !plan_->empty()) {
-    auto looked = options_.last_look();
-    if (!looked) {
-      if (records_.journal != nullptr) records_.journal->rolling_back(looked.error().message());
-      TRY(forget_what_was_begun());
-      return fail(std::move(looked).error());
-    }
+  auto reserve = std::make_unique_for_overwrite<char[]>(kMemoryForTheWayBack);
+  bool thrown = true;
+  auto prepared = attempt([&] {
+    auto result = prepare();
+    thrown = false;
+    return result;
+  });
+  if (!prepared) {
+    reserve.reset();
+    Error error = std::move(prepared).error();
+    return fail(thrown ? close_as_before(std::move(error)) : std::move(error));
   }
-  auto cause = perform();
-  if (!cause) {
-    TRY(undo_settings(root_, *plan_, 0, settings_written_, Back::kPassing, listener_));
-    watch_.after(*plan_);
-    if (plan_->restores || plan_->undoes != 0) give_back_interfaces();
-    // In this order: what is remembered of a device that is as it was does no harm, but a
-    // transaction that recover() takes back must not have been forgotten.
-    if (records_.journal != nullptr) TRY(records_.journal->close(Ending::kDone));
-    forget_what_is_as_it_was();
-    std::vector<Outcome> outcomes;
-    outcomes.reserve(states_.size());
-    for (State& state : states_) outcomes.push_back(*std::move(state.outcome));
-    return outcomes;
+  auto done = attempt([&] { return perform(); });
+  Result<std::vector<Outcome>> outcomes;
+  if (done) outcomes = attempt([&] { return settle(); });
+  if (!outcomes && outcomes.error().code == Code::kIncomplete) return outcomes;
+  if (!done || !outcomes) {
+    reserve.reset();
+    return fail(end_as_before(done ? std::move(outcomes).error() : std::move(done).error()));
   }
-  if (blind_) {  // putting the devices back could be wrong
-    cause->code = Code::kIncomplete;
-    cause->next = "anybind recover";
-    return fail(*std::move(cause));
+  // In this order: what is remembered of a device that is as it was does no harm, but a
+  // transaction that recover() takes back must not have been forgotten.
+  auto closed = close(Ending::kDone);
+  if (!closed) {
+    closed.error().code = Code::kIncomplete;
+    closed.error().next = "anybind recover";
+    return fail(std::move(closed).error());
   }
-  for (const std::string& module : modules_loaded_)
-    cause->details.push_back("the module " + module + " was loaded, and stays");
-  Error error = roll_back(*std::move(cause));
-  if (error.code == Code::kIncomplete) return fail(std::move(error));
-  const auto forgotten = forget_what_was_begun();
-  if (forgotten) return fail(std::move(error));
-  error.code = Code::kIncomplete;
-  error.why += "; all is as it was, but the journal is still open: " + forgotten.error().message();
-  error.next = "anybind recover";
-  return fail(std::move(error));
+  try_to([&] { forget_what_is_as_it_was(); });
+  return outcomes;
 }
 
 }  // namespace
 
 Result<std::vector<Outcome>> run(Sysfs& root, const Plan& plan, Records records, Listener& listener,
                                  const RunOptions& options) {
-  if (!options.concurrent) return Run(root, plan, records, listener, options).run();
-  SharedListener shared(listener);
-  return Run(root, plan, records, shared, options).run();
+  CalmListener calm(listener);
+  return attempt([&] { return Run(root, plan, records, calm, options).run(); });
 }
 
 }  // namespace anybind

@@ -12,6 +12,7 @@
 #include "base/try.h"
 #include "binding/node_owner.h"
 #include "cli/change.h"
+#include "cli/say.h"
 #include "inventory/accounts.h"
 #include "inventory/interface.h"
 #include "inventory/select.h"
@@ -53,23 +54,27 @@ Result<> give_nodes(const Context& context, const Plan& plan, const Owner& owner
   for (const std::string& path :
        TRY(give_vfio_nodes(context.session.sysfs(), "/dev", devices, owner))) {
     if (context.verbosity >= 0 && !context.json)
-      fmt::print(context.out, "{}  owner now {}\n", printable(path), printable(words));
+      say(context.out, "{}  owner now {}\n", printable(path), printable(words));
   }
   return {};
 }
 
 /// What --owner will do, for --dry-run: the nodes are not there yet.
-void print_owner(const Context& context, const Plan& plan, const std::string& words) {
-  if (context.json) return;
+std::vector<Afterwards> chown_lines(const Context& context, const Plan& plan,
+                                    const std::string& words) {
   std::set<std::string> groups;
   for (const DevicePlan& device : plan.devices) {
     const auto link = context.session.sysfs().read_link(device.device.path() + "/iommu_group");
     if (link) groups.emplace(link_name(*link));
   }
+  std::vector<Afterwards> out;
+  out.reserve(groups.size());
   for (const std::string& group : groups) {
-    fmt::print(context.out, "chown {} /dev/vfio/{}  # so that user space can open the group\n",
-               shell_quote(words), printable(group));
+    out.push_back(
+        {.shell = fmt::format("chown {} {}", shell_quote(words), shell_quote("/dev/vfio/" + group)),
+         .reason = "so that user space can open the group"});
   }
+  return out;
 }
 
 Result<int> run_bind(Context& context, const ChangeOptions& options) {
@@ -94,10 +99,11 @@ Result<int> run_bind(Context& context, const ChangeOptions& options) {
     if (owner) made = plan;
     return plan;
   }};
-  if (owner) planning.finish = [&] { return give_nodes(context, made, *owner, options.owner); };
-  const int code = TRY(plan_and_run(context, options, planning));
-  if (owner && options.dry_run) print_owner(context, made, options.owner);
-  return code;
+  if (owner) {
+    planning.finish = [&] { return give_nodes(context, made, *owner, options.owner); };
+    planning.afterwards = [&] { return chown_lines(context, made, options.owner); };
+  }
+  return plan_and_run(context, options, planning);
 }
 
 Result<int> run_unbind(Context& context, const ChangeOptions& options) {
@@ -132,9 +138,10 @@ Run bind_like(CLI::App& app, const char* words, int least, Verbed verbed) {
     app.add_flag("--group", options->group, "take the whole IOMMU group, except bridges");
     std::vector<std::string> names;
     for (const MechanismInfo& info : all_mechanisms()) names.emplace_back(info.name);
-    app.add_option("--mechanism", options->mechanism, "not the safest way there is, but this one")
-        ->type_name("M")
-        ->check(CLI::IsMember(std::move(names)));
+    auto* mechanism = app.add_option("--mechanism", options->mechanism,
+                                     "not the safest way there is, but this one")
+                          ->type_name("M");
+    allow_only(*mechanism, std::move(names), "mechanism");
     app.add_option("--owner", options->owner,
                    "who shall have the files in /dev/vfio by which user space opens the devices")
         ->type_name("USER[:GROUP]");

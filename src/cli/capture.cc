@@ -13,6 +13,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "cli/say.h"
 #include "cli/session.h"
 #include "cli/verb.h"
 #include "drivercore/machine.h"
@@ -51,8 +52,8 @@ Result<int> run_capture(Context& context, const std::string& file) {
   }
   TRY(write_new(file, text));
   if (context.verbosity >= 0) {
-    fmt::print(context.err, "{} devices and {} drivers; try: anybind --lab {} list\n",
-               state.devices.size(), state.drivers.size(), shell_quote(file));
+    say(context.err, "{} devices and {} drivers; try: anybind --lab {} list\n",
+        state.devices.size(), state.drivers.size(), shell_quote(file));
   }
   return 0;
 }

@@ -1,11 +1,15 @@
 #include "cli/change.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
+#include <exception>
 #include <set>
 
 #include <fmt/format.h>
@@ -13,12 +17,12 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <CLI/Validators.hpp>
-#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "base/try.h"
 #include "binding/in_use.h"
 #include "cli/model.h"
+#include "cli/say.h"
 #include "inventory/group.h"
 #include "inventory/guards.h"
 
@@ -28,51 +32,76 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 std::atomic<bool> interrupted = false;  // read by several threads
-static_assert(std::atomic<bool>::is_always_lock_free);
+std::atomic<bool> changing = false;
+std::atomic<const char*> words_of_stop = nullptr;  // what Ctrl-C is answered with at once
+std::atomic<bool> progress_is_shown = false;
+static_assert(std::atomic<bool>::is_always_lock_free &&
+              std::atomic<const char*>::is_always_lock_free);
 
-extern "C" void on_signal(int /*signal*/) {
+constexpr const char* kBackAnyway = "anybind: things are being put back; that goes on to its end\n";
+
+extern "C" void on_stop(int /*signal*/) {
+  const int kept = errno;
   interrupted = true;
+  const char* words = words_of_stop;
+  pollfd file{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+  if (words != nullptr && ::poll(&file, 1, 0) > 0) {
+    constexpr std::string_view kClear = "\r\x1b[K";
+    if (progress_is_shown.exchange(false)) (void)::write(file.fd, kClear.data(), kClear.size());
+    (void)::write(file.fd, words, std::strlen(words));
+  }
+  errno = kept;
+}
+
+extern "C" void on_other(int /*signal*/) {}
+
+std::string warning_line(const std::string& text) {
+  return fmt::format("anybind: warning: {}\n", printable(text, 1024));
 }
 
 void print_warning(const Context& context, const std::string& text) {
-  if (context.verbosity < 0) return;
-  fmt::print(context.err, "anybind: warning: {}\n", printable(text, 1024));
+  if (context.verbosity >= 0) put(context.err, warning_line(text));
 }
 
 /// Says on standard error what is done, when asked to, or on a terminal when it takes long.
 class Narrator final : public Listener {
  public:
-  Narrator(const Context& context, std::size_t devices)
+  Narrator(const Context& context, std::size_t devices, const char* on_stop)
       : context_(context),
         devices_(devices),
-        shows_progress_(context.verbosity == 0 && ::isatty(::fileno(context.err)) == 1) {}
-  ~Narrator() override { clear(); }
+        shows_progress_(context.verbosity == 0 && ::isatty(::fileno(context.err)) == 1) {
+    if (context.verbosity >= 0) words_of_stop = on_stop;
+  }
+  ~Narrator() override {
+    words_of_stop = nullptr;
+    clear();
+  }
 
   void on_module(const ModuleLoad& load) override {
     if (context_.verbosity < 1) return;
-    fmt::print(context_.err, "{}: {}\n", printable(load.reason), printable(shell_line(load), 1024));
+    say_soon(context_.err, "{}: {}\n", printable(load.reason), printable(shell_line(load), 1024));
   }
   void on_step(const DeviceId& device, const Step& step) override {
     if (context_.verbosity >= 1) {
-      fmt::print(context_.err, "{}: {}: {}\n", printable(device.str()), printable(step.reason),
-                 printable(shell_line(device, step, context_.sysfs_root), 1024));
+      say_soon(context_.err, "{}: {}: {}\n", printable(device.str()), printable(step.reason),
+               printable(shell_line(device, step, context_.sysfs_root), 1024));
     }
     if (shows_progress_) show_progress(device);
   }
   void on_setting(const Setting& setting) override {
     if (context_.verbosity < 1) return;
-    fmt::print(context_.err, "{}: {}\n", printable(setting.reason),
-               printable(shell_line(setting, context_.sysfs_root), 1024));
+    say_soon(context_.err, "{}: {}\n", printable(setting.reason),
+             printable(shell_line(setting, context_.sysfs_root), 1024));
   }
   void on_warning(const std::string& text) override {
     clear();
-    print_warning(context_, text);
+    if (context_.verbosity >= 0) put_soon(context_.err, warning_line(text));
   }
   void on_rollback(const Error& /*cause*/, std::size_t devices) override {
     if (context_.verbosity < 0) return;
     clear();
-    fmt::print(context_.err, "anybind: putting {} device{} back\n", devices,
-               devices == 1 ? "" : "s");
+    words_of_stop = kBackAnyway;
+    say_soon(context_.err, "anybind: putting {} device{} back\n", devices, devices == 1 ? "" : "s");
     seen_.clear();
     devices_ = devices;
   }
@@ -84,14 +113,11 @@ class Narrator final : public Listener {
     const auto now = Clock::now();
     if (now - start_ < kSilence || now - shown_at_ < kRefresh) return;
     shown_at_ = now;
-    fmt::print(context_.err, "\r{} of {}: {}\x1b[K", seen_.size(), devices_,
-               printable(device.str()));
-    std::fflush(context_.err);
-    is_shown_ = true;
+    progress_is_shown = true;
+    say_soon(context_.err, "\r{} of {}: {}\x1b[K", seen_.size(), devices_, printable(device.str()));
   }
   void clear() {
-    if (is_shown_) fmt::print(context_.err, "\r\x1b[K");
-    is_shown_ = false;
+    if (progress_is_shown.exchange(false)) put_soon(context_.err, "\r\x1b[K");
   }
 
   static constexpr auto kSilence = std::chrono::seconds(1);
@@ -99,7 +125,6 @@ class Narrator final : public Listener {
   const Context& context_;
   std::size_t devices_;
   bool shows_progress_;
-  bool is_shown_ = false;
   std::set<DeviceId> seen_;
   Clock::time_point start_ = Clock::now();
   Clock::time_point shown_at_{};
@@ -111,24 +136,21 @@ class Script final : public Listener {
   explicit Script(const Context& context) : context_(context) {}
 
   void on_module(const ModuleLoad& load) override {
-    fmt::print(context_.out, "{}  # {}\n", printable(shell_line(load), 1024),
-               printable(load.reason));
+    say(context_.out, "{}  # {}\n", printable(shell_line(load), 1024), printable(load.reason));
   }
   void on_step(const DeviceId& device, const Step& step) override {
-    fmt::print(context_.out, "{}  # {}\n",
-               printable(shell_line(device, step, context_.sysfs_root), 1024),
-               printable(step.reason));
+    say(context_.out, "{}  # {}\n", printable(shell_line(device, step, context_.sysfs_root), 1024),
+        printable(step.reason));
   }
   void on_setting(const Setting& setting) override {
-    fmt::print(context_.out, "{}  # {}\n",
-               printable(shell_line(setting, context_.sysfs_root), 1024),
-               printable(setting.reason));
+    say(context_.out, "{}  # {}\n", printable(shell_line(setting, context_.sysfs_root), 1024),
+        printable(setting.reason));
   }
   void on_warning(const std::string& text) override {
-    fmt::print(context_.out, "# {}\n", printable(text, 1024));
+    say(context_.out, "# {}\n", printable(text, 1024));
   }
   void on_rollback(const Error& cause, std::size_t /*devices*/) override {
-    fmt::print(context_.out, "# that failed: {}; what follows puts things back\n", cause.message());
+    say(context_.out, "# that failed: {}; what follows puts things back\n", cause.message());
   }
   [[nodiscard]] bool stop_requested() const override { return false; }
 
@@ -138,12 +160,6 @@ class Script final : public Listener {
 
 std::string driver_words(const std::optional<DriverName>& driver) {
   return driver ? printable(driver->str()) : "no driver";
-}
-
-/// Nothing took a device that was offered again, for instance.
-bool is_different(const Outcome& outcome) {
-  return outcome.before.driver != outcome.after.driver ||
-         outcome.before.driver_override != outcome.after.driver_override;
 }
 
 std::string outcome_line(const Outcome& outcome) {
@@ -160,19 +176,10 @@ std::string outcome_line(const Outcome& outcome) {
                      driver_words(outcome.after.driver));
 }
 
-nlohmann::json to_json(const Binding& binding) {
-  nlohmann::json out;
-  out["driver"] = binding.driver ? nlohmann::json(binding.driver->str()) : nlohmann::json(nullptr);
-  out["driver_override"] =
-      binding.driver_override ? nlohmann::json(*binding.driver_override) : nlohmann::json(nullptr);
-  return out;
-}
-
 void print_notes(const Context& context, const Plan& plan, const char* lead) {
   for (const std::string& warning : plan.warnings) print_warning(context, warning);
   if (context.verbosity < 0 || context.json) return;
-  for (const std::string& note : plan.notes)
-    fmt::print(context.out, "{}{}\n", lead, printable(note));
+  for (const std::string& note : plan.notes) say(context.out, "{}{}\n", lead, printable(note));
 }
 
 /// The same code, run against a model of this machine; only what the model says is printed.
@@ -184,17 +191,30 @@ Result<int> try_out(Context& context, const ChangeOptions& options, const Planni
   const auto model = TRY(context.session.model(here.modules));
   TRY(check_guards(context, losing_drivers(here), options));
   const Plan there = TRY(on_model(here, model->sysfs()));
-  print_notes(context, here, "# ");
-  Script script(context);
-  const auto outcomes = run(model->sysfs(), there, nullptr, script, {.modules = &model->modules()});
-  if (!outcomes) return fail(outcomes.error());
+  const RunOptions how{.modules = &model->modules()};
+  const std::vector<Afterwards> last =
+      planning.afterwards ? planning.afterwards() : std::vector<Afterwards>();
   if (context.json) {
-    print_outcomes(context, *outcomes);
+    for (const std::string& warning : here.warnings) print_warning(context, warning);
+    JsonScript steps(context.sysfs_root);
+    const auto outcomes = run(model->sysfs(), there, nullptr, steps, how);
+    if (outcomes) {
+      for (const Afterwards& step : last) steps.add(step);
+    }
+    std::fputs(steps.text(here, outcomes).c_str(), context.out);
+    context.answered = true;
+    if (!outcomes) return fail(outcomes.error());
     return 0;
   }
-  fmt::print(context.out, "# predicted{}:\n", here.empty() ? " (nothing to do)" : "");
-  for (const Outcome& outcome : *outcomes)
-    fmt::print(context.out, "#   {}\n", outcome_line(outcome));
+  print_notes(context, here, "# ");
+  Script script(context);
+  const auto outcomes = run(model->sysfs(), there, nullptr, script, how);
+  if (!outcomes) return fail(outcomes.error());
+  for (const Afterwards& step : last) {
+    say(context.out, "{}  # {}\n", printable(step.shell, 1024), printable(step.reason));
+  }
+  say(context.out, "# predicted{}:\n", here.empty() ? " (nothing to do)" : "");
+  for (const Outcome& outcome : *outcomes) say(context.out, "#   {}\n", outcome_line(outcome));
   return 0;
 }
 
@@ -203,15 +223,7 @@ Result<int> try_out(Context& context, const ChangeOptions& options, const Planni
 void print_outcomes(const Context& context, const std::vector<Outcome>& outcomes) {
   std::string text;
   if (context.json) {
-    nlohmann::json rows = nlohmann::json::array();
-    for (const Outcome& outcome : outcomes) {
-      rows.push_back({{"bus", outcome.device.bus.str()},
-                      {"address", outcome.device.name.str()},
-                      {"before", to_json(outcome.before)},
-                      {"after", to_json(outcome.after)},
-                      {"changed", outcome.changed && is_different(outcome)}});
-    }
-    text = rows.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    text = outcomes_json(outcomes);
   } else if (context.verbosity >= 0) {
     for (const Outcome& outcome : outcomes) text += outcome_line(outcome) + "\n";
   }
@@ -219,10 +231,21 @@ void print_outcomes(const Context& context, const std::vector<Outcome>& outcomes
 }
 
 void catch_signals() {
+  changing = true;
   struct sigaction action{};
-  action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(signal, &action, nullptr);
+  action.sa_handler = on_stop;
+  for (const int signal : {SIGINT, SIGTERM}) ::sigaction(signal, &action, nullptr);
+  // Not ignored: the programs that we start would inherit that.
+  action.sa_handler = on_other;
+  for (const int signal : {SIGHUP, SIGPIPE, SIGXFSZ}) ::sigaction(signal, &action, nullptr);
+  // But this one: a handler would have the write to the terminal begin again for ever.
+  action.sa_handler = SIG_IGN;
+  ::sigaction(SIGTTOU, &action, nullptr);
+}
+
+bool is_change() {
+  return changing;
 }
 
 void add_timeout(CLI::App& app, ChangeOptions& options) {
@@ -239,14 +262,27 @@ bool is_ignored(const ChangeOptions& options, std::string_view guard) {
   return std::ranges::find(options.ignored, guard) != options.ignored.end();
 }
 
+void allow_only(CLI::Option& option, std::vector<std::string> names, const char* what) {
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "{" : ",") + name;
+  const auto check = [names = std::move(names), what](const std::string& word) -> std::string {
+    if (std::ranges::find(names, word) != names.end()) return "";
+    const auto near = nearest(word, names);
+    return fmt::format("no such {}: {}{}", what, printable(word),
+                       near.empty() ? "" : "; did you mean " + join_words(near, "or") + "?");
+  };
+  option.check(CLI::Validator(check, list + "}"));
+}
+
 void add_ignore(CLI::App& app, ChangeOptions& options) {
   auto names = guard_names();
   names.emplace_back(kSameId);
-  app.add_option("--ignore", options.ignored, "a guard that shall not stop it; repeatable")
-      ->type_name("GUARD")
-      ->expected(1)
-      ->take_all()
-      ->check(CLI::IsMember(std::move(names)));
+  auto* option = app.add_option("--ignore", options.ignored,
+                                "a guard that shall not stop it; several with commas, or repeated")
+                     ->type_name("GUARD")
+                     ->allow_extra_args(false)  // what follows is a device
+                     ->delimiter(',');
+  allow_only(*option, std::move(names), "guard");
 }
 
 Result<Memory> lock_memory(Context& context, const ChangeOptions& options) {
@@ -259,7 +295,7 @@ Result<Memory> lock_memory(Context& context, const ChangeOptions& options) {
       return false;
     if (!told && waited > std::chrono::seconds(1) && context.verbosity >= 0) {
       told = true;
-      fmt::print(context.err, "anybind: waiting for process {}\n", printable(owner));
+      say(context.err, "anybind: waiting for process {}\n", printable(owner));
     }
     return true;
   };
@@ -286,8 +322,9 @@ RunOptions run_options(Context& context, const ChangeOptions& options) {
   return out;
 }
 
-std::unique_ptr<Listener> narrator(const Context& context, std::size_t devices) {
-  return std::make_unique<Narrator>(context, devices);
+std::unique_ptr<Listener> narrator(const Context& context, std::size_t devices,
+                                   const char* on_stop) {
+  return std::make_unique<Narrator>(context, devices, on_stop);
 }
 
 std::unique_ptr<Listener> script(const Context& context) {
@@ -303,18 +340,23 @@ Result<int> plan_and_run(Context& context, const ChangeOptions& options, const P
   const auto devices = losing_drivers(plan);
   const auto check = [&] { return check_guards(context, devices, options); };
   TRY(check());
-  const auto listener =
-      narrator(context, plan.devices.size() + (plan.makes ? plan.makes->count : 0));
+  auto listener = narrator(context, plan.devices.size() + (plan.makes ? plan.makes->count : 0),
+                           "anybind: stopping as soon as the kernel lets go\n");
   RunOptions how = run_options(context, options);
   how.last_look = check;
   how.finish = planning.finish;
   const auto outcomes =
       run(context.sysfs, plan, {&memory.origins, &memory.journal}, *listener, how);
+  listener.reset();
   TRY(context.session.keep());
   if (!outcomes) return fail(outcomes.error());
-  print_outcomes(context, *outcomes);
+  try {
+    print_outcomes(context, *outcomes);
+  } catch (const std::exception&) {  // for want of memory
+    put(context.err, "anybind: warning: it is done; there was no memory left to say what\n");
+  }
   if (context.session.is_lab() && !context.session.is_kept() && context.verbosity >= 0) {
-    fmt::print(context.err, "(a lab in memory: nothing is kept; --state DIR keeps it)\n");
+    put(context.err, "(a lab in memory: nothing is kept; --state DIR keeps it)\n");
   }
   return 0;
 }

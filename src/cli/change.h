@@ -9,8 +9,13 @@
 
 #include "binding/planner.h"
 #include "binding/transaction.h"
+#include "cli/answer_json.h"
 #include "cli/session.h"
 #include "cli/verb.h"
+
+namespace CLI {
+class Option;
+}
 
 // What the verbs that change bindings share.
 namespace anybind::cli {
@@ -30,16 +35,24 @@ struct ChangeOptions {
 struct Planning {
   std::function<Result<Plan>(Sysfs&, const Memory&)> plan;
   bool needs_memory = false;
-  std::function<Result<>()> finish{};  ///< RunOptions::finish
+  std::function<Result<>()> finish{};                     ///< RunOptions::finish
+  std::function<std::vector<Afterwards>()> afterwards{};  ///< what `finish` will do, for --dry-run
 };
 
-/// From now on Ctrl-C, SIGTERM and SIGHUP end a plan at the next step, and it is rolled back, which
-/// they do not disturb. System calls go on (SA_RESTART): a write into the kernel is never cut
-/// short.
+/// From now on Ctrl-C and SIGTERM end a plan at the next step, and it is rolled back, which they do
+/// not disturb. Nothing else ends it: not a hang-up (giving away the card of one's own ssh session
+/// is usual, and the change is what was asked for), not a pipe without reader, a limit of file
+/// sizes or a terminal that lets only the foreground write. System calls go on (SA_RESTART): a
+/// write into the kernel is never cut short.
 void catch_signals();
+/// Whether catch_signals() was called: then the exit code tells what became of the machine, also
+/// when nobody could be told more.
+[[nodiscard]] bool is_change();
 
 void add_timeout(CLI::App& app, ChangeOptions& options);
 void add_ignore(CLI::App& app, ChangeOptions& options);
+/// Only these words, with the nearest of them in the error; `what` says what they are.
+void allow_only(CLI::Option& option, std::vector<std::string> names, const char* what);
 [[nodiscard]] bool is_ignored(const ChangeOptions& options, std::string_view guard);
 
 /// What is remembered, when no other anybind is changing things; says whom it waits for.
@@ -52,8 +65,10 @@ void add_ignore(CLI::App& app, ChangeOptions& options);
 
 [[nodiscard]] RunOptions run_options(Context& context, const ChangeOptions& options);
 
-/// Says what is done; a line of progress on a terminal after a second.
-[[nodiscard]] std::unique_ptr<Listener> narrator(const Context& context, std::size_t devices);
+/// Says what is done; a line of progress on a terminal after a second. Ctrl-C is answered at once
+/// with `on_stop`, a whole line, until it is destroyed. Only one at a time.
+[[nodiscard]] std::unique_ptr<Listener> narrator(const Context& context, std::size_t devices,
+                                                 const char* on_stop);
 
 /// Prints each step as a line of a shell script.
 [[nodiscard]] std::unique_ptr<Listener> script(const Context& context);

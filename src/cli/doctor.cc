@@ -104,7 +104,7 @@ std::string as_json(const std::vector<Finding>& findings) {
                     {"fix", finding.fix.empty() ? json(nullptr) : json(finding.fix)}});
   }
   const json all = {{"ready", is_ready(findings)}, {"findings", std::move(rows)}};
-  return all.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  return all.dump(2, ' ', true, json::error_handler_t::replace) + "\n";
 }
 
 Result<int> run_doctor(Context& context) {

@@ -271,7 +271,7 @@ Result<int> run_explain(Context& context, const ExplainOptions& options) {
     rows.back()["asked"]["variants"] = to_json(variants);
     rows.back()["asked"]["loads_module"] = obstacles.empty() && !registered;
   }
-  if (context.json) text = rows.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  if (context.json) text = rows.dump(2, ' ', true, json::error_handler_t::replace) + "\n";
   std::fputs(text.c_str(), context.out);
   return 0;
 }

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "cli/say.h"
 #include "cli/session.h"
 #include "cli/table.h"
 #include "cli/verb.h"
@@ -75,7 +76,7 @@ std::string json_of(const std::vector<Row>& rows) {
     }
     out.push_back(std::move(one));
   }
-  return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return out.dump(2, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 void print_rows(const Context& context, const std::vector<Row>& rows) {
@@ -97,14 +98,14 @@ void print_rows(const Context& context, const std::vector<Row>& rows) {
     cells[4] = {.text = row.command};
   };
   print_table(kColumns, rows.size(), fill, {.color = context.color, .width = context.width},
-              [&](std::string_view text) { fmt::print(context.out, "{}", text); });
+              [&](std::string_view text) { say(context.out, "{}", text); });
 }
 
 Result<int> run_history(Context& context) {
   const Memory memory = TRY(context.session.memory());
   const auto rows = rows_of(memory.journal);
   if (context.json) {
-    fmt::print(context.out, "{}", json_of(rows));
+    say(context.out, "{}", json_of(rows));
   } else if (!rows.empty()) {
     print_rows(context, rows);
   }

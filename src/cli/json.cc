@@ -105,7 +105,7 @@ Json details_object(const Details& details, PciNames& names, std::string_view sy
 }
 
 std::string dump(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return value.dump(-1, ' ', true, Json::error_handler_t::replace);
 }
 
 /// An array that starts each object on a line of its own.

@@ -12,6 +12,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "cli/say.h"
 #include "cli/session.h"
 #include "cli/verb.h"
 #include "lab/control.h"
@@ -61,9 +62,10 @@ Result<int> run_mount(Context& /*context*/, const SharedOptions& options) {
 Result<int> run_list(Context& context, const SharedOptions& /*options*/) {
   const auto labs = lab::running_labs();
   if (context.json) {
-    fmt::print(context.out, "{}\n", nlohmann::json(labs).dump());
+    say(context.out, "{}\n",
+        nlohmann::json(labs).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
   } else {
-    for (const std::string& name : labs) fmt::print(context.out, "{}\n", name);
+    for (const std::string& name : labs) say(context.out, "{}\n", name);
   }
   return 0;
 }
@@ -108,11 +110,11 @@ Result<int> run_kmod(Context& context, const SharedOptions& options) {
     lab::Words ask = {word, module};
     if (ask[0] == "load") ask.insert(ask.end(), parameters.begin(), parameters.end());
     const auto done = lab::ask_lab(options->name, ask);
-    if (done && shows) fmt::print(context.out, "insmod {}.ko\n", module);
+    if (done && shows) say(context.out, "insmod {}.ko\n", module);
     if (done) continue;
     code = 1;
     if (!quiet) {
-      fmt::print(context.err, "{}: {}\n", options->program, done.error().message());
+      say(context.err, "{}: {}\n", options->program, done.error().message());
     }
   }
   return code;

@@ -15,6 +15,7 @@
 #include "base/try.h"
 #include "cli/device_table.h"
 #include "cli/json.h"
+#include "cli/say.h"
 #include "cli/session.h"
 #include "cli/verb.h"
 #include "inventory/inventory.h"
@@ -65,8 +66,7 @@ void print_table(Context& context, const std::vector<Device>& devices, PciNames&
   if (context.verbosity < 1) return print_devices(devices, nullptr, names, look, sink);
   const Uses uses{.users = read_users(context.sysfs),
                   .in_use = context.session.in_use(ids_of(devices))};
-  if (uses.in_use.unseen != 0)
-    fmt::print(context.err, "anybind: {}\n", unseen_words(uses.in_use.unseen));
+  if (uses.in_use.unseen != 0) say(context.err, "anybind: {}\n", unseen_words(uses.in_use.unseen));
   print_devices(devices, &uses, names, look, sink);
 }
 

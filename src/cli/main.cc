@@ -5,8 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <exception>
 #include <memory>
+#include <new>
 #include <string>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -17,6 +21,10 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "cli/answer_json.h"
+#include "cli/arguments.h"
+#include "cli/change.h"
+#include "cli/say.h"
 #include "cli/session.h"
 #include "cli/verb.h"
 
@@ -59,7 +67,7 @@ void add_globals(CLI::App& app, Globals& globals) {
   // Empty is an unset variable in a script, and must not mean this machine.
   const CLI::Validator named([](const std::string& text) { return text.empty() ? "empty" : ""; },
                              "");
-  app.add_option("--sysfs", globals.machine.sysfs, "a tree like /sys")
+  app.add_option("--sysfs", globals.machine.sysfs, "another path to /sys, or a tree like it")
       ->type_name("DIR")
       ->check(named);
   app.add_option("--lab", globals.machine.lab, "a modelled machine instead of this one")
@@ -103,6 +111,12 @@ int report(const Error& error) {
   return static_cast<int>(error.code);
 }
 
+/// The same, and for programs as JSON on standard output, where nothing else is then.
+int answer(const Error& error, bool json) {
+  if (json) std::fputs(error_json(error).c_str(), stdout);
+  return report(error);
+}
+
 Error usage_error(std::string why, std::string next) {
   return {.code = Code::kUsage, .object = "", .why = std::move(why), .next = std::move(next)};
 }
@@ -119,20 +133,6 @@ class VerbHelp final : public CLI::Formatter {
  private:
   const Verb& verb_;
 };
-
-/// Where the verb stands in `args`: the first word that is neither an option nor the value of one.
-std::size_t find_verb(const std::vector<std::string>& args) {
-  static constexpr std::array kWithValue = {"--sysfs", "--lab", "--state", "--threads",
-                                            "--timeout"};
-  for (std::size_t i = 0; i < args.size(); ++i) {
-    if (std::ranges::find(kWithValue, args[i]) != kWithValue.end()) {
-      ++i;
-    } else if (!args[i].starts_with('-')) {
-      return i;
-    }
-  }
-  return args.size();
-}
 
 const Verb* verb_named(std::string_view name) {
   const auto* found = std::ranges::find(kVerbs, name, &Verb::name);
@@ -170,7 +170,8 @@ std::string names_file() {
   return "";
 }
 
-Result<int> run_verb(const Globals& globals, const Run& run) {
+/// `answered`: JSON was printed that holds the error, if there is one.
+Result<int> run_verb(const Globals& globals, const Run& run, bool& answered) {
   if (!globals.machine.sysfs.empty() && !globals.machine.lab.empty()) {
     return fail(usage_error("--sysfs and --lab are two machines", "leave one of them out"));
   }
@@ -186,7 +187,9 @@ Result<int> run_verb(const Globals& globals, const Run& run) {
                   .threads = globals.threads,
                   .width = terminal_width(),
                   .session = *session};
-  return run(context);
+  auto code = run(context);
+  answered = context.answered;
+  return code;
 }
 
 /// Whether all that was printed has arrived: no command whose output is lost may answer 0.
@@ -213,13 +216,19 @@ std::string command_line(std::string_view verb, std::span<const std::string> arg
   return out;
 }
 
-int parse_and_run(const Verb& verb, std::vector<std::string> args) {
+bool has_word(const std::vector<std::string>& words, std::string_view word) {
+  return std::ranges::find(words, word) != words.end();
+}
+
+int parse_and_run(const Verb& verb, std::vector<std::string> args, ArgumentReader& reader) {
   CLI::App app(std::string(verb.summary), "anybind " + std::string(verb.name));
   app.formatter(std::make_shared<VerbHelp>(verb));
   Globals globals;
   const Run run = verb.setup(app);
   add_globals(app, globals);
   globals.machine.command = command_line(verb.name, args);
+  const bool json = has_word(args, "--json");
+  args = reader.ordered(app, std::move(args));
   try {
     std::ranges::reverse(args);  // as CLI11 wants them
     app.parse(std::move(args));
@@ -227,28 +236,47 @@ int parse_and_run(const Verb& verb, std::vector<std::string> args) {
     std::fputs(app.help().c_str(), stdout);
     return 0;
   } catch (const CLI::ParseError& error) {
-    return report(usage_error(error.what(), fmt::format("anybind {} --help", verb.name)));
+    return answer(usage_error(error.what(), fmt::format("anybind {} --help", verb.name)), json);
   }
-  const Result<int> code = run_verb(globals, run);
-  return code ? *code : report(code.error());
+  bool answered = false;
+  const Result<int> code = run_verb(globals, run, answered);
+  return code ? *code : answer(code.error(), globals.json && !answered);
 }
 
 int run_main(std::vector<std::string> args) {
-  const std::size_t at = find_verb(args);
-  if (at == args.size()) {
-    const auto has = [&](std::string_view word) {
-      return std::ranges::find(args, word) != args.end();
-    };
-    if (has("--version")) return std::puts(std::string(kVersion).c_str()) < 0 ? 1 : 0;
-    if (has("--help") || has("-h")) return print_help(), 0;
-    return report(usage_error("no verb given", "anybind --help"));
+  ArgumentReader reader(kVerbs, [](CLI::App& app) {
+    static Globals globals;
+    add_globals(app, globals);
+  });
+  const bool json = has_word(args, "--json");
+  auto [name, words] = reader.split(std::move(args));
+  const bool helps = name == "help";
+  if (helps) {
+    Arguments about = reader.split(std::move(words));
+    name = std::move(about.verb);
+    words = std::move(about.words);
+    words.emplace_back("--help");
   }
-  const std::string name = args[at];
-  if (name == "help") return print_help(), 0;
-  const Verb* verb = verb_named(name);
-  if (verb == nullptr) return report(unknown_verb(name));
-  args.erase(args.begin() + static_cast<std::ptrdiff_t>(at));
-  return parse_and_run(*verb, std::move(args));
+  if (!name) {
+    if (helps) return print_help(), 0;
+    if (has_word(words, "--version")) return std::puts(std::string(kVersion).c_str()) < 0 ? 1 : 0;
+    if (has_word(words, "--help") || has_word(words, "-h")) return print_help(), 0;
+    return answer(usage_error("no verb given", "anybind --help"), json);
+  }
+  const Verb* verb = verb_named(*name);
+  if (verb == nullptr) return answer(unknown_verb(*name), json);
+  return parse_and_run(*verb, std::move(words), reader);
+}
+
+/// A command that only reads has failed when its output is lost; one that changes the machine says
+/// by its exit code what became of that.
+int tell_and_end(int code) {
+  const auto printed = end_output();
+  if (printed || code != 0) return code;
+  const int lost = report(printed.error());
+  if (!is_change()) return lost;
+  put(stderr, "  the change itself is done\n");
+  return 0;
 }
 
 }  // namespace
@@ -261,7 +289,16 @@ std::span<const Verb> verbs() {
 
 int main(int argc, char** argv) {
   using namespace anybind::cli;
-  const int code = run_main(std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
-  const auto printed = end_output();
-  return code == 0 && !printed ? report(printed.error()) : code;
+  fill_standard_files();
+  try {
+    return tell_and_end(run_main(std::vector<std::string>(argv + std::min(argc, 1), argv + argc)));
+  } catch (const std::bad_alloc&) {
+    put(stderr, "anybind: there is no memory left; raise its limit (ulimit -v), or free some\n");
+  } catch (const std::system_error& refused) {
+    say(stderr, "anybind: the system refuses a thread or a file: {}\n  see ulimit -a\n",
+        refused.what());
+  } catch (const std::exception& thrown) {
+    say(stderr, "anybind: {}\n", thrown.what());
+  }
+  return 1;
 }

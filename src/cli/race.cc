@@ -66,7 +66,7 @@ Result<int> run_replay(Context& context, const RaceOptions& options) {
   const race::Story story = TRY(race::replay(token));
   std::string text;
   if (context.json) {
-    text = race::json_of(story, token).dump(2) + "\n";
+    text = race::json_of(story, token).dump(2, ' ', true) + "\n";
   } else if (options.script) {
     text = race::script_of(story, token);
   } else {
@@ -89,7 +89,8 @@ Result<int> run_table(Context& context, const RaceOptions& options) {
     const std::string page = TRY(race::html_of(table));
     TRY(write_file(options.html, page));
   }
-  std::string text = context.json ? race::json_of(table).dump(2) + "\n" : race::text_of(table);
+  std::string text =
+      context.json ? race::json_of(table).dump(2, ' ', true) + "\n" : race::text_of(table);
   if (!context.json && context.verbosity > 0) {
     for (const auto& cell : table.cells) {
       if (const auto worst = cell.worst()) {
@@ -115,8 +116,12 @@ Result<int> run_race(Context& context, const RaceOptions& options) {
 Run setup_race(CLI::App& app) {
   auto options = std::make_shared<RaceOptions>();
   app.add_option("replay", options->words, "replay TOKEN: tell one run")->expected(0, 2);
-  app.add_option("--mechanism", options->mechanisms, "only these rows")->delimiter(',');
-  app.add_option("--scenario", options->scenarios, "only these columns")->delimiter(',');
+  app.add_option("--mechanism", options->mechanisms, "only these rows")
+      ->allow_extra_args(false)
+      ->delimiter(',');
+  app.add_option("--scenario", options->scenarios, "only these columns")
+      ->allow_extra_args(false)
+      ->delimiter(',');
   app.add_flag("--pairs", options->pairs, "two scenarios at once, where both are survived singly");
   app.add_flag("--script", options->script, "replay: as a shell script");
   app.add_option("--html", options->html, "also write a page with all counterexamples");

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "cli/change.h"
+#include "cli/say.h"
 
 namespace anybind::cli {
 namespace {
@@ -62,23 +63,29 @@ void print(const Context& context, const std::vector<Recovered>& all) {
            {"gone", one.gone},
            {"error", one.error ? nlohmann::json(one.error->message()) : nlohmann::json(nullptr)}});
     }
-    const auto text = rows.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
-    fmt::print(context.out, "{}\n", text);
+    const auto text = rows.dump(2, ' ', true, nlohmann::json::error_handler_t::replace);
+    say(context.out, "{}\n", text);
     return;
   }
   if (context.verbosity < 0) return;
-  if (all.empty()) fmt::print(context.out, "nothing to recover\n");
-  for (const Recovered& one : all) fmt::print(context.out, "{}\n", line_of(one));
+  if (all.empty()) say(context.out, "nothing to recover\n");
+  for (const Recovered& one : all) say(context.out, "{}\n", line_of(one));
 }
 
 Result<int> run_recover(Context& context, const ChangeOptions& options) {
   catch_signals();
   Memory memory = TRY(lock_memory(context, options));
-  const auto listener = narrator(context, memory.journal.open().size());
+  const auto listener = narrator(context, memory.journal.open().size(),
+                                 "anybind: recover is not interrupted; it goes on to its end\n");
   const auto all = recover(context.sysfs, {&memory.origins, &memory.journal}, *listener,
                            run_options(context, options));
   TRY(context.session.keep());
-  print(context, all);
+  try {
+    print(context, all);
+  } catch (const std::exception&) {  // for want of memory
+    put(context.err, "anybind: warning: there was no memory left to say what was done\n");
+  }
+  context.answered = true;
   for (const Recovered& one : all) {
     if (one.what == What::kLeft) return fail(*one.error);
   }

@@ -60,12 +60,9 @@ Session::~Session() = default;
 Result<std::unique_ptr<Session>> Session::open(const MachineChoice& choice) {
   std::unique_ptr<Session> out(new Session);
   out->command_ = choice.command;
-  const bool real = choice.sysfs.empty() && choice.lab.empty();
-  const std::string state = choice.state.empty() && real ? kState : choice.state;
-  out->kept_ = !state.empty();
-  out->storage_ = state.empty() ? memory_storage() : open_storage(state);
   if (!choice.lab.empty()) {
     out->sysfs_root_ = kSysfs;
+    out->keep_in(choice.state);
     TRY(out->open_lab(choice.lab));
     return out;
   }
@@ -76,7 +73,14 @@ Result<std::unique_ptr<Session>> Session::open(const MachineChoice& choice) {
   while (out->sysfs_root_.size() > 1 && out->sysfs_root_.ends_with('/'))
     out->sysfs_root_.pop_back();
   out->real_ = TRY(open_sysfs(out->sysfs_root_));
+  out->is_this_machine_ = is_of_this_machine(out->sysfs_root_, kSysfs);
+  out->keep_in(choice.state.empty() && out->is_this_machine_ ? kState : choice.state);
   return out;
+}
+
+void Session::keep_in(const std::string& state) {
+  kept_ = !state.empty();
+  storage_ = state.empty() ? memory_storage() : open_storage(state);
 }
 
 Result<> Session::open_lab(const std::string& file) {
@@ -104,11 +108,11 @@ std::string Session::boot() const {
 }
 
 std::string Session::proc_root() const {
-  return !lab_ && sysfs_root_ == kSysfs ? "/proc" : "";
+  return is_this_machine_ ? "/proc" : "";
 }
 
 KernelLog* Session::kernel_log() {
-  if (lab_ || sysfs_root_ != kSysfs || lab::is_inside()) return nullptr;
+  if (!is_this_machine_ || lab::is_inside()) return nullptr;
   if (!kernel_log_) {
     auto log = open_kernel_log("/dev/kmsg");
     if (log) kernel_log_ = *std::move(log);
@@ -148,7 +152,7 @@ GroupRule Session::group_rule() const {
   if (lab_)
     return lab_->state().profile.dma_ownership ? GroupRule::kDmaOwnership : GroupRule::kDriverList;
   utsname name{};
-  if (sysfs_root_ != kSysfs || ::uname(&name) != 0) return GroupRule::kDmaOwnership;
+  if (!is_this_machine_ || ::uname(&name) != 0) return GroupRule::kDmaOwnership;
   return anybind::group_rule(name.release);
 }
 
@@ -177,7 +181,7 @@ Result<Memory> Session::no_memory() {
 ModuleLoader* Session::modules() {
   if (lab_) return &lab_->modules();
   utsname name{};
-  if (sysfs_root_ != kSysfs || ::uname(&name) != 0) return nullptr;
+  if (!is_this_machine_ || ::uname(&name) != 0) return nullptr;
   if (modules_) return modules_.get();
   ModuleSources sources{
       .directory = fmt::format("/lib/modules/{}", name.release),
@@ -208,7 +212,7 @@ Result<std::unique_ptr<Model>> Session::model(const std::vector<ModuleLoad>& loa
 Result<drivercore::State> Session::capture() {
   if (lab_) return lab_->state();
   utsname name{};
-  const bool running = sysfs_root_ == kSysfs && ::uname(&name) == 0;
+  const bool running = is_this_machine_ && ::uname(&name) == 0;
   const std::string modules = fmt::format("/lib/modules/{}/", running ? name.release : "");
   const auto builtin = read_file(modules + "modules.builtin.modinfo");
   const lab::Aliases aliases = lab::parse_aliases(module_aliases(), builtin.value_or(""));

@@ -26,14 +26,15 @@ struct MachineChoice {
   std::string lab;        ///< --lab FILE; empty: no lab
   std::string command{};  ///< the verb and its arguments, for the journal and for who waits for us
   std::string
-      state;  ///< --state DIR; empty: /run/anybind, or for a lab and for --sysfs nothing is kept
+      state;  ///< --state DIR; empty: /run/anybind, or for a lab and a made-up tree nothing is kept
 };
 
 /// A driver core in memory with a Sysfs over it, for a lab and for trying a plan out.
 class Model;
 
 /// The machine of one command: its sysfs, what is kept between two commands, and a copy to try
-/// things on.
+/// things on. It is this machine, a lab, or a made-up tree: --sysfs DIR is this machine too when
+/// DIR is a sysfs, by whatever path (is_of_this_machine()).
 class Session {
  public:
   /// kNotFound: no such directory or file. kUsage: the machine file is not understood (with line
@@ -47,18 +48,18 @@ class Session {
   [[nodiscard]] Sysfs& sysfs();
   [[nodiscard]] const std::string& sysfs_root() const { return sysfs_root_; }
   [[nodiscard]] bool is_lab() const { return lab_ != nullptr; }
-  /// Where the processes of this machine are: "" for a lab, and for another tree than /sys.
+  /// Where the processes of this machine are: "" for a lab, and for a made-up tree.
   [[nodiscard]] std::string proc_root() const;
   /// What this machine's kernel says from the first call on; nullptr for a lab, also when this
-  /// process is in one, for another tree than /sys, and without the right to read it.
+  /// process is in one, for a made-up tree, and without the right to read it.
   [[nodiscard]] KernelLog* kernel_log();
-  /// The modules of this machine or of the lab; nullptr for another tree than /sys.
+  /// The modules of this machine or of the lab; nullptr for a made-up tree.
   [[nodiscard]] ModuleLoader* modules();
-  /// The root directory of this machine; Proc("") for a lab, and for another tree than /sys.
+  /// The root directory of this machine; Proc("") for a lab, and for a made-up tree.
   [[nodiscard]] Proc files() const;
   /// This machine for examine().
   [[nodiscard]] Machine machine();
-  /// Of the running kernel; for a lab and for another tree the newer one.
+  /// Of the running kernel; for a lab and for a made-up tree the newer one.
   [[nodiscard]] GroupRule group_rule() const;
   /// Who uses the devices; in a lab nobody does.
   [[nodiscard]] InUse in_use(const std::vector<DeviceId>& devices);
@@ -82,7 +83,7 @@ class Session {
   [[nodiscard]] Result<drivercore::State> capture();
 
   /// The text of modules.alias: of the running kernel, or made from the drivers of the lab. Empty
-  /// when there is none, and for another tree than /sys.
+  /// when there is none, and for a made-up tree.
   [[nodiscard]] std::string module_aliases();
 
   /// Keeps what became of the lab for the next command with the same --state. Nothing to do
@@ -91,6 +92,8 @@ class Session {
 
  private:
   Session();
+  /// The directory for what is kept; empty: nothing is.
+  void keep_in(const std::string& state);
   /// Whatever was remembered under another name is void.
   [[nodiscard]] std::string boot() const;
   [[nodiscard]] Result<> open_lab(const std::string& file);
@@ -106,6 +109,7 @@ class Session {
   std::string command_;
   std::unique_ptr<Storage> storage_;
   std::unique_ptr<Storage> nothing_ = memory_storage();
+  bool is_this_machine_ = false;
   bool kept_ = false;
 };
 

@@ -24,11 +24,12 @@ struct Context {
   std::string names_file;  ///< pci.ids
   std::string alias_file;  ///< modules.alias of the running kernel; empty in a lab
   bool json = false;
-  bool color = false;    ///< standard output is a terminal and nobody forbade it
-  int verbosity = 0;     ///< -1 with -q, 1 with -v
-  unsigned threads = 0;  ///< for reading many devices; 0: choose
-  unsigned width = 0;    ///< columns of the terminal; 0: not a terminal, cut nothing
-  Session& session;      ///< what is kept between two commands; the lab
+  bool color = false;     ///< standard output is a terminal and nobody forbade it
+  int verbosity = 0;      ///< -1 with -q, 1 with -v
+  unsigned threads = 0;   ///< for reading many devices; 0: choose
+  unsigned width = 0;     ///< columns of the terminal; 0: not a terminal, cut nothing
+  Session& session;       ///< what is kept between two commands; the lab
+  bool answered = false;  ///< the answer of --json is printed, with the error if there is one
   std::FILE* out = stdout;
   std::FILE* err = stderr;
 };
@@ -40,10 +41,10 @@ using Run = std::function<Result<int>(Context&)>;
 /// One row of the table of verbs: one file a verb.
 struct Verb {
   std::string_view name;
-  std::string_view arguments;  ///< as in the usage line: "DEVICE... DRIVER"
-  std::string_view summary;    ///< one line, lower case, without a full stop
-  Run (*setup)(
-      CLI::App& app);  ///< adds the verb's options to `app`; called only for the verb that runs
+  std::string_view arguments;   ///< as in the usage line: "DEVICE... DRIVER"
+  std::string_view summary;     ///< one line, lower case, without a full stop
+  Run (*setup)(CLI::App& app);  ///< adds the verb's options to `app`; called for the verb that
+                                ///< runs, and to find out which options there are
 };
 
 /// All verbs, in the order of the help page.

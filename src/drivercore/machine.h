@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -7,6 +8,9 @@
 #include "drivercore/state.h"
 
 namespace anybind::drivercore {
+
+/// So many interfaces a device of a machine file may have: a host adapter with a thousand disks does.
+inline constexpr std::size_t kMostChildren = 4096;
 
 /// Reads a machine file (docs/machine-file.md) and boots it: devices whose driver the file leaves
 /// to the kernel are probed, in the order in which they stand there. kUsage, with file, line and

@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t kMaxFile = 16U << 20;
 constexpr std::size_t kMaxDevices = 200'000;
 constexpr std::size_t kMaxDrivers = 20'000;
-constexpr std::size_t kMaxChildren = 256;
+constexpr std::size_t kMaxChildren = kMostChildren;
 constexpr std::size_t kMaxNesting = 64;
 constexpr std::size_t kMaxOverride = 4094;
 constexpr std::int64_t kMaxInstance = 4'000'000'000;
@@ -303,7 +303,7 @@ class Loader {
       }
       TRY(kinds.finish());
     }
-    if (device.children.size() > kMaxChildren) in.complain("children", "more than 256");
+    if (device.children.size() > kMaxChildren) in.complain("children", fmt::format("more than {}", kMaxChildren));
     return {};
   }
 

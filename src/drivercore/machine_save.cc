@@ -5,25 +5,31 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "drivercore/machine.h"
 #include "drivercore/machine_ids.h"
 
 namespace anybind::drivercore {
 namespace {
 
-/// A TOML basic string.
-std::string quoted(std::string_view text) {
+/// A basic string of TOML, safe to print on a terminal. Bytes that are no UTF-8 cannot stand in TOML:
+/// they become U+FFFD. Not `quoted`: some standard libraries would find std::quoted.
+std::string toml_string(std::string_view text) {
   std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
+  while (!text.empty()) {
+    const auto [character, length] = first_character(text);
+    if (length == 0) {
+      out += "\\ufffd";
+    } else if (character == '"' || character == '\\') {
       out += '\\';
-      out += c;
-    } else if (byte < 0x20 || byte == 0x7F) {
-      out += fmt::format("\\u{:04x}", byte);
+      out += text[0];
+    } else if (is_shown(character)) {
+      out += text.substr(0, length);
     } else {
-      out += c;
+      const auto value = static_cast<std::uint32_t>(character);
+      out += value > 0xFFFF ? fmt::format("\\U{:08x}", value) : fmt::format("\\u{:04x}", value);
     }
+    text.remove_prefix(std::max<std::size_t>(length, 1));
   }
   return out + "\"";
 }
@@ -31,7 +37,7 @@ std::string quoted(std::string_view text) {
 template <class List, class Format>
 std::string list_of(const List& list, Format format) {
   std::string out;
-  for (const auto& item : list) out += (out.empty() ? "" : ", ") + quoted(format(item));
+  for (const auto& item : list) out += (out.empty() ? "" : ", ") + toml_string(format(item));
   return "[" + out + "]";
 }
 
@@ -48,7 +54,7 @@ class Table {
     return *this;
   }
   Table& text(std::string_view key, std::string_view value, std::string_view otherwise = "") {
-    return value == otherwise ? *this : raw(key, quoted(value));
+    return value == otherwise ? *this : raw(key, toml_string(value));
   }
   template <class Number>
   Table& number(std::string_view key, Number value, Number otherwise) {
@@ -70,7 +76,8 @@ class Table {
 std::string probes_of(const Driver& driver) {
   std::string out;
   for (const auto& [device, result] : driver.probe.per_device) {
-    out += (out.empty() ? "" : ", ") + quoted(device) + " = " + quoted(format_probe(result));
+    out +=
+        (out.empty() ? "" : ", ") + toml_string(device) + " = " + toml_string(format_probe(result));
   }
   return "{ " + out + " }";
 }
@@ -114,7 +121,7 @@ std::string children_of(const Device& device) {
   std::map<std::string, std::vector<std::string>> kinds;
   for (const Child& child : device.children) kinds[child.kind].push_back(child.name);
   for (const auto& [kind, names] : kinds) {
-    out += (out.empty() ? "" : ", ") + quoted(kind) + " = " + list_of(names, same);
+    out += (out.empty() ? "" : ", ") + toml_string(kind) + " = " + list_of(names, same);
   }
   return "{ " + out + " }";
 }
@@ -142,12 +149,12 @@ void put_override(Table& out, const std::string& text) {
   const bool plain =
       std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
   if (plain) {
-    out.raw("driver_override", quoted(text));
+    out.raw("driver_override", toml_string(text));
     return;
   }
   std::string digits;
   for (const char c : text) digits += fmt::format("{:02x}", static_cast<unsigned char>(c));
-  out.raw("driver_override_bytes", quoted(digits));
+  out.raw("driver_override_bytes", toml_string(digits));
 }
 
 std::string device_table(const State& state, DeviceKey key, const Device& d) {
@@ -175,7 +182,7 @@ std::set<std::string> buses_of(const State& state) {
 std::string top_of(const State& state) {
   std::string out =
       fmt::format("kernel = {}\niommu = {}\nseqnum = {}\nnext_instance = {}\n",
-                  quoted(state.profile.name), state.iommu, state.seqnum, state.next_key);
+                  toml_string(state.profile.name), state.iommu, state.seqnum, state.next_key);
   const auto name_of = [&](DeviceKey key) {
     const Device& device = state.devices.at(key);
     return device.bus == "pci" ? device.name : device.bus + "/" + device.name;

@@ -9,9 +9,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -184,6 +186,15 @@ Result<std::unique_ptr<Sysfs>> open_sysfs(const std::string& root) {
     return fail(from_errno(Errno{errno}, "open sysfs at", root, Code::kNotFound));
   }
   return std::make_unique<PosixSysfs>(Descriptor(fd));
+}
+
+bool is_of_this_machine(const std::string& root, const std::string& sys) {
+  struct statfs system{};
+  if (::statfs(root.c_str(), &system) == 0 && system.f_type == SYSFS_MAGIC) return true;
+  struct stat here{};
+  struct stat there{};
+  return ::stat(root.c_str(), &here) == 0 && ::stat(sys.c_str(), &there) == 0 &&
+         here.st_dev == there.st_dev && here.st_ino == there.st_ino;
 }
 
 }  // namespace anybind

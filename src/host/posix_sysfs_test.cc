@@ -50,6 +50,29 @@ class PosixSysfsTest : public testing::Test {
   std::unique_ptr<Sysfs> sysfs_;
 };
 
+TEST_F(PosixSysfsTest, ASysfsIsThisMachineByWhateverPath) {
+  const std::string none = base_ / "none";
+  for (const char* path : {"/sys", "/sys/", "/sys/.", "/sys/bus/..", "/proc/self/root/sys"}) {
+    EXPECT_TRUE(is_of_this_machine(path, none)) << path;
+  }
+  fs::create_symlink("/sys", base_ / "link");
+  EXPECT_TRUE(is_of_this_machine(base_ / "link", none));
+}
+
+TEST_F(PosixSysfsTest, WhatIsMountedAtSysIsThisMachineToo) {
+  fs::create_symlink("sys", base_ / "link");
+  for (const char* path : {"sys", "sys/", "sys/bus/..", "link"}) {
+    EXPECT_TRUE(is_of_this_machine(base_ / path, base_ / "sys")) << path;
+  }
+}
+
+TEST_F(PosixSysfsTest, AMadeUpTreeIsNotThisMachine) {
+  EXPECT_FALSE(is_of_this_machine(base_ / "sys", "/sys"));
+  EXPECT_FALSE(is_of_this_machine(base_ / "sys/bus", base_ / "sys"));
+  EXPECT_FALSE(is_of_this_machine(base_ / "none", base_ / "none"));
+  EXPECT_FALSE(is_of_this_machine("/proc", "/sys"));
+}
+
 TEST_F(PosixSysfsTest, ReadsThroughLinksInsideTheTree) {
   EXPECT_EQ(sysfs_->read("bus/pci/devices/d0/uevent"), "A=1\n");
   EXPECT_EQ(sysfs_->read_link("bus/pci/devices/d0"), "../../../devices/d0");

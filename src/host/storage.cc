@@ -89,14 +89,16 @@ class PosixStorage final : public Storage {
     Descriptor fd(::open(file.c_str(),
                          O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (fd.get() < 0) return failed();
-    Reply<void> written = write_all(fd.get(), bytes);
-    if (written && ::fsync(fd.get()) != 0) written = failed();
+    const int file_fd = fd.get();
+    auto log = std::make_unique<PosixLog>(std::move(fd));
+    Reply<void> written = write_all(file_fd, bytes);
+    if (written && ::fsync(file_fd) != 0) written = failed();
     if (written) written = sync_directory();
     if (!written) {
       ::unlink(file.c_str());
       return std::unexpected(written.error());
     }
-    return std::make_unique<PosixLog>(std::move(fd));
+    return log;
   }
 
   Reply<std::unique_ptr<Log>> open_log(std::string_view name) override {

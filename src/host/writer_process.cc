@@ -175,7 +175,13 @@ Reply<std::optional<Written>> WriterProcess::wait(const Patience& patience) {
 Reply<std::size_t> WriterProcess::write(const Descriptor& file, std::string_view bytes,
                                         const Patience& patience, Abandoned& abandoned) {
   if (bytes.empty() || bytes.size() > Sysfs::kPageSize) return std::unexpected(Errno{EINVAL});
-  TRY(start());
+  if (!start()) {
+    // No thread or process is to be had. A write without a limit of time is better than none: it
+    // may be the one that puts things back.
+    const ssize_t count = ::write(file.get(), bytes.data(), bytes.size());
+    if (count < 0) return failed();
+    return static_cast<std::size_t>(count);
+  }
   TRY(limit_wait(patience.limit));
   TRY(send(file, bytes));
   const auto answer = wait(patience);

@@ -246,6 +246,7 @@ Result<std::vector<DeviceId>> read_group(Sysfs& root, unsigned group) {
 Result<std::vector<std::string>> read_driver_names(Sysfs& root, const BusName& bus) {
   auto names = root.list("bus/" + bus.str() + "/drivers");
   if (!names) return fail(no_such("bus", bus.str()));
+  std::erase_if(*names, [](const std::string& name) { return !is_sysfs_name(name); });
   std::ranges::sort(*names);
   return *std::move(names);
 }

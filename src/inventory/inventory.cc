@@ -5,9 +5,9 @@
 #include <cerrno>
 #include <mutex>
 #include <optional>
-#include <thread>
 #include <utility>
 
+#include "base/threads.h"
 #include "base/try.h"
 #include "inventory/populate.h"
 
@@ -80,13 +80,8 @@ Result<std::vector<Device>> read_inventory(Sysfs& root, const std::vector<Device
   reserve_populated(out, ids.size());
   for (const DeviceId& id : ids) out.push_back({.id = id});
   Sweep sweep(root, out);
-  {
-    const std::size_t useful = (ids.size() + kChunk - 1) / kChunk;
-    std::vector<std::jthread> helpers;
-    for (std::size_t i = 1; i < std::min<std::size_t>({threads, kMaxThreads, useful}); ++i)
-      helpers.emplace_back([&] { sweep.work(); });
-    sweep.work();
-  }
+  const std::size_t useful = (ids.size() + kChunk - 1) / kChunk;
+  share_out(std::min<std::size_t>({threads, kMaxThreads, useful}), [&] { sweep.work(); });
   TRY(sweep.finish());
   return out;
 }

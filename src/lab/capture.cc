@@ -12,6 +12,8 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "drivercore/bus_type.h"
+#include "drivercore/index.h"
+#include "drivercore/machine.h"
 #include "drivercore/uevent.h"
 #include "host/modules.h"
 #include "inventory/device.h"
@@ -61,6 +63,37 @@ void take_ids(Driver& driver, const Aliases& aliases) {
   if (driver.bus == "platform" && driver.names.empty() && aliases.empty()) driver.names = {"-"};
 }
 
+/// Only what a machine file can hold, for the sake of trees that no kernel has made. False: the
+/// device cannot stand in one.
+bool make_storable(drivercore::Device& device) {
+  constexpr std::uint32_t kClass = 0xFFFFFF;
+  constexpr unsigned kGroup = INT32_MAX;
+  constexpr std::size_t kLongestOverride = 4094;
+  if (device.bus == "pci") {
+    const auto address = PciAddress::parse(device.name);
+    if (!address || !address->function || address->str() != device.name) return false;
+  }
+  device.class_code &= kClass;
+  if (device.group.value_or(0) > kGroup) device.group.reset();
+  if (!is_printable_ascii(device.modalias)) device.modalias.clear();
+  const std::string& name = device.driver_override.value_or("");
+  if (name.size() > kLongestOverride || name.contains('\n') || name.contains('\0'))
+    device.driver_override.reset();
+  const auto* type = drivercore::find_bus_type(device.bus);
+  return type == nullptr || !type->has_modalias || !device.modalias.empty();
+}
+
+bool is_storable(const drivercore::Child& child) {
+  std::string_view rest = child.name;
+  for (bool more = true; more;) {
+    const auto slash = rest.find('/');
+    if (!is_sysfs_name(rest.substr(0, slash))) return false;
+    more = slash != std::string_view::npos;
+    if (more) rest.remove_prefix(slash + 1);
+  }
+  return is_sysfs_name(child.kind);
+}
+
 class Capturer {
  public:
   Capturer(Sysfs& root, const Aliases& aliases, Detail detail)
@@ -84,11 +117,40 @@ class Capturer {
   }
 
   State take() {
+    for (const auto& [key, device] : state_.devices) drop_lost_relatives(key);
     state_.iommu = !state_.groups.empty();
     return std::move(state_);
   }
 
  private:
+  /// The key of a device of the same bus, or of BUS/NAME; 0 for none.
+  [[nodiscard]] DeviceKey key_of(const std::string& bus, const std::string& text) const {
+    if (const DeviceKey key = drivercore::Index::named(state_, bus, text)) return key;
+    const auto slash = text.find('/');
+    if (slash == std::string::npos) return 0;
+    return drivercore::Index::named(state_, text.substr(0, slash), text.substr(slash + 1));
+  }
+
+  /// A device that vanished meanwhile was left out: those that were behind it cannot name it, nor
+  /// can one that claims to be above itself. No machine file may.
+  void drop_lost_relatives(DeviceKey of) {
+    constexpr std::size_t kMostAbove = 64;
+    drivercore::Device& device = state_.devices.at(of);
+    const DeviceKey function = device.physfn.empty() ? 0 : key_of(device.bus, device.physfn);
+    if (function == 0 || function == of) device.physfn.clear();
+    std::size_t depth = 0;
+    for (DeviceKey at = of; !state_.devices.at(at).parent.empty(); ++depth) {
+      const drivercore::Device& below = state_.devices.at(at);
+      const DeviceKey above = key_of(below.bus, below.parent);
+      if (above == 0 && at != of) break;  // it is that device which loses its parent
+      if (above == 0 || above == of || depth == kMostAbove) {
+        device.parent.clear();
+        break;
+      }
+      at = above;
+    }
+  }
+
   void take_driver(drivercore::Bus& bus, const std::string& name) {
     const std::string path = "bus/" + bus.name + "/drivers/" + name;
     const auto module = root_.read_link(path + "/module");
@@ -119,6 +181,7 @@ class Capturer {
     if (bus.name != "pci" && bus.name != "platform") out.modalias = seen.modalias;
     out.group = seen.iommu_group;
     out.driver_override = seen.driver_override;
+    if (!make_storable(out)) return;
     if (const auto pf = dir.read_link("physfn")) out.physfn = link_name(*pf);
     out.ready_to_probe = out.match_driver = true;
     if (out.group) state_.groups.try_emplace(*out.group);
@@ -160,8 +223,11 @@ class Capturer {
     const bool is_bridge = out.class_code >> 16 == 0x06;
     if (out.bus == "pci" && !out.parent.empty() && !is_bridge)
       out.bus_reset = !reset || trim_newline(*reset) == "bus";
-    if (const auto node = number_in(dir, "numa_node")) out.numa_node = static_cast<int>(*node);
-    if (seen.modalias != drivercore::modalias_of(out)) out.modalias = seen.modalias;
+    constexpr std::uint64_t kMostNodes = 1024;
+    const auto node = number_in(dir, "numa_node").value_or(kMostNodes);
+    if (node < kMostNodes) out.numa_node = static_cast<int>(node);
+    if (seen.modalias != drivercore::modalias_of(out) && is_printable_ascii(seen.modalias))
+      out.modalias = seen.modalias;
     const auto users = users_.find(seen.id);
     if (users == users_.end()) return;
     for (const std::string& user : users->second) take_child(out, path, user);
@@ -187,7 +253,9 @@ class Capturer {
     if (!real || !real->starts_with(path + "/")) return;
     std::string below = real->substr(path.size() + 1);
     if (below == kind + "/" + name) below = name;
-    out.children.push_back({.kind = kind, .name = harmless(below, ++interfaces_)});
+    drivercore::Child child{.kind = kind, .name = harmless(below, ++interfaces_)};
+    if (is_storable(child) && out.children.size() < drivercore::kMostChildren)
+      out.children.push_back(std::move(child));
   }
 
   void bind_as_seen(drivercore::Bus& bus, drivercore::Device& device, DeviceKey key,
@@ -197,6 +265,7 @@ class Capturer {
     Driver& driver = state_.drivers.at(found->second);
     device.driver = found->second;
     device.driver_link = true;
+    if (!device.group) driver.needs_group = false;  // it is there without one
     device.counted = !driver.managed_dma && device.group.has_value();
     if (device.counted) ++state_.groups[*device.group].in_use;
     driver.bound.push_back(key);

@@ -77,5 +77,19 @@ TEST(CaptureTest, TheProfileIsThatOfTheNearestOlderKernel) {
   EXPECT_EQ(profile("3.15.10"), "linux-3.14");
 }
 
+TEST(CaptureTest, AMachineOfWhichADeviceVanishedMeanwhileCanStillBeLoaded) {
+  TestTree tree;
+  tree.pci({.address = "0000:00:02.0", .class_code = "60400"});
+  tree.pci({.address = "0000:01:00.0", .behind = "0000:00:02.0"});
+  tree.pci({.address = "0000:00:04.0"});
+  tree.link("devices/pci0000:00/0000:00:04.0/physfn", "../0000:00:05.0");
+  tree.remove("bus/pci/devices/0000:00:02.0");
+  const auto state = capture(tree.sysfs(), {BusName::literal("pci")}, {}, Detail::kAll);
+  ASSERT_TRUE(state);
+  const std::string text = save_machine(drivercore::DriverCore(*state).state());
+  const auto loaded = drivercore::load_machine(text, "captured.toml");
+  EXPECT_TRUE(loaded) << loaded.error().message() << text;
+}
+
 }  // namespace
 }  // namespace anybind::lab

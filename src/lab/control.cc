@@ -11,13 +11,14 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <exception>
 #include <memory>
 #include <optional>
-#include <thread>
 
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/threads.h"
 #include "base/try.h"
 #include "lab/inside.h"
 
@@ -163,8 +164,11 @@ void answer(const Descriptor& client, const ControlSocket::Handler& handler) {
   socklen_t size = sizeof who;
   if (::getsockopt(client.get(), SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) return;
   if (who.uid != 0 && who.uid != ::geteuid()) return;
-  const auto bytes = read_all(client, kMaxWords);
-  if (bytes) (void)send_all(client, answer_text(handler(split_words(*bytes))));
+  try {
+    const auto bytes = read_all(client, kMaxWords);
+    if (bytes) (void)send_all(client, answer_text(handler(split_words(*bytes))));
+  } catch (const std::exception&) {  // for want of memory: this one gets no answer
+  }
 }
 
 /// Has the lab that listens at `path`, and is called `name` by who asks, run a command.
@@ -248,18 +252,27 @@ ControlSocket::~ControlSocket() {
   if (socket_.get() >= 0 && !path_.empty()) (void)::unlink(path_.c_str());
 }
 
-void ControlSocket::serve(Handler handler) const {
+Result<> ControlSocket::serve(Handler handler) const {
   Handler named = [name = name_, handler = std::move(handler)](const Words& words) {
     return words == Words{kAskName} ? Result<std::string>(name) : handler(words);
   };
-  std::thread([socket = socket_.get(), shared = std::make_shared<Handler>(std::move(named))] {
+  const auto accept_all = [socket = socket_.get(),
+                           shared = std::make_shared<Handler>(std::move(named))] {
     for (;;) {
       Descriptor client(::accept4(socket, nullptr, nullptr, SOCK_CLOEXEC));
       if (client.get() < 0 && errno != EINTR && errno != ECONNABORTED) return;
       if (client.get() < 0) continue;
-      std::thread([client = std::move(client), shared] { answer(client, *shared); }).detach();
+      const auto talk = std::make_shared<Descriptor>(std::move(client));
+      const auto serve_it = [talk, shared] { answer(*talk, *shared); };
+      if (!start_detached(serve_it)) serve_it();  // then the others wait for this one
     }
-  }).detach();
+  };
+  if (start_detached(accept_all)) return {};
+  return fail({.code = Code::kFailed,
+               .operation = "start",
+               .object = "the lab",
+               .why = "it can have no more threads",
+               .next = "raise the limit of processes (ulimit -u)"});
 }
 
 std::vector<std::string> running_labs() {

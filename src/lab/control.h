@@ -32,7 +32,7 @@ class ControlSocket {
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] const std::string& name() const { return name_; }
   /// Answers, each command in its own thread, in the background and until the process ends.
-  void serve(Handler handler) const;
+  [[nodiscard]] Result<> serve(Handler handler) const;
 
  private:
   ControlSocket() = default;

@@ -1,6 +1,5 @@
 // Translates, and decides nothing: what a request means is Kernfs's business.
 #include "lab/fuse_server.h"
-#include "base/try.h"
 
 #define FUSE_USE_VERSION 312
 #include <fuse_lowlevel.h>
@@ -13,12 +12,15 @@
 #include <cerrno>
 #include <condition_variable>
 #include <cstdlib>
+#include <exception>
 #include <mutex>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
+
+#include "base/threads.h"
+#include "base/try.h"
 
 namespace anybind::lab {
 namespace {
@@ -193,21 +195,36 @@ void on_link(fuse_req_t req, fuse_ino_t /*number*/, fuse_ino_t /*parent*/, const
   refuse(req, EPERM);
 }
 
+/// An operation whose exceptions, for want of memory, are ENOMEM: libfuse is C, and the lab is more
+/// than this request.
+template <auto Operation>
+struct Calm;
+template <class... Args, void (*Operation)(fuse_req_t, Args...)>
+struct Calm<Operation> {
+  static void call(fuse_req_t req, Args... args) noexcept {
+    try {
+      Operation(req, args...);
+    } catch (const std::exception&) {
+      refuse(req, ENOMEM);
+    }
+  }
+};
+
 constexpr fuse_lowlevel_ops kOperations = [] {
   fuse_lowlevel_ops out{};
   out.init = on_init;
-  out.lookup = on_lookup;
+  out.lookup = Calm<on_lookup>::call;
   out.forget = on_forget;
-  out.getattr = on_getattr;
-  out.setattr = on_setattr;
-  out.readlink = on_readlink;
-  out.opendir = on_opendir;
-  out.readdir = on_readdir;
+  out.getattr = Calm<on_getattr>::call;
+  out.setattr = Calm<on_setattr>::call;
+  out.readlink = Calm<on_readlink>::call;
+  out.opendir = Calm<on_opendir>::call;
+  out.readdir = Calm<on_readdir>::call;
   out.releasedir = on_releasedir;
-  out.open = on_open;
+  out.open = Calm<on_open>::call;
   out.release = on_release;
-  out.read = on_read;
-  out.write = on_write;
+  out.read = Calm<on_read>::call;
+  out.write = Calm<on_write>::call;
   out.create = on_create;
   out.mknod = on_mknod;
   out.mkdir = on_mkdir;
@@ -266,7 +283,8 @@ struct FuseServer::Session {
       ++idle;
       const int got = fuse_session_receive_buf(fuse, &request);
       // One thread always waits for the next request, whatever this one comes to wait for.
-      if (--idle == 0 && got > 0) start();
+      // Without another thread it is only served later.
+      if (--idle == 0 && got > 0) (void)start();
       if (got == -EINTR || got == -EAGAIN) continue;
       if (got <= 0) break;
       fuse_session_process_buf(fuse, &request);
@@ -278,12 +296,11 @@ struct FuseServer::Session {
     ended.notify_all();
   }
 
-  void start() {
-    if (++threads > kMaxThreads) {
-      --threads;
-      return;
-    }
-    std::thread([this] { serve(); }).detach();
+  /// False: there is no thread more.
+  bool start() {
+    if (++threads <= kMaxThreads && start_detached([this] { serve(); })) return true;
+    --threads;
+    return false;
   }
 };
 
@@ -304,7 +321,10 @@ Result<std::unique_ptr<FuseServer>> FuseServer::mount(Kernfs& files, const std::
 }
 
 void FuseServer::run() {
-  session_->start();
+  if (!session_->start()) {
+    ++session_->threads;
+    session_->serve();
+  }
   std::unique_lock lock(session_->mutex);
   session_->ended.wait(lock, [&] { return fuse_session_exited(session_->fuse) != 0; });
 }

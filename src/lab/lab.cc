@@ -8,10 +8,10 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <thread>
 
 #include <fmt/format.h>
 
+#include "base/threads.h"
 #include "base/try.h"
 #include "lab/commands.h"
 #include "lab/control.h"
@@ -34,21 +34,32 @@ void stop_on_signals(FuseServer& server) {
   ::sigemptyset(&set);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&set, signal);
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  std::thread([&server, set] {
+  const bool waits = start_detached([&server, set] {
     int signal = 0;
     (void)::sigwait(&set, &signal);
     server.stop();
-  }).detach();
+  });
+  if (!waits) ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);  // then they kill it
+}
+
+/// A message of libfuse that nobody reads must not end the lab. Not ignored: its command would
+/// inherit that.
+void outlive_readers() {
+  struct sigaction action{};
+  action.sa_handler = [](int /*signal*/) {};
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGPIPE, &action, nullptr);
 }
 
 Result<int> serve_mount(drivercore::State state, const std::string& directory,
                         const std::string& name, int ready) {
+  outlive_readers();
   const ControlSocket control = TRY(ControlSocket::open(name));
   Machine machine(std::move(state));
   Kernfs files(machine, {.uid = ::geteuid(), .gid = ::getegid()});
   const auto server = TRY(FuseServer::mount(files, directory));
   stop_on_signals(*server);
-  control.serve(handler_of(machine));
+  TRY(control.serve(handler_of(machine)));
   if (ready >= 0) {
     // Whoever reads what this prints shall not wait for it.
     const Descriptor nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
@@ -68,6 +79,7 @@ Result<int> exec(drivercore::State state, std::vector<std::string> command,
   const Inside inside{
       .command = std::move(command), .control = control.path(), .passed = passed_through()};
   InsideProcess process = TRY(InsideProcess::start(inside));
+  outlive_readers();
   const int uevents = process.doors().uevent.get();
   // These live until the process ends: threads use them to the last.
   auto& machine = *new Machine(std::move(state), [uevents](const drivercore::Uevent& event) {
@@ -76,8 +88,14 @@ Result<int> exec(drivercore::State state, std::vector<std::string> command,
   auto& files =
       *new Kernfs(machine, {.whole_lab = true, .mount_points = inside.passed, .uid = 0, .gid = 0});
   auto server = TRY(FuseServer::on_descriptor(files, process.doors().fuse.release()));
-  std::thread([&server = *server.release()] { server.run(); }).detach();
-  control.serve(handler_of(machine));
+  if (!start_detached([&server = *server.release()] { server.run(); })) {
+    return fail({.code = Code::kFailed,
+                 .operation = "start",
+                 .object = "the lab",
+                 .why = "it can have no more threads",
+                 .next = "raise the limit of processes (ulimit -u)"});
+  }
+  TRY(control.serve(handler_of(machine)));
   TRY(process.wait_until_it_runs());
   return process.wait_until_it_ends();
 }

@@ -1,5 +1,9 @@
 // Stacks and what belongs to them are kept for the next fibre of the thread: a search begins some
 // hundred thousand.
+
+// The longjmp() of _FORTIFY_SOURCE ends the program at a jump that does not lead up its own stack,
+// and from one stack to another is where a fibre goes. Not so in this file, which copies nothing.
+#undef _FORTIFY_SOURCE  // before any header
 #include "race/fibre.h"
 
 #include <sys/mman.h>
@@ -21,6 +25,10 @@
 #ifdef ANYBIND_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#endif
+
+#if defined(__USE_FORTIFY_LEVEL) && __USE_FORTIFY_LEVEL > 0
+#error "a header came before the #undef above: this file must not be joined with others"
 #endif
 
 namespace anybind::race {

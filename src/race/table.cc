@@ -1,10 +1,11 @@
 #include "race/table.h"
-#include "base/try.h"
 
 #include <algorithm>
-#include <atomic>
 #include <optional>
 #include <thread>
+
+#include "base/threads.h"
+#include "base/try.h"
 
 namespace anybind::race {
 namespace {
@@ -26,19 +27,11 @@ Result<std::vector<Cell>> explore_all(std::vector<Cell> cells, const TableReques
     }
   }
   std::vector<std::optional<Result<SearchResult>>> found(jobs.size());
-  std::atomic<std::size_t> next = 0;
-  const auto work = [&] {
-    for (std::size_t i = next++; i < jobs.size(); i = next++) {
-      found[i] = explore(jobs[i].setting, jobs[i].number, request.cell);
-    }
-  };
   const unsigned wanted =
       request.threads > 0 ? request.threads : std::max(1U, std::thread::hardware_concurrency());
-  {
-    std::vector<std::jthread> helpers;
-    for (unsigned i = 1; i < wanted && i < jobs.size(); ++i) helpers.emplace_back(work);
-    work();
-  }
+  each_in_threads(jobs.size(), wanted, [&](std::size_t i) {
+    found[i] = explore(jobs[i].setting, jobs[i].number, request.cell);
+  });
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     cells[jobs[i].cell].add(jobs[i].number, TRY(std::move(*found[i])));
   }

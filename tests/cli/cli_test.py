@@ -439,6 +439,31 @@ class Tree(Case):
         self.assertEqual(result.returncode, DONE, result.stderr)
         self.assertEqual(json.loads(result.stdout)[0]["address"], "0000:04:00.0")
 
+    def test_text_that_deceives_a_reader(self) -> None:
+        hostile = "a\u202eb\u200bc\u009bd\u2066e\ufefff\x7fg"
+        device = self.add("0000:05:00.0")
+        uevent = "DRIVER={0}\nPCI_CLASS=20000\nPCI_ID=8086:15F3\nMODALIAS=pci:{0}\n"
+        (device / "driver_override").write_text(hostile + "\n")
+        captured = str(self.dir / "captured.toml")
+        self.assertEqual(self.run_with(*self.before, "capture", captured).returncode, DONE)
+        (device / "uevent").write_text(uevent.format(hostile))
+        (self.sys / "bus/pci/drivers" / hostile).mkdir()
+        (device / "driver").unlink()
+        (device / "driver").symlink_to(f"../../../bus/pci/drivers/{hostile}")
+        said = [self.run_with(*self.before, *words) for words in (
+            ["list"], ["list", "--json"], ["show", "05:00.0"], ["show", "--json", "05:00.0"], ["explain", "05:00.0"],
+            ["explain", "--json", "05:00.0", hostile], ["capture"], ["doctor"], ["doctor", "--json"], ["show", hostile],
+            ["show", "--json", hostile], [hostile], ["unbind", "--dry-run", "05:00.0"], ["unbind", "--dry-run", "--json", "05:00.0"],
+            ["bind", "05:00.0", hostile, "--json"], ["bind", "--ignore", hostile, "05:00.0", "vfio-pci"])]
+        said.append(self.run_with("--lab", captured, "list"))
+        for result in said:
+            text = result.stdout + result.stderr
+            self.assertNotRegex(text, "[\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]", result.args)
+        row = json.loads(said[1].stdout)[-1]
+        self.assertEqual((row["modalias"], row["driver_override"]), ("pci:" + hostile, hostile), "the value is the same")
+        again = json.loads(self.run_with("--lab", captured, "--json", "list", "05:00.0").stdout)[0]
+        self.assertEqual(again["driver_override"], hostile)
+
     def test_hostile_files(self) -> None:
         device = self.add("0000:05:00.0")
         (device / "uevent").write_bytes(b"DRIVER=\xff\x1b[31m\nPCI_ID=zz\nPCI_CLASS=" + b"9" * 5000)
@@ -471,6 +496,150 @@ class Json(Case):
                 self.assertIsInstance(value, tuple(kinds[kind] for kind in types), f"{key}: {value}")
                 if "pattern" in rule and value is not None:
                     self.assertRegex(value, rule["pattern"])
+
+
+class JsonOfChanges(Case):
+    """One JSON value on standard output, whatever happens."""
+
+    SCHEMA = json.loads((HERE.parent.parent / "docs" / "change.schema.json").read_text())
+    KINDS = {"string": str, "integer": int, "array": list, "object": dict, "boolean": bool, "null": type(None)}
+
+    def fits(self, value: object, rule: dict) -> bool:
+        """As much of JSON Schema as the file uses."""
+        if "$ref" in rule:
+            return self.fits(value, self.SCHEMA["$defs"][rule["$ref"].rsplit("/", 1)[1]])
+        if "oneOf" in rule:
+            return sum(self.fits(value, one) for one in rule["oneOf"]) == 1
+        if "enum" in rule:
+            return value in rule["enum"]
+        types = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
+        if not isinstance(value, tuple(self.KINDS[kind] for kind in types)):
+            return False
+        if isinstance(value, list):
+            return all(self.fits(item, rule["items"]) for item in value)
+        if isinstance(value, dict):
+            return (set(rule["required"]) <= set(value) <= set(rule["properties"])
+                    and all(self.fits(item, rule["properties"][key]) for key, item in value.items()))
+        return True
+
+    def json_of(self, *words: str, code: int = DONE):
+        result = self.run_with(*self.before, "--json", *words)
+        self.assertEqual(result.returncode, code, f"{words}: {result.stdout}{result.stderr}")
+        value = json.loads(result.stdout)
+        self.assertTrue(self.fits(value, self.SCHEMA), result.stdout)
+        if code:
+            self.assertEqual(value["error"]["exit"], code)
+            self.assertIn(f"anybind: {value['error']['message']}\n", result.stderr)
+            for line in [*value["error"]["details"], value["error"]["next"]]:
+                self.assertIn(line, result.stderr)
+        return value
+
+    def test_dry_run_tells_the_steps_and_what_the_change_then_prints(self) -> None:
+        changes = [["bind", "04:00.0", "vfio-pci"], ["bind", "--group", "03:00.0", "vfio-pci"], ["unbind", "05:00.0"], ["undo"],
+                   ["restore", "04:00.0"], ["bind", "04:00.0", "igc"]]
+        self.dry_run_and_do(changes)
+        self.before = [f"--lab={HERE.parent.parent / 'examples' / 'server.toml'}", f"--state={self.dir / 'server'}"]
+        self.dry_run_and_do([["vfs", "86:00.0", "0"], ["vfs", "86:00.0", "2", "--driver", "vfio-pci"]])
+
+    def dry_run_and_do(self, changes: list[list[str]]) -> None:
+        for change in changes:
+            before = self.everything()
+            words = [line.split("  # ")[0] for line in self.run_with(*self.before, *change, "--dry-run").stdout.splitlines()
+                     if not line.startswith("#")]
+            told = self.json_of(*change, "--dry-run")
+            self.assertEqual([step["shell"] for step in told["steps"]], words, change)
+            self.assertEqual(self.everything(), before)
+            self.assertEqual(self.json_of(*change), told["predicted"], change)
+
+    def test_a_step_says_what_is_written_where(self) -> None:
+        first, second, third = self.json_of("bind", "--dry-run", "04:00.0", "vfio-pci")["steps"]
+        self.assertEqual((first["bus"], first["address"], first["path"], first["bytes"]), (
+            "pci", "0000:04:00.0", "/sys/bus/pci/devices/0000:04:00.0/driver_override", "vfio-pci\n"))
+        self.assertEqual((second["path"], second["bytes"]), ("/sys/bus/pci/drivers/igc/unbind", "0000:04:00.0"))
+        self.assertTrue(all(step["reason"] and step["kind"] == "write" and not step["rollback"] for step in (first, second, third)))
+
+    def test_dry_run_tells_a_failure_with_its_steps(self) -> None:
+        told = self.json_of("bind", "--dry-run", "06:00.0", "broken", code=FAILED)
+        self.assertEqual((told["predicted"], told["error"]["code"], told["error"]["errno"]), (None, "failed", "EIO"))
+        self.assertEqual([step["rollback"] for step in told["steps"]].count(True) > 0, True)
+
+    def test_an_error_is_json_too(self) -> None:
+        error = self.json_of("bind", "03:00.0", "vfio-pci", code=REFUSED)["error"]
+        self.assertEqual((error["code"], error["object"]), ("refused", "IOMMU group 13"))
+        self.assertIn("--group", error["next"])
+        self.json_of("bind", "--dry-run", "03:00.0", "vfio-pci", code=REFUSED)
+        for words in (["show", "09:00.0"], ["undo"], ["bind", "04:00.0", "nosuch"]):
+            self.json_of(*words, code=NOT_FOUND)
+        for words in (["bnd"], [], ["bind", "--nosuch", "x", "y"], ["bind", "x"], ["vfs", "04:00.0", "x"], ["help", "bnd"]):
+            self.json_of(*words, code=USAGE)
+
+    def test_an_answer_that_tells_the_error_is_not_followed_by_another(self) -> None:
+        self.anybind("bind", "04:00.0", "vfio-pci")
+        state = self.dir / "state"
+        (state / "journal-1.done").rename(state / "journal-1.open")
+        result = self.run_with(*self.before, "--json", "recover")
+        self.assertIsInstance(json.loads(result.stdout), list)
+
+
+class OptionsAnywhere(Case):
+    def options_with_value(self, verb: str, *sub: str) -> list[str]:
+        page = self.run_with(verb, *sub, "--help").stdout
+        return re.findall(r"(?m)^ +(?:-\w,)?(--[a-z-]+) (?!Excludes)[A-Z]", page)
+
+    def test_before_the_verb_every_option_with_a_value_keeps_it(self) -> None:
+        seen = 0
+        for verb in ("list", "show", "explain", "doctor", "bind", "unbind", "restore", "undo", "vfs", "history", "recover",
+                     "capture", "race"):
+            for option in self.options_with_value(verb):
+                behind = self.run_with(verb, option, "zz", "--nosuch")
+                before = self.run_with(option, "zz", verb, "--nosuch")
+                self.assertEqual((before.returncode, before.stderr), (behind.returncode, behind.stderr), option)
+                self.assertNotIn("no such verb", before.stderr)
+                self.assertEqual(before.returncode, USAGE)
+                seen += 1
+        self.assertGreater(seen, 60)
+        for option in ("--name", "--profile"):
+            self.assertIn("nosuch.toml", self.run_with(option, "zz", "lab", "exec", "/nosuch.toml", "true").stderr, option)
+            self.assertIn("nosuch.toml", self.run_with("lab", option, "zz", "exec", "/nosuch.toml", "true").stderr, option)
+
+    def test_before_the_verb_they_mean_the_same(self) -> None:
+        self.assertIn("only this machine itself", self.anybind("--owner", "root", "bind", "04:00.0", "vfio-pci", code=USAGE))
+        server = [f"--lab={HERE.parent.parent / 'examples' / 'server.toml'}", "--driver", "vfio-pci", "--timeout", "5"]
+        self.assertIn("86:00.1: it has 3 virtual functions", self.run_with(*server, "vfs", "86:00.1", "2").stderr)
+        self.anybind("--dry-run", "--ignore=mounted", "--mechanism", "new_id", "-v", "bind", "04:00.0", "vfio-pci")
+        self.assertEqual(self.run_with("--mechanism", "anybind", "race", "--scenario", "alone").returncode, DONE)
+
+    def test_help_of_a_verb(self) -> None:
+        for words in (["bind"], ["race"], ["lab"], ["lab", "exec"]):
+            page = self.run_with(*words, "--help")
+            self.assertIn(f"anybind {words[0]}", page.stdout)
+            for other in (["help", *words], ["--help", *words]):
+                asked = self.run_with(*other)
+                self.assertEqual((asked.returncode, asked.stdout), (DONE, page.stdout), other)
+        self.assertEqual(self.run_with("help").stdout, self.run_with("--help").stdout)
+        result = self.run_with("help", "bnd")
+        self.assertEqual(result.returncode, USAGE)
+        self.assertIn("did you mean bind", result.stderr)
+
+    def test_ignore_takes_one_value(self) -> None:
+        self.anybind("bind", "--ignore", "mounted", "04:00.0", "vfio-pci")
+        self.anybind("restore", "--ignore", "mounted", "04:00.0")
+        self.anybind("bind", "--ignore", "mounted,swap", "--ignore", "input", "04:00.0", "05:00.0", "vfio-pci")
+        self.anybind("undo", "--ignore", "mounted", "1")
+        self.assertNotIn("guard", self.anybind("vfs", "--ignore", "mounted", "04:00.0", "1", code=REFUSED))
+
+    def test_a_value_that_is_nearly_right(self) -> None:
+        error = self.anybind("bind", "--ignore", "intput", "04:00.0", "vfio-pci", code=USAGE)
+        self.assertIn("no such guard: intput; did you mean input?", error)
+        self.assertLess(len(error), 150)
+        self.assertLess(len(self.anybind("bind", "--ignore", "zzzzzz", "04:00.0", "vfio-pci", code=USAGE)), 150)
+        self.assertIn("mounted", self.run_with("bind", "--help").stdout)
+        error = self.anybind("bind", "--mechanism", "newid", "04:00.0", "vfio-pci", code=USAGE)
+        self.assertIn("no such mechanism: newid; did you mean new_id?", error)
+
+    def test_a_list_of_race_ends_before_the_token(self) -> None:
+        result = self.run_with("race", "--mechanism", "anybind", "replay", "zz")
+        self.assertIn("token", result.stderr)
 
 
 class Help(Case):

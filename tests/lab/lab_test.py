@@ -135,6 +135,41 @@ touch /run/x && ls /run; echo x > /etc/driverctl.d/x; true
                                                           "/sys/bus/pci/drivers/uio_pci_generic\n", ""))
 
 
+class OtherPaths(LabCase):
+    """--sysfs with another path to the same /sys is the same machine: it remembers, and it waits for its turn."""
+
+    def check(self, path: str, prepare: str) -> None:
+        out = self.lab(f"""
+{prepare}
+a="anybind --sysfs {path}"
+$a bind 06:00.0 vfio-pci; $a history | tail -n 1; anybind history | tail -n 1; ls /run/anybind
+$a bind 07:00.0 vfio-pci; $a undo; anybind restore 06:00.0
+flock /run/anybind/lock sh -c 'touch {self.dir}/held; sleep 100' & while ! [ -e {self.dir}/held ]; do sleep 0.02; done
+$a --timeout 0.1 bind 06:00.0 vfio-pci; echo $?; readlink /sys/bus/pci/devices/0000:06:00.0/driver""")
+        self.assertRegex(out, r"\A0000:06:00.0  igb -> vfio-pci\n"
+                              r"(1 .* done .* bind 06:00.0 vfio-pci\n){2}journal-1.done\nlock\norigins.json\n"
+                              r"0000:07:00.0  igb -> vfio-pci\nundo 2: .*\n0000:07:00.0  vfio-pci -> igb\n"
+                              r"0000:06:00.0  vfio-pci -> igb\nanybind: .*another anybind.*\n.*\n3\n.*drivers/igb\n\Z")
+
+    def test_the_path_itself(self) -> None:
+        self.check("/sys", ":")
+
+    def test_a_way_round(self) -> None:
+        self.check("/sys/bus/.././", ":")
+
+    def test_a_symlink(self) -> None:
+        self.check(f"{self.dir}/link", f"ln -s /sys {self.dir}/link")
+
+    def test_mounted_elsewhere(self) -> None:
+        self.check("/run/host/sys", "mkdir -p /run/host/sys; mount --bind /sys /run/host/sys")
+
+    def test_a_made_up_tree_stays_one(self) -> None:
+        out = self.lab(f"""
+mkdir {self.dir}/tree; cp -r /sys/bus {self.dir}/tree 2>&-; anybind --sysfs {self.dir}/tree history; ls /run/anybind
+anybind --sysfs {self.dir}/tree list | wc -l""")
+        self.assertRegex(out, r"\Als: .*\n[0-9]+\n\Z")
+
+
 class FromOutside(LabCase):
     def setUp(self) -> None:
         super().setUp()

@@ -25,8 +25,21 @@ namespace anybind {
 /// of a table passes here twice.
 [[nodiscard]] bool is_printable_ascii(std::string_view text);
 
-/// Safe to print on a terminal: control characters, DEL and bytes that are no valid UTF-8 become
-/// \xNN; cut to `limit` bytes with "..." at the end.
+/// A character and how many bytes of UTF-8 it takes; `length` is 0 for what is none.
+struct Character {
+  char32_t value = 0;
+  std::size_t length = 0;
+};
+/// The one at the start of `text`, which is not empty.
+[[nodiscard]] Character first_character(std::string_view text);
+
+/// Can be shown as it is: does not steer a terminal, does not change the order or the look of what
+/// stands beside it, and is not invisible. Not so: controls (C1 too), bidirectional and other
+/// format characters, those without width, line separators, private use, and what is no character.
+[[nodiscard]] bool is_shown(char32_t character);
+
+/// Safe to print on a terminal: each byte of what is_shown() denies, and of what is no valid UTF-8,
+/// becomes \xNN; cut to `limit` bytes with "..." at the end.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t limit = 256);
 
 /// One word for a POSIX shell: unchanged where that is safe, else in single quotes.

@@ -16,8 +16,11 @@
 
 namespace anybind {
 
-/// Is told what happens while a plan runs. Called from the thread that runs it, between two calls
-/// to the kernel. This one hears nothing.
+/// Is told what happens while a plan runs, between two calls to the kernel. Every method, also
+/// stop_requested(), is called by one thread at a time, but with RunOptions::concurrent not always
+/// by the thread that called run(). What a method throws is dropped (of stop_requested(): false):
+/// no message is worth a change that is left half way. Others wait while a method runs, so it
+/// should return soon. This one hears nothing.
 class Listener {
  public:
   Listener() = default;
@@ -87,7 +90,9 @@ struct RunOptions {
 /// and override, last first.
 ///
 /// With `concurrent`, devices that have neither a slot nor an IOMMU group in common go side by side
-/// once it shows that the kernel lets us wait.
+/// once it shows that the kernel lets us wait; a thread that cannot be had is done without.
+///
+/// Nothing is thrown: when memory runs out, what was done is put back as after any failure.
 ///
 /// Errors: that of the first failure, with kFailed, kNotPermitted or kNotFound when everything is
 /// as it was; kIncomplete when something could not be put back, or a

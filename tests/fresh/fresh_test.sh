@@ -1,0 +1,33 @@
+#!/bin/sh
+# The README's first command in a minimal root, whole but for the optimiser: it installs, builds and shows the main job.
+# And Debian has every package that the other commands would install. usage: fresh_test.sh 12|13
+set -eu
+cd "$(dirname "$0")/../.."
+if [ "$(id -u)" != 0 ] || ! unshare --mount --pid --fork --ipc --uts true 2>/dev/null; then
+  echo "skip - making a root needs root and namespaces"
+  exit 77
+fi
+log=build/fresh/$1.log
+mkdir -p build/fresh
+first=$(sed -n 's/^    \(scripts\/make\.sh run\) .*/\1/p' README.md)
+[ -n "$first" ] || { echo "README has no line 'scripts/make.sh run'" >&2; exit 1; }
+
+status=0
+scripts/fresh_root.sh "$1" "
+  set -e
+  for program in make cmake ninja c++ g++ gcc cc python3 git; do
+    ! command -v \$program || { echo \"this root is not bare: it has \$program\"; exit 1; }
+  done
+  $first CONFIGURE='-DCMAKE_BUILD_TYPE=None -DCMAKE_UNITY_BUILD_BATCH_SIZE=0'
+  echo \"built: \$(build/anybind --version)\"
+  apt-get install --simulate -qq --no-install-recommends \$(scripts/deps.sh --print bench) >/dev/null
+  echo 'every package of scripts/deps.sh is there'
+" >"$log" 2>&1 || status=$?
+if [ "$status" = 0 ] && grep -q '^built: anybind ' "$log" && grep -q '^every package of ' "$log" &&
+    grep -q 'anybind restore group:13' "$log"; then
+  tail -n 2 "$log"
+  exit 0
+fi
+tail -n 60 "$log"
+echo "$log: exit status $status" >&2
+exit 1
