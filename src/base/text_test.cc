@@ -103,6 +103,8 @@ TEST(TextTest, QuotesForAShell) {
   EXPECT_EQ(shell_quote("i8042 kbd"), "'i8042 kbd'");
   EXPECT_EQ(shell_quote("a'b"), "'a'\\''b'");
   EXPECT_EQ(shell_quote("$(rm)"), "'$(rm)'");
+  for (const char c : std::string_view("$`\\\"!*?[]{}()<>|&;#~ \t\n"))
+    EXPECT_EQ(shell_quote(std::string("a") + c), std::string("'a") + c + "'");
   EXPECT_EQ(shell_quote(""), "''");
 }
 
