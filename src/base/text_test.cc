@@ -57,6 +57,7 @@ TEST(TextTest, PrintableShowsWhatSteersATerminal) {
   EXPECT_EQ(printable("\xc2\x9b"
                       "31m"),
             "\\xc2\\x9b31m");  // a C1 control
+  EXPECT_EQ(printable("a\x7f"), "a\\x7f");
   EXPECT_EQ(printable("\xff\xc3"), "\\xff\\xc3");
   EXPECT_EQ(printable("K\xc3\xa4se"), "K\xc3\xa4se");
 }
@@ -102,6 +103,8 @@ TEST(TextTest, QuotesForAShell) {
   EXPECT_EQ(shell_quote("i8042 kbd"), "'i8042 kbd'");
   EXPECT_EQ(shell_quote("a'b"), "'a'\\''b'");
   EXPECT_EQ(shell_quote("$(rm)"), "'$(rm)'");
+  for (const char c : std::string_view("$`\\\"!*?[]{}()<>|&;#~ \t\n"))
+    EXPECT_EQ(shell_quote(std::string("a") + c), std::string("'a") + c + "'");
   EXPECT_EQ(shell_quote(""), "''");
 }
 

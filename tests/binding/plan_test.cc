@@ -48,6 +48,14 @@ TEST_F(Planner, RefusesAMemberOfAGroupThatIsNotViableAndNamesTheOthers) {
   EXPECT_THAT(plan.error().next, HasSubstr("--group"));
 }
 
+TEST_F(Planner, LooksAtTheGroupOfEachDevice) {
+  for (const auto& devices : {std::vector{kNicA, kGpu}, std::vector{kGpu, kNicA}}) {
+    const auto plan = to_vfio(devices);
+    ASSERT_FALSE(plan);
+    EXPECT_THAT(plan.error().message(), HasSubstr("0000:03:00.1 (snd_hda_intel)"));
+  }
+}
+
 TEST_F(Planner, AcceptsAllMembersNamedOneByOne) {
   EXPECT_TRUE(to_vfio({kGpu, kGpuAudio}));
 }

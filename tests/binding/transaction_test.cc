@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <map>
 
+#include "binding/device_run.h"
 #include "binding/recover.h"
 #include "host/faulty_sysfs.h"
 #include "machine.h"
@@ -82,6 +83,78 @@ TEST_F(Transaction, ANoOpSendsNoEventAndWritesNothing) {
   EXPECT_FALSE(outcome->front().changed);
   EXPECT_TRUE(recorder_.lines.empty());
   EXPECT_TRUE(core_.take_uevents().empty());
+}
+
+/// Hears which settings are written.
+class SettingsHeard final : public Listener {
+ public:
+  void on_step(const DeviceId& /*device*/, const Step& /*step*/) override {}
+  void on_setting(const Setting& setting) override { paths.push_back(setting.path); }
+  void on_rollback(const Error& /*cause*/, std::size_t /*devices*/) override {}
+  [[nodiscard]] bool stop_requested() const override { return false; }
+  std::vector<std::string> paths;
+};
+
+TEST_F(Transaction, SettingsAreTakenBackTheLastFirst) {
+  const std::string flag = "bus/pci/drivers_autoprobe";
+  const std::string parameter = "bus/pci/devices/0000:04:00.0/driver_override";
+  Plan plan;
+  for (const std::string& path : {flag, parameter})
+    plan.settings.push_back(
+        {.path = path, .bytes = "0", .undo_path = path, .undo_bytes = "1", .reason = ""});
+  SettingsHeard heard;
+  ASSERT_TRUE(undo_settings(*sysfs_, plan, 0, 2, Back::kAll, heard));
+  EXPECT_EQ(heard.paths, (std::vector{parameter, flag}));
+}
+
+/// Takes every write to one file and does nothing.
+class Deaf final : public Sysfs {
+ public:
+  Deaf(Sysfs& inner, std::string to, std::string prefix = "", std::unique_ptr<Sysfs> own = nullptr)
+      : inner_(inner), to_(std::move(to)), prefix_(std::move(prefix)), own_(std::move(own)) {}
+  Reply<std::string> read(std::string_view path) override { return inner_.read(path); }
+  Reply<std::size_t> write(std::string_view path, std::string_view bytes) override {
+    if (prefix_ + std::string(path) == to_) return bytes.size();
+    return inner_.write(path, bytes);
+  }
+  Reply<std::string> read_link(std::string_view path) override { return inner_.read_link(path); }
+  Reply<std::vector<std::string>> list(std::string_view path) override { return inner_.list(path); }
+  Reply<std::unique_ptr<Sysfs>> open_dir(std::string_view path) override {
+    auto dir = inner_.open_dir(path);
+    if (!dir) return std::unexpected(dir.error());
+    Sysfs& inner = **dir;
+    return std::make_unique<Deaf>(inner, to_, prefix_ + std::string(path) + "/", *std::move(dir));
+  }
+  Reply<Instance> instance() override { return inner_.instance(); }
+
+ private:
+  Sysfs& inner_;
+  std::string to_;
+  std::string prefix_;
+  std::unique_ptr<Sysfs> own_;
+};
+
+TEST_F(Transaction, AnOverrideThatDoesNotTakeIsSeenBeforeTheHostDriverGoes) {
+  const auto before = all();
+  Deaf deaf(*sysfs_, "bus/pci/devices/0000:04:00.0/driver_override");
+  const auto outcome = run_on(deaf, *to_vfio(deaf, {kNicA}));
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, Code::kFailed);
+  EXPECT_THAT(outcome.error().why, HasSubstr("it reads"));
+  EXPECT_THAT(recorder_.lines, testing::Not(testing::Contains(HasSubstr("unbind"))));
+  EXPECT_EQ(all(), before);
+}
+
+TEST_F(Transaction, ASuccessThatDidNothingIsNotBelieved) {
+  const auto before = all();
+  for (const char* file : {"vfio-pci/bind", "igc/unbind"}) {
+    Deaf deaf(*sysfs_, std::string("bus/pci/drivers/") + file);
+    const auto outcome = run_on(deaf, *to_vfio(deaf, {kNicA}));
+    ASSERT_FALSE(outcome) << file;
+    EXPECT_EQ(outcome.error().code, Code::kFailed) << file;
+    EXPECT_THAT(outcome.error().why, HasSubstr("reported success")) << file;
+    EXPECT_EQ(all(), before) << file;
+  }
 }
 
 TEST_F(Transaction, AFailingProbePutsAllDevicesBack) {
@@ -181,6 +254,21 @@ INSTANTIATE_TEST_SUITE_P(AllErrnos, EveryFault,
                          testing::Combine(testing::Values(EIO, ENODEV, ENOENT, EBUSY, EACCES,
                                                           EINVAL, EAGAIN, ENOMEM, EINTR, 512),
                                           testing::Bool()));
+
+TEST_F(Transaction, UndoGoesBackwardsAndLeavesAnotherCardAlone) {
+  auto journal = *Journal::load(*storage_, "boot", "bind", 0);
+  Origins memory = origins();
+  ASSERT_TRUE(run(*sysfs_, *to_vfio({kNicA, kNicB, kDisk}), {&memory, &journal}, recorder_));
+  const auto entry = journal.read(1);
+  ASSERT_TRUE(entry && *entry);
+  ASSERT_TRUE(core_.unplug(kNicB.name.str()));
+  ASSERT_TRUE(core_.hot_add(kNicB.name.str()));
+  const auto plan = plan_undo(*sysfs_, **entry);
+  ASSERT_TRUE(plan);
+  std::vector<DeviceId> devices;
+  for (const DevicePlan& device : plan->devices) devices.push_back(device.device);
+  EXPECT_EQ(devices, (std::vector{kDisk, kNicA}));
+}
 
 TEST_F(Transaction, ADriverThatCameAfterPlanningIsLeftAlone) {
   ASSERT_EQ(write("bus/pci/drivers/igc/unbind", "0000:04:00.0"), 0);

@@ -715,6 +715,21 @@ class History(Case):
         self.assertEqual([line.split()[0] for line in lines], ["ID", "3", "2", "1"])
 
 
+class Shown(Case):
+    def test_what_to_type_next_cannot_steer_the_terminal(self) -> None:
+        error = self.anybind("bind", "04:00.0", "a/\x1b[31mred", code=USAGE)
+        self.assertIn("red", error.splitlines()[-1])
+        self.assertNotIn("\x1b", error)
+
+    def test_members_of_a_group_say_whether_they_block_user_space(self) -> None:
+        members = json.loads(self.anybind("show", "--json", "03:00.0"))[0]["group_members"]
+        self.assertEqual({row["driver"]: row["blocks_user_space"] for row in members if row["driver"]},
+                         {"nouveau": True, "snd_hda_intel": True, "pcieport": False})
+        self.anybind("bind", "--group", "03:00.0", "vfio-pci")
+        members = json.loads(self.anybind("show", "--json", "03:00.0"))[0]["group_members"]
+        self.assertFalse(any(row["blocks_user_space"] for row in members))
+
+
 class Readme(Case):
     def test_the_session_on_the_first_screen_is_what_the_commands_print(self) -> None:
         root = HERE.parent.parent

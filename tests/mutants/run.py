@@ -24,7 +24,7 @@ LEAST_OF_A_FOLDER = 6
 FOLDERS = ("base", "host", "inventory", "binding", "drivercore", "lab", "race", "cli")
 LEFT_OUT = {".git", "build", "__pycache__"}  # of the copy
 
-GTEST = ("base_test", "host_test", "inventory_test", "binding_test", "drivercore_test", "lab_test", "race_test",
+GTEST = ("base_test", "cli_test", "host_test", "inventory_test", "binding_test", "drivercore_test", "lab_test", "race_test",
          "binding_model_test", "binding_faults_test", "replay_tests")
 PYTHON = {"cli": "tests/cli/cli_test.py", "lab.files": "tests/lab/files_test.py", "lab.lab": "tests/lab/lab_test.py",
           "lab.mechanisms": "tests/lab/mechanisms_test.py", "lab.tools": "tests/lab/tools_test.py",

@@ -1,0 +1,56 @@
+#include "cli/table.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <vector>
+
+namespace anybind::cli {
+namespace {
+
+std::string table(const std::vector<std::array<std::string, 3>>& rows, const Look& look) {
+  static constexpr auto kColumns = std::to_array<Column>(
+      {{.title = "ID"}, {.title = "NAME", .shrinks = true}, {.title = "DRIVER"}});
+  std::string out;
+  const auto fill = [&](std::size_t row, std::span<Cell> cells) {
+    for (std::size_t i = 0; i < cells.size(); ++i) cells[i] = {.text = rows[row].at(i)};
+    cells[2].style = Style::kGood;
+  };
+  print_table(kColumns, rows.size(), fill, look, [&](std::string_view text) { out += text; });
+  return out;
+}
+
+TEST(TableTest, ColumnsAreAsWideAsTheirWidestCell) {
+  EXPECT_EQ(table({{"1", "a", "igb"}, {"22", "long name", "-"}}, {}),
+            "ID  NAME       DRIVER\n"
+            "1   a          igb\n"
+            "22  long name  -\n");
+  EXPECT_EQ(table({{"1", "a", ""}}, {.header = false}), "1   a\n");
+  EXPECT_EQ(table({}, {}), "ID  NAME  DRIVER\n");
+}
+
+TEST(TableTest, WhatMayBeCutIsCutToTheWidthAndNotToNothing) {
+  const std::vector<std::array<std::string, 3>> rows = {{"1", "a very long name", "igb"}};
+  EXPECT_EQ(table(rows, {.width = 25, .header = false}), "1   a very long…  igb\n");
+  EXPECT_EQ(table(rows, {.width = 20, .header = false}), "1   a very …  igb\n");
+  EXPECT_EQ(table(rows, {.width = 15, .header = false}), "1   a very …  i\n");
+  EXPECT_EQ(table(rows, {.width = 12, .header = false}), "1   a very …\n");
+}
+
+TEST(TableTest, WideCharactersTakeTwoColumnsAndCombiningOnesNone) {
+  EXPECT_EQ(display_width("日本"), 4U);
+  EXPECT_EQ(display_width("e\u0301"), 1U);
+  EXPECT_EQ(cut_to_width("日本語", 4), "日…");
+  EXPECT_EQ(cut_to_width("abc", 3), "abc");
+  EXPECT_EQ(cut_to_width("abcd", 3), "ab…");
+  EXPECT_EQ(cut_to_width("abcd", 0), "");
+}
+
+TEST(TableTest, ColoursEndWithTheirCellAndTextCannotMakeAny) {
+  EXPECT_EQ(table({{"1", "\x1b[31mred", "igb"}}, {.color = true, .header = false}),
+            "1   \\x1b[31mred  \x1b[32migb\x1b[0m\n");
+  EXPECT_EQ(table({{"1", "\x1b[31mred", "igb"}}, {.header = false}), "1   \\x1b[31mred  igb\n");
+}
+
+}  // namespace
+}  // namespace anybind::cli
