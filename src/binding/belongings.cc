@@ -56,7 +56,7 @@ std::unique_ptr<Sysfs> as_before(Sysfs& root, const DeviceId& device, const Orig
 Result<std::optional<unsigned>> read_functions(Sysfs& dir, const DeviceId& device) {
   const auto text = dir.read("sriov_numvfs");
   if (!text && text.error().value == ENOENT) return std::nullopt;
-  if (!text) return fail(from_errno(text.error(), "read sriov_numvfs of", device.str()));
+  if (!text) return fail(read_error(text.error(), "read sriov_numvfs of", device));
   const auto count = parse_decimal(trim_newline(*text));
   if (count && *count <= 0xFFFF) return static_cast<unsigned>(*count);
   return fail({.code = Code::kFailed,
@@ -96,7 +96,7 @@ bool is_as_it_was(Sysfs& root, const DeviceId& device, const Origin& origin) {
 }
 
 Result<> make_functions_again(Sysfs& root, const DeviceId& device, const Origin& origin,
-                              Listener& listener) {
+                              Listener& listener, const PatientWriter& writer) {
   if (origin.had.functions.value_or(0) == 0) return {};
   const auto dir = as_before(root, device, origin);
   if (dir == nullptr) return {};
@@ -107,18 +107,18 @@ Result<> make_functions_again(Sysfs& root, const DeviceId& device, const Origin&
                        .undo_path = {},
                        .undo_bytes = {},
                        .reason = "its virtual functions went with its driver"});
-  const auto written = dir->write("sriov_numvfs", count);
-  if (written) return {};
-  return fail(from_errno(written.error(), "make the virtual functions again of", device.str()));
+  auto written = writer.write_back(*dir, "sriov_numvfs", count, device.path() + "/sriov_numvfs");
+  if (!written) written.error().operation = "make the virtual functions again:";
+  return written;
 }
 
 void set_up_again(Sysfs& root, const DeviceId& device, const Origin& origin, Listener& listener,
-                  std::chrono::milliseconds patience) {
+                  const PatientWriter& writer) {
   constexpr auto kPause = std::chrono::milliseconds(20);
   if (origin.had.up.empty()) return;
   const auto dir = as_before(root, device, origin);
   if (dir == nullptr) return;
-  const auto end = std::chrono::steady_clock::now() + patience;
+  const auto end = std::chrono::steady_clock::now() + writer.options().interface_patience;
   std::string net;
   std::vector<std::string> names;
   for (bool last = false;; std::this_thread::sleep_for(kPause)) {
@@ -133,12 +133,13 @@ void set_up_again(Sysfs& root, const DeviceId& device, const Origin& origin, Lis
     const auto flags = flags_of(*dir, path);
     if (!flags) continue;
     const std::string bytes = fmt::format("0x{:x}", *flags | kUp);
-    listener.on_setting({.path = device.path() + "/" + path,
+    const std::string full = device.path() + "/" + path;
+    listener.on_setting({.path = full,
                          .bytes = bytes,
                          .undo_path = {},
                          .undo_bytes = {},
                          .reason = "the interface was up"});
-    if ((*flags & kUp) != 0 || dir->write(path, bytes)) ++up;
+    if ((*flags & kUp) != 0 || writer.write_back(*dir, path, bytes, full)) ++up;
   }
   if (up == origin.had.up.size()) return;
   listener.on_warning(fmt::format("{}: of what was up, {}, not all could be set up again",

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "binding/origins.h"
+#include "binding/patient_writer.h"
 #include "binding/transaction.h"
 #include "host/sysfs.h"
 #include "inventory/device.h"
@@ -24,12 +25,13 @@ namespace anybind {
 
 /// Makes its virtual functions again, when their driver has removed them and has it back.
 [[nodiscard]] Result<> make_functions_again(Sysfs& root, const DeviceId& device,
-                                            const Origin& origin, Listener& listener);
+                                            const Origin& origin, Listener& listener,
+                                            const PatientWriter& writer);
 
 /// Sets its network interfaces up that were, once the driver of `origin` has it: those of the same
-/// names, for which it waits until `patience` is over, as udev may rename them; else the only one.
-/// What does not come of that is a warning.
+/// names, for which it waits as long as the options say, as udev may rename them; else the only
+/// one. What does not come of that is a warning.
 void set_up_again(Sysfs& root, const DeviceId& device, const Origin& origin, Listener& listener,
-                  std::chrono::milliseconds patience);
+                  const PatientWriter& writer);
 
 }  // namespace anybind

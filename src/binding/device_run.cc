@@ -8,7 +8,6 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "binding/reasons.h"
-#include "host/process.h"
 
 namespace anybind {
 namespace {
@@ -114,10 +113,12 @@ Result<> DeviceRun::settle() {
   const auto control = dir_->read("power/control");
   if (!control) return {};
   Abandoned abandoned;
-  (void)dir_->write_patiently("power/control", trim_newline(*control), patience(), abandoned);
+  (void)dir_->write_patiently("power/control", trim_newline(*control), patience(options_.patience),
+                              abandoned);
   if (abandoned.pid == 0) return {};
   return fail(
       {.code = Code::kFailed,
+       .err = {ETIMEDOUT},
        .operation = "bind",
        .object = device_.str(),
        .why = fmt::format("a bind or unbind of it by somebody else has been under way for "
@@ -162,12 +163,16 @@ void DeviceRun::take_from_newcomer(Sysfs& dir) {
   if (!now || !now->driver || now->driver->str() != given_to_ || now->driver_override) return;
   const Step unbind{.kind = Step::Kind::kUnbind, .value = given_to_, .reason = "it was not meant"};
   listener_.on_step(device_, unbind);
-  (void)root_.write(write_of(device_, unbind).path, write_of(device_, unbind).bytes);
+  (void)write_to_bus(write_of(device_, unbind), patience_for(unbind));
 }
 
 Result<Binding> DeviceRun::observe() {
   auto binding = read_binding(*dir_);
-  if (!binding) return fail(from_errno(binding.error(), "read the state of", device_.str()));
+  if (!binding && binding.error().value == ETIMEDOUT) {
+    TRY(settle());  // which has more patience
+    binding = read_binding(*dir_);
+  }
+  if (!binding) return fail(read_error(binding.error(), "read the state of", device_));
   return *std::move(binding);
 }
 
@@ -188,7 +193,10 @@ Result<Binding> DeviceRun::observe_at_rest() {
 
 /// Through the device's own handle: reaches that card or nothing.
 Result<> DeviceRun::set_override(const Step& step, const StepWrite& write) {
-  const auto text = dir_->write_and_read_back(link_name(write.path), write.bytes);
+  const auto file = link_name(write.path);
+  auto text = dir_->write_and_read_back(file, write.bytes, patience_for(step), abandoned_);
+  if (abandoned_.pid != 0) return fail(stuck_error(step));
+  if (!text && text.error().value == EOWNERDEAD) text = dir_->read(file);
   if (!text) return fail(step_error(device_, step, text.error()));
   answered_ = true;
   const std::string now = parse_override(*text).value_or("");
@@ -204,16 +212,20 @@ Result<> DeviceRun::write(const Step& step) {
   if (step.kind == Step::Kind::kSetOverride || step.kind == Step::Kind::kSetPreferred)
     return set_override(step, write);
   if (step.kind == Step::Kind::kDrvctl) return write_to_device(step, write);
-  if (step.kind == Step::Kind::kWake) {
-    (void)dir_->write("power/control", write.bytes);  // without it the unbind only takes longer
-    return {};
-  }
+  if (step.kind != Step::Kind::kWake) return write_to_name(step, write);
+  // Without it the unbind only takes longer.
+  (void)dir_->write_patiently("power/control", write.bytes, patience_for(step), abandoned_);
+  if (abandoned_.pid != 0) return fail(stuck_error(step));
+  return {};
+}
+
+Result<> DeviceRun::write_to_name(const Step& step, const StepWrite& write) {
   named_ = true;
   if (is_bind(step)) given_to_ = step.value;
-  const bool may_hang = step.kind == Step::Kind::kUnbind && is_vfio_driver(step.value);
-  const auto reply = write_to_bus(write, may_hang);
-  if (abandoned_.pid != 0) return fail(stuck_error());
+  const auto reply = write_to_bus(write, patience_for(step));
+  if (abandoned_.pid != 0) return fail(stuck_error(step));
   if (reply) return verify(step);
+  if (reply.error().value == EOWNERDEAD) return look_after_death(step);
   // The bind of somebody else came first: verify() finds out whether it is what we want.
   if (is_bind(step) && reply.error().value == EBUSY) {
     const auto driver = read_driver(*dir_);
@@ -228,25 +240,39 @@ Result<> DeviceRun::write(const Step& step) {
   return fail(step_error(device_, step, reply.error()));
 }
 
+/// The process that wrote for us was killed, so the write is over: was it made?
+Result<> DeviceRun::look_after_death(const Step& step) {
+  if (step.kind != Step::Kind::kProbe && verify(step)) return {};
+  return fail(state_error(device_, step,
+                          "the process that wrote for anybind was killed before it had done so"));
+}
+
 /// A success that did nothing is the answer to a driver that does not match (linux
 /// drivers/input/serio/serio.c:serio_bind_driver).
 Result<> DeviceRun::write_to_device(const Step& step, const StepWrite& write) {
-  const auto reply = dir_->write(link_name(write.path), write.bytes);
+  const auto file = link_name(write.path);
+  const auto reply = dir_->write_patiently(file, write.bytes, patience_for(step), abandoned_);
+  if (abandoned_.pid != 0) return fail(stuck_error(step));
+  if (!reply && reply.error().value == EOWNERDEAD) return look_after_death(step);
   if (!reply) return fail(step_error(device_, step, reply.error()));
   return verify(step);
 }
 
-Patience DeviceRun::patience() {
-  return {.limit = options_.patience,
+Patience DeviceRun::patience(std::chrono::milliseconds limit) {
+  return {.limit = limit,
           .give_up = [this] { return !rolling_back_ && listener_.stop_requested(); }};
+}
+
+Patience DeviceRun::patience_for(const Step& step) {
+  const bool for_a_user = step.kind == Step::Kind::kUnbind && is_vfio_driver(step.value);
+  return patience(for_a_user ? options_.patience : options_.long_patience);
 }
 
 /// Through the driver's directory if the planner holds it; a driver that was unloaded and loaded
 /// again since has another one, which only the path finds.
-Reply<std::size_t> DeviceRun::write_to_bus(const StepWrite& write, bool may_hang) {
+Reply<std::size_t> DeviceRun::write_to_bus(const StepWrite& write, const Patience& patience) {
   const auto put = [&](Sysfs& dir, const std::string& path) {
-    return may_hang ? dir.write_patiently(path, write.bytes, patience(), abandoned_)
-                    : dir.write(path, write.bytes);
+    return dir.write_patiently(path, write.bytes, patience, abandoned_);
   };
   const auto slash = write.path.rfind('/');
   const auto held = plan_.driver_dirs.find(write.path.substr(0, slash));
@@ -273,44 +299,39 @@ Result<> DeviceRun::verify(const Step& step) {
       device_, step, fmt::format("the kernel reported success, but {} has it", describe(*driver))));
 }
 
-Error DeviceRun::stuck_error() {
-  const auto users = vfio_users(root_, *dir_, options_);
-  const std::string where = wait_channel(options_.proc, abandoned_.pid);
-  return {.code = Code::kIncomplete,
-          .operation = "unbind",
-          .object = device_.str(),
-          .why = fmt::format(
-              "has not returned after {:.3g} s; {}{}; process {} is left waiting in it",
-              std::chrono::duration<double>(options_.patience).count(),
-              users.empty() ? "who holds it cannot be seen" : "it is open in " + join_words(users),
-              where.empty() ? "" : " (the kernel waits in " + where + ")", abandoned_.pid),
-          .next = users.empty() ? "free the device, then: anybind recover"
-                                : "end that process, then: anybind recover"};
+Error DeviceRun::stuck_error(const Step& step) {
+  abandoned_.what = operation_of(step);
+  const bool had_vfio = step.kind == Step::Kind::kUnbind && is_vfio_driver(step.value);
+  const auto users = had_vfio ? vfio_users(root_, *dir_, options_) : std::vector<std::string>{};
+  return left_behind_error(abandoned_.what, device_.str(), abandoned_, patience_for(step).limit,
+                           users, options_);
 }
 
-Result<> offer_newcomer(Sysfs& root, const DevicePlan& of, Listener& listener) {
+Result<> offer_newcomer(Sysfs& root, const DevicePlan& of, Listener& listener,
+                        const PatientWriter& writer) {
   const auto dir = TRY(open_device(root, of.device));
   if (dir == nullptr) return {};
   const auto instance = dir->instance();
   if (!instance) return fail(from_errno(instance.error(), "look at", of.device.str()));
   if (*instance == of.instance) return {};
   const auto binding = read_binding(*dir);
-  if (!binding) return fail(from_errno(binding.error(), "look at", of.device.str()));
+  if (!binding) return fail(read_error(binding.error(), "look at", of.device));
   if (binding->driver || binding->driver_override) return {};
   const Step probe{.kind = Step::Kind::kProbe, .value = "", .reason = "it was left unbound"};
   listener.on_step(of.device, probe);
   const StepWrite write = write_of(of.device, probe);
-  (void)root.write(write.path, write.bytes);  // that no driver takes it is an answer too
-  return {};
+  const auto offered = writer.write_back(root, write.path, write.bytes, write.path);
+  if (!offered && offered.error().code == Code::kIncomplete) return offered;
+  return {};  // that no driver takes it is an answer too
 }
 
 Result<bool> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener& listener,
-                      const RunOptions& options, Abandoned& abandoned) {
-  DeviceRun device(root, plan, of, listener, options);
+                      const PatientWriter& writer, LeftWrite& abandoned) {
+  DeviceRun device(root, plan, of, listener, writer.options());
   device.rolling_back();
   const auto opened = device.open(nullptr);
   if (!opened && opened.error().code == Code::kNotFound) {
-    TRY(offer_newcomer(root, of, listener));
+    TRY(offer_newcomer(root, of, listener, writer));
     return false;
   }
   TRY(opened);
@@ -336,8 +357,8 @@ Result<bool> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Liste
 
 namespace {
 
-Error setting_error(const std::string& path, Errno err) {
-  Error error = from_errno(err, "write", path);
+Error setting_error(const std::string& path, Error error) {
+  const Errno err = error.err;
   if (error.code == Code::kNotPermitted || !path.ends_with("/new_id")) return error;
   if (err.value == EEXIST) {
     error.why = "the driver knows that id already, from somebody else";
@@ -362,23 +383,31 @@ bool is_meant(const Setting& setting, Back which) {
   return !setting.brief;
 }
 
-}  // namespace
-
-Result<> write_setting(Sysfs& root, const Setting& setting, const std::string& path,
-                       const std::string& bytes) {
-  Reply<std::size_t> reply = 0;
+/// Writes `bytes` to `path`, which is one of the two files of `setting`.
+template <class Write>
+Result<> write_to_setting(Sysfs& root, const Setting& setting, const std::string& path,
+                          const Write& write) {
+  Result<> written;
   if (setting.device) {
     const auto dir = TRY(open_device(root, *setting.device));
     if (dir == nullptr) return fail(gone_error(*setting.device, "it is gone"));
     const auto now = dir->instance();
     if (!now) return fail(from_errno(now.error(), "look at", setting.device->str()));
     if (*now != setting.instance) return fail(gone_error(*setting.device, std::string(kReplaced)));
-    reply = dir->write(path.substr(setting.device->path().size() + 1), bytes);
+    written = write(*dir, path.substr(setting.device->path().size() + 1));
   } else {
-    reply = root.write(path, bytes);
+    written = write(root, path);
   }
-  if (!reply) return fail(setting_error(path, reply.error()));
+  if (!written) return fail(setting_error(path, std::move(written).error()));
   return {};
+}
+
+}  // namespace
+
+Result<> write_setting(Sysfs& root, const Setting& setting, const PatientWriter& writer) {
+  return write_to_setting(root, setting, setting.path, [&](Sysfs& dir, const std::string& path) {
+    return writer.write(dir, path, setting.bytes, setting.path);
+  });
 }
 
 bool is_written(Sysfs& root, const Setting& setting) {
@@ -387,7 +416,7 @@ bool is_written(Sysfs& root, const Setting& setting) {
 }
 
 Result<> undo_settings(Sysfs& root, const Plan& plan, std::size_t from, std::size_t to, Back which,
-                       Listener& listener) {
+                       Listener& listener, const PatientWriter& writer) {
   std::vector<std::string> left;
   for (std::size_t i = to; i-- > from;) {
     const Setting& setting = plan.settings[i];
@@ -397,7 +426,10 @@ Result<> undo_settings(Sysfs& root, const Plan& plan, std::size_t from, std::siz
                          .undo_path = {},
                          .undo_bytes = {},
                          .reason = "as it was before"});
-    const auto back = write_setting(root, setting, setting.undo_path, setting.undo_bytes);
+    const auto back = write_to_setting(
+        root, setting, setting.undo_path, [&](Sysfs& dir, const std::string& path) {
+          return writer.write_back(dir, path, setting.undo_bytes, setting.undo_path);
+        });
     if (back || back.error().code == Code::kNotFound) continue;
     // Of a driver: there is no such dynamic id any more (ENODEV), or the driver is gone (ENOENT).
     const int err = back.error().err.value;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "binding/patient_writer.h"
 #include "binding/plan.h"
 #include "binding/transaction.h"
 #include "host/sysfs.h"
@@ -49,21 +50,24 @@ class DeviceRun {
   /// The same, when no probe is under way of which the driver seen is no more than a try.
   Result<Binding> observe_at_rest();
   /// The process that hangs in the last write, if that did not return.
-  [[nodiscard]] const Abandoned& abandoned() const { return abandoned_; }
+  [[nodiscard]] const LeftWrite& abandoned() const { return abandoned_; }
 
  private:
   /// Waits for a probe or a remove of the device that somebody else has under way. Until a probe
   /// has ended, the `driver` link proves nothing: it is there before probe() runs, and goes again
   /// when that fails (linux drivers/base/dd.c:really_probe).
   Result<> settle();
-  [[nodiscard]] Patience patience();
+  [[nodiscard]] Patience patience(std::chrono::milliseconds limit);
+  [[nodiscard]] Patience patience_for(const Step& step);
   Result<> set_override(const Step& step, const StepWrite& write);
   Result<> write_to_device(const Step& step, const StepWrite& write);
   Result<> write(const Step& step);
-  Reply<std::size_t> write_to_bus(const StepWrite& write, bool may_hang);
+  Result<> write_to_name(const Step& step, const StepWrite& write);
+  Reply<std::size_t> write_to_bus(const StepWrite& write, const Patience& patience);
   Result<> verify(const Step& step);
+  Result<> look_after_death(const Step& step);
   void take_from_newcomer(Sysfs& dir);
-  Error stuck_error();
+  Error stuck_error(const Step& step);
   Result<Instance> instance_of(Sysfs& dir);
 
   Sysfs& root_;
@@ -74,7 +78,7 @@ class DeviceRun {
   Listener& listener_;
   const RunOptions& options_;
   std::shared_ptr<Sysfs> dir_;
-  Abandoned abandoned_;
+  LeftWrite abandoned_;
   bool rolling_back_ = false;
   bool answered_ = false;  ///< the handle has answered since the last write
   bool named_ = false;     ///< the bus was told the device's name
@@ -83,17 +87,18 @@ class DeviceRun {
 
 /// Writes by name may have hit a card that came to the address meanwhile. One that is left without
 /// a driver, and without an override that wants it so, is offered to its bus.
-Result<> offer_newcomer(Sysfs& root, const DevicePlan& of, Listener& listener);
+Result<> offer_newcomer(Sysfs& root, const DevicePlan& of, Listener& listener,
+                        const PatientWriter& writer);
 
 /// Puts one device back to what it was; of one that is gone (false), the newcomer is offered to its
 /// bus. Sets `abandoned` when a write did not return.
 Result<bool> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener& listener,
-                      const RunOptions& options, Abandoned& abandoned);
+                      const PatientWriter& writer, LeftWrite& abandoned);
 
-/// Writes `bytes` to `path`, which is one of the two files of `setting`. kNotFound when the device
-/// that it belongs to is gone, or another card has its address.
-Result<> write_setting(Sysfs& root, const Setting& setting, const std::string& path,
-                       const std::string& bytes);
+/// Makes the write of `setting`. kNotFound when the device
+/// that it belongs to is gone, or another card has its address. kIncomplete: the write was left
+/// behind.
+Result<> write_setting(Sysfs& root, const Setting& setting, const PatientWriter& writer);
 
 /// Does its file read as `setting` writes it? False for what cannot be read.
 bool is_written(Sysfs& root, const Setting& setting);
@@ -107,6 +112,6 @@ enum class Back : std::uint8_t {
 
 /// Takes settings of [from, to) back, last first. What is gone is no error.
 Result<> undo_settings(Sysfs& root, const Plan& plan, std::size_t from, std::size_t to, Back which,
-                       Listener& listener);
+                       Listener& listener, const PatientWriter& writer);
 
 }  // namespace anybind

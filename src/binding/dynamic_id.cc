@@ -1,6 +1,7 @@
 #include "binding/dynamic_id.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include <fmt/format.h>
 
@@ -88,8 +89,9 @@ Result<std::vector<DeviceId>> captured_by(Sysfs& root, const BusName& bus,
     const auto dir = root.open_dir(other.path());
     if (!dir) continue;  // unplugged meanwhile
     const auto binding = read_binding(**dir);
-    if (!binding || binding->driver) continue;
-    const auto& named = binding->driver_override;
+    const bool is_busy = !binding && binding.error().value == ETIMEDOUT;  // it may be captured too
+    if (!is_busy && (!binding || binding->driver)) continue;
+    const auto named = is_busy ? std::nullopt : binding->driver_override;
     if (named && named != driver.str()) continue;
     const auto theirs = dynamic_id(**dir, other);
     const bool same = id && theirs && describes(*id, *theirs);

@@ -174,11 +174,14 @@ void apply_line(JournalEntry& entry, const json& line) {
     const auto at = line.at("done").get<std::size_t>();
     if (at < entry.devices.size()) entry.devices[at].done = true;
   } else if (line.contains("stuck")) {
-    const StuckWrite write{.device = line.at("stuck").get<std::size_t>(),
-                           .pid = line.at("pid").get<long>(),
-                           .started = line.at("started").get<std::uint64_t>(),
-                           .back = line.at("back").get<bool>()};
-    if (write.device < entry.devices.size()) entry.stuck.push_back(write);
+    StuckWrite write{.device = std::nullopt,
+                     .pid = line.at("pid").get<long>(),
+                     .started = line.at("started").get<std::uint64_t>(),
+                     .back = line.at("back").get<bool>(),
+                     .what = line.value("what", "unbind")};
+    if (!line.at("stuck").is_null()) write.device = line.at("stuck").get<std::size_t>();
+    if (write.device.value_or(0) < entry.devices.size() || !write.device)
+      entry.stuck.push_back(std::move(write));
   } else if (line.contains("more")) {
     for (const json& row : line.at("more")) {
       auto device = device_from_json(row);
@@ -322,8 +325,11 @@ void Journal::rolling_back(const std::string& why) {
 }
 
 void Journal::stuck(const StuckWrite& write) {
-  append(line_of(fmt::format(R"({{"stuck":{},"pid":{},"started":{},"back":{}}})", write.device,
-                             write.pid, write.started, write.back)));
+  std::string text = fmt::format(R"({{"stuck":{},"pid":{},"started":{},"back":{},"what":)",
+                                 write.device ? std::to_string(*write.device) : "null", write.pid,
+                                 write.started, write.back);
+  append_json(text, write.what);
+  append(line_of(text + '}'));
 }
 
 Result<> Journal::close(Ending ending) {

@@ -1,6 +1,8 @@
 #include "binding/module_plan.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <chrono>
 #include <set>
 #include <string>
 #include <vector>
@@ -165,15 +167,23 @@ void note_variants(Sysfs& root, ModuleLoader& modules, Plan& plan) {
 
 Result<> load_modules(Sysfs& root, const Plan& plan, Listener& listener, const RunOptions& options,
                       std::vector<std::string>& loaded) {
-  const auto give_up = [&] { return listener.stop_requested(); };
+  std::chrono::steady_clock::time_point end;
+  const auto is_late = [&] { return std::chrono::steady_clock::now() > end; };
+  const auto give_up = [&] { return listener.stop_requested() || is_late(); };
   for (const ModuleLoad& load : plan.modules) {
+    end = std::chrono::steady_clock::now() + options.long_patience;
     const auto is_there = [&] { return root.open_dir(driver_path(load.bus, load.driver)); };
     if (is_there()) continue;  // somebody else has loaded it meanwhile
-    if (give_up()) return fail({.object = load.module, .why = "interrupted"});
+    if (listener.stop_requested()) return fail({.object = load.module, .why = "interrupted"});
     if (options.modules == nullptr) return fail(no_such_driver(root, load.bus, load.driver));
     listener.on_module(load);
     auto done = options.modules->load(load.module, give_up);
     if (!done) {
+      if (done.error().err.value == ETIMEDOUT && is_late()) {
+        done.error().why =
+            fmt::format("has not returned after {:.3g} s; modprobe is left to itself",
+                        std::chrono::duration<double>(options.long_patience).count());
+      }
       add_messages(done.error(), options, load.module);
       return done;
     }

@@ -52,7 +52,7 @@ Result<Look> look_at(Sysfs& root, const DeviceId& device, With with) {
   const auto group = with == With::kGroup ? read_iommu_group(*dir) : std::nullopt;
   if (!instance || !binding || !group) {
     const Errno err = !instance ? instance.error() : !binding ? binding.error() : group.error();
-    return fail(from_errno(err, "read the state of", device.str()));
+    return fail(read_error(err, "read the state of", device));
   }
   const bool parked = is_parked(*dir, *binding);
   return Look{.device = device,

@@ -1,6 +1,7 @@
 #include "binding/recover.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <exception>
 #include <ranges>
 
@@ -11,29 +12,18 @@
 #include "binding/belongings.h"
 #include "binding/calm_listener.h"
 #include "binding/device_run.h"
-#include "host/process.h"
+#include "binding/patient_writer.h"
 
 namespace anybind {
 namespace {
 
 using What = Recovered::What;
 
-/// The processes that still hang in writes of this transaction.
-std::vector<std::string> still_stuck(const JournalEntry& entry, const std::string& proc) {
-  std::vector<std::string> out;
-  for (const StuckWrite& write : entry.stuck) {
-    if (process_start(proc, write.pid) != write.started) continue;
-    const std::string where = wait_channel(proc, write.pid);
-    out.push_back(fmt::format("{}: process {} still waits in its unbind{}",
-                              entry.devices[write.device].device.str(), write.pid,
-                              where.empty() ? "" : " (" + where + ")"));
-  }
-  return out;
-}
-
 bool to_be_finished(Sysfs& root, const JournalEntry& entry) {
   const auto went_back = [](const StuckWrite& write) { return write.back; };
-  if (!entry.stuck.empty()) return std::ranges::none_of(entry.stuck, went_back);
+  const auto of_device = [](const StuckWrite& write) { return write.device.has_value(); };
+  if (std::ranges::any_of(entry.stuck, of_device))
+    return std::ranges::none_of(entry.stuck, went_back);
   if (entry.rolling_back) return false;
   // The last thing of all tells whether all has been done.
   if (!entry.settings.empty() && entry.settings.back().late)
@@ -51,7 +41,8 @@ class Recovery {
         plan_(entry.plan()),
         records_(records),
         listener_(listener),
-        options_(options) {}
+        options_(options),
+        writer_(options, listener, [this](const StuckWrite& write) { note(write); }) {}
 
   Recovered run() {
     Recovered out{.id = entry_.id, .command = entry_.command};
@@ -70,13 +61,14 @@ class Recovery {
       return end(close(*entry_.ending),
                  *entry_.ending == Ending::kDone ? What::kFinished : What::kUndone);
     }
-    const auto stuck = still_stuck(entry_, options_.proc);
+    const auto stuck = still_waiting(entry_, options_.proc);
     if (!stuck.empty()) {
       return end(fail({.code = Code::kIncomplete,
                        .operation = "recover",
                        .object = fmt::format("transaction {}", entry_.id),
                        .why = join_words(stuck),
-                       .next = "end whoever has the device open, then: anybind recover"}),
+                       .next = "wait until that has ended, or end whoever has the device open; "
+                               "then: anybind recover"}),
                  What::kLeft);
     }
     const bool tried = to_be_finished(root_, entry_);
@@ -117,13 +109,13 @@ class Recovery {
     for (const Setting& setting : plan_.settings) {
       if (!setting.brief) continue;
       listener_.on_setting(setting);
-      TRY(write_setting(root_, setting, setting.path, setting.bytes));
+      TRY(write_setting(root_, setting, writer_));
     }
     return {};
   }
 
   Result<> take_back(std::size_t from, std::size_t to, Back which) {
-    return undo_settings(root_, plan_, from, to, which, listener_);
+    return undo_settings(root_, plan_, from, to, which, listener_, writer_);
   }
 
   /// In this order: a crash in between leaves a memory of what is so again, which does no harm.
@@ -145,7 +137,7 @@ class Recovery {
     if (records_.origins == nullptr) return;
     for (const JournalDevice& device : entry_.devices) {
       if (const auto origin = records_.origins->find(device.device, device.instance))
-        set_up_again(root_, device.device, *origin, listener_, options_.interface_patience);
+        set_up_again(root_, device.device, *origin, listener_, writer_);
     }
   }
 
@@ -162,7 +154,7 @@ class Recovery {
   Result<> make_functions_again(const JournalDevice& of) {
     if (records_.origins == nullptr || !of.fresh) return {};
     const auto origin = records_.origins->find(of.device, of.instance);
-    return origin ? anybind::make_functions_again(root_, of.device, *origin, listener_)
+    return origin ? anybind::make_functions_again(root_, of.device, *origin, listener_, writer_)
                   : Result<>();
   }
 
@@ -173,10 +165,12 @@ class Recovery {
     const auto opened = device.open(nullptr);
     if (!opened && opened.error().code == Code::kNotFound) {
       gone_.push_back(of.device.str());
-      return offer_newcomer(root_, of, listener_);
+      return offer_newcomer(root_, of, listener_, writer_);
     }
     TRY(opened);
-    const Binding now = TRY(device.observe_at_rest());
+    const auto observed = device.observe_at_rest();
+    note_busy(observed);
+    const Binding now = TRY(observed);
     if (of.goal.default_match && now.driver && !now.driver_override) return {};
     const auto done = device.run(device.steps_to(now, of.goal));
     if (!done) note_stuck(at, device.abandoned(), false);
@@ -190,8 +184,9 @@ class Recovery {
     TRY(take_back(early, plan_.settings.size(), Back::kAll));
     TRY(take_back(0, early, Back::kBrief));
     for (std::size_t i = plan_.devices.size(); i-- > 0;) {
-      Abandoned abandoned;
-      const auto there = put_back(root_, plan_, plan_.devices[i], listener_, options_, abandoned);
+      LeftWrite abandoned;
+      const auto there = put_back(root_, plan_, plan_.devices[i], listener_, writer_, abandoned);
+      note_busy(there);
       if (there && !*there) gone_.push_back(plan_.devices[i].device.str());
       auto back = there ? make_functions_again(entry_.devices[i]) : fail(there.error());
       if (back) continue;
@@ -212,13 +207,19 @@ class Recovery {
     return records_.origins->save();
   }
 
-  void note_stuck(std::size_t at, const Abandoned& abandoned, bool back) {
-    if (abandoned.pid == 0) return;
+  void note(const StuckWrite& write) {
     stuck_ = true;
-    records_.journal->stuck({.device = at,
-                             .pid = abandoned.pid,
-                             .started = process_start(options_.proc, abandoned.pid).value_or(0),
-                             .back = back});
+    records_.journal->stuck(write);
+  }
+
+  void note_stuck(std::size_t at, const LeftWrite& abandoned, bool back) {
+    if (abandoned.pid != 0) note(stuck_write(at, abandoned, abandoned.what, back, options_));
+  }
+
+  /// Another way would wait for the same lock.
+  template <class T>
+  void note_busy(const Result<T>& result) {
+    if (!result && result.error().err.value == ETIMEDOUT) stuck_ = true;
   }
 
   Result<> close(Ending ending) { return records_.journal->close(ending); }
@@ -229,6 +230,7 @@ class Recovery {
   Records records_;
   Listener& listener_;
   const RunOptions& options_;
+  PatientWriter writer_;
   bool stuck_ = false;
   std::vector<std::string> gone_;
 };

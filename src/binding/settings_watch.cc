@@ -79,7 +79,9 @@ void SettingsWatch::offer_newcomers(const std::string& bus_dir,
                         .undo_bytes = {},
                         .reason = "it came while drivers_autoprobe was off"};
     listener_.on_setting(probe);
-    (void)root_.write(probe.path, probe.bytes);  // that no driver takes it is an answer too
+    const auto offered = writer_.write_back(root_, probe.path, probe.bytes, probe.path);
+    if (!offered && offered.error().code == Code::kIncomplete)
+      listener_.on_warning(offered.error().message());  // that no driver takes it is an answer too
   }
 }
 

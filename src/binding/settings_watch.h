@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 
+#include "binding/patient_writer.h"
 #include "binding/plan.h"
 #include "binding/transaction.h"
 #include "host/sysfs.h"
@@ -14,7 +15,8 @@ namespace anybind {
 /// it is written.
 class SettingsWatch {
  public:
-  SettingsWatch(Sysfs& root, Listener& listener) : root_(root), listener_(listener) {}
+  SettingsWatch(Sysfs& root, Listener& listener, const PatientWriter& writer)
+      : root_(root), listener_(listener), writer_(writer) {}
 
   void before(const Setting& setting);
   /// Once they are taken back: tells of other devices that came to a driver while it had a dynamic
@@ -30,6 +32,7 @@ class SettingsWatch {
 
   Sysfs& root_;
   Listener& listener_;
+  const PatientWriter& writer_;
   std::map<std::string, std::set<std::string>> bound_;  ///< by the directory of a driver
   std::map<std::string, std::map<std::string, Instance>> devices_;  ///< by that of a bus
 };

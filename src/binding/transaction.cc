@@ -31,9 +31,9 @@
 #include "binding/chains.h"
 #include "binding/device_run.h"
 #include "binding/module_plan.h"
+#include "binding/patient_writer.h"
 #include "binding/settings_watch.h"
 #include "binding/virtual_functions.h"
-#include "host/process.h"
 
 namespace anybind {
 namespace {
@@ -60,7 +60,8 @@ class Run {
         records_(records),
         listener_(listener),
         options_(options),
-        watch_(root, listener),
+        writer_(options, listener, [this](const StuckWrite& write) { note(write); }),
+        watch_(root, listener, writer_),
         states_(plan.devices.size()) {}
 
   Result<std::vector<Outcome>> run();
@@ -100,7 +101,8 @@ class Run {
   Error end_as_before(Error cause);
   Error close_as_before(Error error);
   Result<> forget_what_was_begun();
-  void note_stuck(std::size_t at, const Abandoned& abandoned, bool back);
+  void note(const StuckWrite& write);
+  void note_stuck(std::size_t at, const LeftWrite& abandoned, bool back);
 
   Sysfs& root_;
   const Plan* plan_;
@@ -108,25 +110,27 @@ class Run {
   Records records_;
   Listener& listener_;
   const RunOptions& options_;
+  PatientWriter writer_;
   SettingsWatch watch_;
   std::vector<State> states_;
   std::vector<bool> fresh_;
   std::vector<DeviceId> fresh_owners_;  ///< of settings, and not among the devices
   std::size_t settings_written_ = 0;
   std::vector<std::string> modules_loaded_;
-  bool blind_ = false;  ///< whether the last setting has had its effect cannot be seen
+  bool blind_ = false;  ///< whether the last setting has had its effect, or will, cannot be seen
   std::atomic<bool> failed_ = false;
   std::mutex mutex_;  ///< over the journal
 };
 
 /// While a transaction is open its devices and settings are on the way to somewhere.
 Result<> Run::check_open_transactions() {
-  const auto refuse = [](const JournalEntry& entry, const std::string& object) {
+  const auto refuse = [&](const JournalEntry& entry, const std::string& object) {
+    const std::string waiting = join_words(still_waiting(entry, options_.proc));
     return fail({.code = Code::kIncomplete,
                  .operation = "change",
                  .object = object,
-                 .why = fmt::format("transaction {} ({}) was cut off and is still open", entry.id,
-                                    entry.command),
+                 .why = fmt::format("transaction {} ({}) was cut off and is still open{}", entry.id,
+                                    entry.command, waiting.empty() ? "" : ": " + waiting),
                  .next = "anybind recover"});
   };
   for (const std::uint64_t id : records_.journal->open()) {
@@ -201,8 +205,7 @@ Result<> Run::note_owners() {
     const auto dir = TRY(open_device(root_, *setting.device));
     if (dir == nullptr) continue;
     const auto binding = read_binding(*dir);
-    if (!binding)
-      return fail(from_errno(binding.error(), "read the state of", setting.device->str()));
+    if (!binding) return fail(read_error(binding.error(), "read the state of", *setting.device));
     origins->remember(*setting.device,
                       {.instance = setting.instance,
                        .binding = *binding,
@@ -257,7 +260,7 @@ void Run::give_back_interfaces() {
   if (records_.origins == nullptr) return;
   for (const DevicePlan& device : plan_->devices) {
     if (const auto origin = records_.origins->find(device.device, device.instance))
-      set_up_again(root_, device.device, *origin, listener_, options_.interface_patience);
+      set_up_again(root_, device.device, *origin, listener_, writer_);
   }
 }
 
@@ -266,7 +269,8 @@ Result<> Run::make_functions_again(std::size_t at) {
   if (records_.origins == nullptr || !fresh_[at]) return {};
   const DevicePlan& of = plan_->devices[at];
   const auto origin = records_.origins->find(of.device, of.instance);
-  return origin ? anybind::make_functions_again(root_, of.device, *origin, listener_) : Result<>();
+  return origin ? anybind::make_functions_again(root_, of.device, *origin, listener_, writer_)
+                : Result<>();
 }
 
 Result<> Run::write_settings(std::size_t to) {
@@ -278,8 +282,11 @@ Result<> Run::write_settings(std::size_t to) {
     watch_.before(setting);
     listener_.on_setting(setting);
     ++settings_written_;
-    auto written = write_setting(root_, setting, setting.path, setting.bytes);
-    if (written || is_written(root_, setting)) continue;
+    auto written = write_setting(root_, setting, writer_);
+    if (written) continue;
+    blind_ = written.error().code == Code::kIncomplete;  // left behind: it may still happen
+    if (blind_) return written;
+    if (is_written(root_, setting)) continue;
     // Of a dynamic id: somebody else's, and not to be taken back.
     if (setting.brief && written.error().err.value == EEXIST) --settings_written_;
     blind_ = setting.late && !root_.read(setting.path);
@@ -312,14 +319,15 @@ Result<Outcome> Run::bring(std::size_t at) {
   return out;
 }
 
-void Run::note_stuck(std::size_t at, const Abandoned& abandoned, bool back) {
-  states_[at].stuck = true;
+void Run::note(const StuckWrite& write) {
   if (records_.journal == nullptr) return;
   const std::scoped_lock lock(mutex_);
-  records_.journal->stuck({.device = at,
-                           .pid = abandoned.pid,
-                           .started = process_start(options_.proc, abandoned.pid).value_or(0),
-                           .back = back});
+  records_.journal->stuck(write);
+}
+
+void Run::note_stuck(std::size_t at, const LeftWrite& abandoned, bool back) {
+  states_[at].stuck = true;
+  note(stuck_write(at, abandoned, abandoned.what, back, options_));
 }
 
 void Run::run_device(std::size_t at) {
@@ -349,7 +357,12 @@ void Run::wake_devices() {
     const DevicePlan& of = plan_->devices[parked[i]];
     states_[parked[i]].touched = true;
     DeviceRun device(root_, *plan_, of, listener_, options_);
-    if (device.open(of.held)) (void)device.run({wake_step()});
+    if (!device.open(of.held)) return;
+    auto woken = device.run({wake_step()});
+    if (device.abandoned().pid == 0) return;
+    note_stuck(parked[i], device.abandoned(), false);
+    states_[parked[i]].error = std::move(woken).error();
+    failed_ = true;
   });
 }
 
@@ -384,8 +397,8 @@ std::optional<Error> Run::first_error() const {
 }
 
 Result<> Run::put_one_back(std::size_t at) {
-  Abandoned abandoned;
-  const auto there = put_back(root_, *plan_, plan_->devices[at], listener_, options_, abandoned);
+  LeftWrite abandoned;
+  const auto there = put_back(root_, *plan_, plan_->devices[at], listener_, writer_, abandoned);
   auto back = there ? make_functions_again(at) : fail(there.error());
   if (abandoned.pid != 0) note_stuck(at, abandoned, true);
   return back;
@@ -415,7 +428,8 @@ Error Run::roll_back(Error cause) {
   };
   const std::size_t early = std::min(plan_->early_settings(), settings_written_);
   const auto undo = [&](std::size_t from, std::size_t to, Back which) {
-    note(attempt_twice([&] { return undo_settings(root_, *plan_, from, to, which, listener_); }));
+    note(attempt_twice(
+        [&] { return undo_settings(root_, *plan_, from, to, which, listener_, writer_); }));
   };
   undo(early, settings_written_, Back::kAll);
   undo(0, early, Back::kBrief);
@@ -486,7 +500,7 @@ Result<std::vector<Outcome>> Run::settle() {
   std::vector<Outcome> outcomes;
   outcomes.reserve(states_.size());
   for (const State& state : states_) outcomes.push_back(*state.outcome);
-  TRY(undo_settings(root_, *plan_, 0, settings_written_, Back::kPassing, listener_));
+  TRY(undo_settings(root_, *plan_, 0, settings_written_, Back::kPassing, listener_, writer_));
   watch_.after(*plan_);
   if (plan_->restores || plan_->undoes != 0) give_back_interfaces();
   return outcomes;

@@ -44,7 +44,14 @@ Result<> write_new(const std::string& file, std::string_view text) {
 }
 
 Result<int> run_capture(Context& context, const std::string& file) {
-  const auto state = TRY(context.session.capture());
+  std::vector<DeviceId> busy;
+  const auto state = TRY(context.session.capture(busy));
+  for (const DeviceId& device : busy) {
+    fmt::print(context.err,
+               "anybind: warning: {} is busy: {}; its driver_override is not known, and its driver "
+               "may be wrong\n",
+               printable(device.str()), printable(context.session.why_busy(device.str()), 1024));
+  }
   const std::string text = drivercore::save_machine(state);
   if (file.empty() || file == "-") {
     std::fputs(text.c_str(), context.out);

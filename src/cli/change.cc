@@ -32,6 +32,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// Seconds. Most writes return sooner, also on a busy machine: who does not want to wait for
+/// another anybind does not mean that they be left behind.
+constexpr double kLeastPatience = 1;
+
 std::atomic<bool> interrupted = false;  // read by several threads
 std::atomic<bool> changing = false;
 std::atomic<const char*> words_of_stop = nullptr;  // what Ctrl-C is answered with at once
@@ -255,8 +259,11 @@ bool is_change() {
 }
 
 void add_timeout(CLI::App& app, ChangeOptions& options) {
-  app.add_option("--timeout", options.timeout,
-                 "seconds to wait for another anybind, and for a write that does not return")
+  app.add_option(
+         "--timeout", options.timeout,
+         "seconds to wait for another anybind, and, at least 1, for a write that does not return "
+         "and is then left behind; without it: as long as the other runs, 10 for an unbind "
+         "from a VFIO driver, 120 for any other write")
       ->type_name("S")
       ->check(CLI::Range(0.0, 1e6))
       ->check([](const std::string& text) {  // which is in every range
@@ -323,7 +330,9 @@ RunOptions run_options(Context& context, const ChangeOptions& options) {
                  .modules = context.session.modules()};
   if (!context.session.is_lab()) out.interface_patience = std::chrono::seconds(2);
   if (options.timeout) {
-    out.patience = std::chrono::milliseconds(static_cast<std::int64_t>(*options.timeout * 1000));
+    const double seconds = std::max(*options.timeout, kLeastPatience);
+    out.patience = std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+    out.long_patience = out.patience;
   }
   return out;
 }
@@ -341,7 +350,10 @@ Result<int> plan_and_run(Context& context, const ChangeOptions& options, const P
   if (options.dry_run) return try_out(context, options, planning);
   catch_signals();
   Memory memory = TRY(lock_memory(context, options));
-  const Plan plan = TRY(planning.plan(context.sysfs, memory));
+  auto planned = planning.plan(context.sysfs, memory);
+  if (!planned && planned.error().err.value == ETIMEDOUT)
+    planned.error().why = "it is busy: " + context.session.why_busy(planned.error().object);
+  const Plan plan = TRY(std::move(planned));
   print_notes(context, plan, "");
   const auto devices = losing_drivers(plan);
   const auto check = [&] { return check_guards(context, devices, options); };

@@ -20,14 +20,17 @@ Style driver_style(const DriverName& driver) {
   return manages_dma(driver) && driver.str() != "pcieport" ? Style::kNotable : Style::kGood;
 }
 
+/// What the kernel did not tell.
+constexpr Cell kBusy = {.text = "busy", .style = Style::kNotable};
+
 Cell driver_cell(const Device& device) {
-  if (!device.driver) return kNothing;
+  if (!device.driver) return device.busy ? kBusy : kNothing;
   return {.text = device.driver->str(), .style = driver_style(*device.driver)};
 }
 
 /// An override that is not the driver at work will make a difference one day.
 Cell override_cell(const Device& device) {
-  if (!device.driver_override) return kNothing;
+  if (!device.driver_override) return device.busy ? kBusy : kNothing;
   const bool is_met = device.driver && device.driver->str() == *device.driver_override;
   return {.text = *device.driver_override, .style = is_met ? Style::kPlain : Style::kNotable};
 }
@@ -136,10 +139,11 @@ void identity_lines(Page& page, const Details& details, PciNames& names) {
   page.line("modalias", device.modalias);
 }
 
-void driver_lines(Page& page, const Details& details) {
+void driver_lines(Page& page, const Details& details, std::string_view why_busy) {
   const Device& device = details.device;
+  if (device.busy) page.line("busy", why_busy, Style::kNotable);
   if (!device.driver) {
-    page.line("driver", "none", Style::kDim);
+    page.line("driver", device.busy ? "not known" : "none", Style::kDim);
   } else if (!details.module || *details.module == device.driver->str()) {
     page.line("driver", device.driver->str(), driver_style(*device.driver));
   } else {
@@ -147,7 +151,8 @@ void driver_lines(Page& page, const Details& details) {
               driver_style(*device.driver));
   }
   const Cell forced = override_cell(device);
-  if (device.driver_override) page.line("override", forced.text, forced.style);
+  if (device.driver_override || device.busy)
+    page.line("override", device.busy ? "not known" : forced.text, forced.style);
   if (!device.has_override) page.line("override", "not offered by this bus", Style::kDim);
 }
 
@@ -204,13 +209,13 @@ void print_devices(const std::vector<Device>& devices, const Uses* uses, PciName
 }
 
 std::string device_page(const Details& details, const InUse& in_use, PciNames& names,
-                        std::string_view sysfs_root, const Look& look) {
+                        std::string_view sysfs_root, std::string_view why_busy, const Look& look) {
   Page page(look);
   const Device& device = details.device;
   const std::string name = device.pci ? names.full(*device.pci) : "";
   page.title(printable(device.id.str()) + (name.empty() ? "" : "  " + name));
   identity_lines(page, details, names);
-  driver_lines(page, details);
+  driver_lines(page, details, why_busy);
   group_lines(page, details);
   function_lines(page, details);
   page.line("users", words(details.users));

@@ -22,8 +22,9 @@ void print_devices(const std::vector<Device>& devices, const Uses* uses, PciName
                    const Look& look, const Sink& sink);
 
 /// The page of `show`: what is known of one device, a line each; what it does not have is left out.
-/// `sysfs_root` stands before paths.
+/// `sysfs_root` stands before paths; `why_busy` is told of a busy one.
 [[nodiscard]] std::string device_page(const Details& details, const InUse& in_use, PciNames& names,
-                                      std::string_view sysfs_root, const Look& look);
+                                      std::string_view sysfs_root, std::string_view why_busy,
+                                      const Look& look);
 
 }  // namespace anybind::cli

@@ -39,15 +39,18 @@ std::string field(std::string_view label, std::string_view text) {
   return fmt::format("  {:<18}{}\n", label, text);
 }
 
-std::string head_text(const Explanation& e, PciNames& names) {
+std::string head_text(const Explanation& e, PciNames& names, const std::string& why_busy) {
   const Device& device = e.device;
   std::string out = printable(device.id.str());
   if (device.pci) out += "  " + names.brief(*device.pci);
   out += "\n";
-  out += field("driver", device.driver ? printable(device.driver->str()) : "none");
+  if (device.busy) out += field("busy", printable(why_busy, 1024));
+  const char* const none = device.busy ? "not known" : "none";
+  out += field("driver", device.driver ? printable(device.driver->str()) : none);
   if (device.has_override) {
+    const char* const unset = device.busy ? "not known" : "not set";
     out += field("driver_override",
-                 device.driver_override ? printable(*device.driver_override) : "not set");
+                 device.driver_override ? printable(*device.driver_override) : unset);
   }
   std::string group = "none";
   if (e.group) group = std::to_string(e.group->number);
@@ -158,6 +161,7 @@ json to_json(const Explanation& e) {
           {"iommu_group", e.group ? json(e.group->number) : json(nullptr)},
           {"group_members", std::move(members)},
           {"gated", e.is_gated},
+          {"busy", e.device.busy},
           {"candidates", std::move(candidates)},
           {"verdict", e.verdict}};
 }
@@ -261,7 +265,8 @@ Result<int> run_explain(Context& context, const ExplainOptions& options) {
       viability = judge_group(context.sysfs, *e.group, {id}, context.session.group_rule());
       rows.back()["asked"]["group"] = to_json(*viability);
     }
-    text += (text.empty() ? "" : "\n") + head_text(e, names) + match_text(e);
+    const std::string why = e.device.busy ? context.session.why_busy(id.str()) : "";
+    text += (text.empty() ? "" : "\n") + head_text(e, names, why) + match_text(e);
     if (viability) text += group_text(*viability);
     if (!driver) continue;
     const auto variants = variants_of(context, e, *driver, aliases);

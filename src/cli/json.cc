@@ -48,6 +48,7 @@ Json device_object(const Device& device, std::string_view sysfs_root, const std:
   out["driver"] = driver_name(device.driver);
   out["driver_override"] = or_null(device.driver_override);
   out["iommu_group"] = or_null(device.iommu_group);
+  out["busy"] = device.busy;
   out["users"] = users;
   return out;
 }

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "binding/patient_writer.h"
 #include "cli/model.h"
 #include "drivercore/bus_type.h"
 #include "drivercore/machine.h"
@@ -140,11 +141,6 @@ Machine Session::machine() {
   out.changes_seen = known.has_value();
   if (!known) return out;
   out.open_changes = known->journal.open();
-  for (const std::uint64_t id : out.open_changes) {
-    const auto entry = known->journal.read(id);
-    if (!entry || !*entry) continue;
-    for (const JournalDevice& device : (*entry)->devices) out.busy.push_back(device.device);
-  }
   return out;
 }
 
@@ -159,6 +155,22 @@ GroupRule Session::group_rule() const {
 InUse Session::in_use(const std::vector<DeviceId>& devices) {
   if (lab_) return {};
   return find_blockers(*real_, Proc(proc_root()), devices);
+}
+
+std::string Session::why_busy(const std::string& device) {
+  std::string out = "the kernel holds its lock";
+  const auto known = memory();
+  if (!known) return out;
+  for (const std::uint64_t id : known->journal.open()) {
+    const auto entry = known->journal.read(id);
+    if (!entry || !*entry || (*entry)->boot != known->journal.boot_id()) continue;
+    for (const JournalDevice& of : (*entry)->devices) {
+      if (of.device.str() != device) continue;
+      for (const std::string& line : still_waiting(**entry, proc_root(), &of.device))
+        out += "; " + line;
+    }
+  }
+  return out;
 }
 
 Result<Memory> Session::lock_memory(const Storage::Wait& wait) {
@@ -209,14 +221,14 @@ Result<std::unique_ptr<Model>> Session::model(const std::vector<ModuleLoad>& loa
   return std::make_unique<Model>(std::move(state));
 }
 
-Result<drivercore::State> Session::capture() {
+Result<drivercore::State> Session::capture(std::vector<DeviceId>& busy) {
   if (lab_) return lab_->state();
   utsname name{};
   const bool running = is_this_machine_ && ::uname(&name) == 0;
   const std::string modules = fmt::format("/lib/modules/{}/", running ? name.release : "");
   const auto builtin = read_file(modules + "modules.builtin.modinfo");
   const lab::Aliases aliases = lab::parse_aliases(module_aliases(), builtin.value_or(""));
-  auto state = TRY(lab::capture(*real_, modelled_buses(*real_), aliases, lab::Detail::kAll));
+  auto state = TRY(lab::capture(*real_, modelled_buses(*real_), aliases, lab::Detail::kAll, &busy));
   if (running) state.profile = lab::profile_of_release(name.release);
   return drivercore::DriverCore(std::move(state)).state();
 }

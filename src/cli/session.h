@@ -63,6 +63,9 @@ class Session {
   [[nodiscard]] GroupRule group_rule() const;
   /// Who uses the devices; in a lab nobody does.
   [[nodiscard]] InUse in_use(const std::vector<DeviceId>& devices);
+  /// Why a device is busy: "the kernel holds its lock; process 812 still waits in its unbind", as
+  /// far as the journal tells. `device` is its DeviceId::str().
+  [[nodiscard]] std::string why_busy(const std::string& device);
   /// What is kept is kept beyond this command.
   [[nodiscard]] bool is_kept() const { return kept_; }
 
@@ -79,8 +82,9 @@ class Session {
   /// them.
   [[nodiscard]] Result<std::unique_ptr<Model>> model(const std::vector<ModuleLoad>& loads);
 
-  /// The machine as a value with all its details: a copy of the lab, or a capture (lab/capture.h).
-  [[nodiscard]] Result<drivercore::State> capture();
+  /// The machine as a value with all its details: a copy of the lab, or a capture (lab/capture.h),
+  /// which names the devices that were `busy`.
+  [[nodiscard]] Result<drivercore::State> capture(std::vector<DeviceId>& busy);
 
   /// The text of modules.alias: of the running kernel, or made from the drivers of the lab. Empty
   /// when there is none, and for a made-up tree.

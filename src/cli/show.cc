@@ -28,7 +28,10 @@ Result<int> run_show(Context& context, const std::vector<std::string>& selectors
   } else {
     for (const Details& details : devices) {
       if (!text.empty()) text += "\n";
-      text += device_page(details, in_use, names, context.sysfs_root, {.color = context.color});
+      const std::string why =
+          details.device.busy ? context.session.why_busy(details.device.id.str()) : "";
+      text +=
+          device_page(details, in_use, names, context.sysfs_root, why, {.color = context.color});
     }
   }
   std::fwrite(text.data(), 1, text.size(), context.out);

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "host/sysfs.h"
 
@@ -15,6 +16,12 @@ struct Fault {
   bool only_writes = false;  ///< count only writes
   bool after = false;        ///< the operation takes effect first, then its success is denied
   std::size_t count = 0;     ///< operations counted so far; kept up by the decorator
+  /// A device by its name whose lock is held: what waits for it is not answered in time.
+  std::string busy{};
+  /// A file by the end of its path, "e1000e/bind": a patient write to it is left behind in process
+  /// `pid`; it takes effect first with `after`.
+  std::string left_behind{};
+  long pid = 0;
 };
 
 /// Passes calls on to `inner`, except for the one that `fault` names. Owns neither; both must

@@ -13,20 +13,25 @@
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <mutex>
+#include <set>
 #include <span>
 #include <thread>
 #include <utility>
 
+#include "base/text.h"
 #include "base/try.h"
 #include "host/descriptor.h"
-#include "host/writer_process.h"
+#include "host/waiting_process.h"
 
 namespace anybind {
 namespace {
@@ -88,11 +93,62 @@ Reply<Descriptor> open_at(int dir, std::string_view path, int flags) {
   return Descriptor(fd);
 }
 
+/// The devices of which an attribute was not answered in time: nobody waits for them again.
+class BusyDevices {
+ public:
+  static BusyDevices& of_this_process() {
+    static BusyDevices all;
+    return all;
+  }
+  [[nodiscard]] bool any() const { return any_.load(std::memory_order_relaxed); }
+  bool contains(const Instance& device) {
+    const std::scoped_lock lock(mutex_);
+    return devices_.contains(device);
+  }
+  void add(const Instance& device) {
+    const std::scoped_lock lock(mutex_);
+    devices_.insert(device);
+    any_ = true;
+  }
+  void clear() {
+    const std::scoped_lock lock(mutex_);
+    devices_.clear();
+    any_ = false;
+  }
+  /// The first one costs a second, many of them little more each.
+  std::chrono::milliseconds patience() {
+    const std::scoped_lock lock(mutex_);
+    return devices_.empty() ? kFirst : kMore;
+  }
+
+ private:
+  static constexpr std::chrono::milliseconds kFirst{1000};
+  static constexpr std::chrono::milliseconds kMore{250};
+  std::mutex mutex_;
+  std::set<Instance> devices_;
+  std::atomic<bool> any_ = false;
+};
+
+/// A process that waits for us, for one call.
+class Waiter {
+ public:
+  Waiter() : process_(WaitingProcesses::of_this_process().take()) {}
+  Waiter(const Waiter&) = delete;
+  Waiter& operator=(const Waiter&) = delete;
+  ~Waiter() { WaitingProcesses::of_this_process().give_back(std::move(process_)); }
+  WaitingProcess* operator->() { return process_.get(); }
+
+ private:
+  std::unique_ptr<WaitingProcess> process_;
+};
+
 class PosixSysfs final : public Sysfs {
  public:
-  explicit PosixSysfs(Descriptor dir) : dir_(std::move(dir)) {}
+  PosixSysfs(Descriptor dir, const LockedAttributes& locked)
+      : dir_(std::move(dir)), locked_(locked) {}
 
   Reply<std::string> read(std::string_view path) override {
+    if (waits_for_lock(path)) return read_patiently(path);
     const Descriptor file = TRY(open_at(dir_.get(), path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
     std::array<char, kPageSize + 1> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init)
     return taken(buffer, ::read(file.get(), buffer.data(), buffer.size()));
@@ -107,12 +163,20 @@ class PosixSysfs final : public Sysfs {
 
   Reply<std::size_t> write_patiently(std::string_view path, std::string_view bytes,
                                      const Patience& patience, Abandoned& abandoned) override {
-    static thread_local WriterProcess writer;
+    const bool waits = link_name(path) != kOverride || locked_.driver_override;
+    if (!waits || bytes.empty()) return write(path, bytes);
+    bytes = bytes.substr(0, kPageSize);  // as the kernel does
     const Descriptor file = TRY(open_at(dir_.get(), path, O_WRONLY | O_NONBLOCK | O_NOCTTY));
-    return writer.write(file, bytes, patience, abandoned);
+    auto reply = Waiter()->write(file, bytes, patience, abandoned);
+    BusyDevices& busy = BusyDevices::of_this_process();
+    if (reply && busy.any()) busy.clear();
+    return reply;
   }
 
-  Reply<std::string> write_and_read_back(std::string_view path, std::string_view bytes) override {
+  Reply<std::string> write_and_read_back(std::string_view path, std::string_view bytes,
+                                         const Patience& patience, Abandoned& abandoned) override {
+    if (link_name(path) != kOverride || locked_.driver_override)
+      return Sysfs::write_and_read_back(path, bytes, patience, abandoned);
     const Descriptor file = TRY(open_at(dir_.get(), path, O_RDWR | O_NONBLOCK | O_NOCTTY));
     if (::write(file.get(), bytes.data(), bytes.size()) < 0) return failed();
     std::array<char, kPageSize + 1> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init)
@@ -159,7 +223,8 @@ class PosixSysfs final : public Sysfs {
   }
 
   Reply<std::unique_ptr<Sysfs>> open_dir(std::string_view path) override {
-    return std::make_unique<PosixSysfs>(TRY(open_at(dir_.get(), path, O_PATH | O_DIRECTORY)));
+    return std::make_unique<PosixSysfs>(TRY(open_at(dir_.get(), path, O_PATH | O_DIRECTORY)),
+                                        locked_);
   }
 
   Reply<Instance> instance() override {
@@ -169,6 +234,33 @@ class PosixSysfs final : public Sysfs {
   }
 
  private:
+  static constexpr std::string_view kOverride = "driver_override";
+
+  [[nodiscard]] bool waits_for_lock(std::string_view path) const {
+    const std::string_view name = link_name(path);
+    return (locked_.uevent && name == "uevent") || (locked_.driver_override && name == kOverride) ||
+           (locked_.sriov_numvfs && name == "sriov_numvfs");
+  }
+
+  Reply<std::string> read_patiently(std::string_view path) {
+    const auto slash = path.rfind('/');
+    Descriptor above;
+    if (slash != std::string_view::npos)
+      above = TRY(open_at(dir_.get(), path.substr(0, slash), O_PATH | O_DIRECTORY));
+    const int dir = above.get() >= 0 ? above.get() : dir_.get();
+    struct stat status{};
+    if (::fstat(dir, &status) != 0) return failed();
+    const Instance device{.device = status.st_dev, .inode = status.st_ino};
+    BusyDevices& busy = BusyDevices::of_this_process();
+    if (busy.any() && busy.contains(device)) return std::unexpected(Errno{ETIMEDOUT});
+    const Descriptor file = TRY(open_at(dir, link_name(path), O_RDONLY | O_NONBLOCK | O_NOCTTY));
+    Abandoned abandoned;
+    auto text = Waiter()->read(file, {.limit = busy.patience()}, abandoned);
+    if (abandoned.pid != 0) busy.add(device);
+    if (text && text->size() > kPageSize) return std::unexpected(Errno{EFBIG});
+    return text;
+  }
+
   static Reply<std::string> taken(std::span<const char> buffer, ssize_t count) {
     if (count < 0) return failed();
     if (static_cast<std::size_t>(count) > kPageSize) return std::unexpected(Errno{EFBIG});
@@ -176,16 +268,50 @@ class PosixSysfs final : public Sysfs {
   }
 
   Descriptor dir_;
+  LockedAttributes locked_;
 };
+
+/// "6.12.117-1-amd64" as {6, 12, 117}; what is no number is 0.
+std::array<unsigned, 3> numbers_of(std::string_view release) {
+  std::array<unsigned, 3> out{};
+  for (unsigned& number : out) {
+    const auto end = std::min(release.find_first_not_of("0123456789"), release.size());
+    number = static_cast<unsigned>(parse_decimal(release.substr(0, end), UINT16_MAX).value_or(0));
+    release.remove_prefix(end);
+    if (!release.starts_with('.')) break;
+    release.remove_prefix(1);
+  }
+  return out;
+}
+
+LockedAttributes locked_in(int root) {
+  struct statfs status{};
+  if (::fstatfs(root, &status) != 0) return {};
+  // A lab: of which kernel cannot be told.
+  if (status.f_type == FUSE_SUPER_MAGIC) return {true, true, true};
+  utsname name{};
+  if (status.f_type != SYSFS_MAGIC || ::uname(&name) != 0) return {};
+  return locked_attributes(name.release);
+}
 
 }  // namespace
 
+LockedAttributes locked_attributes(std::string_view release) {
+  using Numbers = std::array<unsigned, 3>;
+  const Numbers kernel = numbers_of(release);
+  const bool is_6_12 = kernel[0] == 6 && kernel[1] == 12;
+  return {.uevent = kernel < Numbers{6, 15} && !(is_6_12 && kernel[2] >= 117),
+          .driver_override = kernel < Numbers{7, 1} && !(is_6_12 && kernel[2] >= 114),
+          .sriov_numvfs = true};
+}
+
 Result<std::unique_ptr<Sysfs>> open_sysfs(const std::string& root) {
-  const int fd = ::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) {
+  Descriptor dir(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (dir.get() < 0) {
     return fail(from_errno(Errno{errno}, "open sysfs at", root, Code::kNotFound));
   }
-  return std::make_unique<PosixSysfs>(Descriptor(fd));
+  const LockedAttributes locked = locked_in(dir.get());
+  return std::make_unique<PosixSysfs>(std::move(dir), locked);
 }
 
 bool is_of_this_machine(const std::string& root, const std::string& sys) {

@@ -97,11 +97,47 @@ TEST_F(PosixSysfsTest, ReadsBackWhatItWrote) {
   put("sys/devices/d0/driver_override", "(null)\n");
   const auto dir = sysfs_->open_dir("devices/d0");
   ASSERT_TRUE(dir);
-  EXPECT_EQ((*dir)->write_and_read_back("driver_override", "vfio-pci\n"), "vfio-pci\n");
-  const auto none = (*dir)->write_and_read_back("absent", "x");
+  Abandoned abandoned;
+  EXPECT_EQ((*dir)->write_and_read_back("driver_override", "vfio-pci\n", {}, abandoned),
+            "vfio-pci\n");
+  const auto none = (*dir)->write_and_read_back("absent", "x", {}, abandoned);
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().value, ENOENT);
   EXPECT_FALSE(fs::exists(base_ / "sys/devices/d0/absent"));
+}
+
+TEST_F(PosixSysfsTest, APatientWriteIsOneWrite) {
+  put("sys/devices/d0/unbind", "");
+  const auto dir = sysfs_->open_dir("devices/d0");
+  ASSERT_TRUE(dir);
+  Abandoned abandoned;
+  EXPECT_EQ((*dir)->write_patiently("unbind", "d0", {}, abandoned), 2U);
+  EXPECT_EQ((*dir)->read("unbind"), "d0");
+  EXPECT_EQ((*dir)->write_patiently("unbind", "", {}, abandoned), 0U);
+  EXPECT_EQ(abandoned.pid, 0);
+  const auto none = (*dir)->write_patiently("absent", "x", {}, abandoned);
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().value, ENOENT);
+}
+
+std::string locked_on(std::string_view release) {
+  const LockedAttributes locked = locked_attributes(release);
+  return std::string(locked.uevent ? "uevent " : "") +
+         (locked.driver_override ? "driver_override " : "") +
+         (locked.sriov_numvfs ? "sriov_numvfs" : "");
+}
+
+TEST(LockedAttributes, AreThoseOfTheKernel) {
+  EXPECT_EQ(locked_on("6.1.0-42-amd64"), "uevent driver_override sriov_numvfs");
+  EXPECT_EQ(locked_on("5.15.0"), "uevent driver_override sriov_numvfs");
+  EXPECT_EQ(locked_on("6.12.90+deb13-amd64"), "uevent driver_override sriov_numvfs");
+  EXPECT_EQ(locked_on("6.12.114"), "uevent sriov_numvfs");
+  EXPECT_EQ(locked_on("6.12.117+deb12-amd64"), "sriov_numvfs");
+  EXPECT_EQ(locked_on("6.14.3"), "uevent driver_override sriov_numvfs");
+  EXPECT_EQ(locked_on("6.18.44-fc"), "driver_override sriov_numvfs");
+  EXPECT_EQ(locked_on("7.0.13"), "driver_override sriov_numvfs");
+  EXPECT_EQ(locked_on("7.1-rc2"), "sriov_numvfs");
+  EXPECT_EQ(locked_on("7.3.4"), "sriov_numvfs");
 }
 
 TEST_F(PosixSysfsTest, NothingLeadsOutOfTheTree) {

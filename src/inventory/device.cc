@@ -82,6 +82,11 @@ Error no_such(std::string what, std::string object) {
       .code = Code::kNotFound, .object = std::move(object), .why = "no such " + std::move(what)};
 }
 
+template <class T>
+bool is_timeout(const Reply<T>& reply) {
+  return !reply && reply.error().value == ETIMEDOUT;
+}
+
 /// A held directory whose device is gone: listing it fails, or gives nothing, for the C library
 /// takes the ENOENT of a removed directory for its end.
 bool is_gone(Sysfs& device) {
@@ -105,6 +110,15 @@ Result<BusName> bus_of_member(Sysfs& root, const std::string& group, const std::
 }
 
 }  // namespace
+
+Error read_error(Errno err, std::string operation, const DeviceId& device) {
+  Error out = from_errno(err, std::move(operation), device.str());
+  if (err.value != ETIMEDOUT) return out;
+  out.why =
+      "it is busy: the kernel holds its lock, for a bind, an unbind or a reset that has not ended";
+  out.next = "anybind show " + device.str() + ", and try again when that has ended";
+  return out;
+}
 
 Result<std::unique_ptr<Sysfs>> open_device(Sysfs& root, const DeviceId& device) {
   auto dir = root.open_dir(device.path());
@@ -186,7 +200,9 @@ Result<Device> read_device(Sysfs& device, const DeviceId& id) {
 
 Result<> read_device(Sysfs& device, Device& out) {
   const DeviceId& id = out.id;
-  if (const auto uevent = device.read("uevent")) {
+  const auto uevent = device.read("uevent");
+  out.busy = is_timeout(uevent);
+  if (uevent) {
     take_uevent(out, *uevent);
   } else if (is_gone(device)) {
     return fail(no_such("device", id.str()));
@@ -201,6 +217,8 @@ Result<> read_device(Sysfs& device, Device& out) {
   if (auto override = read_override(device)) {
     out.has_override = true;
     out.driver_override = *std::move(override);
+  } else if (is_timeout(override)) {
+    out.has_override = out.busy = true;
   }
   out.iommu_group = read_iommu_group(device).value_or(std::nullopt);
   return {};

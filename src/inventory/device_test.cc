@@ -5,6 +5,9 @@
 
 #include <cerrno>
 
+#include "host/faulty_sysfs.h"
+#include "inventory/group.h"
+#include "inventory/match.h"
 #include "inventory/test_tree.h"
 
 namespace anybind {
@@ -33,6 +36,37 @@ TEST_F(DeviceTest, ReadsWhatListShows) {
   EXPECT_TRUE(device->has_override);
   EXPECT_EQ(device->driver_override, std::nullopt);
   EXPECT_EQ(device->iommu_group, 7U);
+}
+
+TEST_F(DeviceTest, ABusyOneIsToldOfAsFarAsItIsKnown) {
+  tree_.pci({.address = "0000:03:00.0", .driver = "e1000e", .group = 7});
+  tree_.put(real_ + "/modalias", "pci:v00008086d000010D3sv00001043sd00008534bc02sc00i00\n");
+  tree_.put(real_ + "/driver_override", "vfio-pci\n");
+  const DeviceId id = pci_id("0000:03:00.0");
+  Fault fault{.busy = id.name.str()};
+  const auto locked = faulty_sysfs(tree_.sysfs(), fault);
+  const auto dir = locked->open_dir(id.path());
+  ASSERT_TRUE(dir);
+  const auto device = read_device(**dir, id);
+  ASSERT_TRUE(device);
+  EXPECT_TRUE(device->busy);
+  EXPECT_EQ(device->driver->str(), "e1000e") << "by the link";
+  EXPECT_EQ(device->pci, (PciIds{0x8086, 0x10D3, 0x1043, 0x8534, 0x020000}));
+  EXPECT_TRUE(device->has_override);
+  EXPECT_EQ(device->driver_override, std::nullopt);
+  EXPECT_EQ(device->iommu_group, 7U);
+  EXPECT_EQ(read_binding(**dir).error().value, ETIMEDOUT);
+  EXPECT_THAT(read_error({ETIMEDOUT}, "look at", id).message(), testing::HasSubstr("it is busy"));
+  const auto explained = explain_device(*locked, id, "");
+  ASSERT_TRUE(explained);
+  EXPECT_THAT(explained->verdict, testing::HasSubstr("not known: it is busy"));
+  // Another driver may have it than the link says, or said.
+  tree_.remove(real_ + "/driver");
+  const auto group = read_group_view(*locked, 7);
+  ASSERT_TRUE(group);
+  EXPECT_TRUE(group->members.at(0).blocks_user_space());
+  fault.busy.clear();
+  EXPECT_FALSE(read_device(**dir, id)->busy);
 }
 
 TEST_F(DeviceTest, TheClassOfAFunction) {

@@ -196,9 +196,6 @@ std::vector<std::string> read_groups(const Machine& machine) {
 std::vector<Device> read_pci(const Machine& machine) {
   auto ids = read_device_ids(machine.sysfs, BusName::literal("pci"));
   if (!ids) return {};
-  std::erase_if(*ids, [&](const DeviceId& id) {
-    return std::ranges::find(machine.busy, id) != machine.busy.end();
-  });
   return read_inventory(machine.sysfs, *ids, 1).value_or(std::vector<Device>{});
 }
 

@@ -1,6 +1,7 @@
 // Who else changes drivers here, and what was left behind by somebody who did?
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <set>
 
 #include <fmt/format.h>
@@ -16,10 +17,6 @@ const Device* find_device(const Observed& seen, std::string_view name) {
   const auto found =
       std::ranges::find_if(seen.pci, [&](const Device& d) { return d.id.name.str() == name; });
   return found == seen.pci.end() ? nullptr : &*found;
-}
-
-bool is_busy(const Machine& machine, const DeviceId& id) {
-  return std::ranges::find(machine.busy, id) != machine.busy.end();
 }
 
 /// The file that a line of a udev rule writes to bind something; empty when it writes none.
@@ -97,8 +94,18 @@ void check_changes(const Observed& seen, Report& out) {
               "anybind recover");
 }
 
+namespace {
+
+void tell_busy(const DeviceId& id, Report& out) {
+  out.unknown(id.str() + " is busy: the kernel holds its lock, and its override is not known",
+              "anybind show " + id.str());
+}
+
+}  // namespace
+
 void check_overrides(const Observed& seen, Report& out) {
   for (const Device& device : seen.pci) {
+    if (device.busy) tell_busy(device.id, out);
     if (device.driver_override)
       judge_override(seen, device.id, *device.driver_override, device.driver, out);
   }
@@ -106,8 +113,11 @@ void check_overrides(const Observed& seen, Report& out) {
     const auto bus = BusName::parse(name);
     if (!bus || name == "pci") continue;
     for (const DeviceId& id : devices_on(seen.machine, *bus)) {
-      if (is_busy(seen.machine, id)) continue;
       const auto text = seen.machine.sysfs.read(id.path() + "/driver_override");
+      if (!text && text.error().value == ETIMEDOUT) {
+        tell_busy(id, out);
+        continue;
+      }
       if (!text) break;  // a bus has it for all of its devices or for none
       const auto wanted = parse_override(*text);
       if (!wanted) continue;

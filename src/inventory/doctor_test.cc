@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "host/faulty_sysfs.h"
 #include "inventory/accounts.h"
 #include "inventory/test_tree.h"
 
@@ -174,8 +175,11 @@ TEST_F(DoctorTest, WhatWasLeftBehind) {
   cut_off.open_changes = {7};
   EXPECT_THAT(of("changes", cut_off),
               ElementsAre(is_finding(Verdict::kWarning, "change 7", "anybind recover")));
-  cut_off.busy = {pci_id(kCard)};
-  EXPECT_THAT(of("overrides", cut_off), ElementsAre(is_ok("none")));
+  Fault fault{.busy = kCard};
+  const auto locked = faulty_sysfs(tree_.sysfs(), fault);
+  Machine waiting{.sysfs = *locked, .files = cut_off.files};
+  EXPECT_THAT(of("overrides", waiting),
+              ElementsAre(is_finding(Verdict::kUnknown, "0000:00:03.0 is busy", "anybind show")));
 }
 
 TEST_F(DoctorTest, WhoElseBinds) {

@@ -29,7 +29,7 @@ GroupRule group_rule(std::string_view release) {
 bool GroupMember::blocks_user_space(GroupRule rule) const {
   constexpr std::uint32_t kPciToPci = 0x0604;
   if (rule == GroupRule::kDriverList && pci && pci->class_code >> 8 == kPciToPci) return false;
-  return driver.has_value() && !manages_dma(*driver);
+  return driver ? !manages_dma(*driver) : busy;
 }
 
 Result<GroupView> read_group_view(Sysfs& root, unsigned group) {
@@ -42,7 +42,8 @@ Result<GroupView> read_group_view(Sysfs& root, unsigned group) {
     view.members.push_back({.id = id,
                             .driver = std::move(device->driver),
                             .is_bridge = device->pci.has_value() && device->pci->is_bridge(),
-                            .pci = device->pci});
+                            .pci = device->pci,
+                            .busy = device->busy});
   }
   return view;
 }

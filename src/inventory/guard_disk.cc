@@ -1,5 +1,6 @@
 // Disks in use: mounted, swap, or part of something, through every layer.
 #include <algorithm>
+#include <cerrno>
 #include <set>
 
 #include <fmt/format.h>
@@ -179,8 +180,9 @@ class Disks {
   /// partition tells.
   void look_at_zfs(const Layer& layer) {
     if (others_.pools.empty()) return;
-    const auto uevent = attribute(root_, "class/block/" + layer.name + "/uevent");
-    if (!uevent.contains("PARTNAME=zfs")) return;
+    const auto uevent = root_.read("class/block/" + layer.name + "/uevent");
+    const bool is_known = uevent || uevent.error().value != ETIMEDOUT;
+    if (is_known && !uevent.value_or("").contains("PARTNAME=zfs")) return;
     out_.add(target_, "zfs",
              fmt::format("{} is a ZFS partition, perhaps of an imported pool: {}", layer.name,
                          join_words(others_.pools, "or")),

@@ -1,6 +1,7 @@
 #include "inventory/match.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <map>
 
@@ -71,6 +72,8 @@ bool is_registered(Sysfs& root, const BusName& bus, const std::string& name) {
 }
 
 std::string verdict_of(Sysfs& root, const Explanation& e) {
+  if (e.device.busy)
+    return "not known: it is busy, and the kernel does not tell its driver_override meanwhile";
   const auto& override = e.device.driver_override;
   const std::string forced = override.value_or("");
   const bool there = override && is_registered(root, e.device.id.bus, forced);
@@ -210,6 +213,10 @@ std::vector<Obstacle> obstacles_for(Sysfs& root, const Explanation& e, const Dri
                                     GroupRule rule, ModuleLoader* modules) {
   std::vector<Obstacle> out;
   const DeviceId& id = e.device.id;
+  if (e.device.busy) {
+    const Error error = read_error({ETIMEDOUT}, "", id);
+    out.push_back({.what = error.why, .next = error.next});
+  }
   const bool registered = is_registered(root, id.bus, driver.str());
   const auto module = registered || modules == nullptr ? std::nullopt : modules->find(driver.str());
   if (module && !module->forbidden.empty()) {

@@ -118,9 +118,12 @@ class Capturer {
       const auto dir = root_.open_dir(id.path());
       const auto seen = dir ? read_device(**dir, id) : Result<Device>(fail({}));
       if (seen) take_device(out, **dir, *seen);
+      if (seen && seen->busy) busy_.push_back(id);
     }
     return {};
   }
+
+  const std::vector<DeviceId>& busy() const { return busy_; }
 
   State take() {
     for (const auto& [key, device] : state_.devices) drop_lost_relatives(key);
@@ -293,6 +296,7 @@ class Capturer {
   const Aliases& aliases_;
   Detail detail_;
   Users users_;
+  std::vector<DeviceId> busy_;
   State state_;
   DriverKey next_driver_ = 1;
   std::size_t interfaces_ = 0;
@@ -301,9 +305,10 @@ class Capturer {
 }  // namespace
 
 Result<State> capture(Sysfs& root, const std::set<BusName>& buses, const Aliases& aliases,
-                      Detail detail) {
+                      Detail detail, std::vector<DeviceId>* busy) {
   Capturer capturer(root, aliases, detail);
   for (const BusName& bus : buses) TRY(capturer.take_bus(bus));
+  if (busy != nullptr) *busy = capturer.busy();
   return capturer.take();
 }
 

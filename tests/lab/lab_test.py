@@ -252,6 +252,52 @@ class FromOutside(LabCase):
         self.assertIn("none is running", self.anybind("lab", "add", "x", code=NOT_FOUND))
 
 
+class Waiting(LabCase):
+    """A driver that takes its time, on a kernel that lets readers wait for it."""
+
+    def test_a_bind_is_left_behind_and_nothing_else_waits(self) -> None:
+        script = """
+say() { code=0; what=$1; shift; timeout 10 "$@" >$TMP/out 2>&1 || code=$?; echo "$what: $code $(tr '\\n' ' ' <$TMP/out)"; }
+anybind -q bind 06:00.0 vfio-pci
+anybind lab set probe-time igb 25000 >/dev/null
+say bind anybind bind --timeout 1 06:00.0 igb
+say list anybind list 06:00.0 07:00.0
+say json anybind list --json 06:00.0
+say show anybind show 06:00.0
+say explain anybind explain 06:00.0
+say capture sh -c 'anybind capture >/dev/null'
+say doctor anybind doctor
+say again anybind bind --timeout 1 06:00.0 uio_pci_generic
+say recover anybind recover --timeout 1
+say other anybind bind --timeout 5 00:1b.0 vfio-pci
+anybind lab set probe-time igb 0 >/dev/null
+for i in $(seq 600); do pgrep -x anybind-waits >/dev/null || break; sleep 0.1; done
+pgrep -x anybind-waits >/dev/null && echo "left: $(pgrep -x -a anybind-waits)"
+say late anybind recover
+say end anybind list 06:00.0
+"""
+        (self.dir / "script").write_text(script)
+        text = self.lab(f"TMP={self.dir}; export TMP; . {self.dir}/script", "--profile", "linux-6.1")
+        said = {line.partition(": ")[0]: line.partition(": ")[2] for line in text.splitlines() if ": " in line}
+        for what, code, words in (
+                ("bind", 4, r"bind 0000:06:00\.0: has not returned after 1 s.*process \d+ is left waiting"),
+                ("list", 0, r"06:00\.0 .* busy .*07:00\.0 .* igb"),
+                ("json", 0, r'"busy":true'),
+                ("show", 0, r"busy +the kernel holds its lock; process \d+ still waits in its bind"),
+                ("explain", 0, r"not known: it is busy"),
+                ("capture", 0, r"warning: 0000:06:00\.0 is busy"),
+                ("doctor", None, r"0000:06:00\.0 is busy"),
+                ("again", None, r"busy|still open"),
+                ("recover", 4, r"still waits in its bind"),
+                ("other", 0, r"vfio-pci"),
+                ("late", 0, r"finished"),
+                ("end", 0, r" igb ")):
+            self.assertRegex(said.get(what, ""), words, text)
+            if code is not None:
+                self.assertTrue(said[what].startswith(f"{code} "), text)
+        self.assertNotIn("left", said, text)
+
+
 class Mount(LabCase):
     def test_a_directory(self) -> None:
         at = self.dir / "sys"

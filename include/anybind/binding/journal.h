@@ -26,10 +26,11 @@ struct JournalDevice {
 
 /// A write that has not returned, and the process that hangs in it.
 struct StuckWrite {
-  std::size_t device = 0;  ///< which of the transaction's devices
+  std::optional<std::size_t> device;  ///< which of the transaction's devices; none: a setting's
   long pid = 0;
-  std::uint64_t started = 0;  ///< tells it from another process with this number
-  bool back = false;          ///< it happened while putting things back
+  std::uint64_t started = 0;    ///< tells it from another process with this number
+  bool back = false;            ///< it happened while putting things back
+  std::string what = "unbind";  ///< "bind", "write to bus/pci/drivers/e1000e/new_id"
 };
 
 enum class Ending : std::uint8_t { kDone, kUndone };

@@ -60,7 +60,11 @@ struct Records {
 };
 
 struct RunOptions {
-  std::chrono::milliseconds patience{10'000};  ///< for a write that may never return
+  /// For an unbind from a VFIO driver, which waits for a user who may never go, and for what
+  /// somebody else does to a device. After that the write is left behind in a process.
+  std::chrono::milliseconds patience{10'000};
+  /// The same for all other writes: a driver may load firmware, or reset hardware that is slow.
+  std::chrono::milliseconds long_patience{120'000};
   std::string proc{};       ///< where procfs is; empty: who hangs, and where, is not told
   std::string vfio{};       ///< where the files of IOMMU groups are
   bool concurrent = false;  ///< the tree may be used by several threads at once

@@ -27,7 +27,7 @@ struct Patience {
   std::function<bool()> give_up{};  ///< asked when a signal came in; true: do not wait any longer
 };
 
-/// The process that was left behind in a write that did not return in time.
+/// The process that was left behind in a call that did not return in time.
 struct Abandoned {
   long pid = 0;  ///< 0: none
 };
@@ -56,8 +56,10 @@ class Sysfs {
   virtual ~Sysfs() = default;
 
   /// The whole attribute, as it is, with its newline. EFBIG when longer than a page (not sysfs).
-  /// ENOENT, EACCES (write-only attribute), EISDIR, EXDEV, EIO ... May block where the kernel does:
-  /// `uevent` and `driver_override` on 6.1 while the device is locked.
+  /// ENOENT, EACCES (write-only attribute), EISDIR, EXDEV, EIO ... Some attributes wait for the
+  /// device's lock, which a bind, an unbind or a reset holds: `sriov_numvfs`; and, by kernel,
+  /// `uevent` and `driver_override`. The real one then answers ETIMEDOUT after about a second: the
+  /// device is busy. It does not ask that device again, until a patient write to any has returned.
   virtual Reply<std::string> read(std::string_view path) = 0;
 
   /// One write(2) of `bytes`; the attribute's store sees exactly these. Returns the count that it
@@ -65,19 +67,22 @@ class Sysfs {
   /// May block, for ever too (unbind of a vfio device in use).
   virtual Reply<std::size_t> write(std::string_view path, std::string_view bytes) = 0;
 
-  /// The same for a write that may block for ever. When it has not returned in time, a process of
-  /// ours is left behind in it, and the answer is ETIMEDOUT with `abandoned` set: the write may
-  /// still happen.
+  /// The same for a write that may block, for ever too. When it has not returned in time, a process
+  /// of ours is left behind in it, and the answer is ETIMEDOUT with `abandoned` set: the write may
+  /// still happen. EOWNERDEAD: the process that wrote for us was killed; the write is over, and
+  /// whether it had its effect is not known: look.
   virtual Reply<std::size_t> write_patiently(std::string_view path, std::string_view bytes,
                                              const Patience& /*patience*/,
                                              Abandoned& /*abandoned*/) {
     return write(path, bytes);
   }
 
-  /// write(), then read() of the same attribute: two interactions, for which the real sysfs opens
-  /// the file only once. An error does not tell which of the two failed.
-  virtual Reply<std::string> write_and_read_back(std::string_view path, std::string_view bytes) {
-    const auto count = write(path, bytes);
+  /// write_patiently(), then read() of the same attribute: two interactions, for which the real
+  /// sysfs opens the file only once where neither waits. An error does not tell which of the two
+  /// failed, but for `abandoned`, which is the write's.
+  virtual Reply<std::string> write_and_read_back(std::string_view path, std::string_view bytes,
+                                                 const Patience& patience, Abandoned& abandoned) {
+    const auto count = write_patiently(path, bytes, patience, abandoned);
     if (!count) return std::unexpected(count.error());
     return read(path);
   }

@@ -40,6 +40,9 @@ struct Device {
   bool has_override = false;                   ///< the bus offers driver_override for this device
   std::optional<std::string> driver_override;  ///< unset reads "(null)" or empty: nullopt
   std::optional<unsigned> iommu_group;
+  /// The kernel holds its lock, for a bind, an unbind or a reset, and did not tell of it: `driver`
+  /// is what the link says, which then proves little, and `driver_override` is not known.
+  bool busy = false;
 };
 
 /// The state that binding changes and checks: a held handle, the instance and who drives it.
@@ -52,6 +55,10 @@ struct Binding {
   friend bool operator==(const Binding&, const Binding&) = default;
 };
 
+/// Lifts the errno of reading something of `device`; ETIMEDOUT says that it is busy: the kernel
+/// holds its lock.
+[[nodiscard]] Error read_error(Errno err, std::string operation, const DeviceId& device);
+
 /// Holds the directory of `device` open; nullptr when there is no such device. Any other failure is
 /// an error (kFailed, kNotPermitted): it says nothing about whether the device is there.
 [[nodiscard]] Result<std::unique_ptr<Sysfs>> open_device(Sysfs& root, const DeviceId& device);
@@ -61,14 +68,14 @@ struct Binding {
 [[nodiscard]] Reply<std::optional<DriverName>> read_driver(Sysfs& device);
 
 /// Reads `driver_override` of a held device directory: nullopt when unset, ENOENT when the bus has
-/// none. May block on Linux 6.1 while the device is locked.
+/// none, ETIMEDOUT when the device is busy.
 [[nodiscard]] Reply<std::optional<std::string>> read_override(Sysfs& device);
 
 /// What the text of `driver_override` says: nullopt for unset, which reads "(null)" or empty.
 [[nodiscard]] std::optional<std::string> parse_override(std::string_view text);
 
 /// `driver` and `driver_override`, or else `preferred_driver`, of a held device directory. ENOENT
-/// when the device is gone.
+/// when the device is gone, ETIMEDOUT when it is busy.
 [[nodiscard]] Reply<Binding> read_binding(Sysfs& device);
 
 /// The number behind the `iommu_group` link of a held device directory; nullopt without an IOMMU.
@@ -81,7 +88,8 @@ struct Binding {
 /// `uevent` (driver, ids, modalias), one of `driver_override`, one link. A tree without `uevent` is
 /// asked for `modalias` and the `driver` link instead. Text that is not as Linux writes it (missing
 /// keys, binary, over-long) leaves the field empty; of two equal keys the first counts. Only a
-/// vanished device (an empty directory) is an error (kNotFound).
+/// vanished device (an empty directory) is an error (kNotFound); a busy one is told of as far as
+/// it is known.
 [[nodiscard]] Result<Device> read_device(Sysfs& device, const DeviceId& id);
 /// The same into `out`, which has nothing but its id yet.
 [[nodiscard]] Result<> read_device(Sysfs& device, Device& out);

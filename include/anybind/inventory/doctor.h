@@ -47,9 +47,6 @@ struct Machine {
   std::optional<std::uint64_t> memlock{};     ///< RLIMIT_MEMLOCK in bytes; nullopt: no limit
   std::vector<std::uint64_t> open_changes{};  ///< of anybind's journal
   bool changes_seen = true;                   ///< the journal could be read
-  /// Devices of open changes: an unbind may hang in them, and they are not read, as on Linux 6.1
-  /// that would wait for it.
-  std::vector<DeviceId> busy{};
 };
 
 /// Is this machine ready to give devices to user space: each check of docs/doctor.md, in its order.

@@ -31,9 +31,11 @@ struct GroupMember {
   std::optional<DriverName> driver;
   bool is_bridge = false;
   std::optional<PciIds> pci{};
+  bool busy = false;  ///< as Device::busy
 
   /// Its driver keeps the group from user space: each driver counts that does not manage DMA
-  /// ownership itself, as vfio-*, pci-stub and pcieport do. A device without a driver never blocks.
+  /// ownership itself, as vfio-*, pci-stub and pcieport do. A device without a driver never blocks,
+  /// but for a busy one: which driver it has is not known.
   /// A bridge does when such a driver has it (shpchp, lpc_ich), but by the older rule not one from
   /// PCI to PCI.
   [[nodiscard]] bool blocks_user_space(GroupRule rule = GroupRule::kDmaOwnership) const;
