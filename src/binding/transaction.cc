@@ -29,6 +29,7 @@
 #include "base/try.h"
 #include "binding/belongings.h"
 #include "binding/device_run.h"
+#include "binding/in_use.h"
 #include "binding/module_plan.h"
 #include "binding/settings_watch.h"
 #include "binding/virtual_functions.h"
@@ -121,6 +122,17 @@ std::vector<std::vector<std::size_t>> chains_of(Sysfs& root, const Plan& plan, s
   return out;
 }
 
+/// The machine is as `machine` says, and only the journal could not be closed.
+Error still_open(Error cause, const std::string& machine, const Error& why) {
+  if (cause.why.empty() && cause.err.value != 0) cause.why = cause.err.text();
+  if (!cause.why.empty()) cause.why += "; ";
+  cause.why += fmt::format("{}, but the journal is still open: {}", machine, why.message());
+  if (cause.operation.empty() && cause.object.empty()) cause.object = "the change";
+  cause.code = Code::kIncomplete;
+  cause.next = "anybind recover";
+  return cause;
+}
+
 /// One plan on its way.
 class Run {
  public:
@@ -162,8 +174,13 @@ class Run {
   void run_devices();
   void run_side_by_side(std::size_t from);
   [[nodiscard]] std::optional<Error> first_error() const;
+  Result<> look_again();
+  Result<> look_again(std::size_t at);
+  void add_lost(std::vector<std::string>& left);
   Error roll_back(Error cause);
   Result<> forget_what_was_begun();
+  Error forgotten(Error cause);
+  Result<std::vector<Outcome>> succeed();
   void note_stuck(std::size_t at, const Abandoned& abandoned, bool back);
 
   Sysfs& root_;
@@ -178,7 +195,8 @@ class Run {
   std::vector<DeviceId> fresh_owners_;  ///< of settings, and not among the devices
   std::size_t settings_written_ = 0;
   std::vector<std::string> modules_loaded_;
-  bool blind_ = false;  ///< whether the last setting has had its effect cannot be seen
+  std::vector<std::size_t> lost_;  ///< devices that were not there any more in the end
+  bool blind_ = false;             ///< whether the last setting has had its effect cannot be seen
   std::atomic<bool> failed_ = false;
   std::mutex mutex_;  ///< over the journal
 };
@@ -219,8 +237,10 @@ Result<> Run::remember() {
   }
   auto saved = note_owners();
   if (saved) saved = save_origins(0);
-  if (!saved && records_.journal != nullptr) TRY(records_.journal->close(Ending::kUndone));
-  return saved;
+  if (saved || records_.journal == nullptr) return saved;
+  const auto closed = records_.journal->close(Ending::kUndone);
+  if (closed) return saved;
+  return fail(still_open(std::move(saved).error(), "nothing was changed", closed.error()));
 }
 
 /// Which devices from `from` on `restore` does not know yet.
@@ -282,13 +302,16 @@ Result<> Run::add_new_functions() {
   Plan more = TRY(plan_new_functions(root_, *plan_->makes));
   extended_ = *plan_;
   const std::size_t from = extended_.devices.size();
+  const auto taken = losing_drivers(more);
   std::ranges::move(more.devices, std::back_inserter(extended_.devices));
   extended_.driver_dirs.merge(more.driver_dirs);
   plan_ = &extended_;
   states_.resize(plan_->devices.size());
   note_fresh(from);
   if (records_.journal != nullptr) records_.journal->more(*plan_, from, fresh_);
-  return save_origins(from);
+  TRY(save_origins(from));
+  if (!options_.check_users) return {};
+  return options_.check_users(taken);
 }
 
 /// After success: a device that was given back, or happens to be what it was, is ours no more. All
@@ -446,6 +469,59 @@ std::optional<Error> Run::first_error() const {
   return std::nullopt;
 }
 
+/// What was done to one device may have taken another one away, as a physical function's driver
+/// does with its virtual functions: success is only told of what is so. Of one device the last
+/// write was looked at.
+Result<> Run::look_again() {
+  if (plan_->devices.size() < 2) return {};
+  for (std::size_t i = 0; i < plan_->devices.size(); ++i) TRY(look_again(i));
+  return {};
+}
+
+Result<> Run::look_again(std::size_t at) {
+  const DevicePlan& of = plan_->devices[at];
+  Binding& should = states_[at].outcome->after;
+  Error error{.operation = "bind", .object = of.device.str(), .next = "anybind list"};
+  std::shared_ptr<Sysfs> dir = of.held;
+  if (dir == nullptr) dir = TRY(open_device(root_, of.device));
+  const auto driver = dir ? read_driver(*dir) : Reply<std::optional<DriverName>>();
+  if (!driver) return fail(from_errno(driver.error(), "read the driver of", of.device.str()));
+  const bool same_card = of.held || (dir && dir->instance() == of.instance);
+  if (*driver && *driver == should.driver && same_card) return {};
+  if (!same_card || !dir->read_link("subsystem")) {
+    // A late setting removes virtual functions that lose their drivers first.
+    if (!of.goal.driver && plan_->early_settings() != plan_->settings.size()) return {};
+    lost_.push_back(at);
+    error.why =
+        "it went away while the others were bound: virtual functions go with the driver of their "
+        "physical function";
+    return fail(std::move(error));
+  }
+  if (of.goal.default_match) should.driver = *driver;
+  if (*driver == should.driver) return {};
+  const auto words = [](const std::optional<DriverName>& of_one) {
+    return of_one ? of_one->str() : "no driver";
+  };
+  error.why = fmt::format("in the end {} had it, and not {}", words(*driver), words(should.driver));
+  return fail(std::move(error));
+}
+
+/// What stands where a lost device was must be what that was.
+void Run::add_lost(std::vector<std::string>& left) {
+  for (const std::size_t at : lost_) {
+    const DevicePlan& of = plan_->devices[at];
+    const auto dir = open_device(root_, of.device);
+    if (!dir) continue;
+    const auto now = *dir ? read_binding(**dir) : Reply<Binding>(Binding());
+    if (*dir && now && now->driver == of.before.driver &&
+        now->driver_override == of.before.driver_override)
+      continue;
+    left.push_back(fmt::format(
+        "{} went away with the driver of its physical function, and {}", of.device.str(),
+        *dir ? "what has come in its place is not bound as it was" : "did not come again"));
+  }
+}
+
 /// Walks back over what was touched, last first, and turns `cause` into what is to be reported.
 Error Run::roll_back(Error cause) {
   const auto touched = std::ranges::count_if(
@@ -453,27 +529,29 @@ Error Run::roll_back(Error cause) {
   if (touched != 0) listener_.on_rollback(cause, static_cast<std::size_t>(touched));
   if (records_.journal != nullptr) records_.journal->rolling_back(cause.message());
   std::vector<std::string> left;
+  const auto failed = [&](const Error& error) {
+    left.push_back(error.message());
+    for (const std::string& line : error.details) {
+      if (std::ranges::find(cause.details, line) == cause.details.end())
+        cause.details.push_back(line);
+    }
+  };
   const std::size_t early = std::min(plan_->early_settings(), settings_written_);
   const auto undo = [&](std::size_t from, std::size_t to, Back which) {
-    const auto undone = undo_settings(root_, *plan_, from, to, which, listener_);
-    if (!undone) left.push_back(undone.error().message());
+    const auto undone = undo_settings(root_, *plan_, from, to, which, listener_, options_);
+    if (!undone) failed(undone.error());
   };
   undo(early, settings_written_, Back::kAll);
   undo(0, early, Back::kBrief);
   for (std::size_t i = states_.size(); i-- > 0;) {
     if (!states_[i].touched || states_[i].stuck) continue;
-    Abandoned abandoned;
-    const auto there = put_back(root_, *plan_, plan_->devices[i], listener_, options_, abandoned);
-    const auto back = there ? make_functions_again(i) : fail(there.error());
-    if (abandoned.pid != 0) note_stuck(i, abandoned, true);
-    if (back) continue;
-    left.push_back(back.error().message());
-    for (const std::string& line : back.error().details) {
-      if (std::ranges::find(cause.details, line) == cause.details.end())
-        cause.details.push_back(line);
-    }
+    WayBack back = put_back(root_, *plan_, plan_->devices[i], listener_, options_);
+    if (back.result) back.result = make_functions_again(i);
+    if (back.abandoned.pid != 0) note_stuck(i, back.abandoned, true);
+    if (!back.result) failed(back.result.error());
   }
   undo(0, early, Back::kOthers);
+  add_lost(left);
   watch_.after(*plan_);
   give_back_interfaces();
   if (left.empty()) return cause;
@@ -499,6 +577,30 @@ Result<> Run::forget_what_was_begun() {
   return {};
 }
 
+/// The same, and what is to be reported then.
+Error Run::forgotten(Error cause) {
+  const auto done = forget_what_was_begun();
+  return done ? cause : still_open(std::move(cause), "all is as it was", done.error());
+}
+
+/// All is where it should be.
+Result<std::vector<Outcome>> Run::succeed() {
+  TRY(undo_settings(root_, *plan_, 0, settings_written_, Back::kPassing, listener_, options_));
+  watch_.after(*plan_);
+  if (plan_->restores || plan_->undoes != 0) give_back_interfaces();
+  // In this order: what is remembered of a device that is as it was does no harm, but a
+  // transaction that recover() takes back must not have been forgotten.
+  if (records_.journal != nullptr) {
+    const auto closed = records_.journal->close(Ending::kDone);
+    if (!closed) return fail(still_open({}, "all is as asked", closed.error()));
+  }
+  forget_what_is_as_it_was();
+  std::vector<Outcome> outcomes;
+  outcomes.reserve(states_.size());
+  for (State& state : states_) outcomes.push_back(*std::move(state.outcome));
+  return outcomes;
+}
+
 /// All writes of the way forward, up to the first that failed.
 std::optional<Error> Run::perform() {
   auto set = load_modules(root_, *plan_, listener_, options_, modules_loaded_);
@@ -508,7 +610,8 @@ std::optional<Error> Run::perform() {
   wake_devices();
   run_devices();
   if (auto error = first_error()) return error;
-  set = write_settings(plan_->settings.size());
+  set = look_again();  // the late settings may remove devices, as was asked
+  if (set) set = write_settings(plan_->settings.size());
   if (set && options_.finish) set = options_.finish();
   if (!set) return std::move(set).error();
   return std::nullopt;
@@ -516,28 +619,15 @@ std::optional<Error> Run::perform() {
 
 Result<std::vector<Outcome>> Run::run() {
   TRY(remember());
-  if (options_.last_look && !plan_->empty()) {
-    auto looked = options_.last_look();
-    if (!looked) {
-      if (records_.journal != nullptr) records_.journal->rolling_back(looked.error().message());
-      TRY(forget_what_was_begun());
-      return fail(std::move(looked).error());
+  if (options_.check_users && !plan_->empty()) {
+    auto free = options_.check_users(losing_drivers(*plan_));
+    if (!free) {
+      if (records_.journal != nullptr) records_.journal->rolling_back(free.error().message());
+      return fail(forgotten(std::move(free).error()));
     }
   }
   auto cause = perform();
-  if (!cause) {
-    TRY(undo_settings(root_, *plan_, 0, settings_written_, Back::kPassing, listener_));
-    watch_.after(*plan_);
-    if (plan_->restores || plan_->undoes != 0) give_back_interfaces();
-    // In this order: what is remembered of a device that is as it was does no harm, but a
-    // transaction that recover() takes back must not have been forgotten.
-    if (records_.journal != nullptr) TRY(records_.journal->close(Ending::kDone));
-    forget_what_is_as_it_was();
-    std::vector<Outcome> outcomes;
-    outcomes.reserve(states_.size());
-    for (State& state : states_) outcomes.push_back(*std::move(state.outcome));
-    return outcomes;
-  }
+  if (!cause) return succeed();
   if (blind_) {  // putting the devices back could be wrong
     cause->code = Code::kIncomplete;
     cause->next = "anybind recover";
@@ -547,12 +637,7 @@ Result<std::vector<Outcome>> Run::run() {
     cause->details.push_back("the module " + module + " was loaded, and stays");
   Error error = roll_back(*std::move(cause));
   if (error.code == Code::kIncomplete) return fail(std::move(error));
-  const auto forgotten = forget_what_was_begun();
-  if (forgotten) return fail(std::move(error));
-  error.code = Code::kIncomplete;
-  error.why += "; all is as it was, but the journal is still open: " + forgotten.error().message();
-  error.next = "anybind recover";
-  return fail(std::move(error));
+  return fail(forgotten(std::move(error)));
 }
 
 }  // namespace

@@ -249,7 +249,8 @@ void add_ignore(CLI::App& app, ChangeOptions& options) {
       ->check(CLI::IsMember(std::move(names)));
 }
 
-Result<Memory> lock_memory(Context& context, const ChangeOptions& options) {
+Result<Memory> lock_memory(Context& context, const ChangeOptions& options,
+                           Memory::OnDamage on_damage) {
   const auto start = Clock::now();
   bool told = false;
   const auto wait = [&](const std::string& owner) {
@@ -263,7 +264,7 @@ Result<Memory> lock_memory(Context& context, const ChangeOptions& options) {
     }
     return true;
   };
-  return context.session.lock_memory(wait);
+  return context.session.lock_memory(wait, on_damage);
 }
 
 Result<> check_guards(Context& context, const std::vector<Asked>& devices,
@@ -280,6 +281,9 @@ RunOptions run_options(Context& context, const ChangeOptions& options) {
                  .log = context.session.kernel_log(),
                  .modules = context.session.modules()};
   if (!context.session.is_lab()) out.interface_patience = std::chrono::seconds(2);
+  out.check_users = [&context, &options](const std::vector<Asked>& devices) {
+    return check_guards(context, devices, options);
+  };
   if (options.timeout) {
     out.patience = std::chrono::milliseconds(static_cast<std::int64_t>(*options.timeout * 1000));
   }
@@ -300,18 +304,16 @@ Result<int> plan_and_run(Context& context, const ChangeOptions& options, const P
   Memory memory = TRY(lock_memory(context, options));
   const Plan plan = TRY(planning.plan(context.sysfs, memory));
   print_notes(context, plan, "");
-  const auto devices = losing_drivers(plan);
-  const auto check = [&] { return check_guards(context, devices, options); };
-  TRY(check());
+  TRY(check_guards(context, losing_drivers(plan), options));
   const auto listener =
       narrator(context, plan.devices.size() + (plan.makes ? plan.makes->count : 0));
   RunOptions how = run_options(context, options);
-  how.last_look = check;
   how.finish = planning.finish;
   const auto outcomes =
       run(context.sysfs, plan, {&memory.origins, &memory.journal}, *listener, how);
-  TRY(context.session.keep());
+  const auto kept = context.session.keep();
   if (!outcomes) return fail(outcomes.error());
+  TRY(kept);
   print_outcomes(context, *outcomes);
   if (context.session.is_lab() && !context.session.is_kept() && context.verbosity >= 0) {
     fmt::print(context.err, "(a lab in memory: nothing is kept; --state DIR keeps it)\n");

@@ -26,10 +26,7 @@ constexpr const char* kState = "/run/anybind";
 
 /// A whole file of this machine, at most Storage::kMaxFile.
 Result<std::string> read_file(const std::string& path) {
-  const auto slash = path.rfind('/');
-  const std::string dir = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const auto text =
-      open_storage(dir)->read(path.substr(slash == std::string::npos ? 0 : slash + 1));
+  const auto text = read_whole(path);
   if (!text) return fail(from_errno(text.error(), "read", path, Code::kNotFound));
   if (!*text)
     return fail(
@@ -63,6 +60,7 @@ Result<std::unique_ptr<Session>> Session::open(const MachineChoice& choice) {
   const bool real = choice.sysfs.empty() && choice.lab.empty();
   const std::string state = choice.state.empty() && real ? kState : choice.state;
   out->kept_ = !state.empty();
+  out->state_dir_ = state;
   out->storage_ = state.empty() ? memory_storage() : open_storage(state);
   if (!choice.lab.empty()) {
     out->sysfs_root_ = kSysfs;
@@ -89,6 +87,7 @@ Result<> Session::open_lab(const std::string& file) {
 }
 
 Result<std::optional<drivercore::State>> Session::kept_lab() {
+  TRY(storage_->usable());
   const auto kept = storage_->read(lab_name_);
   if (!kept) return fail(from_errno(kept.error(), "read the kept state of", "the lab"));
   if (!*kept) return std::nullopt;
@@ -157,8 +156,8 @@ InUse Session::in_use(const std::vector<DeviceId>& devices) {
   return find_blockers(*real_, Proc(proc_root()), devices);
 }
 
-Result<Memory> Session::lock_memory(const Storage::Wait& wait) {
-  auto memory = TRY(Memory::lock(*storage_, boot(), command_, wait));
+Result<Memory> Session::lock_memory(const Storage::Wait& wait, Memory::OnDamage on_damage) {
+  auto memory = TRY(Memory::lock(*storage_, boot(), command_, wait, on_damage));
   if (lab_) {
     auto kept = TRY(kept_lab());
     if (kept) lab_->become(*std::move(kept));

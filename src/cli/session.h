@@ -62,6 +62,8 @@ class Session {
   [[nodiscard]] GroupRule group_rule() const;
   /// Who uses the devices; in a lab nobody does.
   [[nodiscard]] InUse in_use(const std::vector<DeviceId>& devices);
+  /// The directory of what is remembered; empty when nothing is kept.
+  [[nodiscard]] const std::string& state_dir() const { return state_dir_; }
   /// What is kept is kept beyond this command.
   [[nodiscard]] bool is_kept() const { return kept_; }
 
@@ -69,7 +71,8 @@ class Session {
   [[nodiscard]] Result<Memory> memory();
   /// The same, to change: when no other anybind is changing things. `wait` is asked meanwhile. A
   /// kept lab is read again then, so no directory of sysfs() may be open.
-  [[nodiscard]] Result<Memory> lock_memory(const Storage::Wait& wait);
+  [[nodiscard]] Result<Memory> lock_memory(const Storage::Wait& wait,
+                                           Memory::OnDamage on_damage);
   /// None: where nothing needs to be read.
   [[nodiscard]] Result<Memory> no_memory();
 
@@ -104,6 +107,7 @@ class Session {
   std::unique_ptr<ModuleLoader> modules_;
   std::string lab_name_;
   std::string command_;
+  std::string state_dir_;
   std::unique_ptr<Storage> storage_;
   std::unique_ptr<Storage> nothing_ = memory_storage();
   bool kept_ = false;
