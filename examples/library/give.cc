@@ -29,11 +29,10 @@ int main(int argc, char** argv) {
   if (!memory) return complain(memory.error());
   const auto plan = plan_bind(**sysfs, {.devices = *devices, .driver = *driver});
   if (!plan) return complain(plan.error());
-  if (const auto free = refuse_if_in_use(**sysfs, proc, *plan, {}); !free)
-    return complain(free.error());
   Listener quiet;
-  const auto done = run(**sysfs, *plan, {&memory->origins, &memory->journal}, quiet,
-                        {.proc = "/proc", .vfio = "/dev/vfio"});
+  RunOptions how{.proc = "/proc", .vfio = "/dev/vfio"};
+  how.check_users = [&](const auto& losing) { return refuse_if_in_use(**sysfs, proc, losing, {}); };
+  const auto done = run(**sysfs, *plan, {&memory->origins, &memory->journal}, quiet, how);
   if (!done) return complain(done.error());
   for (const Outcome& one : *done)
     std::printf("%s: %s\n", one.device.str().c_str(), one.changed ? "changed" : "was there");

@@ -1,6 +1,8 @@
 #include "binding/device_run.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <ranges>
 
 #include <fmt/format.h>
@@ -70,6 +72,21 @@ Error gone_error(const DeviceId& device, std::string why) {
           .next = "anybind list"};
 }
 
+/// Whoever has the device by its driver loses it.
+bool takes_driver(const Step& step) {
+  return step.kind == Step::Kind::kUnbind || step.kind == Step::Kind::kDrvctl;
+}
+
+/// What was found by check_users(), on the way back.
+Error left_in_use(const DeviceId& device, Error found) {
+  found.code = Code::kIncomplete;
+  found.operation = "put back";
+  found.object = device.str();
+  found.why = "it is in use, and was left as it is";
+  found.next = "free it, then: anybind recover";
+  return found;
+}
+
 Error interrupted(const DeviceId& device) {
   return {.code = Code::kFailed, .object = device.str(), .why = "interrupted before it was done"};
 }
@@ -94,7 +111,16 @@ Result<Instance> DeviceRun::instance_of(Sysfs& dir) {
   return *now;
 }
 
+Result<> DeviceRun::check_users() {
+  if (!options_.check_users) return {};
+  auto free = options_.check_users({{device_, dir_}});
+  if (free) return {};
+  in_use_ = true;
+  return fail(left_in_use(device_, std::move(free).error()));
+}
+
 Result<> DeviceRun::run(const std::vector<Step>& steps) {
+  if (rolling_back_ && std::ranges::any_of(steps, takes_driver)) TRY(check_users());
   for (const Step& step : steps) {
     if (!rolling_back_ && listener_.stop_requested()) return fail(interrupted(device_));
     listener_.on_step(device_, step);
@@ -161,6 +187,7 @@ void DeviceRun::take_from_newcomer(Sysfs& dir) {
   if (given_to_.empty()) return;
   const auto now = read_binding(dir);
   if (!now || !now->driver || now->driver->str() != given_to_ || now->driver_override) return;
+  if (options_.check_users && !options_.check_users({{device_, nullptr}})) return;
   const Step unbind{.kind = Step::Kind::kUnbind, .value = given_to_, .reason = "it was not meant"};
   listener_.on_step(device_, unbind);
   (void)write_to_bus(write_of(device_, unbind), patience_for(unbind));
@@ -325,34 +352,64 @@ Result<> offer_newcomer(Sysfs& root, const DevicePlan& of, Listener& listener,
   return {};  // that no driver takes it is an answer too
 }
 
-Result<bool> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener& listener,
-                      const PatientWriter& writer, LeftWrite& abandoned) {
-  DeviceRun device(root, plan, of, listener, writer.options());
-  device.rolling_back();
-  const auto opened = device.open(nullptr);
-  if (!opened && opened.error().code == Code::kNotFound) {
-    TRY(offer_newcomer(root, of, listener, writer));
-    return false;
-  }
-  TRY(opened);
-  const Binding now = TRY(device.observe_at_rest());
-  Goal goal = as_goal(of.before);
-  // It had no driver, and has one that we never bind it to: somebody else's doing, left alone.
-  const bool foreign = !of.before.driver && now.driver && now.driver != of.goal.driver;
-  if (foreign && !of.goal.default_match) goal.driver = now.driver;
-  auto steps = device.steps_to(now, goal);
-  // When its driver is to be bound again, the probe does that.
-  if (of.parked && now.driver == of.before.driver) steps.push_back(sleep_step());
-  auto back = device.run(steps);
-  abandoned = device.abandoned();
-  if (back) return true;
-  if (abandoned.pid != 0) return fail(std::move(back).error());
-  // Its driver would not take it back. Then at least nothing is left behind that binds it elsewhere
-  // later.
+bool is_foreign(const DevicePlan& of, const Binding& now) {
+  return now.driver && now.driver != of.before.driver && !of.goal.default_match &&
+         now.driver != of.goal.driver;
+}
+
+void warn_of_foreign(const DevicePlan& of, const Binding& now, Listener& listener) {
+  listener.on_warning(fmt::format("{}: somebody else has given it to {} meanwhile; it stays there",
+                                  of.device.str(), describe(now.driver)));
+}
+
+namespace {
+
+/// What it was; or, of what somebody else has done meanwhile, all but our own override.
+Goal goal_of_way_back(const DevicePlan& of, const Binding& now) {
+  if (!is_foreign(of, now)) return as_goal(of.before);
+  const bool ours =
+      now.driver_override && (now.driver_override == of.goal.driver_override ||
+                              (of.goal.driver && *now.driver_override == of.goal.driver->str()));
+  return {.driver = now.driver,
+          .driver_override = ours ? of.before.driver_override : now.driver_override};
+}
+
+/// Its driver would not take it back. Then at least nothing is left behind that binds it elsewhere
+/// later.
+Result<> give_up(DeviceRun& device, const DevicePlan& of, Error why) {
   const Binding left = TRY(device.observe_at_rest());
   const Goal as_it_stands{.driver = left.driver, .driver_override = of.before.driver_override};
   TRY(device.run(device.steps_to(left, as_it_stands)));
-  return fail(std::move(back).error());
+  return fail(std::move(why));
+}
+
+Result<> go_back(DeviceRun& device, const DevicePlan& of, Listener& listener) {
+  const Binding now = TRY(device.observe_at_rest());
+  if (is_foreign(of, now)) warn_of_foreign(of, now, listener);
+  auto steps = device.steps_to(now, goal_of_way_back(of, now));
+  // When its driver is to be bound again, the probe does that.
+  if (of.parked && now.driver == of.before.driver) steps.push_back(sleep_step());
+  auto back = device.run(steps);
+  if (back || device.abandoned().pid != 0 || device.in_use()) return back;
+  return give_up(device, of, std::move(back).error());
+}
+
+}  // namespace
+
+WayBack put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener& listener,
+                 const PatientWriter& writer) {
+  DeviceRun device(root, plan, of, listener, writer.options());
+  device.rolling_back();
+  auto opened = device.open(nullptr);
+  if (!opened && opened.error().code == Code::kNotFound) {
+    auto offered = offer_newcomer(root, of, listener, writer);
+    return {.gone = offered.has_value(), .result = std::move(offered)};
+  }
+  if (!opened) return {.result = std::move(opened)};
+  WayBack out{.result = go_back(device, of, listener)};
+  out.in_use = device.in_use();
+  out.abandoned = device.abandoned();
+  return out;
 }
 
 namespace {
@@ -381,6 +438,24 @@ bool is_meant(const Setting& setting, Back which) {
       break;
   }
   return !setting.brief;
+}
+
+/// Writing the number of virtual functions removes those that are there.
+Result<> check_functions(Sysfs& root, const Setting& setting, const RunOptions& options) {
+  constexpr std::string_view kNumber = "/sriov_numvfs";
+  if (!options.check_users || !setting.device || !setting.undo_path.ends_with(kNumber)) return {};
+  const auto dir = TRY(open_device(root, *setting.device));
+  if (dir == nullptr || dir->instance() != setting.instance) return {};
+  std::vector<Asked> functions;
+  for (unsigned i = 0;; ++i) {
+    const auto link = dir->read_link(fmt::format("virtfn{}", i));
+    if (!link) break;
+    const auto name = DeviceName::parse(std::string(link_name(*link)));
+    if (name) functions.push_back({{.bus = setting.device->bus, .name = *name}, nullptr});
+  }
+  auto free = options.check_users(functions);
+  if (free) return {};
+  return fail(left_in_use(*setting.device, std::move(free).error()));
 }
 
 /// Writes `bytes` to `path`, which is one of the two files of `setting`.
@@ -418,30 +493,36 @@ bool is_written(Sysfs& root, const Setting& setting) {
 Result<> undo_settings(Sysfs& root, const Plan& plan, std::size_t from, std::size_t to, Back which,
                        Listener& listener, const PatientWriter& writer) {
   std::vector<std::string> left;
+  Error error{.code = Code::kIncomplete,
+              .operation = "take back",
+              .object = "settings",
+              .next = "anybind recover"};
   for (std::size_t i = to; i-- > from;) {
     const Setting& setting = plan.settings[i];
     if (!is_meant(setting, which)) continue;
-    listener.on_setting({.path = setting.undo_path,
-                         .bytes = setting.undo_bytes,
-                         .undo_path = {},
-                         .undo_bytes = {},
-                         .reason = "as it was before"});
-    const auto back = write_to_setting(
-        root, setting, setting.undo_path, [&](Sysfs& dir, const std::string& path) {
-          return writer.write_back(dir, path, setting.undo_bytes, setting.undo_path);
-        });
+    auto back = check_functions(root, setting, writer.options());
+    if (back) {
+      listener.on_setting({.path = setting.undo_path,
+                           .bytes = setting.undo_bytes,
+                           .undo_path = {},
+                           .undo_bytes = {},
+                           .reason = "as it was before"});
+      back = write_to_setting(
+          root, setting, setting.undo_path, [&](Sysfs& dir, const std::string& path) {
+            return writer.write_back(dir, path, setting.undo_bytes, setting.undo_path);
+          });
+    }
     if (back || back.error().code == Code::kNotFound) continue;
     // Of a driver: there is no such dynamic id any more (ENODEV), or the driver is gone (ENOENT).
     const int err = back.error().err.value;
     const bool gone = setting.undo_path.contains("/drivers/") && (err == ENODEV || err == ENOENT);
-    if (!gone) left.push_back(back.error().message());
+    if (gone) continue;
+    left.push_back(back.error().message());
+    std::ranges::move(back.error().details, std::back_inserter(error.details));
   }
   if (left.empty()) return {};
-  return fail({.code = Code::kIncomplete,
-               .operation = "take back",
-               .object = "settings",
-               .why = join_words(left),
-               .next = "anybind recover"});
+  error.why = join_words(left);
+  return fail(std::move(error));
 }
 
 }  // namespace anybind

@@ -31,9 +31,12 @@ class DeviceRun {
   /// Holds the device by the planner's handle, or by its name when there is none; kNotFound when
   /// that is gone or another card has its address.
   Result<> open(std::shared_ptr<Sysfs> held);
-  /// From now on nobody is asked whether to stop.
+  /// From now on nobody is asked whether to stop, and run() asks who uses the device.
   void rolling_back() { rolling_back_ = true; }
+  /// On the way back nothing is written when a step would take the device from somebody who uses it
+  /// (kIncomplete, and in_use()). On the way forward that was asked of all devices at once.
   Result<> run(const std::vector<Step>& steps);
+  [[nodiscard]] bool in_use() const { return in_use_; }
   /// The steps from what is found to `goal`: by the override where there is one, since only that
   /// needs no id, whichever mechanism was asked for; else by that of the plan.
   [[nodiscard]] std::vector<Step> steps_to(const Binding& now, const Goal& goal) const {
@@ -61,6 +64,7 @@ class DeviceRun {
   [[nodiscard]] Patience patience_for(const Step& step);
   Result<> set_override(const Step& step, const StepWrite& write);
   Result<> write_to_device(const Step& step, const StepWrite& write);
+  Result<> check_users();
   Result<> write(const Step& step);
   Result<> write_to_name(const Step& step, const StepWrite& write);
   Reply<std::size_t> write_to_bus(const StepWrite& write, const Patience& patience);
@@ -80,6 +84,7 @@ class DeviceRun {
   std::shared_ptr<Sysfs> dir_;
   LeftWrite abandoned_;
   bool rolling_back_ = false;
+  bool in_use_ = false;
   bool answered_ = false;  ///< the handle has answered since the last write
   bool named_ = false;     ///< the bus was told the device's name
   std::string given_to_;   ///< and this driver, to bind it
@@ -90,10 +95,23 @@ class DeviceRun {
 Result<> offer_newcomer(Sysfs& root, const DevicePlan& of, Listener& listener,
                         const PatientWriter& writer);
 
-/// Puts one device back to what it was; of one that is gone (false), the newcomer is offered to its
-/// bus. Sets `abandoned` when a write did not return.
-Result<bool> put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener& listener,
-                      const PatientWriter& writer, LeftWrite& abandoned);
+/// Has it a driver that is neither what it was nor what the plan gives it? Then somebody else has
+/// given it away meanwhile: that is left alone, and is not owed any more.
+[[nodiscard]] bool is_foreign(const DevicePlan& of, const Binding& now);
+/// Says so.
+void warn_of_foreign(const DevicePlan& of, const Binding& now, Listener& listener);
+
+/// How one device was put back.
+struct WayBack {
+  bool gone = false;      ///< or another card has its address
+  bool in_use = false;    ///< it was left as it is
+  LeftWrite abandoned{};  ///< a write did not return
+  Result<> result{};
+};
+
+/// Puts one device back to what it was; of one that is gone, the newcomer is offered to its bus.
+WayBack put_back(Sysfs& root, const Plan& plan, const DevicePlan& of, Listener& listener,
+                 const PatientWriter& writer);
 
 /// Makes the write of `setting`. kNotFound when the device
 /// that it belongs to is gone, or another card has its address. kIncomplete: the write was left
@@ -110,7 +128,8 @@ enum class Back : std::uint8_t {
   kOthers,   ///< all but these
 };
 
-/// Takes settings of [from, to) back, last first. What is gone is no error.
+/// Takes settings of [from, to) back, last first. What is gone is no error; that virtual functions
+/// are in use, which would be removed, is one.
 Result<> undo_settings(Sysfs& root, const Plan& plan, std::size_t from, std::size_t to, Back which,
                        Listener& listener, const PatientWriter& writer);
 

@@ -12,6 +12,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "binding/plan_settings.h"
 #include "binding/record_json.h"
 
 namespace anybind {
@@ -88,11 +89,16 @@ Result<Setting> setting_from_json(const json& row) {
               .lasting = row.at("lasting").get<bool>(),
               .late = row.at("late").get<bool>(),
               .brief = row.value("brief", false)};
-  if (row.at("device").is_null()) return out;
-  const DeviceRecord record = TRY(record_from_json(row.at("device")));
-  out.device = record.device;
-  out.instance = record.instance;
-  return out;
+  if (!row.at("device").is_null()) {
+    const DeviceRecord record = TRY(record_from_json(row.at("device")));
+    out.device = record.device;
+    out.instance = record.instance;
+  }
+  if (may_be_written(out)) return out;
+  return fail({.code = Code::kNotPermitted,
+               .operation = "write",
+               .object = out.path,
+               .why = "anybind never writes to that file, and so did not write this journal"});
 }
 
 void append_device(std::string& out, const DevicePlan& device, bool fresh) {
@@ -157,7 +163,11 @@ Result<JournalEntry> head_from_json(std::uint64_t id, const json& head) {
                      .undoes = head.at("undoes").get<std::uint64_t>()};
   for (const json& row : head.at("settings")) {
     auto setting = setting_from_json(row);
-    if (!setting) return fail(damaged(id, setting.error().message()));
+    if (!setting) {
+      Error error = damaged(id, setting.error().message());
+      error.code = setting.error().code;
+      return fail(std::move(error));
+    }
     entry.settings.push_back(*std::move(setting));
   }
   for (const json& row : head.at("devices")) {
@@ -251,7 +261,7 @@ Result<std::optional<JournalEntry>> Journal::read(std::uint64_t id) const {
   if (!bytes->has_value()) return std::nullopt;
   const std::string_view all = **bytes;
   const auto end = all.find('\n');
-  if (end == std::string_view::npos) return std::nullopt;
+  if (end == std::string_view::npos) return fail(damaged(id, "its first line has no end"));
   const auto text = text_of(all.substr(0, end));
   if (!text) return fail(damaged(id, "the checksum of its first line is wrong"));
   try {
@@ -299,15 +309,11 @@ void Journal::more(const Plan& plan, std::size_t from, const std::vector<bool>& 
   append(line_of(text + '}'));
 }
 
-Result<> Journal::resume(std::uint64_t id) {
+void Journal::resume(std::uint64_t id) {
   auto log = storage_->open_log(file_name(id, kOpen));
-  if (!log) {
-    return fail(from_errno(log.error(), "go on with", file_name(id, kOpen), Code::kIncomplete));
-  }
-  log_ = *std::move(log);
+  log_ = log ? *std::move(log) : nullptr;
   current_ = id;
   append("\n");  // the last line may be torn
-  return {};
 }
 
 void Journal::append(const std::string& json_text) {

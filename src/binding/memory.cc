@@ -13,12 +13,20 @@
 namespace anybind {
 
 Result<Memory> Memory::load(Storage& storage, const std::string& boot, const std::string& command) {
+  TRY(storage.usable());
   return Memory{.origins = TRY(Origins::load(storage, boot)),
                 .journal = TRY(Journal::load(storage, boot, command, std::time(nullptr)))};
 }
 
 Result<Memory> Memory::lock(Storage& storage, const std::string& boot, const std::string& command,
-                            const Storage::Wait& wait) {
+                            const Storage::Wait& wait, OnDamage on_damage) {
+  if (boot.empty()) {
+    return fail({.object = "bindings",
+                 .why = "this boot has no name: /proc/sys/kernel/random/boot_id cannot be read; "
+                        "nothing was changed",
+                 .next = "mount -t proc proc /proc"});
+  }
+  TRY(storage.usable());
   std::string owner;
   const auto locked =
       storage.lock(fmt::format("{} anybind {}", ::getpid(), command), [&](const std::string& who) {
@@ -35,7 +43,12 @@ Result<Memory> Memory::lock(Storage& storage, const std::string& boot, const std
     return fail(from_errno(locked.error(), "lock", "the directory of remembered drivers",
                            Code::kNotPermitted));
   }
-  return load(storage, boot, command);
+  auto origins = Origins::load(storage, boot);
+  if (!origins && on_damage == OnDamage::kFail) return fail(std::move(origins).error());
+  Memory out{.origins = origins ? *std::move(origins) : Origins::none(storage, boot),
+             .journal = TRY(Journal::load(storage, boot, command, std::time(nullptr)))};
+  if (!origins) out.damage = std::move(origins).error();
+  return out;
 }
 
 std::string boot_id(const Proc& proc) {

@@ -1,11 +1,13 @@
 #include "binding/origins.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "binding/record_json.h"
 
 namespace anybind {
@@ -15,6 +17,10 @@ using nlohmann::json;
 
 constexpr std::string_view kFile = "origins.json";
 constexpr int kOriginsVersion = 1;
+/// What a file begins with; a checksum (FNV-1a, 16 hex digits) and a quotation mark follow, and
+/// then the text that it is of.
+constexpr std::string_view kHead = R"({"version":1,"checksum":")";
+constexpr std::size_t kSumSize = 16;
 
 Error damaged(std::string why) {
   return {.code = Code::kFailed,
@@ -22,6 +28,20 @@ Error damaged(std::string why) {
           .object = std::string(kFile),
           .why = "not understood: " + std::move(why),
           .next = "move the file out of the way; `restore` then goes by the default match"};
+}
+
+/// Why the text of a file is not what was written. Before there was a checksum, a file had three
+/// members and no more.
+std::string wrong_with(std::string_view text, const json& file) {
+  if (!text.starts_with(kHead)) {
+    for (const auto& [key, value] : file.items()) {
+      if (key != "version" && key != "boot" && key != "devices") return "unknown key " + key;
+    }
+    return "";
+  }
+  const std::string_view sum = text.substr(kHead.size(), kSumSize);
+  const std::string_view rest = text.substr(std::min(text.size(), kHead.size() + kSumSize));
+  return sum == fmt::format("{:016x}", fnv1a(rest)) ? "" : "its checksum is wrong";
 }
 
 /// The keys are there only where there is something to say.
@@ -56,6 +76,7 @@ Result<Origins> Origins::load(Storage& storage, std::string boot_id) {
   try {
     const json file = json::parse(**bytes);
     if (file.at("version").get<int>() != kOriginsVersion) return fail(damaged("unknown version"));
+    if (auto why = wrong_with(**bytes, file); !why.empty()) return fail(damaged(std::move(why)));
     if (file.at("boot").get<std::string>() != out.boot_id_) return out;
     for (const json& row : file.at("devices")) {
       auto entry = record_from_json(row);
@@ -88,7 +109,7 @@ void Origins::forget(const DeviceId& device) {
 
 Result<> Origins::save() {
   if (!changed_) return {};
-  std::string text = fmt::format(R"({{"version":{},"boot":)", kOriginsVersion);
+  std::string text = R"(","boot":)";
   append_json(text, boot_id_);
   text += R"(,"devices":[)";
   for (std::string_view before = "\n{"; const auto& [id, origin] : origins_) {
@@ -97,7 +118,8 @@ Result<> Origins::save() {
     append_belongings(text, origin.had);
     text += '}';
   }
-  const auto saved = storage_.replace(kFile, text + "]}\n");
+  text += "]}\n";
+  const auto saved = storage_.replace(kFile, fmt::format("{}{:016x}{}", kHead, fnv1a(text), text));
   if (!saved) {
     return fail(from_errno(saved.error(), "remember the former drivers in", std::string(kFile)));
   }

@@ -197,4 +197,41 @@ Result<> add_settings(Sysfs& root, const BindRequest& request, Plan& plan) {
   return {};
 }
 
+namespace {
+
+/// "bus/pci/drivers_autoprobe", "bus/usb/drivers/option/new_id".
+bool is_bus_file(std::string_view path) {
+  constexpr std::string_view kBus = "bus/";
+  if (!path.starts_with(kBus)) return false;
+  path.remove_prefix(kBus.size());
+  const std::string_view bus = path.substr(0, path.find('/'));
+  if (bus.size() == path.size() || !BusName::parse(std::string(bus))) return false;
+  path.remove_prefix(bus.size() + 1);
+  if (path == "drivers_autoprobe") return true;
+  constexpr std::string_view kDrivers = "drivers/";
+  if (!path.starts_with(kDrivers)) return false;
+  path.remove_prefix(kDrivers.size());
+  const std::string_view driver = path.substr(0, path.find('/'));
+  if (driver.size() == path.size() || !DriverName::parse(std::string(driver))) return false;
+  path.remove_prefix(driver.size() + 1);
+  return path == "new_id" || path == "remove_id" || path == "autoprobe";
+}
+
+bool is_device_file(const DeviceId& device, std::string_view path) {
+  const std::string dir = device.path() + "/";
+  if (!path.starts_with(dir)) return false;
+  path.remove_prefix(dir.size());
+  return path == "sriov_numvfs" || path == "sriov_drivers_autoprobe" || path == "driver_probe_id";
+}
+
+}  // namespace
+
+bool may_be_written(const Setting& setting) {
+  const auto may = [&](const std::string& path) {
+    if (setting.device) return is_device_file(*setting.device, path);
+    return path == kNoIommuMode || is_bus_file(path);
+  };
+  return may(setting.path) && may(setting.undo_path);
+}
+
 }  // namespace anybind

@@ -21,4 +21,7 @@ namespace anybind {
 [[nodiscard]] Result<> add_no_iommu_mode(Sysfs& root, const BindRequest& request,
                                          const DeviceId& device, Plan& plan);
 
+/// Are both files of `setting` of a kind that plans write to? Asked of what a file says.
+[[nodiscard]] bool may_be_written(const Setting& setting);
+
 }  // namespace anybind

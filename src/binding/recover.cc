@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <exception>
+#include <numeric>
 #include <ranges>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -19,6 +21,19 @@ namespace {
 
 using What = Recovered::What;
 
+/// The driver that it had, and was to lose, has the device `of`: somebody else's doing, when it was
+/// seen at its goal. True also where that cannot be read.
+bool is_at_before(Sysfs& root, const JournalDevice& of) {
+  if (of.goal.default_match || of.before.driver == of.goal.driver) return false;
+  const auto dir = open_device(root, of.device);
+  if (!dir) return true;
+  if (*dir == nullptr) return false;
+  const auto now = (*dir)->instance();
+  if (now && *now != of.instance) return false;
+  const auto driver = read_driver(**dir);
+  return !now || !driver || *driver == of.before.driver;
+}
+
 bool to_be_finished(Sysfs& root, const JournalEntry& entry) {
   const auto went_back = [](const StuckWrite& write) { return write.back; };
   const auto of_device = [](const StuckWrite& write) { return write.device.has_value(); };
@@ -28,10 +43,13 @@ bool to_be_finished(Sysfs& root, const JournalEntry& entry) {
   // The last thing of all tells whether all has been done.
   if (!entry.settings.empty() && entry.settings.back().late)
     return is_written(root, entry.settings.back());
-  return !entry.devices.empty() && std::ranges::all_of(entry.devices, &JournalDevice::done);
+  return !entry.devices.empty() && std::ranges::all_of(entry.devices, &JournalDevice::done) &&
+         std::ranges::none_of(entry.devices,
+                              [&](const JournalDevice& of) { return is_at_before(root, of); });
 }
 
-/// Ends one transaction.
+/// Ends one transaction. What becomes of the devices, and what can be written down of it, are two
+/// things: no error of the second changes the first.
 class Recovery {
  public:
   Recovery(Sysfs& root, const JournalEntry& entry, Records records, Listener& listener,
@@ -42,66 +60,169 @@ class Recovery {
         records_(records),
         listener_(listener),
         options_(options),
-        writer_(options, listener, [this](const StuckWrite& write) { note(write); }) {}
+        writer_(options, listener, [this](const StuckWrite& write) { note(write); }) {
+    out_ = {.id = entry.id, .command = entry.command};
+  }
 
   Recovered run() {
-    Recovered out{.id = entry_.id, .command = entry_.command};
-    const auto end = [&](Result<> result, What what) {
-      out.gone = std::move(gone_);
-      out.devices = entry_.devices.size() - out.gone.size();
-      if (result) {
-        out.what = what;
-      } else {
-        out.what = What::kLeft;
-        out.error = std::move(result).error();
-      }
-      return out;
-    };
-    if (entry_.ending) {
-      return end(close(*entry_.ending),
-                 *entry_.ending == Ending::kDone ? What::kFinished : What::kUndone);
-    }
+    if (entry_.ending)
+      return close(*entry_.ending,
+                   *entry_.ending == Ending::kDone ? What::kFinished : What::kUndone);
     const auto stuck = still_waiting(entry_, options_.proc);
     if (!stuck.empty()) {
-      return end(fail({.code = Code::kIncomplete,
-                       .operation = "recover",
-                       .object = fmt::format("transaction {}", entry_.id),
-                       .why = join_words(stuck),
-                       .next = "wait until that has ended, or end whoever has the device open; "
-                               "then: anybind recover"}),
-                 What::kLeft);
+      return left({.code = Code::kIncomplete,
+                   .operation = "recover",
+                   .object = fmt::format("transaction {}", entry_.id),
+                   .why = join_words(stuck),
+                   .next = "wait until that has ended, or end whoever has the device open; "
+                           "then: anybind recover"});
     }
     const bool tried = to_be_finished(root_, entry_);
     if (tried) {
-      const auto finished = finish();
-      if (finished) return end(close_and_forget(), What::kFinished);
-      if (stuck_) return end(finished, What::kLeft);
-      out.error = finished.error();
+      const bool done = std::ranges::all_of(entry_.devices, &JournalDevice::done);
+      auto finished = finish(everyone(), done ? Ids::kNotNeeded : Ids::kNeeded);
+      if (finished) return end_finished();
+      if (stuck_) return left(std::move(finished).error());
+      out_.error = std::move(finished).error();
     }
-    const auto undone = undo();
-    if (undone) return end(close(Ending::kUndone), What::kUndone);
-    if (stuck_ || tried) return end(undone, What::kLeft);
-    // A driver may not take back a device that it had by an id which is gone, or by force.
-    if (finish()) return end(close_and_forget(), What::kFinished);
-    // What that try left must not stay. Perhaps whoever was in the way of the first one has gone.
-    if (!stuck_ && undo()) return end(close(Ending::kUndone), What::kUndone);
-    return end(undone, What::kLeft);
+    records_.journal->rolling_back("recover");
+    undo(everyone());
+    if (failures_.empty()) return end_undone();
+    if (tried || stuck_ || unwilling_.empty()) return left(join(failures_));
+    return try_goal();
   }
 
  private:
-  Result<> finish() {
+  using Devices = std::vector<std::size_t>;
+  enum class Ids : std::uint8_t { kNeeded, kNotNeeded };  ///< dynamic ones, which are brief
+
+  [[nodiscard]] Devices everyone() const {
+    Devices out(plan_.devices.size());
+    std::iota(out.begin(), out.end(), 0);
+    return out;
+  }
+
+  /// A driver may not take back a device that it had by an id which is gone, or by force. Only such
+  /// devices are given to what they were to go to; the others are back, and stay there.
+  Recovered try_goal() {
+    const Devices unwilling = unwilling_;
+    const std::vector<Error> failures = failures_;
+    const bool nothing_else = failures.size() == unwilling.size();
+    auto finished = finish(unwilling, Ids::kNeeded);
+    if (finished && nothing_else && is_all_of_it(unwilling)) return end_finished();
+    if (finished) {
+      Error error = join(failures);
+      error.why += fmt::format("; {} where it was to go, the other devices are as before",
+                               unwilling.size() == 1 ? "it is" : "they are");
+      return left(std::move(error));
+    }
+    if (stuck_) return left(join(failures));
+    // What that try left must not stay. Perhaps whoever was in the way of the first one has gone.
+    undo(unwilling);
+    if (failures_.empty() && nothing_else) return end_undone();
+    return left(join(failures));
+  }
+
+  /// With these devices at their goals, all of them are.
+  [[nodiscard]] bool is_all_of_it(const Devices& devices) const {
+    if (std::ranges::any_of(plan_.settings, &Setting::lasting)) return false;
+    for (std::size_t i = 0; i < plan_.devices.size(); ++i) {
+      const DevicePlan& of = plan_.devices[i];
+      const bool differs = of.goal.default_match || of.goal != as_goal(of.before);
+      if (differs && std::ranges::find(devices, i) == devices.end() &&
+          std::ranges::find(out_.gone, of.device.str()) == out_.gone.end())
+        return false;
+    }
+    return true;
+  }
+
+  static Error join(const std::vector<Error>& errors) {
+    Error out = errors.front();
+    out.code = Code::kIncomplete;
+    if (errors.size() == 1) {
+      if (out.next.empty()) out.next = "anybind recover";
+      return out;
+    }
+    std::vector<std::string> messages;
+    out.details.clear();
+    for (const Error& error : errors) {
+      messages.push_back(error.message());
+      for (const std::string& line : error.details) {
+        if (std::ranges::find(out.details, line) == out.details.end()) out.details.push_back(line);
+      }
+    }
+    out.err = {};
+    out.operation = "put back";
+    out.object = "these devices";
+    out.why = join_words(messages);
+    out.next = "anybind recover";
+    return out;
+  }
+
+  Recovered left(Error error) {
+    error.code = Code::kIncomplete;
+    return ended(What::kLeft, std::move(error));
+  }
+
+  Recovered ended(What what, std::optional<Error> error) {
+    out_.what = what;
+    if (error) out_.error = std::move(error);
+    out_.devices = entry_.devices.size() - out_.gone.size();
+    return std::move(out_);
+  }
+
+  /// In this order: a crash in between leaves a memory of what is so again, which does no harm.
+  Recovered end_finished() {
+    if (entry_.restores || entry_.undoes != 0) give_back_interfaces();
+    Recovered out = close(Ending::kDone, What::kFinished);
+    if (out.what == What::kFinished && records_.origins != nullptr) {
+      forget_what_is_as_it_was();
+      save(out);
+    }
+    return out;
+  }
+
+  Recovered end_undone() {
+    if (records_.origins != nullptr) {
+      give_back_interfaces();
+      forget_owners();
+      for (const JournalDevice& device : entry_.devices) {
+        if (device.fresh) records_.origins->forget(device.device);
+      }
+      save(out_);
+    }
+    return close(Ending::kUndone, What::kUndone);
+  }
+
+  /// What is remembered of a device that is as it was does no harm.
+  void save(Recovered& out) const {
+    auto saved = records_.origins->save();
+    if (!saved) out.memory = std::move(saved).error();
+  }
+
+  Recovered close(Ending ending, What what) {
+    auto closed = records_.journal->close(ending);
+    if (closed) return ended(what, std::nullopt);
+    Error error = std::move(closed).error();
+    error.why = fmt::format("the devices are {}, but the journal is still open: {}",
+                            ending == Ending::kDone ? "as asked" : "as before",
+                            error.why.empty() ? error.err.text() : error.why);
+    return left(std::move(error));
+  }
+
+  /// `devices`, to where they were to go.
+  Result<> finish(const Devices& devices, Ids ids) {
     const std::size_t all = plan_.settings.size();
     // First, so that no dynamic id is there twice; then what is left to do may need it.
     TRY(take_back(0, all, Back::kBrief));
-    if (!std::ranges::all_of(entry_.devices, &JournalDevice::done)) TRY(write_brief());
-    const auto finished = finish_devices();
+    if (ids == Ids::kNeeded) TRY(write_brief());
+    const auto finished = finish_devices(devices);
     TRY(take_back(0, all, Back::kPassing));
     return finished;
   }
 
-  Result<> finish_devices() {
-    gone_.clear();
-    for (std::size_t i = 0; i < plan_.devices.size(); ++i) TRY(finish(i));
+  Result<> finish_devices(const Devices& devices) {
+    for (const std::size_t at : devices) TRY(finish(at));
     return {};
   }
 
@@ -118,11 +239,7 @@ class Recovery {
     return undo_settings(root_, plan_, from, to, which, listener_, writer_);
   }
 
-  /// In this order: a crash in between leaves a memory of what is so again, which does no harm.
-  Result<> close_and_forget() {
-    if (entry_.restores || entry_.undoes != 0) give_back_interfaces();
-    TRY(close(Ending::kDone));
-    if (records_.origins == nullptr) return {};
+  void forget_what_is_as_it_was() {
     forget_owners();
     for (const JournalDevice& device : entry_.devices) {
       const auto origin = records_.origins->find(device.device, device.instance);
@@ -130,7 +247,6 @@ class Recovery {
           origin && origin->had.functions && !is_as_it_was(root_, device.device, *origin);
       if (entry_.restores && !owes) records_.origins->forget(device.device);
     }
-    return records_.origins->save();
   }
 
   void give_back_interfaces() {
@@ -164,7 +280,7 @@ class Recovery {
     device.rolling_back();  // recovering is not interrupted half way
     const auto opened = device.open(nullptr);
     if (!opened && opened.error().code == Code::kNotFound) {
-      gone_.push_back(of.device.str());
+      note_gone(of.device);
       return offer_newcomer(root_, of, listener_, writer_);
     }
     TRY(opened);
@@ -172,39 +288,44 @@ class Recovery {
     note_busy(observed);
     const Binding now = TRY(observed);
     if (of.goal.default_match && now.driver && !now.driver_override) return {};
+    if (is_foreign(of, now)) {
+      warn_of_foreign(of, now, listener_);
+      return {};
+    }
     const auto done = device.run(device.steps_to(now, of.goal));
     if (!done) note_stuck(at, device.abandoned(), false);
     return done;
   }
 
-  Result<> undo() {
-    std::vector<Error> errors;
-    gone_.clear();
+  /// `devices`, to what they were; of what is not, in failures_ and unwilling_.
+  void undo(const Devices& devices) {
+    failures_.clear();
+    unwilling_.clear();
     const std::size_t early = plan_.early_settings();
-    TRY(take_back(early, plan_.settings.size(), Back::kAll));
-    TRY(take_back(0, early, Back::kBrief));
-    for (std::size_t i = plan_.devices.size(); i-- > 0;) {
-      LeftWrite abandoned;
-      const auto there = put_back(root_, plan_, plan_.devices[i], listener_, writer_, abandoned);
-      note_busy(there);
-      if (there && !*there) gone_.push_back(plan_.devices[i].device.str());
-      auto back = there ? make_functions_again(entry_.devices[i]) : fail(there.error());
-      if (back) continue;
-      note_stuck(i, abandoned, true);
-      errors.push_back(std::move(back).error());
+    note(take_back(early, plan_.settings.size(), Back::kAll));
+    note(take_back(0, early, Back::kBrief));
+    for (const std::size_t at : std::views::reverse(devices)) {
+      const DevicePlan& of = plan_.devices[at];
+      WayBack back = put_back(root_, plan_, of, listener_, writer_);
+      note_busy(back.result);
+      if (back.gone) note_gone(of.device);
+      if (back.result) back.result = make_functions_again(entry_.devices[at]);
+      if (back.result) continue;
+      note_stuck(at, back.abandoned, true);
+      note(std::move(back.result));
+      if (!back.in_use) unwilling_.push_back(at);
     }
-    TRY(take_back(0, early, Back::kOthers));
-    if (!errors.empty()) {
-      errors.front().code = Code::kIncomplete;
-      return fail(errors.front());
-    }
-    if (records_.origins == nullptr) return {};
-    give_back_interfaces();
-    forget_owners();
-    for (const JournalDevice& device : entry_.devices) {
-      if (device.fresh) records_.origins->forget(device.device);
-    }
-    return records_.origins->save();
+    std::ranges::reverse(unwilling_);
+    note(take_back(0, early, Back::kOthers));
+  }
+
+  void note_gone(const DeviceId& device) {
+    if (std::ranges::find(out_.gone, device.str()) == out_.gone.end())
+      out_.gone.push_back(device.str());
+  }
+
+  void note(Result<> result) {
+    if (!result) failures_.push_back(std::move(result).error());
   }
 
   void note(const StuckWrite& write) {
@@ -222,8 +343,6 @@ class Recovery {
     if (!result && result.error().err.value == ETIMEDOUT) stuck_ = true;
   }
 
-  Result<> close(Ending ending) { return records_.journal->close(ending); }
-
   Sysfs& root_;
   const JournalEntry& entry_;
   Plan plan_;
@@ -232,27 +351,39 @@ class Recovery {
   const RunOptions& options_;
   PatientWriter writer_;
   bool stuck_ = false;
-  std::vector<std::string> gone_;
+  std::vector<Error> failures_;  ///< of the way back
+  Devices unwilling_;            ///< which failed on it, and not because somebody uses them
+  Recovered out_;
 };
 
 Recovered recover_one(Sysfs& root, std::uint64_t id, Records records, Listener& listener,
                       const RunOptions& options) {
   Journal& journal = *records.journal;
   Recovered out{.id = id};
-  const auto entry = journal.read(id);
+  auto entry = journal.read(id);
+  if (entry && *entry && ((*entry)->boot.empty() || journal.boot_id().empty())) {
+    entry = fail({.code = Code::kIncomplete,
+                  .operation = "recover",
+                  .object = fmt::format("transaction {}", id),
+                  .why = "of which boot it is cannot be told: the boot id could not be read",
+                  .next = "look at its devices with `anybind list`, then remove its file"});
+  }
   if (!entry) {
     out.error = entry.error();
     return out;
   }
   const bool owed = *entry && (*entry)->boot == journal.boot_id();
   if (*entry) out.command = (*entry)->command;
-  const auto begun = owed ? journal.resume(id) : journal.drop(id);
-  if (!begun) {
-    out.error = begun.error();
-    return out;
+  if (owed) {
+    journal.resume(id);
+    return Recovery(root, **entry, records, listener, options).run();
   }
-  if (owed) return Recovery(root, **entry, records, listener, options).run();
-  out.what = What::kNothingOwed;
+  auto dropped = journal.drop(id);
+  if (dropped) {
+    out.what = What::kNothingOwed;
+  } else {
+    out.error = std::move(dropped).error();
+  }
   return out;
 }
 

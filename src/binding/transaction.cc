@@ -30,6 +30,7 @@
 #include "binding/calm_listener.h"
 #include "binding/chains.h"
 #include "binding/device_run.h"
+#include "binding/in_use.h"
 #include "binding/module_plan.h"
 #include "binding/patient_writer.h"
 #include "binding/settings_watch.h"
@@ -50,6 +51,19 @@ constexpr std::size_t kMostWakers = 64;
 
 /// Given back before things are put back, which needs memory too.
 constexpr std::size_t kMemoryForTheWayBack = std::size_t{1} << 20;
+
+/// The machine is as `machine` says, and only the journal could not be closed.
+void say_still_open(Error& cause, const char* machine, const Error& why) {
+  cause.code = Code::kIncomplete;
+  cause.next = "anybind recover";
+  try_to([&] {
+    std::string text = cause.why.empty() && cause.err.value != 0 ? cause.err.text() : cause.why;
+    if (!text.empty()) text += "; ";
+    text += fmt::format("{}, but the journal is still open: {}", machine, why.message());
+    if (cause.operation.empty() && cause.object.empty()) cause.object = "the change";
+    cause.why = std::move(text);
+  });
+}
 
 /// One plan on its way.
 class Run {
@@ -97,6 +111,9 @@ class Run {
   void run_side_by_side(std::size_t from);
   [[nodiscard]] std::optional<Error> first_error() const;
   Result<> put_one_back(std::size_t at);
+  Result<> look_again();
+  Result<> look_again(std::size_t at);
+  void add_lost(std::vector<std::string>& left);
   Error roll_back(Error cause);
   Error end_as_before(Error cause);
   Error close_as_before(Error error);
@@ -117,6 +134,7 @@ class Run {
   std::vector<DeviceId> fresh_owners_;  ///< of settings, and not among the devices
   std::size_t settings_written_ = 0;
   std::vector<std::string> modules_loaded_;
+  std::vector<std::size_t> lost_;  ///< devices that were not there any more in the end
   bool blind_ = false;  ///< whether the last setting has had its effect, or will, cannot be seen
   std::atomic<bool> failed_ = false;
   std::mutex mutex_;  ///< over the journal
@@ -159,8 +177,10 @@ Result<> Run::remember() {
   }
   auto saved = note_owners();
   if (saved) saved = save_origins(0);
-  if (!saved && records_.journal != nullptr) TRY(records_.journal->close(Ending::kUndone));
-  return saved;
+  if (saved || records_.journal == nullptr) return saved;
+  const auto closed = records_.journal->close(Ending::kUndone);
+  if (closed) return saved;
+  return fail(still_open(std::move(saved).error(), "nothing was changed", closed.error()));
 }
 
 /// Which devices from `from` on `restore` does not know yet.
@@ -221,13 +241,16 @@ Result<> Run::add_new_functions() {
   Plan more = TRY(plan_new_functions(root_, *plan_->makes));
   extended_ = *plan_;
   const std::size_t from = extended_.devices.size();
+  const auto taken = losing_drivers(more);
   std::ranges::move(more.devices, std::back_inserter(extended_.devices));
   extended_.driver_dirs.merge(more.driver_dirs);
   plan_ = &extended_;
   states_.resize(plan_->devices.size());
   note_fresh(from);
   if (records_.journal != nullptr) records_.journal->more(*plan_, from, fresh_);
-  return save_origins(from);
+  TRY(save_origins(from));
+  if (!options_.check_users) return {};
+  return options_.check_users(taken);
 }
 
 /// After success: a device that was given back, or happens to be what it was, is ours no more. All
@@ -396,12 +419,64 @@ std::optional<Error> Run::first_error() const {
   return std::nullopt;
 }
 
+/// What was done to one device may have taken another one away, as a physical function's driver
+/// does with its virtual functions: success is only told of what is so. Of one device the last
+/// write was looked at.
+Result<> Run::look_again() {
+  if (plan_->devices.size() < 2) return {};
+  for (std::size_t i = 0; i < plan_->devices.size(); ++i) TRY(look_again(i));
+  return {};
+}
+
+Result<> Run::look_again(std::size_t at) {
+  const DevicePlan& of = plan_->devices[at];
+  Binding& should = states_[at].outcome->after;
+  Error error{.operation = "bind", .object = of.device.str(), .next = "anybind list"};
+  std::shared_ptr<Sysfs> dir = of.held;
+  if (dir == nullptr) dir = TRY(open_device(root_, of.device));
+  const auto driver = dir ? read_driver(*dir) : Reply<std::optional<DriverName>>();
+  if (!driver) return fail(from_errno(driver.error(), "read the driver of", of.device.str()));
+  const bool same_card = of.held || (dir && dir->instance() == of.instance);
+  if (*driver && *driver == should.driver && same_card) return {};
+  if (!same_card || !dir->read_link("subsystem")) {
+    // A late setting removes virtual functions that lose their drivers first.
+    if (!of.goal.driver && plan_->early_settings() != plan_->settings.size()) return {};
+    lost_.push_back(at);
+    error.why =
+        "it went away while the others were bound: virtual functions go with the driver of their "
+        "physical function";
+    return fail(std::move(error));
+  }
+  if (of.goal.default_match) should.driver = *driver;
+  if (*driver == should.driver) return {};
+  const auto words = [](const std::optional<DriverName>& of_one) {
+    return of_one ? of_one->str() : "no driver";
+  };
+  error.why = fmt::format("in the end {} had it, and not {}", words(*driver), words(should.driver));
+  return fail(std::move(error));
+}
+
+/// What stands where a lost device was must be what that was.
+void Run::add_lost(std::vector<std::string>& left) {
+  for (const std::size_t at : lost_) {
+    const DevicePlan& of = plan_->devices[at];
+    const auto dir = open_device(root_, of.device);
+    if (!dir) continue;
+    const auto now = *dir ? read_binding(**dir) : Reply<Binding>(Binding());
+    if (*dir && now && now->driver == of.before.driver &&
+        now->driver_override == of.before.driver_override)
+      continue;
+    left.push_back(fmt::format(
+        "{} went away with the driver of its physical function, and {}", of.device.str(),
+        *dir ? "what has come in its place is not bound as it was" : "did not come again"));
+  }
+}
+
 Result<> Run::put_one_back(std::size_t at) {
-  LeftWrite abandoned;
-  const auto there = put_back(root_, *plan_, plan_->devices[at], listener_, writer_, abandoned);
-  auto back = there ? make_functions_again(at) : fail(there.error());
-  if (abandoned.pid != 0) note_stuck(at, abandoned, true);
-  return back;
+  WayBack back = put_back(root_, *plan_, plan_->devices[at], listener_, writer_);
+  if (back.abandoned.pid != 0) note_stuck(at, back.abandoned, true);
+  if (back.result) back.result = make_functions_again(at);
+  return std::move(back.result);
 }
 
 /// Walks back over what was touched, last first, and turns `cause` into what is to be reported.
@@ -439,10 +514,11 @@ Error Run::roll_back(Error cause) {
   }
   undo(0, early, Back::kOthers);
   try_to([&] {
+    add_lost(left);
     watch_.after(*plan_);
     give_back_interfaces();
   });
-  if (whole) return cause;
+  if (whole && left.empty()) return cause;
   cause.code = Code::kIncomplete;
   cause.next = "anybind recover";
   try_to([&] {
@@ -475,12 +551,11 @@ Result<> Run::close(Ending ending) {
 /// All that comes before the first write to a device.
 Result<> Run::prepare() {
   TRY(remember());
-  if (!options_.last_look || plan_->empty()) return {};
-  auto looked = options_.last_look();
-  if (looked) return {};
-  if (records_.journal != nullptr) records_.journal->rolling_back(looked.error().message());
-  TRY(forget_what_was_begun());
-  return looked;
+  if (!options_.check_users || plan_->empty()) return {};
+  auto free = options_.check_users(losing_drivers(*plan_));
+  if (free) return {};
+  if (records_.journal != nullptr) records_.journal->rolling_back(free.error().message());
+  return fail(close_as_before(std::move(free).error()));
 }
 
 /// All writes of the way forward, up to the first that failed.
@@ -491,6 +566,7 @@ Result<> Run::perform() {
   wake_devices();
   run_devices();
   if (auto error = first_error()) return fail(*std::move(error));
+  TRY(look_again());  // the late settings may remove devices, as was asked
   TRY(write_settings(plan_->settings.size()));
   return options_.finish ? options_.finish() : Result<>();
 }
@@ -524,14 +600,8 @@ Error Run::end_as_before(Error cause) {
 
 /// Once all is as it was.
 Error Run::close_as_before(Error error) {
-  const auto forgotten = attempt_twice([&] { return forget_what_was_begun(); });
-  if (forgotten) return error;
-  error.code = Code::kIncomplete;
-  error.next = "anybind recover";
-  try_to([&] {
-    error.why +=
-        "; all is as it was, but the journal is still open: " + forgotten.error().message();
-  });
+  const auto closed = attempt_twice([&] { return forget_what_was_begun(); });
+  if (!closed) say_still_open(error, "all is as it was", closed.error());
   return error;
 }
 
@@ -558,11 +628,11 @@ Result<std::vector<Outcome>> Run::run() {
   }
   // In this order: what is remembered of a device that is as it was does no harm, but a
   // transaction that recover() takes back must not have been forgotten.
-  auto closed = close(Ending::kDone);
+  const auto closed = close(Ending::kDone);
   if (!closed) {
-    closed.error().code = Code::kIncomplete;
-    closed.error().next = "anybind recover";
-    return fail(std::move(closed).error());
+    Error error;
+    say_still_open(error, "all is as asked", closed.error());
+    return fail(std::move(error));
   }
   try_to([&] { forget_what_is_as_it_was(); });
   return outcomes;

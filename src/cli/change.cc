@@ -298,7 +298,8 @@ void add_ignore(CLI::App& app, ChangeOptions& options) {
   allow_only(*option, std::move(names), "guard");
 }
 
-Result<Memory> lock_memory(Context& context, const ChangeOptions& options) {
+Result<Memory> lock_memory(Context& context, const ChangeOptions& options,
+                           Memory::OnDamage on_damage) {
   const auto start = Clock::now();
   bool told = false;
   const auto wait = [&](const std::string& owner) {
@@ -312,7 +313,7 @@ Result<Memory> lock_memory(Context& context, const ChangeOptions& options) {
     }
     return true;
   };
-  return context.session.lock_memory(wait);
+  return context.session.lock_memory(wait, on_damage);
 }
 
 Result<> check_guards(Context& context, const std::vector<Asked>& devices,
@@ -329,6 +330,9 @@ RunOptions run_options(Context& context, const ChangeOptions& options) {
                  .log = context.session.kernel_log(),
                  .modules = context.session.modules()};
   if (!context.session.is_lab()) out.interface_patience = std::chrono::seconds(2);
+  out.check_users = [&context, &options](const std::vector<Asked>& devices) {
+    return check_guards(context, devices, options);
+  };
   if (options.timeout) {
     const double seconds = std::max(*options.timeout, kLeastPatience);
     out.patience = std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
@@ -355,19 +359,17 @@ Result<int> plan_and_run(Context& context, const ChangeOptions& options, const P
     planned.error().why = "it is busy: " + context.session.why_busy(planned.error().object);
   const Plan plan = TRY(std::move(planned));
   print_notes(context, plan, "");
-  const auto devices = losing_drivers(plan);
-  const auto check = [&] { return check_guards(context, devices, options); };
-  TRY(check());
+  TRY(check_guards(context, losing_drivers(plan), options));
   auto listener = narrator(context, plan.devices.size() + (plan.makes ? plan.makes->count : 0),
                            "anybind: stopping as soon as the kernel lets go\n");
   RunOptions how = run_options(context, options);
-  how.last_look = check;
   how.finish = planning.finish;
   const auto outcomes =
       run(context.sysfs, plan, {&memory.origins, &memory.journal}, *listener, how);
   listener.reset();
-  TRY(context.session.keep());
+  const auto kept = context.session.keep();
   if (!outcomes) return fail(outcomes.error());
+  TRY(kept);
   try {
     print_outcomes(context, *outcomes);
   } catch (const std::exception&) {  // for want of memory

@@ -56,13 +56,15 @@ void allow_only(CLI::Option& option, std::vector<std::string> names, const char*
 [[nodiscard]] bool is_ignored(const ChangeOptions& options, std::string_view guard);
 
 /// What is remembered, when no other anybind is changing things; says whom it waits for.
-[[nodiscard]] Result<Memory> lock_memory(Context& context, const ChangeOptions& options);
+[[nodiscard]] Result<Memory> lock_memory(Context& context, const ChangeOptions& options,
+                                         Memory::OnDamage on_damage = Memory::OnDamage::kFail);
 
 /// Refused when one of `devices`, which are to lose their drivers, is in use, unless the name of
 /// each finding is ignored. In a lab nothing is in use.
 [[nodiscard]] Result<> check_guards(Context& context, const std::vector<Asked>& devices,
                                     const ChangeOptions& options);
 
+/// Refers to both, which must outlive it.
 [[nodiscard]] RunOptions run_options(Context& context, const ChangeOptions& options);
 
 /// Says what is done; a line of progress on a terminal after a second. Ctrl-C is answered at once

@@ -39,7 +39,7 @@ std::string line_of(const Recovered& one) {
   const std::string gone = one.gone.empty() ? "" : "; gone meanwhile: " + join_words(one.gone);
   switch (one.what) {
     case What::kNothingOwed:
-      return text + ": nothing is owed (another boot, or nothing was begun)";
+      return text + ": nothing is owed (of another boot)";
     case What::kFinished:
       return text + ": finished, " + devices + " as asked" + gone;
     case What::kUndone:
@@ -48,7 +48,23 @@ std::string line_of(const Recovered& one) {
     case What::kLeft:
       break;
   }
-  return text + ": still open";
+  return text + ": still open" + (one.error ? ": " + one.error->message() : "");
+}
+
+/// What `restore` knows is no matter of the devices, and so none of the exit code.
+void warn_of_memory(const Context& context, const Memory& memory,
+                    const std::vector<Recovered>& all) {
+  if (context.verbosity < 0) return;
+  const auto warn = [&](const Error& error, const std::string& next) {
+    fmt::print(context.err, "anybind: warning: {}\n  {}\n", error.message(), printable(next, 1024));
+  };
+  if (memory.damage) {
+    warn(*memory.damage, fmt::format("rm {}/origins.json: `restore` then goes by the default match",
+                                     context.session.state_dir()));
+  }
+  for (const Recovered& one : all) {
+    if (one.memory) warn(*one.memory, "free some space; what is remembered too much does no harm");
+  }
 }
 
 void print(const Context& context, const std::vector<Recovered>& all) {
@@ -61,7 +77,9 @@ void print(const Context& context, const std::vector<Recovered>& all) {
            {"result", word_of(one.what)},
            {"devices", one.devices},
            {"gone", one.gone},
-           {"error", one.error ? nlohmann::json(one.error->message()) : nlohmann::json(nullptr)}});
+           {"error", one.error ? nlohmann::json(one.error->message()) : nlohmann::json(nullptr)},
+           {"memory",
+            one.memory ? nlohmann::json(one.memory->message()) : nlohmann::json(nullptr)}});
     }
     const auto text = rows.dump(2, ' ', true, nlohmann::json::error_handler_t::replace);
     say(context.out, "{}\n", text);
@@ -74,14 +92,16 @@ void print(const Context& context, const std::vector<Recovered>& all) {
 
 Result<int> run_recover(Context& context, const ChangeOptions& options) {
   catch_signals();
-  Memory memory = TRY(lock_memory(context, options));
+  Memory memory = TRY(lock_memory(context, options, Memory::OnDamage::kGoOn));
   const auto listener = narrator(context, memory.journal.open().size(),
                                  "anybind: recover is not interrupted; it goes on to its end\n");
-  const auto all = recover(context.sysfs, {&memory.origins, &memory.journal}, *listener,
-                           run_options(context, options));
-  TRY(context.session.keep());
+  Origins* origins = memory.damage ? nullptr : &memory.origins;
+  const auto all =
+      recover(context.sysfs, {origins, &memory.journal}, *listener, run_options(context, options));
+  const auto kept = context.session.keep();
   try {
     print(context, all);
+    warn_of_memory(context, memory, all);
   } catch (const std::exception&) {  // for want of memory
     put(context.err, "anybind: warning: there was no memory left to say what was done\n");
   }
@@ -89,6 +109,7 @@ Result<int> run_recover(Context& context, const ChangeOptions& options) {
   for (const Recovered& one : all) {
     if (one.what == What::kLeft) return fail(*one.error);
   }
+  TRY(kept);
   return 0;
 }
 
@@ -96,6 +117,7 @@ Result<int> run_recover(Context& context, const ChangeOptions& options) {
 
 Run setup_recover(CLI::App& app) {
   auto options = std::make_shared<ChangeOptions>();
+  add_ignore(app, *options);
   add_timeout(app, *options);
   return [options](Context& context) { return run_recover(context, *options); };
 }

@@ -27,10 +27,7 @@ constexpr const char* kState = "/run/anybind";
 
 /// A whole file of this machine, at most Storage::kMaxFile.
 Result<std::string> read_file(const std::string& path) {
-  const auto slash = path.rfind('/');
-  const std::string dir = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const auto text =
-      open_storage(dir)->read(path.substr(slash == std::string::npos ? 0 : slash + 1));
+  const auto text = read_whole(path);
   if (!text) return fail(from_errno(text.error(), "read", path, Code::kNotFound));
   if (!*text)
     return fail(
@@ -80,6 +77,7 @@ Result<std::unique_ptr<Session>> Session::open(const MachineChoice& choice) {
 }
 
 void Session::keep_in(const std::string& state) {
+  state_dir_ = state;
   kept_ = !state.empty();
   storage_ = state.empty() ? memory_storage() : open_storage(state);
 }
@@ -94,6 +92,7 @@ Result<> Session::open_lab(const std::string& file) {
 }
 
 Result<std::optional<drivercore::State>> Session::kept_lab() {
+  TRY(storage_->usable());
   const auto kept = storage_->read(lab_name_);
   if (!kept) return fail(from_errno(kept.error(), "read the kept state of", "the lab"));
   if (!*kept) return std::nullopt;
@@ -173,8 +172,8 @@ std::string Session::why_busy(const std::string& device) {
   return out;
 }
 
-Result<Memory> Session::lock_memory(const Storage::Wait& wait) {
-  auto memory = TRY(Memory::lock(*storage_, boot(), command_, wait));
+Result<Memory> Session::lock_memory(const Storage::Wait& wait, Memory::OnDamage on_damage) {
+  auto memory = TRY(Memory::lock(*storage_, boot(), command_, wait, on_damage));
   if (lab_) {
     auto kept = TRY(kept_lab());
     if (kept) lab_->become(*std::move(kept));

@@ -66,6 +66,8 @@ class Session {
   /// Why a device is busy: "the kernel holds its lock; process 812 still waits in its unbind", as
   /// far as the journal tells. `device` is its DeviceId::str().
   [[nodiscard]] std::string why_busy(const std::string& device);
+  /// The directory of what is remembered; empty when nothing is kept.
+  [[nodiscard]] const std::string& state_dir() const { return state_dir_; }
   /// What is kept is kept beyond this command.
   [[nodiscard]] bool is_kept() const { return kept_; }
 
@@ -73,7 +75,8 @@ class Session {
   [[nodiscard]] Result<Memory> memory();
   /// The same, to change: when no other anybind is changing things. `wait` is asked meanwhile. A
   /// kept lab is read again then, so no directory of sysfs() may be open.
-  [[nodiscard]] Result<Memory> lock_memory(const Storage::Wait& wait);
+  [[nodiscard]] Result<Memory> lock_memory(const Storage::Wait& wait,
+                                           Memory::OnDamage on_damage);
   /// None: where nothing needs to be read.
   [[nodiscard]] Result<Memory> no_memory();
 
@@ -111,6 +114,7 @@ class Session {
   std::unique_ptr<ModuleLoader> modules_;
   std::string lab_name_;
   std::string command_;
+  std::string state_dir_;
   std::unique_ptr<Storage> storage_;
   std::unique_ptr<Storage> nothing_ = memory_storage();
   bool is_this_machine_ = false;

@@ -4,10 +4,13 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -82,6 +85,67 @@ TEST_F(StorageTest, ADirectoryThatCannotBeMadeIsAnError) {
   std::ofstream(base_ / "file") << "";
   EXPECT_EQ(open_storage(base_ / "file")->replace("x", "1").error().value, ENOTDIR);
   EXPECT_FALSE(open_storage(base_ / "no/such")->lock("me", kNever));
+}
+
+TEST_F(StorageTest, WhatOthersMayWriteIsNotTrusted) {
+  fs::create_directory(base_ / "state");
+  for (const auto mode : {fs::perms::group_write, fs::perms::others_write}) {
+    fs::permissions(base_ / "state", fs::perms::owner_all | mode);
+    const auto storage = open_storage(base_ / "state");
+    const auto usable = storage->usable();
+    ASSERT_FALSE(usable);
+    EXPECT_EQ(usable.error().code, Code::kNotPermitted);
+    EXPECT_FALSE(usable.error().next.empty());
+    EXPECT_EQ(storage->replace("x", "1").error().value, EPERM);
+    EXPECT_EQ(storage->read("x").error().value, EPERM);
+    EXPECT_EQ(storage->lock("me", kNever).error().value, EPERM);
+  }
+  fs::permissions(base_ / "state", fs::perms::owner_all);
+  const auto storage = open_storage(base_ / "state");
+  ASSERT_TRUE(storage->replace("lock", "1"));
+  EXPECT_TRUE(storage->usable());
+  fs::permissions(base_ / "state/lock", fs::perms::owner_all | fs::perms::others_write);
+  EXPECT_FALSE(storage->usable());
+  EXPECT_EQ(storage->read("lock").error().value, EPERM);
+}
+
+TEST_F(StorageTest, AFifoIsNotWaitedFor) {
+  const auto storage = open_storage(base_ / "state");
+  ASSERT_TRUE(storage->replace("x", "1"));
+  ASSERT_EQ(::mkfifo((base_ / "state/lock").c_str(), 0600), 0);
+  ASSERT_EQ(::mkfifo((base_ / "state/origins.json").c_str(), 0600), 0);
+  EXPECT_FALSE(storage->usable());
+  EXPECT_EQ(storage->read("origins.json").error().value, EPERM);
+  EXPECT_FALSE(storage->lock("me", kNever));
+  EXPECT_FALSE(storage->open_log("origins.json"));
+}
+
+TEST_F(StorageTest, TheDirectoryIsHeld) {
+  const auto storage = open_storage(base_ / "state");
+  ASSERT_TRUE(storage->replace("x", "1"));
+  fs::rename(base_ / "state", base_ / "moved");
+  fs::create_directory(base_ / "state");
+  ASSERT_TRUE(storage->replace("x", "2"));
+  EXPECT_TRUE(fs::is_empty(base_ / "state"));
+  EXPECT_EQ(open_storage(base_ / "moved")->read("x").value(), "2");
+}
+
+TEST_F(StorageTest, WhatCannotBeWrittenLeavesNothing) {
+  const auto storage = open_storage(base_ / "state");
+  ASSERT_TRUE(storage->replace("x", "1"));
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{.rlim_cur = 4, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const auto replaced = storage->replace("x", "too long");
+  const auto created = storage->create("y", "too long");
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_FALSE(replaced);
+  EXPECT_FALSE(created);
+  EXPECT_EQ(storage->list().value(), std::vector<std::string>{"x"});
+  EXPECT_EQ(storage->read("x").value(), "1");
 }
 
 TEST_F(StorageTest, LockIsFreeAgainWhenItsHolderIsGone) {

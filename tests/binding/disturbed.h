@@ -25,11 +25,13 @@ struct Disturbance {
   };
   Kind kind = Kind::kNone;
   std::size_t at = 0;
-  bool after = false;    ///< the operation has its effect first
-  bool lasting = false;  ///< every further operation fails too
+  std::size_t also_at = 0;  ///< another one, later; 0: none
+  bool after = false;       ///< the operation has its effect first
+  bool lasting = false;     ///< every further operation fails too
   Errno err{};
   std::function<void()> act{};
   std::size_t count = 0;
+  std::vector<std::size_t> writes{};  ///< which of the operations so far may change something
 
   [[nodiscard]] bool met() const { return count >= at; }
 
@@ -39,7 +41,8 @@ struct Disturbance {
   template <class Call>
   std::invoke_result_t<Call> pass(Call call, Absence absence = Absence::kIsAnError) {
     ++count;
-    if (kind == Kind::kNone || (lasting ? count < at : count != at)) return call();
+    if (kind == Kind::kNone || (lasting ? count < at : count != at && count != also_at))
+      return call();
     const bool absent = err.value == ENOENT || err.value == ENODEV || err.value == ENXIO;
     if (kind == Kind::kError && absent && absence == Absence::kIsAnAnswer) return call();
     if (kind == Kind::kAct) {
@@ -62,6 +65,7 @@ class DisturbedSysfs final : public Sysfs {
   Reply<std::size_t> write(std::string_view path, std::string_view bytes) override {
     // There ENODEV says that there is no such id, or no such driver any more.
     const bool tells = path.ends_with("remove_id");
+    disturbance_.writes.push_back(disturbance_.count + 1);
     return disturbance_.pass(
         [&] { return inner_.write(path, bytes); },
         tells ? Disturbance::Absence::kIsAnAnswer : Disturbance::Absence::kIsAnError);
@@ -104,10 +108,20 @@ class DisturbedLog final : public Log {
 
 class DisturbedStorage final : public MemoryStorage {
  public:
+  Reply<std::optional<std::string>> read(std::string_view name) override {
+    if (!reads_too) return MemoryStorage::read(name);
+    return disturbance.pass([&] { return MemoryStorage::read(name); });
+  }
+  Reply<std::vector<std::string>> list() override {
+    if (!reads_too) return MemoryStorage::list();
+    return disturbance.pass([&] { return MemoryStorage::list(); });
+  }
   Reply<void> replace(std::string_view name, std::string_view bytes) override {
+    disturbance.writes.push_back(disturbance.count + 1);
     return disturbance.pass([&] { return MemoryStorage::replace(name, bytes); });
   }
   Reply<std::unique_ptr<Log>> create(std::string_view name, std::string_view bytes) override {
+    disturbance.writes.push_back(disturbance.count + 1);
     auto log = TRY(disturbance.pass([&] { return MemoryStorage::create(name, bytes); }));
     return std::make_unique<DisturbedLog>(std::move(log), disturbance);
   }
@@ -116,6 +130,7 @@ class DisturbedStorage final : public MemoryStorage {
     return std::make_unique<DisturbedLog>(std::move(log), disturbance);
   }
   Reply<void> rename(std::string_view from, std::string_view to) override {
+    disturbance.writes.push_back(disturbance.count + 1);
     return disturbance.pass([&] { return MemoryStorage::rename(from, to); });
   }
   Reply<void> remove(std::string_view name) override {
@@ -129,6 +144,7 @@ class DisturbedStorage final : public MemoryStorage {
   }
 
   Disturbance disturbance;
+  bool reads_too = false;  ///< those of files count as operations
 };
 
 }  // namespace anybind

@@ -72,6 +72,25 @@ TEST_P(Faults, RecoverMayDieTooAndIsCalledAgain) {
   for_each_verb([](Trial& trial, const Verb&) { return trial.dying_twice(); });
 }
 
+TEST_P(Faults, AnyErrorInRecoverIsToldAndMovesNothingForward) {
+  for_each_verb([](Trial& trial, const Verb&) {
+    for (const int error : {EIO, EBUSY, EACCES, EINVAL, EROFS, ENOMEM, EMFILE, ENOSPC}) {
+      if (!trial.disturbed_in_recover({.kind = Kind::kError, .err = {error}})) return false;
+    }
+    return trial.disturbed_in_recover({.kind = Kind::kError, .after = true, .err = {EIO}}) &&
+           trial.disturbed_in_recover({.kind = Kind::kError, .lasting = true, .err = {ENOSPC}});
+  });
+}
+
+TEST_P(Faults, AnErrorWhileRollingBackLeavesAllOrNothingOrSaysSo) {
+  for_each_verb([](Trial& trial, const Verb&) {
+    for (const int error : {EIO, EINVAL, ENOSPC}) {
+      if (!trial.failing_twice({.kind = Kind::kError, .err = {error}})) return false;
+    }
+    return true;
+  });
+}
+
 TEST_P(Faults, ACardThatIsUnpluggedTakesNothingWithIt) {
   for_each_verb([](Trial& trial, const Verb& verb) {
     for (const DeviceId& card : verb.devices) {

@@ -132,11 +132,16 @@ TEST_F(RecoverTest, AnotherBootOwesNothing) {
   EXPECT_TRUE(journal().open().empty());
 }
 
-TEST_F(RecoverTest, ATornFirstLineOwesNothing) {
+/// The file has its name only once that line is whole.
+TEST_F(RecoverTest, AFirstLineThatWasCutShortIsLeftAndSaid) {
   const std::string text = cut_off();
+  const auto state = all();
   for (const std::size_t size : {std::size_t{0}, std::size_t{5}, text.find('\n')}) {
     ASSERT_TRUE(files_.replace("journal-1.open", text.substr(0, size)));
-    EXPECT_EQ(heal().front().what, What::kNothingOwed) << size;
+    const auto healed = heal();
+    EXPECT_EQ(healed.front().what, What::kLeft) << size;
+    EXPECT_EQ(healed.front().error->code, Code::kIncomplete) << size;
+    EXPECT_EQ(all(), state);
   }
 }
 

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "binding/memory.h"
 #include "binding/recover.h"
 #include "binding/virtual_functions.h"
 #include "disturbed.h"
@@ -71,6 +72,15 @@ class World {
     Listener nobody;
     TRY(run(through, plan, {&memory, &log}, nobody));
     return {};
+  }
+
+  /// As `anybind recover` does it. An error: not even the memory could be had.
+  Result<std::vector<Recovered>> recover_command(Sysfs& through) {
+    Memory memory = TRY(Memory::lock(
+        files, "boot", "recover", [](const std::string&) { return false; },
+        Memory::OnDamage::kGoOn));
+    Listener nobody;
+    return recover(through, {memory.damage ? nullptr : &memory.origins, &memory.journal}, nobody);
   }
 
   std::vector<Recovered> heal() { return heal(*sysfs); }
@@ -224,7 +234,7 @@ class Trial {
                           const std::function<void(World&, Disturbance&)>& prepare = {}) {
     for (std::size_t at = 1; at < 20'000; ++at) {
       World world(begin_);
-      for (const auto& [name, bytes] : files_) (void)world.files.replace(name, bytes);
+      fill(world);
       world.files.disturbance = disturbance;
       world.files.disturbance.at = at;
       if (prepare) prepare(world, world.files.disturbance);
@@ -251,12 +261,139 @@ class Trial {
     return true;
   }
 
+  /// Dies at every operation that changes something, and for each of those recover() meets
+  /// `disturbance` at every operation of its own.
+  bool disturbed_in_recover(const Disturbance& disturbance) {
+    for (const std::size_t write : writes()) {
+      for (const bool after : {false, true}) {
+        bool met = true;
+        for (std::size_t at = 1; met; ++at) {
+          World world(begin_);
+          fill(world);
+          die(world, write, after);
+          world.files.disturbance = disturbance;
+          world.files.disturbance.at = at;
+          met = recover_once(world);
+          ++cases;
+          if (!testing::Test::HasFailure()) continue;
+          ADD_FAILURE() << of_.machine << ": " << verb_.name << ": died "
+                        << (after ? "after " : "before ") << write << ", operation " << at
+                        << " of recover, errno " << disturbance.err.value
+                        << (disturbance.after ? " after" : " before");
+          return false;
+        }
+      }
+    }
+    return true;
+  }
+
+  /// Each operation that changes something fails, and then another one of the way back.
+  bool failing_twice(const Disturbance& disturbance) {
+    for (const std::size_t write : writes()) {
+      bool met = true;
+      for (std::size_t also = write + 1; met; ++also) {
+        World world(begin_);
+        fill(world);
+        world.files.disturbance = disturbance;
+        world.files.disturbance.at = write;
+        world.files.disturbance.also_at = also;
+        (void)one(world);
+        met = last_count_ >= also;
+        ++cases;
+        if (!testing::Test::HasFailure()) continue;
+        ADD_FAILURE() << of_.machine << ": " << verb_.name << ": operations " << write << " and "
+                      << also << ", errno " << disturbance.err.value;
+        return false;
+      }
+    }
+    return true;
+  }
+
   std::size_t cases = 0;
   std::size_t recover_dies_at = 0;  ///< 0: it lives
   std::size_t kept = 0;             ///< of what was not synced, when a process dies
   bool died = false;
 
  private:
+  void fill(World& world) const {
+    for (const auto& [name, bytes] : files_) (void)world.files.replace(name, bytes);
+    world.files.disturbance = {};
+  }
+
+  /// Those operations of the verb that may change something.
+  std::vector<std::size_t> writes() const {
+    World world(begin_);
+    fill(world);
+    DisturbedSysfs through(*world.sysfs, world.files.disturbance);
+    EXPECT_TRUE(world.change(through, verb_.planning));
+    EXPECT_THAT(world.files.disturbance.writes, testing::Not(IsEmpty()));
+    return world.files.disturbance.writes;
+  }
+
+  void die(World& world, std::size_t at, bool after) const {
+    world.files.disturbance = {.kind = Kind::kCrash, .at = at, .after = after};
+    DisturbedSysfs through(*world.sysfs, world.files.disturbance);
+    EXPECT_THROW((void)world.change(through, verb_.planning), Crash);
+    world.files.disturbance = {};
+  }
+
+  /// Ends with every device as before, as asked, or named, with the journal open; a device that was
+  /// as before stays so; and without the disturbance recover() puts all right. False: it ended
+  /// before the disturbance.
+  bool recover_once(World& world) {
+    const auto start = world.look();
+    Result<std::vector<Recovered>> healed;
+    {
+      DisturbedSysfs through(*world.sysfs, world.files.disturbance);
+      // What a physical function had besides its driver is known to origins.json alone.
+      world.files.reads_too = !of_.pf;
+      healed = world.recover_command(through);
+      world.files.reads_too = false;
+    }
+    const bool met = world.files.disturbance.met();
+    world.files.disturbance = {};
+    const auto now = world.look();
+    for (const auto& [name, was] : start) {
+      const auto wanted = before_.find(name);
+      const auto there = now.find(name);
+      if (wanted == before_.end() || was != wanted->second || there == now.end()) continue;
+      if (name.contains('/')) {
+        EXPECT_EQ(there->second, was) << name << " was as before and moved";
+      }
+    }
+    if (!healed) {
+      EXPECT_EQ(now, start) << healed.error().message();
+    } else {
+      check_report(world, *healed, now);
+    }
+    for (const Recovered& one : world.heal())
+      EXPECT_NE(one.what, Recovered::What::kLeft) << (one.error ? one.error->message() : "");
+    EXPECT_THAT(world.journal().open(), IsEmpty());
+    check(world, false);
+    return met;
+  }
+
+  void check_report(World& world, const std::vector<Recovered>& healed, const Looks& now) const {
+    std::string said;
+    for (const Recovered& one : healed) {
+      if (one.what != Recovered::What::kLeft) continue;
+      if (!one.error) return ADD_FAILURE() << "left, and it does not say why";
+      EXPECT_THAT(one.error->code, testing::AnyOf(Code::kIncomplete, Code::kNotPermitted));
+      said += one.error->message();
+    }
+    EXPECT_EQ(said.empty(), world.journal().open().empty()) << said;
+    if (said.empty()) {
+      EXPECT_TRUE(now == asked_ || differences(now, before_).empty())
+          << "it was reported as ended: " << testing::PrintToString(differences(now, before_));
+      return;
+    }
+    if (said.contains("journal-") || of_.pf) return;  // not one of the devices' own
+    for (const auto& [name, is] : now) {
+      if (!name.contains('/') || is == before_.at(name) || is == asked_.at(name)) continue;
+      EXPECT_THAT(said, testing::HasSubstr(name.substr(name.find('/') + 1))) << is;
+    }
+  }
+
   /// False: the verb ended before the disturbance.
   bool one(World& world) {
     Disturbance& disturbance = world.files.disturbance;
@@ -271,6 +408,7 @@ class Trial {
         died = true;
       }
     }
+    last_count_ = disturbance.count;
     if (!disturbance.met()) return false;
     disturbance = {};
     if (died) world.files.lose_unsynced(kept);
@@ -388,6 +526,7 @@ class Trial {
   const Case& of_;
   const Verb& verb_;
   bool again_ = false;
+  std::size_t last_count_ = 0;  ///< of operations
   State begin_;
   DisturbedStorage::Files files_;
   Looks untouched_, before_, asked_;

@@ -231,6 +231,70 @@ class Binding(Case):
         self.assertIn("origins.json", self.anybind("restore", "04:00.0", code=FAILED))
         self.assertEqual(self.everything(), before)
 
+    def cut_off(self) -> None:
+        """As if a bind of two cards had died between them: of the journal only the first line is there."""
+        self.anybind("bind", "04:00.0", "05:00.0", "vfio-pci")
+        done = self.dir / "state" / "journal-1.done"
+        (self.dir / "state" / "journal-1.open").write_text(done.read_text().splitlines(keepends=True)[0])
+        done.unlink()
+
+    def test_with_damaged_memory_recover_puts_devices_back(self) -> None:
+        before = self.everything()
+        self.cut_off()
+        (self.dir / "state" / "origins.json").write_text("{")
+        result = self.run_with(*self.before, "recover")
+        self.assertEqual(result.returncode, DONE, result.stderr)
+        self.assertIn("undone, 2 devices as before", result.stdout)
+        self.assertIn(f"rm {self.dir}/state/origins.json", result.stderr)
+        self.assertEqual(self.everything(), before)
+
+    def test_a_journal_that_was_cut_short_is_told(self) -> None:
+        self.cut_off()
+        journal = self.dir / "state" / "journal-1.open"
+        journal.write_text(journal.read_text()[:40])
+        state = self.everything()
+        self.assertIn("journal-1.open", self.anybind("recover", code=INCOMPLETE))
+        self.assertEqual(self.everything(), state)
+
+    def test_recover_takes_the_names_of_guards(self) -> None:
+        self.cut_off()
+        self.anybind("recover", "--ignore", "nonsense", code=USAGE)
+        self.anybind("recover", "--ignore", "mounted")
+
+    def test_a_directory_that_others_may_write_to_is_not_trusted(self) -> None:
+        self.cut_off()
+        state = self.dir / "state"
+        before = self.everything()
+        for mode in (0o770, 0o707, 0o777):
+            state.chmod(mode)
+            for verb in (["recover"], ["bind", "06:00.0", "vfio-pci"], ["undo"], ["restore", "04:00.0"], ["history"]):
+                self.assertIn("others may write to it", self.anybind(*verb, code=NOT_PERMITTED))
+        state.chmod(0o700)
+        journal = state / "journal-1.open"
+        journal.chmod(0o666)
+        self.assertIn("journal-1.open", self.anybind("recover", code=NOT_PERMITTED))
+        journal.chmod(0o600)
+        self.assertEqual(self.everything(), before)
+        if os.geteuid() == 0:
+            for mine in (state, journal):
+                os.chown(mine, 1001, -1)
+                self.assertIn("belongs to another user", self.anybind("recover", code=NOT_PERMITTED))
+                os.chown(mine, 0, -1)
+        (self.dir / "link").symlink_to(state)
+        result = self.run_with(f"--lab={MACHINE}", f"--state={self.dir / 'link'}", "recover")
+        self.assertEqual(result.returncode, NOT_PERMITTED, result.stderr)
+        self.anybind("recover")
+
+    def test_a_fifo_in_that_directory_is_not_waited_for(self) -> None:
+        self.anybind("list")
+        for name in ("origins.json", "journal-1.open", "lock"):
+            state = self.dir / "state"
+            shutil.rmtree(state, ignore_errors=True)
+            state.mkdir(mode=0o700)
+            os.mkfifo(state / name, 0o600)
+            for verb in (["recover"], ["bind", "06:00.0", "vfio-pci"], ["restore", "06:00.0"]):
+                self.assertIn("not a regular file", self.anybind(*verb, code=NOT_PERMITTED))
+
 
 class Doctor(Case):
     def doctor(self, *args: str, code: int = DONE) -> str:

@@ -68,14 +68,14 @@ class Journal {
   [[nodiscard]] const std::vector<std::uint64_t>& closed() const { return closed_; }
   [[nodiscard]] const std::string& boot_id() const { return boot_id_; }
 
-  /// nullopt: it has no complete first line, so nothing was done. kIncomplete: it cannot be
-  /// understood.
+  /// nullopt: its file has gone. kIncomplete: it cannot be understood, or read. kNotPermitted: it
+  /// tells of writes that anybind never makes.
   [[nodiscard]] Result<std::optional<JournalEntry>> read(std::uint64_t id) const;
 
   /// Durably before the first write: an entry with `plan`. `fresh`: one for each device.
   [[nodiscard]] Result<> begin(const Plan& plan, const std::vector<bool>& fresh);
-  /// Goes on with an open one.
-  [[nodiscard]] Result<> resume(std::uint64_t id);
+  /// Goes on with an open one. That later lines cannot be written to it only loses those.
+  void resume(std::uint64_t id);
 
   // Of the transaction that was begun or resumed. What these cannot write is only missed.
   void device_done(std::size_t device);

@@ -38,6 +38,11 @@ class Origins {
   /// error (kFailed), never silently an empty memory.
   [[nodiscard]] static Result<Origins> load(Storage& storage, std::string boot_id);
 
+  /// As where there is no file.
+  [[nodiscard]] static Origins none(Storage& storage, std::string boot_id) {
+    return {storage, std::move(boot_id)};
+  }
+
   /// nullopt when nothing is known of this instance.
   [[nodiscard]] std::optional<Origin> find(const DeviceId& device, const Instance& instance) const;
 

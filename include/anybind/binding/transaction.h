@@ -13,6 +13,7 @@
 #include "anybind/host/kernel_log.h"
 #include "anybind/host/modules.h"
 #include "anybind/host/sysfs.h"
+#include "anybind/inventory/guards.h"
 
 namespace anybind {
 
@@ -75,8 +76,11 @@ struct RunOptions {
   /// How long to wait for an interface that was up, and is to be set up again, to come.
   std::chrono::milliseconds interface_patience{0};
   bool find_causes = true;  ///< of a failure: reads more, before anything is put back
-  /// Asked once the intention is durable, just before the first write; an error stops the run.
-  std::function<Result<>()> last_look{};
+  /// Who uses devices that are about to lose the drivers that they have? An error, with what was
+  /// found in its details, stops that. Asked of all devices of a plan once the intention is durable,
+  /// just before the first write; and of each device before it loses its driver on its way back, or
+  /// by recover(): one that is in use is then left as it is. refuse_if_in_use() answers that.
+  std::function<Result<>(const std::vector<Asked>&)> check_users{};
   /// Called once every device is where it shall be, also when it was there already; an error is a
   /// failure like that of a device, and everything is put back.
   std::function<Result<>()> finish{};

@@ -34,15 +34,20 @@ class Storage {
   Storage& operator=(const Storage&) = delete;
   virtual ~Storage() = default;
 
+  /// May what is there be believed? kNotPermitted, with the reason: the directory or one of its files
+  /// belongs to another user than root and this process's, or others may write to it, or it is no
+  /// directory, no regular file. All calls below then fail too (EPERM).
+  virtual Result<> usable() { return {}; }
+
   /// The whole file; nullopt when it is not there. EFBIG past kMaxFile.
   virtual Reply<std::optional<std::string>> read(std::string_view name) = 0;
 
   /// Replaces the file in one step and durably: after a crash it holds the old bytes or the new
-  /// ones.
+  /// ones, and when it fails nothing else is left.
   virtual Reply<void> replace(std::string_view name, std::string_view bytes) = 0;
 
   /// A new file (EEXIST when it is there), durable with these bytes: in the file and in the
-  /// directory. When that fails it is not there.
+  /// directory. Before that, and when it fails, it is not there.
   virtual Reply<std::unique_ptr<Log>> create(std::string_view name, std::string_view bytes) = 0;
   /// Goes on with a file that is there.
   virtual Reply<std::unique_ptr<Log>> open_log(std::string_view name) = 0;
@@ -65,8 +70,12 @@ class Storage {
 };
 
 /// The directory `path` of this machine, made (0700) when it is first written to. Nothing is
-/// touched before that: reading from a directory that is not there finds nothing.
+/// touched before that: reading from a directory that is not there finds nothing. It is held from
+/// its first use on.
 [[nodiscard]] std::unique_ptr<Storage> open_storage(std::string path);
+
+/// A whole file, anybody's, no link; nullopt when it is not there, EFBIG past Storage::kMaxFile.
+[[nodiscard]] Reply<std::optional<std::string>> read_whole(const std::string& path);
 
 /// Kept in memory only, for tests and for a lab whose state nobody asked to keep.
 [[nodiscard]] std::unique_ptr<Storage> memory_storage();
