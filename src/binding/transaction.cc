@@ -180,7 +180,8 @@ Result<> Run::remember() {
   if (saved || records_.journal == nullptr) return saved;
   const auto closed = records_.journal->close(Ending::kUndone);
   if (closed) return saved;
-  return fail(still_open(std::move(saved).error(), "nothing was changed", closed.error()));
+  say_still_open(saved.error(), "nothing was changed", closed.error());
+  return saved;
 }
 
 /// Which devices from `from` on `restore` does not know yet.
