@@ -9,7 +9,7 @@ build="g++ gcc libc6-dev make cmake ninja-build pkg-config libfmt-dev libcli11-d
 all="$build libgtest-dev libgmock-dev python3"
 test="$all clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libfuzzer-19-dev librapidcheck-dev
   valgrind shellcheck debootstrap gcc-12 qemu-system-x86 busybox-static cpio gzip kmod xz-utils dpkg-dev
-  procps fuse3 pciutils driverctl dpdk udev libudev-dev util-linux iproute2 lshw"
+  procps e2fsprogs fuse3 pciutils driverctl dpdk udev libudev-dev util-linux iproute2 lshw"
 bench="$test libbenchmark-dev strace"
 
 print=""

@@ -7,6 +7,7 @@
 # With --keep the root stays in DIR, and is used as it is the next time; else it is removed afterwards.
 # The bare root and the packages that were fetched stay in build/fresh/, so that a second run fetches little.
 set -eu
+from=$PWD
 cd "$(dirname "$0")/.."
 usage() { echo "usage: fresh_root.sh 12|13 [--keep DIR] [COMMAND...]" >&2; exit 2; }
 
@@ -20,7 +21,7 @@ shift
 kept=""
 if [ "${1:-}" = --keep ]; then
   [ $# -ge 2 ] || usage
-  kept=$2
+  case "$2" in /*) kept=$2 ;; *) kept=$from/$2 ;; esac
   shift 2
 fi
 [ "$(id -u)" = 0 ] || { echo "fresh_root.sh must be run by root" >&2; exit 5; }
