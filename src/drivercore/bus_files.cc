@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/ids.h"
+#include "base/text.h"
 #include "base/try.h"
 #include "drivercore/bus_type.h"
 #include "drivercore/kernel_text.h"
@@ -186,6 +188,9 @@ Reply<void> DriverCore::numa_node(DeviceKey key, std::string_view text) {
 }
 
 bool DriverCore::set_probe(const std::string& driver, int result, const std::string& device) {
+  // A machine file, which is UTF-8, must be able to hold the name.
+  const bool is_name = is_sysfs_name(device) && printable(device, device.size()) == device;
+  if (!device.empty() && !is_name) return false;
   bool found = false;
   for (auto& [key, known] : state_.drivers) {
     if (known.name != driver) continue;

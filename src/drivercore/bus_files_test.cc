@@ -109,6 +109,14 @@ TEST_F(Bind, AProbeCanFailForOneDeviceOnly) {
   EXPECT_EQ(drv("e1000e", "bind", kNicB), EIO);
 }
 
+TEST_F(Bind, AProbeFailsForNoDeviceThatAMachineFileCannotName) {
+  for (const char* name : {"0000:\xC8:00.0", "a/b", "\x1b[31m"}) {
+    EXPECT_FALSE(core_.set_probe("e1000e", -EIO, name));
+  }
+  EXPECT_TRUE(core_.set_probe("e1000e", -EIO, "0000:7f:00.0"));
+  EXPECT_TRUE(load_machine(save_machine(core_.state()), "saved.toml"));
+}
+
 TEST_F(Bind, HasNoFileWhereTheDriverSuppressesIt) {
   core_ = DriverCore(load(R"(
     driver = [{ name = "byt_gpio", bus = "platform", suppress_bind = true }]

@@ -190,5 +190,14 @@ TEST_F(DeviceTest, ABusThatIsNotThereIsNotFound) {
             Code::kNotFound);
 }
 
+TEST(ReadDriverNames, ANameThatNoDriverCanHaveIsLeftOut) {
+  TestTree tree;
+  tree.dir("bus/pci/drivers/good");
+  tree.dir("bus/pci/drivers/\x1b[31mred");
+  const auto names = read_driver_names(tree.sysfs(), BusName::literal("pci"));
+  ASSERT_TRUE(names);
+  EXPECT_EQ(*names, std::vector<std::string>{"good"});
+}
+
 }  // namespace
 }  // namespace anybind

@@ -129,6 +129,8 @@ Result<std::string> set_probe(Machine& machine, const Words& words) {
         fmt::format("{} is neither ok, defer, nor an errno such as EIO", printable(words[3]))));
   }
   const std::string device = words.size() > 4 ? full_name(words[4]) : "";
+  if (!device.empty() && (!is_sysfs_name(device) || printable(device, device.size()) != device))
+    return fail(usage(fmt::format("no device can be called {}", printable(device))));
   const bool set =
       machine.run([&](DriverCore& core) { return core.set_probe(words[2], *result, device); });
   if (!set) return fail(not_found("set the probe of", words[2], "no such driver"));
