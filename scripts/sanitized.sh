@@ -1,14 +1,21 @@
 #!/bin/sh
-# Builds with a sanitizer and runs the unit and contract tests in it. usage: sanitized.sh asan|tsan [PROGRAM]
-# With PROGRAM, only that test program is built and run.
+# Builds with a sanitizer and runs the unit and contract tests in it. usage: sanitized.sh asan|tsan [PROGRAM[:FILTER]...]
+# With PROGRAMs, only these test programs are built and run, of each the tests that GoogleTest's FILTER names.
 set -eu
 cd "$(dirname "$0")/.."
 preset=$1
 export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
 cmake --preset "$preset" >/dev/null
-if [ $# = 2 ]; then
-  cmake --build --preset "$preset" --target "$2" -- --quiet
-  exec scripts/count_gtest.sh "$(find "build/$preset" -name "$2" -type f)"
+shift
+if [ $# != 0 ]; then
+  # shellcheck disable=SC2046  # names of programs have no blanks
+  cmake --build --preset "$preset" --target $(printf '%s\n' "$@" | sed 's/:.*//') -- --quiet
+  for program; do
+    name=${program%%:*}
+    filter=$(printf '%s' "$program:*" | cut -d: -f2)
+    "$(find "build/$preset" -name "$name" -type f)" --gtest_filter="$filter" || echo "[  FAILED  ] $name (0 ms)"
+  done >"build/$preset/programs.log" 2>&1
+  exec scripts/count_gtest.sh sh -c 'cat "$0"; ! grep -q "^\[  FAILED  \]" "$0"' "build/$preset/programs.log"
 fi
 cmake --build --preset "$preset" -- --quiet
 status=0
