@@ -330,8 +330,8 @@ Error DeviceRun::stuck_error(const Step& step) {
   abandoned_.what = operation_of(step);
   const bool had_vfio = step.kind == Step::Kind::kUnbind && is_vfio_driver(step.value);
   const auto users = had_vfio ? vfio_users(root_, *dir_, options_) : std::vector<std::string>{};
-  return left_behind_error(abandoned_.what, device_.str(), abandoned_, patience_for(step).limit,
-                           users, options_);
+  return left_behind_error(abandoned_.what, device_.str(), abandoned_, patience_for(step), users,
+                           options_);
 }
 
 Result<> offer_newcomer(Sysfs& root, const DevicePlan& of, Listener& listener,

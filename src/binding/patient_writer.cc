@@ -18,7 +18,7 @@ Result<> PatientWriter::write(Sysfs& dir, std::string_view path, std::string_vie
   const auto reply = dir.write_patiently(path, bytes, patience, process);
   if (process.pid != 0) {
     told_(stuck_write(std::nullopt, process, "write to " + object, back, options_));
-    return fail(left_behind_error("write", object, process, patience.limit, {}, options_));
+    return fail(left_behind_error("write", object, process, patience, {}, options_));
   }
   if (reply) return {};
   Error error = from_errno(reply.error(), "write", object);
@@ -31,11 +31,13 @@ Result<> PatientWriter::write(Sysfs& dir, std::string_view path, std::string_vie
 }
 
 Error left_behind_error(std::string operation, std::string object, const Abandoned& process,
-                        std::chrono::milliseconds limit, const std::vector<std::string>& holders,
+                        const Patience& patience, const std::vector<std::string>& holders,
                         const RunOptions& options) {
   const std::string where = wait_channel(options.proc, process.pid);
-  std::string why =
-      fmt::format("has not returned after {:.3g} s", std::chrono::duration<double>(limit).count());
+  std::string why = patience.give_up && patience.give_up()
+                        ? "had not returned when anybind was asked to stop"
+                        : fmt::format("has not returned after {:.3g} s",
+                                      std::chrono::duration<double>(patience.limit).count());
   if (!holders.empty()) why += "; it is open in " + join_words(holders);
   if (!where.empty()) why += fmt::format("; the kernel waits in {}", where);
   why += fmt::format("; process {} is left waiting in it", process.pid);

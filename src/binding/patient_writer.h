@@ -52,9 +52,9 @@ class PatientWriter {
   Told told_;
 };
 
-/// Of a write that was left behind after `limit`. `holders`: who has the device open.
+/// Of a write that was left behind by `patience`. `holders`: who has the device open.
 [[nodiscard]] Error left_behind_error(std::string operation, std::string object,
-                                      const Abandoned& process, std::chrono::milliseconds limit,
+                                      const Abandoned& process, const Patience& patience,
                                       const std::vector<std::string>& holders,
                                       const RunOptions& options);
 

@@ -356,7 +356,7 @@ void Run::note_stuck(std::size_t at, const LeftWrite& abandoned, bool back) {
 
 void Run::run_device(std::size_t at) {
   State& state = states_[at];
-  state.touched = true;
+  state.touched = state.touched || !plan_->devices[at].steps.empty();  // else it is only looked at
   auto outcome = attempt([&] { return bring(at); });
   if (!outcome) {
     state.error = std::move(outcome).error();

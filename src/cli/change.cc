@@ -228,6 +228,15 @@ Result<int> try_out(Context& context, const ChangeOptions& options, const Planni
   return 0;
 }
 
+/// Of a device that planning found busy. When anybind itself has left a write behind, that change
+/// is still open.
+void tell_busy(Context& context, Error& error) {
+  error.why = "it is busy: " + context.session.why_busy(error.object);
+  if (context.session.left_in(error.object).empty()) return;
+  error.code = Code::kIncomplete;
+  error.next = "anybind recover, once that process has ended";
+}
+
 }  // namespace
 
 void print_outcomes(const Context& context, const std::vector<Outcome>& outcomes) {
@@ -355,8 +364,7 @@ Result<int> plan_and_run(Context& context, const ChangeOptions& options, const P
   catch_signals();
   Memory memory = TRY(lock_memory(context, options));
   auto planned = planning.plan(context.sysfs, memory);
-  if (!planned && planned.error().err.value == ETIMEDOUT)
-    planned.error().why = "it is busy: " + context.session.why_busy(planned.error().object);
+  if (!planned && planned.error().err.value == ETIMEDOUT) tell_busy(context, planned.error());
   const Plan plan = TRY(std::move(planned));
   print_notes(context, plan, "");
   TRY(check_guards(context, losing_drivers(plan), options));

@@ -4,8 +4,10 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -156,19 +158,24 @@ InUse Session::in_use(const std::vector<DeviceId>& devices) {
   return find_blockers(*real_, Proc(proc_root()), devices);
 }
 
-std::string Session::why_busy(const std::string& device) {
-  std::string out = "the kernel holds its lock";
+std::vector<std::string> Session::left_in(const std::string& device) {
+  std::vector<std::string> out;
   const auto known = memory();
   if (!known) return out;
   for (const std::uint64_t id : known->journal.open()) {
     const auto entry = known->journal.read(id);
     if (!entry || !*entry || (*entry)->boot != known->journal.boot_id()) continue;
     for (const JournalDevice& of : (*entry)->devices) {
-      if (of.device.str() != device) continue;
-      for (const std::string& line : still_waiting(**entry, proc_root(), &of.device))
-        out += "; " + line;
+      if (of.device.str() == device)
+        std::ranges::move(still_waiting(**entry, proc_root(), &of.device), std::back_inserter(out));
     }
   }
+  return out;
+}
+
+std::string Session::why_busy(const std::string& device) {
+  std::string out = "the kernel holds its lock";
+  for (const std::string& line : left_in(device)) out += "; " + line;
   return out;
 }
 

@@ -63,8 +63,11 @@ class Session {
   [[nodiscard]] GroupRule group_rule() const;
   /// Who uses the devices; in a lab nobody does.
   [[nodiscard]] InUse in_use(const std::vector<DeviceId>& devices);
+  /// "process 812 still waits in its unbind" for each that anybind has left behind in a write of
+  /// `device`, which is a DeviceId::str(), as far as the journal can be read.
+  [[nodiscard]] std::vector<std::string> left_in(const std::string& device);
   /// Why a device is busy: "the kernel holds its lock; process 812 still waits in its unbind", as
-  /// far as the journal tells. `device` is its DeviceId::str().
+  /// far as the journal tells.
   [[nodiscard]] std::string why_busy(const std::string& device);
   /// The directory of what is remembered; empty when nothing is kept.
   [[nodiscard]] const std::string& state_dir() const { return state_dir_; }

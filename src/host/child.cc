@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@ namespace {
 
 constexpr std::size_t kMostOutput = 4096;
 constexpr int kAskEvery = 100;  // milliseconds
+constexpr int kMostFiles = 1 << 16;
 
 struct Pipe {
   Descriptor read;
@@ -104,8 +106,16 @@ Reply<ChildEnd> run_child(const std::vector<std::string>& command,
 }
 
 void keep_only(int file) {
-  if (file > 0) ::syscall(SYS_close_range, 0U, static_cast<unsigned>(file) - 1, 0U);
-  ::syscall(SYS_close_range, static_cast<unsigned>(file) + 1, ~0U, 0U);
+  const auto close_range = [](unsigned first, unsigned last) {
+    return ::syscall(SYS_close_range, first, last, 0U) == 0;
+  };
+  const auto kept = static_cast<unsigned>(file);
+  const bool is_done = (kept == 0 || close_range(0, kept - 1)) && close_range(kept + 1, ~0U);
+  rlimit limit{};
+  if (!is_done && ::getrlimit(RLIMIT_NOFILE, &limit) == 0) {  // Linux below 5.9
+    for (int other = 0; static_cast<rlim_t>(other) < limit.rlim_max && other < kMostFiles; ++other)
+      if (other != file) ::close(other);
+  }
   ::setsid();
 }
 

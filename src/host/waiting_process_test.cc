@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -152,7 +153,7 @@ TEST_F(WaitingProcessTest, AKillAtAnyMomentNeverMakesTwoWritesOrALostOne) {
     const auto reply = write("y");
     killer.join();
     ASSERT_TRUE(eventually([&] { return state_of(pid) == "Z" || state_of(pid).empty(); }));
-    if (!reply) ASSERT_EQ(reply.error().value, EOWNERDEAD);
+    ASSERT_TRUE(reply || reply.error().value == EOWNERDEAD);
     ASSERT_EQ(write("."), 1U);
     const std::string text = got();
     if (reply) {
@@ -298,6 +299,19 @@ TEST_F(WaitingProcessTest, ASignalOfOursDoesNotEndTheWait) {
   EXPECT_EQ(write("y"), 1U);
   other.join();
   ::sigaction(SIGUSR1, &before, nullptr);
+}
+
+TEST_F(WaitingProcessTest, WhereNoneCanBeStartedTheCallIsOurs) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto written = write("y");
+  const auto text = child_.read(pipe_.out, kPatient, abandoned_);
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_EQ(written, 1U);
+  EXPECT_EQ(text, "y");
+  EXPECT_EQ(child_.pid(), 0);
 }
 
 TEST(WaitingProcesses, ManyThreadsAtOnce) {

@@ -175,6 +175,32 @@ TEST_F(PatienceTest, TakingASettingBackMayBeLeftBehind) {
   EXPECT_EQ(state_of(kNicA), "pci-stub (unset)");
 }
 
+TEST_F(PatienceTest, WhatWasOnlyLookedAtIsNotPutBack) {
+  ASSERT_TRUE(go(to_vfio(*faulty_, {kNicA})));
+  const auto before = all();
+  recorder_.lines.clear();
+  fault_.left_behind = "power/control";  // the lock is held: is the driver there to stay?
+  const auto done = go(to_vfio(*faulty_, {kNicA}));
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, Code::kFailed) << done.error().message();
+  EXPECT_THAT(done.error().why, HasSubstr("by somebody else has been under way"));
+  EXPECT_THAT(recorder_.lines, IsEmpty());
+  EXPECT_EQ(all(), before);
+  EXPECT_THAT(journal().open(), IsEmpty());
+}
+
+TEST_F(PatienceTest, AnInterruptedWaitIsToldAsThat) {
+  recorder_.stop_after = 3;
+  recorder_.before_step = [&](std::size_t steps) {
+    if (steps == 2) fault_.left_behind = "igc/unbind";
+    if (steps == 2) recorder_.stop_after = 2;  // Ctrl-C while it waits
+  };
+  const auto done = go(to_vfio(*faulty_, {kNicA}));
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, Code::kIncomplete);
+  EXPECT_THAT(done.error().why, HasSubstr("had not returned when anybind was asked to stop"));
+}
+
 TEST_F(PatienceTest, ABusyDeviceIsToldSoBeforeAnythingIsWritten) {
   const auto before = all();
   fault_.busy = kNicA.name.str();

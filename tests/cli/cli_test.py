@@ -553,7 +553,7 @@ class Tree(Case):
 class Json(Case):
     def test_list_keeps_to_its_schema(self) -> None:
         schema = json.loads((HERE.parent.parent / "docs" / "list.schema.json").read_text())["items"]
-        kinds = {"string": str, "integer": int, "array": list, "null": type(None)}
+        kinds = {"boolean": bool, "string": str, "integer": int, "array": list, "null": type(None)}
         for row in json.loads(self.anybind("list", "--json", "*/*")):
             self.assertEqual([key for key in schema["required"] if key not in row], [])
             for key, value in row.items():

@@ -259,7 +259,7 @@ class Waiting(LabCase):
         script = """
 say() { code=0; what=$1; shift; timeout 10 "$@" >$TMP/out 2>&1 || code=$?; echo "$what: $code $(tr '\\n' ' ' <$TMP/out)"; }
 anybind -q bind 06:00.0 vfio-pci
-anybind lab set probe-time igb 25000 >/dev/null
+anybind lab set probe-time igb 15000 >/dev/null
 say bind anybind bind --timeout 1 06:00.0 igb
 say list anybind list 06:00.0 07:00.0
 say json anybind list --json 06:00.0

@@ -24,7 +24,7 @@ struct Instance {
 /// How long somebody waits for a write that may never return.
 struct Patience {
   std::chrono::milliseconds limit{10'000};
-  std::function<bool()> give_up{};  ///< asked when a signal came in; true: do not wait any longer
+  std::function<bool()> give_up{};  ///< asked several times a second; true: a second more at most
 };
 
 /// The process that was left behind in a call that did not return in time.
