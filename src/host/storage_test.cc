@@ -220,7 +220,7 @@ class StorageSyncTest : public StorageTest {
 
 TEST_F(StorageSyncTest, ANewLogIsOnTheDiskAndInItsDirectory) {
   ASSERT_TRUE(storage_->create("7.open", "head"));
-  EXPECT_EQ(synced_, (Synced{"7.open=head", "state 7.open other"}));
+  EXPECT_EQ(synced_, (Synced{"7.open.new=head", "state 7.open other"}));
 }
 
 TEST_F(StorageSyncTest, ALogThatTheDiskRefusesIsNotThere) {

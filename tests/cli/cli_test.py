@@ -190,6 +190,7 @@ class Binding(Case):
         self.before[0] = f"--lab={HERE.parent.parent / 'examples/server.toml'}"
         before = self.devices()
         self.assertIn("at most", self.anybind("vfs", "86:00.0", "1000", code=REFUSED))
+        self.assertIn("at most 8", self.anybind("vfs", "86:00.0", "9", code=REFUSED))
         self.anybind("vfs", "86:00.0", "2", "--driver", "vfio-pcj", code=NOT_FOUND)
         self.anybind("vfs", "86:00.0", "two", code=USAGE)
         self.anybind("vfs", "86:00.0", code=USAGE)
