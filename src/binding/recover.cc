@@ -44,6 +44,14 @@ bool is_at_before(Sysfs& root, const JournalDevice& of) {
   return !now || !driver || *driver == of.before.driver;
 }
 
+/// It is not with the driver that it had. False also where that cannot be read.
+bool has_left(Sysfs& root, const DevicePlan& of) {
+  const auto dir = open_device(root, of.device);
+  if (!dir || *dir == nullptr || (*dir)->instance() != of.instance) return false;
+  const auto driver = read_driver(**dir);
+  return driver && *driver != of.before.driver;
+}
+
 bool to_be_finished(Sysfs& root, const JournalEntry& entry) {
   const auto went_back = [](const StuckWrite& write) { return write.back; };
   if (!entry.stuck.empty()) return std::ranges::none_of(entry.stuck, went_back);
@@ -120,6 +128,9 @@ class Recovery {
       Error error = join(failures);
       error.why += fmt::format("; {} where it was to go, the other devices are as before",
                                unwilling.size() == 1 ? "it is" : "they are");
+      error.next = fmt::format(
+          "anybind recover tries again; to leave it so, move journal-{}.open out of the way",
+          entry_.id);
       return left(std::move(error));
     }
     if (stuck_) return left(join(failures));
@@ -316,7 +327,7 @@ class Recovery {
       if (back.result) continue;
       note_stuck(at, back.abandoned, true);
       note(std::move(back.result));
-      if (!back.in_use) unwilling_.push_back(at);
+      if (!back.in_use && has_left(root_, of)) unwilling_.push_back(at);
     }
     std::ranges::reverse(unwilling_);
     note(take_back(0, early, Back::kOthers));
@@ -348,7 +359,7 @@ class Recovery {
   const RunOptions& options_;
   bool stuck_ = false;
   std::vector<Error> failures_;  ///< of the way back
-  Devices unwilling_;            ///< which failed on it, and not because somebody uses them
+  Devices unwilling_;            ///< which their drivers did not take back
   Recovered out_;
 };
 
