@@ -126,8 +126,9 @@ class Recovery {
     if (finished && nothing_else && is_all_of_it(unwilling)) return end_finished();
     if (finished) {
       Error error = join(failures);
-      error.why += fmt::format("; {} where it was to go, the other devices are as before",
-                               unwilling.size() == 1 ? "it is" : "they are");
+      error.why +=
+          fmt::format("; {} where it was to go{}", unwilling.size() == 1 ? "it is" : "they are",
+                      nothing_else ? ", the other devices are as before" : "");
       error.next = fmt::format(
           "anybind recover tries again; to leave it so, move journal-{}.open out of the way",
           entry_.id);
@@ -137,7 +138,7 @@ class Recovery {
     // What that try left must not stay. Perhaps whoever was in the way of the first one has gone.
     undo(unwilling);
     if (failures_.empty() && nothing_else) return end_undone();
-    return left(join(failures));
+    return left(join(nothing_else ? failures_ : failures));
   }
 
   /// With these devices at their goals, all of them are.
@@ -157,7 +158,8 @@ class Recovery {
     Error out = errors.front();
     out.code = Code::kIncomplete;
     if (errors.size() == 1) {
-      if (out.next.empty()) out.next = "anybind recover";
+      if (!out.next.contains("recover"))
+        out.next += std::string(out.next.empty() ? "" : ", then: ") + "anybind recover";
       return out;
     }
     std::vector<std::string> messages;

@@ -29,6 +29,7 @@
 #include "base/try.h"
 #include "binding/belongings.h"
 #include "binding/device_run.h"
+#include "binding/ending.h"
 #include "binding/in_use.h"
 #include "binding/module_plan.h"
 #include "binding/settings_watch.h"
@@ -122,17 +123,6 @@ std::vector<std::vector<std::size_t>> chains_of(Sysfs& root, const Plan& plan, s
   return out;
 }
 
-/// The machine is as `machine` says, and only the journal could not be closed.
-Error still_open(Error cause, const std::string& machine, const Error& why) {
-  if (cause.why.empty() && cause.err.value != 0) cause.why = cause.err.text();
-  if (!cause.why.empty()) cause.why += "; ";
-  cause.why += fmt::format("{}, but the journal is still open: {}", machine, why.message());
-  if (cause.operation.empty() && cause.object.empty()) cause.object = "the change";
-  cause.code = Code::kIncomplete;
-  cause.next = "anybind recover";
-  return cause;
-}
-
 /// One plan on its way.
 class Run {
  public:
@@ -175,8 +165,6 @@ class Run {
   void run_side_by_side(std::size_t from);
   [[nodiscard]] std::optional<Error> first_error() const;
   Result<> look_again();
-  Result<> look_again(std::size_t at);
-  void add_lost(std::vector<std::string>& left);
   Error roll_back(Error cause);
   Result<> forget_what_was_begun();
   Error forgotten(Error cause);
@@ -469,57 +457,12 @@ std::optional<Error> Run::first_error() const {
   return std::nullopt;
 }
 
-/// What was done to one device may have taken another one away, as a physical function's driver
-/// does with its virtual functions: success is only told of what is so. Of one device the last
-/// write was looked at.
+/// Success is only told of what is so. Of one device the last write was looked at.
 Result<> Run::look_again() {
   if (plan_->devices.size() < 2) return {};
-  for (std::size_t i = 0; i < plan_->devices.size(); ++i) TRY(look_again(i));
+  for (std::size_t i = 0; i < plan_->devices.size(); ++i)
+    TRY(look_at_end(root_, *plan_, i, states_[i].outcome->after, lost_));
   return {};
-}
-
-Result<> Run::look_again(std::size_t at) {
-  const DevicePlan& of = plan_->devices[at];
-  Binding& should = states_[at].outcome->after;
-  Error error{.operation = "bind", .object = of.device.str(), .next = "anybind list"};
-  std::shared_ptr<Sysfs> dir = of.held;
-  if (dir == nullptr) dir = TRY(open_device(root_, of.device));
-  const auto driver = dir ? read_driver(*dir) : Reply<std::optional<DriverName>>();
-  if (!driver) return fail(from_errno(driver.error(), "read the driver of", of.device.str()));
-  const bool same_card = of.held || (dir && dir->instance() == of.instance);
-  if (*driver && *driver == should.driver && same_card) return {};
-  if (!same_card || !dir->read_link("subsystem")) {
-    // A late setting removes virtual functions that lose their drivers first.
-    if (!of.goal.driver && plan_->early_settings() != plan_->settings.size()) return {};
-    lost_.push_back(at);
-    error.why =
-        "it went away while the others were bound: virtual functions go with the driver of their "
-        "physical function";
-    return fail(std::move(error));
-  }
-  if (of.goal.default_match) should.driver = *driver;
-  if (*driver == should.driver) return {};
-  const auto words = [](const std::optional<DriverName>& of_one) {
-    return of_one ? of_one->str() : "no driver";
-  };
-  error.why = fmt::format("in the end {} had it, and not {}", words(*driver), words(should.driver));
-  return fail(std::move(error));
-}
-
-/// What stands where a lost device was must be what that was.
-void Run::add_lost(std::vector<std::string>& left) {
-  for (const std::size_t at : lost_) {
-    const DevicePlan& of = plan_->devices[at];
-    const auto dir = open_device(root_, of.device);
-    if (!dir) continue;
-    const auto now = *dir ? read_binding(**dir) : Reply<Binding>(Binding());
-    if (*dir && now && now->driver == of.before.driver &&
-        now->driver_override == of.before.driver_override)
-      continue;
-    left.push_back(fmt::format(
-        "{} went away with the driver of its physical function, and {}", of.device.str(),
-        *dir ? "what has come in its place is not bound as it was" : "did not come again"));
-  }
 }
 
 /// Walks back over what was touched, last first, and turns `cause` into what is to be reported.
@@ -551,7 +494,7 @@ Error Run::roll_back(Error cause) {
     if (!back.result) failed(back.result.error());
   }
   undo(0, early, Back::kOthers);
-  add_lost(left);
+  std::ranges::move(lost_words(root_, *plan_, lost_), std::back_inserter(left));
   watch_.after(*plan_);
   give_back_interfaces();
   if (left.empty()) return cause;

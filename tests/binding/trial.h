@@ -261,27 +261,24 @@ class Trial {
     return true;
   }
 
-  /// Dies at every operation that changes something, and for each of those recover() meets
+  /// Dies behind every operation that changes something, and for each of those recover() meets
   /// `disturbance` at every operation of its own.
   bool disturbed_in_recover(const Disturbance& disturbance) {
     for (const std::size_t write : writes()) {
-      for (const bool after : {false, true}) {
-        bool met = true;
-        for (std::size_t at = 1; met; ++at) {
-          World world(begin_);
-          fill(world);
-          die(world, write, after);
-          world.files.disturbance = disturbance;
-          world.files.disturbance.at = at;
-          met = recover_once(world);
-          ++cases;
-          if (!testing::Test::HasFailure()) continue;
-          ADD_FAILURE() << of_.machine << ": " << verb_.name << ": died "
-                        << (after ? "after " : "before ") << write << ", operation " << at
-                        << " of recover, errno " << disturbance.err.value
-                        << (disturbance.after ? " after" : " before");
-          return false;
-        }
+      bool met = true;
+      for (std::size_t at = 1; met; ++at) {
+        World world(begin_);
+        fill(world);
+        die(world, write);
+        world.files.disturbance = disturbance;
+        world.files.disturbance.at = at;
+        met = recover_once(world);
+        ++cases;
+        if (!testing::Test::HasFailure()) continue;
+        ADD_FAILURE() << of_.machine << ": " << verb_.name << ": died after " << write
+                      << ", operation " << at << " of recover, errno " << disturbance.err.value
+                      << (disturbance.after ? " after" : " before");
+        return false;
       }
     }
     return true;
@@ -330,8 +327,8 @@ class Trial {
     return world.files.disturbance.writes;
   }
 
-  void die(World& world, std::size_t at, bool after) const {
-    world.files.disturbance = {.kind = Kind::kCrash, .at = at, .after = after};
+  void die(World& world, std::size_t at) const {
+    world.files.disturbance = {.kind = Kind::kCrash, .at = at, .after = true};
     DisturbedSysfs through(*world.sysfs, world.files.disturbance);
     EXPECT_THROW((void)world.change(through, verb_.planning), Crash);
     world.files.disturbance = {};
