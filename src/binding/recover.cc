@@ -34,6 +34,14 @@ bool is_at_before(Sysfs& root, const JournalDevice& of) {
   return !now || !driver || *driver == of.before.driver;
 }
 
+/// It is not with the driver that it had. False also where that cannot be read.
+bool has_left(Sysfs& root, const DevicePlan& of) {
+  const auto dir = open_device(root, of.device);
+  if (!dir || *dir == nullptr || (*dir)->instance() != of.instance) return false;
+  const auto driver = read_driver(**dir);
+  return driver && *driver != of.before.driver;
+}
+
 bool to_be_finished(Sysfs& root, const JournalEntry& entry) {
   const auto went_back = [](const StuckWrite& write) { return write.back; };
   const auto of_device = [](const StuckWrite& write) { return write.device.has_value(); };
@@ -112,15 +120,19 @@ class Recovery {
     if (finished && nothing_else && is_all_of_it(unwilling)) return end_finished();
     if (finished) {
       Error error = join(failures);
-      error.why += fmt::format("; {} where it was to go, the other devices are as before",
-                               unwilling.size() == 1 ? "it is" : "they are");
+      error.why +=
+          fmt::format("; {} where it was to go{}", unwilling.size() == 1 ? "it is" : "they are",
+                      nothing_else ? ", the other devices are as before" : "");
+      error.next = fmt::format(
+          "anybind recover tries again; to leave it so, move journal-{}.open out of the way",
+          entry_.id);
       return left(std::move(error));
     }
     if (stuck_) return left(join(failures));
     // What that try left must not stay. Perhaps whoever was in the way of the first one has gone.
     undo(unwilling);
     if (failures_.empty() && nothing_else) return end_undone();
-    return left(join(failures));
+    return left(join(nothing_else ? failures_ : failures));
   }
 
   /// With these devices at their goals, all of them are.
@@ -140,7 +152,8 @@ class Recovery {
     Error out = errors.front();
     out.code = Code::kIncomplete;
     if (errors.size() == 1) {
-      if (out.next.empty()) out.next = "anybind recover";
+      if (!out.next.contains("recover"))
+        out.next += std::string(out.next.empty() ? "" : ", then: ") + "anybind recover";
       return out;
     }
     std::vector<std::string> messages;
@@ -313,7 +326,7 @@ class Recovery {
       if (back.result) continue;
       note_stuck(at, back.abandoned, true);
       note(std::move(back.result));
-      if (!back.in_use) unwilling_.push_back(at);
+      if (!back.in_use && has_left(root_, of)) unwilling_.push_back(at);
     }
     std::ranges::reverse(unwilling_);
     note(take_back(0, early, Back::kOthers));
@@ -352,7 +365,7 @@ class Recovery {
   PatientWriter writer_;
   bool stuck_ = false;
   std::vector<Error> failures_;  ///< of the way back
-  Devices unwilling_;            ///< which failed on it, and not because somebody uses them
+  Devices unwilling_;            ///< which their drivers did not take back
   Recovered out_;
 };
 

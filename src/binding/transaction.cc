@@ -30,6 +30,7 @@
 #include "binding/calm_listener.h"
 #include "binding/chains.h"
 #include "binding/device_run.h"
+#include "binding/ending.h"
 #include "binding/in_use.h"
 #include "binding/module_plan.h"
 #include "binding/patient_writer.h"
@@ -51,19 +52,6 @@ constexpr std::size_t kMostWakers = 64;
 
 /// Given back before things are put back, which needs memory too.
 constexpr std::size_t kMemoryForTheWayBack = std::size_t{1} << 20;
-
-/// The machine is as `machine` says, and only the journal could not be closed.
-void say_still_open(Error& cause, const char* machine, const Error& why) {
-  cause.code = Code::kIncomplete;
-  cause.next = "anybind recover";
-  try_to([&] {
-    std::string text = cause.why.empty() && cause.err.value != 0 ? cause.err.text() : cause.why;
-    if (!text.empty()) text += "; ";
-    text += fmt::format("{}, but the journal is still open: {}", machine, why.message());
-    if (cause.operation.empty() && cause.object.empty()) cause.object = "the change";
-    cause.why = std::move(text);
-  });
-}
 
 /// One plan on its way.
 class Run {
@@ -112,8 +100,6 @@ class Run {
   [[nodiscard]] std::optional<Error> first_error() const;
   Result<> put_one_back(std::size_t at);
   Result<> look_again();
-  Result<> look_again(std::size_t at);
-  void add_lost(std::vector<std::string>& left);
   Error roll_back(Error cause);
   Error end_as_before(Error cause);
   Error close_as_before(Error error);
@@ -420,57 +406,12 @@ std::optional<Error> Run::first_error() const {
   return std::nullopt;
 }
 
-/// What was done to one device may have taken another one away, as a physical function's driver
-/// does with its virtual functions: success is only told of what is so. Of one device the last
-/// write was looked at.
+/// Success is only told of what is so. Of one device the last write was looked at.
 Result<> Run::look_again() {
   if (plan_->devices.size() < 2) return {};
-  for (std::size_t i = 0; i < plan_->devices.size(); ++i) TRY(look_again(i));
+  for (std::size_t i = 0; i < plan_->devices.size(); ++i)
+    TRY(look_at_end(root_, *plan_, i, states_[i].outcome->after, lost_));
   return {};
-}
-
-Result<> Run::look_again(std::size_t at) {
-  const DevicePlan& of = plan_->devices[at];
-  Binding& should = states_[at].outcome->after;
-  Error error{.operation = "bind", .object = of.device.str(), .next = "anybind list"};
-  std::shared_ptr<Sysfs> dir = of.held;
-  if (dir == nullptr) dir = TRY(open_device(root_, of.device));
-  const auto driver = dir ? read_driver(*dir) : Reply<std::optional<DriverName>>();
-  if (!driver) return fail(from_errno(driver.error(), "read the driver of", of.device.str()));
-  const bool same_card = of.held || (dir && dir->instance() == of.instance);
-  if (*driver && *driver == should.driver && same_card) return {};
-  if (!same_card || !dir->read_link("subsystem")) {
-    // A late setting removes virtual functions that lose their drivers first.
-    if (!of.goal.driver && plan_->early_settings() != plan_->settings.size()) return {};
-    lost_.push_back(at);
-    error.why =
-        "it went away while the others were bound: virtual functions go with the driver of their "
-        "physical function";
-    return fail(std::move(error));
-  }
-  if (of.goal.default_match) should.driver = *driver;
-  if (*driver == should.driver) return {};
-  const auto words = [](const std::optional<DriverName>& of_one) {
-    return of_one ? of_one->str() : "no driver";
-  };
-  error.why = fmt::format("in the end {} had it, and not {}", words(*driver), words(should.driver));
-  return fail(std::move(error));
-}
-
-/// What stands where a lost device was must be what that was.
-void Run::add_lost(std::vector<std::string>& left) {
-  for (const std::size_t at : lost_) {
-    const DevicePlan& of = plan_->devices[at];
-    const auto dir = open_device(root_, of.device);
-    if (!dir) continue;
-    const auto now = *dir ? read_binding(**dir) : Reply<Binding>(Binding());
-    if (*dir && now && now->driver == of.before.driver &&
-        now->driver_override == of.before.driver_override)
-      continue;
-    left.push_back(fmt::format(
-        "{} went away with the driver of its physical function, and {}", of.device.str(),
-        *dir ? "what has come in its place is not bound as it was" : "did not come again"));
-  }
 }
 
 Result<> Run::put_one_back(std::size_t at) {
@@ -515,7 +456,7 @@ Error Run::roll_back(Error cause) {
   }
   undo(0, early, Back::kOthers);
   try_to([&] {
-    add_lost(left);
+    std::ranges::move(lost_words(root_, *plan_, lost_), std::back_inserter(left));
     watch_.after(*plan_);
     give_back_interfaces();
   });

@@ -78,8 +78,7 @@ class Session {
   [[nodiscard]] Result<Memory> memory();
   /// The same, to change: when no other anybind is changing things. `wait` is asked meanwhile. A
   /// kept lab is read again then, so no directory of sysfs() may be open.
-  [[nodiscard]] Result<Memory> lock_memory(const Storage::Wait& wait,
-                                           Memory::OnDamage on_damage);
+  [[nodiscard]] Result<Memory> lock_memory(const Storage::Wait& wait, Memory::OnDamage on_damage);
   /// None: where nothing needs to be read.
   [[nodiscard]] Result<Memory> no_memory();
 

@@ -41,7 +41,7 @@ Reply<void> MemoryStorage::replace(std::string_view name, std::string_view bytes
 
 Reply<std::unique_ptr<Log>> MemoryStorage::create(std::string_view name, std::string_view bytes) {
   if (files_->contains(name)) return error(EEXIST);
-  (void)replace(name, bytes);
+  (void)MemoryStorage::replace(name, bytes);  // not that of a derived class, which may fail
   return std::make_unique<MemoryLog>(files_, std::string(name));
 }
 

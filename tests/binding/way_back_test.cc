@@ -144,8 +144,9 @@ TEST_F(WayBackTest, FinishingAsksToo) {
   std::string text = files_.files().at("journal-1.open");
   text += line(R"({"stuck":0,"pid":1,"started":1,"back":false})");
   ASSERT_TRUE(files_.replace("journal-1.open", text));
-  ASSERT_EQ(write("bus/pci/devices/0000:04:00.0/driver_override", ""), 0);
+  ASSERT_EQ(write("bus/pci/devices/0000:04:00.0/driver_override", "\n"), 0);
   ASSERT_EQ(write("bus/pci/drivers_probe", "0000:04:00.0"), 0);
+  ASSERT_EQ(state_of(kNicA), "igc (unset)");
   used_ = {kNicA};
   const auto healed = heal();
   EXPECT_EQ(healed.what, What::kUndone) << "it is as it was already";
@@ -211,7 +212,8 @@ class LateFailure : public WayBackTest {
     RunOptions how = options();
     how.finish = []() -> Result<> { return fail({.why = "no"}); };
     recorder_.before_step = [&](std::size_t count) {
-      if (count == 2 * kStepsOfOne + (first ? 1 : 4)) throw Crash();
+      // After a line that says so; four steps take the second device back.
+      if (count == 2 * kStepsOfOne + 1 + (first ? 1 : 5)) throw Crash();
     };
     Origins memory = *Origins::load(files_, "boot");
     Journal log = journal();
@@ -264,8 +266,8 @@ TEST_F(WayBackTest, AFullDiskDoesNotChangeWhatRecoverDoes) {
 TEST_F(WayBackTest, OriginsThatCannotBeWrittenAreToldAndNoMore) {
   const auto before = all();
   cut_off({kNicA}, kStepsOfOne);
-  // To the log: a line break, "back"; then origins.json.
-  files_.disturbance = {.kind = Disturbance::Kind::kError, .at = 3, .err = {ENOSPC}};
+  // The log: opened, a line break, "back"; then origins.json.
+  files_.disturbance = {.kind = Disturbance::Kind::kError, .at = 4, .err = {ENOSPC}};
   Origins memory = *Origins::load(files_, "boot");
   Journal log = journal();
   const auto all_of_it = recover(*sysfs_, {&memory, &log}, recorder_);

@@ -21,9 +21,9 @@ struct Memory {
 
   enum class OnDamage : std::uint8_t { kFail, kGoOn };  ///< of the file of `origins`
 
-  /// To look at only. `boot` is boot_id(), and may be empty here; `command` says in the journal what
-  /// is being done.
-  /// kIncomplete: a file is there that cannot be understood. kNotPermitted: it may not be read.
+  /// To look at only. `boot` is boot_id(), and may be empty here; `command` says in the journal
+  /// what is being done. kIncomplete: a file is there that cannot be understood. kNotPermitted: it
+  /// may not be read.
   [[nodiscard]] static Result<Memory> load(Storage& storage, const std::string& boot,
                                            const std::string& command);
 

@@ -77,9 +77,10 @@ struct RunOptions {
   std::chrono::milliseconds interface_patience{0};
   bool find_causes = true;  ///< of a failure: reads more, before anything is put back
   /// Who uses devices that are about to lose the drivers that they have? An error, with what was
-  /// found in its details, stops that. Asked of all devices of a plan once the intention is durable,
-  /// just before the first write; and of each device before it loses its driver on its way back, or
-  /// by recover(): one that is in use is then left as it is. refuse_if_in_use() answers that.
+  /// found in its details, stops that. Asked of all devices of a plan once the intention is
+  /// durable, just before the first write; and of each device before it loses its driver on its way
+  /// back, or by recover(): one that is in use is then left as it is. refuse_if_in_use() answers
+  /// that.
   std::function<Result<>(const std::vector<Asked>&)> check_users{};
   /// Called once every device is where it shall be, also when it was there already; an error is a
   /// failure like that of a device, and everything is put back.

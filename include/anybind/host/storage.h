@@ -34,9 +34,9 @@ class Storage {
   Storage& operator=(const Storage&) = delete;
   virtual ~Storage() = default;
 
-  /// May what is there be believed? kNotPermitted, with the reason: the directory or one of its files
-  /// belongs to another user than root and this process's, or others may write to it, or it is no
-  /// directory, no regular file. All calls below then fail too (EPERM).
+  /// May what is there be believed? kNotPermitted, with the reason: the directory or one of its
+  /// files belongs to another user than root and this process's, or others may write to it, or it
+  /// is no directory, no regular file. All calls below then fail too (EPERM).
   virtual Result<> usable() { return {}; }
 
   /// The whole file; nullopt when it is not there. EFBIG past kMaxFile.

@@ -1,6 +1,7 @@
 #!/bin/sh
 # A change is cut off, and the directory of what is remembered is full: recover puts the devices back all the same.
 # devices: -device edu,addr=6 -device edu,addr=7
+# limit: 300
 . /lib.sh
 a=0000:00:06.0 b=0000:00:07.0
 load vfio-pci anybind_test
@@ -8,9 +9,10 @@ wait_bound $a td0
 wait_bound $b td0
 before=$(state_of $a $b)
 no_driver() { [ ! -e "/sys/bus/pci/devices/$1/driver" ]; }
-test_parameter remove_delay "2000,0,0" >/dev/null
+test_parameter remove_delay "5000,0,0" >/dev/null
 anybind bind $a $b vfio-pci >/dev/null 2>&1 &
 victim=$!
+check "its first device is on its way" eventually 10 grep -q vfio-pci /sys/bus/pci/devices/$a/driver_override
 sleep 1
 kill -9 $victim
 wait $victim || true

@@ -3,6 +3,7 @@
 # alone, also where it would have to go back, and says who uses it.
 # devices: -device edu,addr=6 -device nvme,addr=4,serial=n4,drive=d0
 # disk: d0 ext4
+# limit: 300
 . /lib.sh
 edu=0000:00:06.0 disk=0000:00:04.0
 load nvme crc32c_generic ext4 vfio-pci anybind_test
@@ -15,10 +16,10 @@ mkdir -p /mnt
 open() { find /run/anybind -name '*.open' | wc -l; }
 no_driver() { [ ! -e "/sys/bus/pci/devices/$1/driver" ]; }
 
-test_parameter remove_delay "2000,0,0" >/dev/null
+test_parameter remove_delay "5000,0,0" >/dev/null
 anybind bind $edu $disk vfio-pci >/dev/null 2>&1 &
 victim=$!
-eventually 5 test "$(cat /sys/bus/pci/devices/$edu/driver_override)" = vfio-pci || true
+check "its first device is on its way" eventually 10 grep -q vfio-pci /sys/bus/pci/devices/$edu/driver_override
 sleep 1
 kill -9 $victim
 wait $victim || true
@@ -41,14 +42,15 @@ umount /mnt
 # Now on the way home: the disk has its driver again, and would have to leave it.
 check_rc "both go to vfio-pci" 0 anybind bind $edu $disk vfio-pci
 bound=$(state_of $edu $disk)
-test_parameter probe_delay "2000,0,0" >/dev/null
+test_parameter probe_delay "5000,0,0" >/dev/null
 anybind restore $disk $edu >/dev/null 2>&1 &
 victim=$!
 check "the disk is home" eventually 10 node_of $disk
 sleep 1
 kill -9 $victim
 wait $victim || true
-sleep 3
+check "the other device's probe ends" eventually 10 test -e /sys/bus/pci/devices/$edu/driver
+sleep 5
 test_parameter probe_delay "0,0,0" >/dev/null
 check "mounted" eventually 5 mount -t ext4 "/dev/$(node_of $disk)" /mnt
 check_rc "recover may not take it: exit 4" 4 anybind recover
