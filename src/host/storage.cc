@@ -175,8 +175,9 @@ class PosixStorage final : public Storage {
       std::this_thread::sleep_for(kLockPoll);
     }
     // Only for people to read: that it cannot be written is no reason to stop.
-    if (::ftruncate(lock_.get(), 0) == 0)
-      (void)::pwrite(lock_.get(), owner.data(), owner.size(), 0);
+    if (::ftruncate(lock_.get(), 0) == 0) {
+      [[maybe_unused]] const auto count = ::pwrite(lock_.get(), owner.data(), owner.size(), 0);
+    }
     return {};
   }
 

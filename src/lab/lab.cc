@@ -65,7 +65,7 @@ Result<int> serve_mount(drivercore::State state, const std::string& directory,
     const Descriptor nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
     for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
       (void)::dup2(nothing.get(), fd);
-    (void)::write(ready, "", 1);
+    [[maybe_unused]] const auto count = ::write(ready, "", 1);
   }
   server->run();
   return 0;

@@ -284,8 +284,9 @@ class Preparation {
     const std::string own = std::string(kHome) + "/own";
     make_file(shim, kmod_shim(bin + "/anybind", own), 0755);
     for (const char* name : kKmodNames) {
-      (void)::symlink("kmod", fmt::format("{}/{}", bin, name).c_str());
-      if (exists(own)) (void)::symlink("kmod", fmt::format("{}/{}", own, name).c_str());
+      // Where one stands already, that one stays.
+      [[maybe_unused]] int made = ::symlink("kmod", fmt::format("{}/{}", bin, name).c_str());
+      if (exists(own)) made = ::symlink("kmod", fmt::format("{}/{}", own, name).c_str());
       // Programs that do not ask PATH.
       for (const char* dir : {"/sbin", "/bin", "/usr/sbin", "/usr/bin"}) {
         const std::string path = fmt::format("{}/{}", dir, name);
