@@ -4,20 +4,25 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <thread>
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "base/try.h"
 #include "lab/commands.h"
 #include "lab/control.h"
 #include "lab/fuse_server.h"
 #include "lab/kernfs.h"
 #include "lab/machine.h"
+#include "lab/mount_table.h"
 #include "lab/namespaces.h"
 #include "lab/uevents.h"
 
@@ -60,23 +65,44 @@ Result<int> serve_mount(drivercore::State state, const std::string& directory,
   return 0;
 }
 
+/// What stands between the lab and the machine cannot be given away.
+Result<> check_writable(const std::vector<std::string>& directories) {
+  for (const std::string& directory : directories) {
+    std::error_code ignored;
+    const std::string real = std::filesystem::canonical(directory, ignored);
+    const bool bars = std::ranges::any_of(std::array{"/proc", "/sys", "/dev"},
+                                          [&](auto* bar) { return is_below(real, bar); });
+    if (real == "/" || real == "/run" || bars || is_below(real, "/run/anybind-lab")) {
+      return fail({.code = Code::kUsage,
+                   .object = printable(directory),
+                   .why = "it cannot be writable in a lab, which stands in its place",
+                   .next = "name a directory of your own: --writable DIR"});
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<int> exec(drivercore::State state, std::vector<std::string> command,
-                 const std::string& name) {
+Result<int> exec(drivercore::State state, Running running) {
+  const std::string& name = running.name;
+  TRY(check_writable(running.writable));
   const ControlSocket control = TRY(ControlSocket::open(name));
-  const Inside inside{
-      .command = std::move(command), .control = control.path(), .passed = passed_through()};
+  const Inside inside{.command = std::move(running.command),
+                      .control = control.path(),
+                      .passed = passed_through(),
+                      .writable = std::move(running.writable)};
   InsideProcess process = TRY(InsideProcess::start(inside));
-  const int uevents = process.doors().uevent.get();
   // These live until the process ends: threads use them to the last.
-  auto& machine = *new Machine(std::move(state), [uevents](const drivercore::Uevent& event) {
-    send_uevent(uevents, event);
+  auto& uevents = *new std::atomic<int>(-1);
+  auto& machine = *new Machine(std::move(state), [&uevents](const drivercore::Uevent& event) {
+    if (uevents >= 0) send_uevent(uevents, event);
   });
   auto& files =
       *new Kernfs(machine, {.whole_lab = true, .mount_points = inside.passed, .uid = 0, .gid = 0});
-  auto server = TRY(FuseServer::on_descriptor(files, process.doors().fuse.release()));
+  auto server = TRY(FuseServer::on_descriptor(files, process.fuse().release()));
   std::thread([&server = *server.release()] { server.run(); }).detach();
+  uevents = TRY(process.finish()).release();
   control.serve(handler_of(machine));
   TRY(process.wait_until_it_runs());
   return process.wait_until_it_ends();

@@ -96,20 +96,15 @@ anybind lab list; anybind lab save --name inner | grep -c '^\\[\\[device'""", "-
 
 
 class Hidden(LabCase):
-    def test_the_real_machine_cannot_be_seen_or_changed(self) -> None:
-        out = self.lab("""
-ls /sys/bus/pci/devices | wc -l; ls /sys/class/net; ls /dev
-echo 0 > /sys/devices/system/cpu/cpu0/uevent || echo refused
-touch /run/x && ls /run; echo x > /etc/driverctl.d/x; true
-""")
+    def test_what_a_program_sees(self) -> None:
+        """What it can reach is in attacks_test.py."""
+        out = self.lab("ls /sys/bus/pci/devices | wc -l; ls /sys/class/net; ls /dev")
         self.assertIn("29\n", out)
         self.assertIn("eth0\neth1\neth2\n", out)
-        self.assertIn("refused", out)
         for name in ("vfio", "null", "zero", "tty", "urandom"):
             self.assertIn(f"\n{name}\n", out)
-        for name in ("mem", "sda", "vda", "kvm", "kmsg"):
+        for name in ("mem", "sda", "vda", "kvm", "kmsg", "console", "hugepages"):
             self.assertNotIn(f"\n{name}\n", out)
-        self.assertFalse(os.path.exists("/run/x") or os.path.exists("/etc/driverctl.d/x"))
 
     def test_nothing_is_left_mounted(self) -> None:
         before = pathlib.Path("/proc/self/mountinfo").read_text()
