@@ -130,6 +130,35 @@ class Hidden(LabCase):
                                                           "/sys/bus/pci/drivers/uio_pci_generic\n", ""))
 
 
+class Diagnosis(LabCase):
+    def test_a_process_of_this_machine_is_never_named_as_the_user_of_a_modelled_group(self) -> None:
+        machine = self.dir / "machine.toml"
+        text = WORKSTATION.read_text()
+        machine.write_text(text.replace('name = "vfio-pci"\n', 'name = "vfio-pci"\nprobe = "EBUSY"\n'))
+        self.assertNotEqual(machine.read_text(), text)
+        (self.dir / "dev").mkdir()
+        (self.dir / "tree").mkdir()
+        # A namespace whose /dev has a file of the group's name, which a process holds open.
+        script = """
+mount --rbind /dev "$1/dev" && mount -t tmpfs none /dev && mkdir /dev/vfio && : >/dev/vfio/16 || exit 9
+for node in null fuse; do : >/dev/$node; mount --bind "$1/dev/$node" /dev/$node || exit 9; done
+exec 9</dev/vfio/16
+readlink /proc/$$/fd/9
+"$2" --lab "$3" bind 06:00.0 vfio-pci 9<&-
+echo "exit $?"
+"$2" lab mount "$3" "$1/tree" 9<&- && "$2" --sysfs "$1/tree" bind 06:00.0 vfio-pci 9<&-
+echo "exit $?"
+umount "$1/tree"
+"""
+        result = subprocess.run(["unshare", "-Urm", "sh", "-c", script, "holder", self.dir, ANYBIND, machine], text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self.env, timeout=60, check=False)
+        said = result.stdout
+        self.assertTrue(said.startswith("/dev/vfio/16\n"), said)
+        self.assertEqual(said.count("exit 1\n"), 2, said)
+        self.assertEqual(said.count("IOMMU group is in use by user space, or vfio-pci found busy"), 2, said)
+        self.assertNotIn("process", said)
+
+
 class FromOutside(LabCase):
     def setUp(self) -> None:
         super().setUp()

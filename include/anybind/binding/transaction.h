@@ -58,8 +58,9 @@ struct Records {
 
 struct RunOptions {
   std::chrono::milliseconds patience{10'000};  ///< for a write that may never return
-  std::string proc{};       ///< where procfs is; empty: who hangs, and where, is not told
-  std::string vfio{};       ///< where the files of IOMMU groups are
+  std::string proc{};  ///< where procfs is; empty: who hangs, and where, is not told
+  std::string
+      vfio{};  ///< where the files of IOMMU groups are; empty: who has them open is not told
   bool concurrent = false;  ///< the tree may be used by several threads at once
   /// What the kernel says meanwhile, opened before the first write, goes into the details of an
   /// error; nullptr: nothing. Must outlive the run.
