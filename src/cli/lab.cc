@@ -1,6 +1,8 @@
 // lab: a modelled machine as the /sys of unmodified programs, and what is done to it from beside.
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 
@@ -62,7 +64,7 @@ Result<int> run_mount(Context& /*context*/, const SharedOptions& options) {
 }
 
 Result<int> run_list(Context& context, const SharedOptions& /*options*/) {
-  const auto labs = lab::running_labs();
+  const auto labs = TRY(lab::running_labs());
   if (context.json) {
     fmt::print(context.out, "{}\n", nlohmann::json(labs).dump());
   } else {
@@ -76,7 +78,12 @@ Result<int> run_ask(Context& context, const SharedOptions& options, std::string 
   std::vector<std::string> words = {std::move(command)};
   words.insert(words.end(), options->words.begin(), options->words.end());
   const std::string text = TRY(lab::ask_lab(options->name, words));
-  std::fwrite(text.data(), 1, text.size(), context.out);
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = std::min(text.find('\n', at), text.size());
+    fmt::print(context.out, "{}\n",
+               printable(std::string_view(text).substr(at, end - at), SIZE_MAX));
+    at = end + 1;
+  }
   return 0;
 }
 

@@ -20,6 +20,8 @@
 
 #include <fmt/format.h>
 
+#include "lab/detached.h"
+
 namespace anybind::lab {
 namespace {
 
@@ -283,7 +285,7 @@ struct FuseServer::Session {
       --threads;
       return;
     }
-    std::thread([this] { serve(); }).detach();
+    if (!start_detached([this] { serve(); })) --threads;  // those that there are go on
   }
 };
 
@@ -305,6 +307,10 @@ Result<std::unique_ptr<FuseServer>> FuseServer::mount(Kernfs& files, const std::
 
 void FuseServer::run() {
   session_->start();
+  if (session_->threads == 0) {  // no thread could be made: this one is as good
+    ++session_->threads;
+    session_->serve();
+  }
   std::unique_lock lock(session_->mutex);
   session_->ended.wait(lock, [&] { return fuse_session_exited(session_->fuse) != 0; });
 }
@@ -313,6 +319,10 @@ void FuseServer::stop() {
   fuse_session_exit(session_->fuse);
   const std::lock_guard lock(session_->mutex);
   session_->ended.notify_all();
+}
+
+void FuseServer::unmount() {
+  if (std::exchange(session_->mounted, false)) fuse_session_unmount(session_->fuse);
 }
 
 }  // namespace anybind::lab

@@ -192,11 +192,30 @@ class FromOutside(LabCase):
         self.anybind("lab", "set", "colour", "blue", code=USAGE)
 
     def test_a_group_is_held(self) -> None:
+        audio = "0000:03:00.1"
+        driver = f"readlink /sys/bus/pci/devices/{audio}/driver | grep -o '[^/]*$'"
+        bind = f"/bin/echo {audio} > /sys/bus/pci/drivers/snd_hda_intel/bind"
         self.assertIn("group 13", self.anybind("lab", "set", "group", "13", "held", code=REFUSED))
         self.assertEqual(self.inside("anybind -q bind --group 03:00.0 vfio-pci"), "")
         self.anybind("lab", "set", "group", "13", "held")
-        self.assertEqual(self.inside("echo > /sys/bus/pci/devices/0000:03:00.1/driver_override"), "")
+        self.anybind("lab", "set", "group", "13", "held", code=REFUSED)  # taken already
+        # Without a driver it may be; with a host driver it may not, whoever asks.
+        self.inside(f"echo snd_hda_intel > /sys/bus/pci/devices/{audio}/driver_override; "
+                    f"echo {audio} > /sys/bus/pci/drivers/vfio-pci/unbind")
+        self.assertEqual(self.inside(bind), "/bin/echo: write error: Device or resource busy/")
+        self.assertIn("Invalid argument", self.inside(f"/bin/echo {audio} > /sys/bus/pci/drivers_probe"))
+        self.assertIn("group is in use", self.inside(f"anybind bind {audio} snd_hda_intel"))
+        self.assertEqual(self.inside(driver), "")
+        # Another VFIO driver, and devices of other groups, are as free as ever.
+        self.assertEqual(self.inside("echo 0000:06:00.0 > /sys/bus/pci/drivers/igb/unbind; "
+                                     "echo 0000:06:00.0 > /sys/bus/pci/drivers/igb/bind"), "")
+        self.assertEqual(self.inside(f"echo vfio-pci > /sys/bus/pci/devices/{audio}/driver_override; "
+                                     f"echo {audio} > /sys/bus/pci/drivers/vfio-pci/bind; {driver}"), "vfio-pci/")
         self.anybind("lab", "set", "group", "13", "free")
+        self.inside(f"echo snd_hda_intel > /sys/bus/pci/devices/{audio}/driver_override; "
+                    f"echo {audio} > /sys/bus/pci/drivers/vfio-pci/unbind")
+        self.assertEqual(self.inside(f"{bind}; {driver}"), "snd_hda_intel/")
+        self.anybind("lab", "set", "group", "13", "held", code=REFUSED)  # a host driver is in it
 
     def test_modules(self) -> None:
         self.anybind("lab", "load", "uio_pci_generic")

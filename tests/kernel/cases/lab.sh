@@ -1,3 +1,4 @@
+#!/bin/sh
 # A lab on kernels other than that of the machine that runs the tests: it starts, and root cannot get out of it.
 # limit: 60
 
