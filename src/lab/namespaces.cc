@@ -156,7 +156,7 @@ Result<InsideProcess> InsideProcess::start(const Inside& inside) {
       continue;
     }
     if (!started) return fail(started.error());
-    InsideProcess out(started->pid, std::move(started->talk), birth.own_ids, birth.own_group);
+    InsideProcess out(started->pid, std::move(started->talk), birth.own_group);
     const std::string said = hear(out.talk_.get(), &out.fuse_);
     if (birth.own_processes && is_word(said, Word::kFailed) && what_failed(said) == kNoProc) {
       (void)::waitpid(out.pid_, nullptr, 0);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -42,12 +43,11 @@ class InsideProcess {
   [[nodiscard]] int wait_until_it_ends();
 
  private:
-  InsideProcess(int pid, Descriptor talk, bool own_ids, bool own_group)
-      : pid_(pid), talk_(std::move(talk)), own_ids_(own_ids), own_group_(own_group) {}
+  InsideProcess(int pid, Descriptor talk, bool own_group)
+      : pid_(pid), talk_(std::move(talk)), own_group_(own_group) {}
   int pid_;
   Descriptor talk_;
   Descriptor fuse_;
-  bool own_ids_;
   bool own_group_;
   Descriptor terminal_;
   int foreground_ = -1;  ///< process group

@@ -57,13 +57,13 @@ constexpr Calls kCalls[] = {{AUDIT_ARCH_ARM, SYS_ioctl, SYS_add_key, SYS_request
 constexpr unsigned kRequest = offsetof(seccomp_data, args) + sizeof(seccomp_data{}.args[0]) +
                               (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0);
 
-sock_filter load(unsigned offset) {
+sock_filter bpf_load(unsigned offset) {
   return BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset);
 }
-sock_filter answer(unsigned value) {
+sock_filter bpf_answer(unsigned value) {
   return BPF_STMT(BPF_RET | BPF_K, value);
 }
-sock_filter unless_equal_skip(unsigned value, unsigned char steps) {
+sock_filter bpf_unless_equal_skip(unsigned value, unsigned char steps) {
   return BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, steps);
 }
 
@@ -71,21 +71,21 @@ std::vector<sock_filter> filter() {
   std::vector<sock_filter> out;
   for (const Calls& calls : kCalls) {
     // Thirteen instructions stand behind the first two, which skip them for another architecture.
-    out.push_back(load(offsetof(seccomp_data, arch)));
-    out.push_back(unless_equal_skip(calls.arch, 13));
-    out.push_back(load(offsetof(seccomp_data, nr)));
+    out.push_back(bpf_load(offsetof(seccomp_data, arch)));
+    out.push_back(bpf_unless_equal_skip(calls.arch, 13));
+    out.push_back(bpf_load(offsetof(seccomp_data, nr)));
     for (const unsigned call : {calls.add_key, calls.request_key, calls.keyctl}) {
-      out.push_back(unless_equal_skip(call, 1));
-      out.push_back(answer(SECCOMP_RET_ERRNO | EPERM));
+      out.push_back(bpf_unless_equal_skip(call, 1));
+      out.push_back(bpf_answer(SECCOMP_RET_ERRNO | EPERM));
     }
-    out.push_back(unless_equal_skip(calls.ioctl, 5));
-    out.push_back(load(kRequest));
-    out.push_back(unless_equal_skip(TIOCSTI, 1));
-    out.push_back(answer(SECCOMP_RET_ERRNO | EPERM));
-    out.push_back(unless_equal_skip(TIOCLINUX, 1));
-    out.push_back(answer(SECCOMP_RET_ERRNO | EPERM));
+    out.push_back(bpf_unless_equal_skip(calls.ioctl, 5));
+    out.push_back(bpf_load(kRequest));
+    out.push_back(bpf_unless_equal_skip(TIOCSTI, 1));
+    out.push_back(bpf_answer(SECCOMP_RET_ERRNO | EPERM));
+    out.push_back(bpf_unless_equal_skip(TIOCLINUX, 1));
+    out.push_back(bpf_answer(SECCOMP_RET_ERRNO | EPERM));
   }
-  out.push_back(answer(SECCOMP_RET_ALLOW));
+  out.push_back(bpf_answer(SECCOMP_RET_ALLOW));
   return out;
 }
 
