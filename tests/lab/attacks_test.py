@@ -206,6 +206,38 @@ class Attacks(LabCase):
         self.assertIn("refused EPERM", self.on_a_terminal([str(ANYBIND), "lab", "exec", str(WORKSTATION), "--", *attacker]))
 
 
+class Around(LabCase):
+    """A lab in surroundings that are not the usual ones."""
+
+    def around(self, script: str, *before: str) -> str:
+        result = subprocess.run([*before, "sh", "-c", script, "sh", ANYBIND, WORKSTATION, self.dir], stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True, env=self.env, timeout=60, check=False)
+        return f"{result.stdout}exit {result.returncode}"
+
+    def test_without_user_namespaces_root_is_refused_too(self) -> None:
+        said = self.around('echo 0 >/proc/sys/user/max_user_namespaces && "$1" lab exec "$2" -- true', "unshare", "-Urm")
+        self.assertIn("the lab needs user namespaces, also for root", said)
+        self.assertTrue(said.endswith(f"exit {lab_case.NOT_PERMITTED}"), said)
+
+    def test_where_a_part_of_proc_is_hidden(self) -> None:
+        """As in a container: a /proc for the lab's own processes is refused to others than the machine's root."""
+        lab = '"$1" lab exec "$2" -- sh -c "ls /sys/bus/pci/devices | wc -l; umount -l /sys || exit 4"'
+        hidden = f"mount -t tmpfs none /proc/bus && exec unshare -Urm sh -c '{lab}' sh \"$@\""
+        self.assertRegex(self.around(hidden, "unshare", "-Urm"), r"(?s)^29\n.*exit 4$")
+
+    @unittest.skipUnless(IS_ROOT, "needs root")
+    def test_a_socket_below_var_is_out_of_reach(self) -> None:
+        """In a mount namespace whose /var/opt is of the test."""
+        (self.dir / "serve.py").write_text("import socket, time\ns = socket.socket(socket.AF_UNIX)\ns.bind('/var/opt/s')\ns.listen()\n"
+                                           "print('up', flush=True)\ntime.sleep(60)\n")
+        (self.dir / "ask.py").write_text("import socket\ntry:\n socket.socket(socket.AF_UNIX).connect('/var/opt/s')\n print('reached')\n"
+                                         "except OSError as error:\n print(error.strerror)\n")
+        script = f"""mount -t tmpfs none /var/opt && mkfifo "$3/up" && {{ {PYTHON} "$3/serve.py" >"$3/up" & }} && read -r line <"$3/up"
+{PYTHON} "$3/ask.py"; "$1" lab exec "$2" -- {PYTHON} "$3/ask.py"; kill $!"""
+        self.assertEqual(self.around(script, "unshare", "--mount", "--propagation", "private"),
+                         "reached\nConnection refused\nexit 0")
+
+
 class Work(LabCase):
     """What stays the machine's, and usable."""
 
@@ -232,10 +264,11 @@ class Work(LabCase):
                                                     code=lab_case.USAGE))
 
     def test_children_of_a_killed_lab_end_with_it(self) -> None:
-        process = self.start(f"sh -c 'echo $$ >{self.dir}/up; exec sleep 987654' & while ! [ -s {self.dir}/up ]; do :; done; echo ready; wait")
+        long = f"sleep {900000 + os.getpid() % 99999}"
+        process = self.start(f"sh -c 'echo $$ >{self.dir}/up; exec {long}' & while ! [ -s {self.dir}/up ]; do :; done; echo ready; wait")
         self.assertEqual(process.stdout.readline(), "ready\n")
         def left() -> list[str]:
-            return subprocess.run(["pgrep", "-f", "sleep 987654"], capture_output=True, text=True, check=False).stdout.split()
+            return subprocess.run(["pgrep", "-f", long], capture_output=True, text=True, check=False).stdout.split()
         self.assertNotEqual(left(), [])
         process.kill()
         process.wait()
@@ -245,11 +278,13 @@ class Work(LabCase):
         pid, terminal = pty.fork()
         if pid == 0:
             os.execve(ANYBIND, [str(ANYBIND), "lab", "exec", str(WORKSTATION), "--", "bash", "--norc", "-i"], self.env)
-        os.write(terminal, b"set -m; sleep 100\n")
-        time.sleep(1)
+        os.write(terminal, b"echo rea''dy; sleep 100\n")
+        out = b""
+        while b"ready" not in out:
+            out += os.read(terminal, 4096)
+        time.sleep(0.5)  # until the shell has made it the foreground
         os.write(terminal, b"\x03")
         os.write(terminal, b"echo st''ill $?; tty; exit 5\n")
-        out = b""
         try:
             while got := os.read(terminal, 4096):
                 out += got
