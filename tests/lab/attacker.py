@@ -23,7 +23,7 @@ CALLS = {"x86_64": {"keyctl": 250, "add_key": 248, "request_key": 249, "init_mod
                      "swapoff": 225, "acct": 89, "kexec_load": 104, "syslog": 116, "pidfd_send_signal": 424}}[os.uname().machine]
 ATTACKS = {}
 MOUNTS = pathlib.Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
-SCRATCH = tempfile.mkdtemp(dir="/tmp", prefix="anybind-attacker-")
+SCRATCH = tempfile.mkdtemp(dir=os.getcwd(), prefix="scratch-")
 
 
 def attack(function):
@@ -337,7 +337,7 @@ def see_a_process():
 
 
 @attack
-def trace_process_1(): return checked(LIBC.ptrace(16, 1, 0, 0)) or "attached"
+def trace_process_1(): return checked(LIBC.ptrace(0x4206, 1, 0, 0)) or "seized"
 
 
 @attack
