@@ -26,6 +26,7 @@
 #include "cli/table.h"
 #include "inventory/group.h"
 #include "inventory/guards.h"
+#include "lab/inside.h"
 
 namespace anybind::cli {
 namespace {
@@ -333,8 +334,11 @@ Result<> check_guards(Context& context, const std::vector<Asked>& devices,
 }
 
 RunOptions run_options(Context& context, const ChangeOptions& options) {
-  RunOptions out{.proc = "/proc",
-                 .vfio = "/dev/vfio",
+  // Only this machine's groups have users among this machine's processes; the processes that
+  // anybind starts itself are here whatever tree it writes to, and a model needs none.
+  const bool is_machine = !context.session.proc_root().empty() && !lab::is_inside();
+  RunOptions out{.proc = context.session.is_lab() ? "" : "/proc",
+                 .vfio = is_machine ? "/dev/vfio" : "",
                  .concurrent = !context.session.is_lab(),
                  .log = context.session.kernel_log(),
                  .modules = context.session.modules()};
