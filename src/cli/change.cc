@@ -258,7 +258,7 @@ void catch_signals() {
   for (const int signal : {SIGINT, SIGTERM}) ::sigaction(signal, &action, nullptr);
   // Not ignored: the programs that we start would inherit that.
   action.sa_handler = on_other;
-  for (const int signal : {SIGHUP, SIGPIPE, SIGXFSZ}) ::sigaction(signal, &action, nullptr);
+  for (const int signal : {SIGHUP, SIGPIPE}) ::sigaction(signal, &action, nullptr);
   // But this one: a handler would have the write to the terminal begin again for ever.
   action.sa_handler = SIG_IGN;
   ::sigaction(SIGTTOU, &action, nullptr);
