@@ -20,6 +20,7 @@
 #include <fmt/format.h>
 
 #include "base/threads.h"
+#include "base/try.h"
 
 namespace anybind::lab {
 namespace {
