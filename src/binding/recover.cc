@@ -1,6 +1,7 @@
 #include "binding/recover.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <numeric>
 #include <ranges>
 #include <utility>
@@ -90,6 +91,12 @@ class Recovery {
                    .object = fmt::format("transaction {}", entry_.id),
                    .why = join_words(stuck),
                    .next = "end whoever has the device open, then: anybind recover"});
+    }
+    // Whether the last thing was done cannot be seen: to put devices back could be wrong.
+    if (!entry_.settings.empty() && entry_.settings.back().late && !entry_.rolling_back) {
+      const auto text = root_.read(entry_.settings.back().path);
+      if (!text && text.error().value != ENOENT)
+        return left(from_errno(text.error(), "read", entry_.settings.back().path));
     }
     const bool tried = to_be_finished(root_, entry_);
     if (tried) {
