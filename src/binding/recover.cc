@@ -104,7 +104,8 @@ class Recovery {
       const bool done = std::ranges::all_of(entry_.devices, &JournalDevice::done);
       auto finished = finish(everyone(), done ? Ids::kNotNeeded : Ids::kNeeded);
       if (finished) return end_finished();
-      if (stuck_) return left(std::move(finished).error());
+      // What the last part has removed cannot be put back as it was.
+      if (stuck_ || late_done) return left(std::move(finished).error());
       out_.error = std::move(finished).error();
     }
     records_.journal->rolling_back("recover");
