@@ -145,7 +145,7 @@ TEST_F(PosixSysfsTest, NothingLeadsOutOfTheTree) {
   fs::create_symlink(base_ / "outside", base_ / "sys/devices/absolute");
   fs::create_symlink("../..", base_ / "sys/devices/parent");
   for (const char* path : {"devices/up", "devices/absolute", "devices/parent/outside", "../outside",
-                           "devices/../../outside", "/etc/passwd"}) {
+                           "devices/../../outside", (base_ / "outside").c_str()}) {
     EXPECT_EQ(read_error(path), EXDEV) << path;
     EXPECT_FALSE(sysfs_->write(path, "x")) << path;
   }
