@@ -226,7 +226,7 @@ Cause why_not_probed(const FailedStep& failed, Errno err) {
 
 std::vector<std::string> vfio_users(Sysfs& root, Sysfs& dir, const RunOptions& options) {
   const auto group = read_iommu_group(dir).value_or(std::nullopt);
-  if (!group) return {};
+  if (!group || options.vfio.empty()) return {};
   auto out = holders_of(options.proc, fmt::format("{}/{}", options.vfio, *group));
   const std::string members = fmt::format("kernel/iommu_groups/{}/devices", *group);
   for (const std::string& member : root.list(members).value_or(std::vector<std::string>())) {

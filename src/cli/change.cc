@@ -26,6 +26,7 @@
 #include "cli/table.h"
 #include "inventory/group.h"
 #include "inventory/guards.h"
+#include "lab/inside.h"
 
 namespace anybind::cli {
 namespace {
@@ -257,7 +258,7 @@ void catch_signals() {
   for (const int signal : {SIGINT, SIGTERM}) ::sigaction(signal, &action, nullptr);
   // Not ignored: the programs that we start would inherit that.
   action.sa_handler = on_other;
-  for (const int signal : {SIGHUP, SIGPIPE, SIGXFSZ}) ::sigaction(signal, &action, nullptr);
+  for (const int signal : {SIGHUP, SIGPIPE}) ::sigaction(signal, &action, nullptr);
   // But this one: a handler would have the write to the terminal begin again for ever.
   action.sa_handler = SIG_IGN;
   ::sigaction(SIGTTOU, &action, nullptr);
@@ -333,8 +334,11 @@ Result<> check_guards(Context& context, const std::vector<Asked>& devices,
 }
 
 RunOptions run_options(Context& context, const ChangeOptions& options) {
-  RunOptions out{.proc = "/proc",
-                 .vfio = "/dev/vfio",
+  // Only this machine's groups have users among this machine's processes; the processes that
+  // anybind starts itself are here whatever tree it writes to, and a model needs none.
+  const bool is_machine = !context.session.proc_root().empty() && !lab::is_inside();
+  RunOptions out{.proc = context.session.is_lab() ? "" : "/proc",
+                 .vfio = is_machine ? "/dev/vfio" : "",
                  .concurrent = !context.session.is_lab(),
                  .log = context.session.kernel_log(),
                  .modules = context.session.modules()};

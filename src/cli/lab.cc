@@ -1,6 +1,8 @@
 // lab: a modelled machine as the /sys of unmodified programs, and what is done to it from beside.
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 
@@ -29,6 +31,7 @@ struct LabOptions {
   std::string program;
   bool foreground = false;
   std::vector<std::string> words;
+  std::vector<std::string> writable;
 };
 using SharedOptions = std::shared_ptr<LabOptions>;
 
@@ -40,7 +43,9 @@ using SharedOptions = std::shared_ptr<LabOptions>;
 
 Result<int> run_in_lab(const SharedOptions& options, std::vector<std::string> command) {
   auto machine = TRY(load_lab(options->file, options->profile));
-  const int code = TRY(lab::exec(std::move(machine), std::move(command), options->name));
+  const int code = TRY(lab::exec(
+      std::move(machine),
+      {.command = std::move(command), .name = options->name, .writable = options->writable}));
   leave(code);
 }
 
@@ -60,7 +65,7 @@ Result<int> run_mount(Context& /*context*/, const SharedOptions& options) {
 }
 
 Result<int> run_list(Context& context, const SharedOptions& /*options*/) {
-  const auto labs = lab::running_labs();
+  const auto labs = TRY(lab::running_labs());
   if (context.json) {
     say(context.out, "{}\n",
         nlohmann::json(labs).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
@@ -75,7 +80,12 @@ Result<int> run_ask(Context& context, const SharedOptions& options, std::string 
   std::vector<std::string> words = {std::move(command)};
   words.insert(words.end(), options->words.begin(), options->words.end());
   const std::string text = TRY(lab::ask_lab(options->name, words));
-  std::fwrite(text.data(), 1, text.size(), context.out);
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = std::min(text.find('\n', at), text.size());
+    fmt::print(context.out, "{}\n",
+               printable(std::string_view(text).substr(at, end - at), SIZE_MAX));
+    at = end + 1;
+  }
   return 0;
 }
 
@@ -134,6 +144,15 @@ void add_machine(CLI::App* app, const SharedOptions& options) {
   app->add_option("--name", options->name, "the lab's name, for `anybind lab add` and the like");
 }
 
+void add_writable(CLI::App* app, const SharedOptions& options) {
+  app->add_option("--writable", options->writable,
+                  "a directory of this machine that the command may change, beside the working "
+                  "directory, $HOME, $TMPDIR, /tmp and /var/tmp; once for each")
+      ->type_name("DIR")
+      ->allow_extra_args(false)
+      ->check(CLI::ExistingDirectory);
+}
+
 void add_asking(CLI::App& app, Run& chosen, const SharedOptions& options, const std::string& name,
                 const std::string& summary, bool has_words = true) {
   CLI::App* out = add_verb(app, chosen, name, summary, [options, name](Context& context) {
@@ -154,10 +173,12 @@ Run setup_lab(CLI::App& app) {
   CLI::App* exec =
       add_verb(app, *chosen, "exec", "run a command with a modelled /sys", with(run_exec));
   add_machine(exec, options);
+  add_writable(exec, options);
   exec->add_option("command", options->words, "the command, behind --")->required();
   CLI::App* shell =
       add_verb(app, *chosen, "shell", "run a shell with a modelled /sys", with(run_shell));
   add_machine(shell, options);
+  add_writable(shell, options);
   CLI::App* mount =
       add_verb(app, *chosen, "mount", "mount a modelled /sys at a directory; umount ends it",
                with(run_mount));

@@ -290,7 +290,7 @@ std::span<const Verb> verbs() {
 
 int main(int argc, char** argv) {
   using namespace anybind::cli;
-  fill_standard_files();
+  prepare_output();
   try {
     return tell_and_end(run_main(std::vector<std::string>(argv + std::min(argc, 1), argv + argc)));
   } catch (const std::bad_alloc&) {

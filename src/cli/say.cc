@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 
 namespace anybind::cli {
 namespace {
@@ -30,7 +31,11 @@ void put_soon(std::FILE* to, std::string_view text) noexcept {
   if (ready != 0) put(to, text);
 }
 
-void fill_standard_files() noexcept {
+void prepare_output() noexcept {
+  struct sigaction action{};
+  action.sa_handler = [](int /*signal*/) {};  // not ignored: what we start would inherit that
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGXFSZ, &action, nullptr);
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (!is_closed(fd)) continue;
     // The lowest that is free is this one. Reading alone: what is written there is known as lost.

@@ -12,8 +12,8 @@
 namespace anybind::drivercore {
 namespace {
 
-/// A basic string of TOML, safe to print on a terminal. Bytes that are no UTF-8 cannot stand in TOML:
-/// they become U+FFFD. Not `quoted`: some standard libraries would find std::quoted.
+/// A basic string of TOML, safe to print on a terminal. Bytes that are no UTF-8 cannot stand in
+/// TOML: they become U+FFFD. Not `quoted`: some standard libraries would find std::quoted.
 std::string toml_string(std::string_view text) {
   std::string out = "\"";
   while (!text.empty()) {

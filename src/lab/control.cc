@@ -14,22 +14,25 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <system_error>
+#include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "base/text.h"
 #include "base/threads.h"
 #include "base/try.h"
+#include "lab/control_server.h"
 #include "lab/inside.h"
 
 namespace anybind::lab {
 namespace {
 
 constexpr std::string_view kEnding = ".sock";
-constexpr std::size_t kMaxWords = 1U << 16;   // bytes
 constexpr std::size_t kMaxAnswer = 1U << 26;  // bytes
 constexpr const char* kAskName = "name";      // what each lab answers itself
-constexpr int kPatience = 5;                  // seconds until a silent client is dropped
+constexpr int kPatience = 10;                 // seconds for a lab to say anything
 
 /// Where the sockets of this user are. In the first that there is: XDG_RUNTIME_DIR, /run, /tmp.
 std::string socket_dir() {
@@ -41,21 +44,27 @@ std::string socket_dir() {
   return fmt::format("/tmp/anybind-labs-{}", ::geteuid());
 }
 
+Result<> check_private(const std::string& dir) {
+  struct stat status{};
+  if (::lstat(dir.c_str(), &status) != 0) {
+    return fail(from_errno(Errno{errno}, "look at", printable(dir)));
+  }
+  if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 077) != 0) {
+    return fail({.code = Code::kRefused,
+                 .operation = "use",
+                 .object = printable(dir),
+                 .why = "it is not a directory that only you can enter",
+                 .next = "remove it, or set XDG_RUNTIME_DIR"});
+  }
+  return {};
+}
+
 /// Ours, and nobody else can put anything there.
 Result<> make_private(const std::string& dir) {
   if (::mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST) {
     return fail(from_errno(Errno{errno}, "make", dir));
   }
-  struct stat status{};
-  if (::lstat(dir.c_str(), &status) != 0) return fail(from_errno(Errno{errno}, "look at", dir));
-  if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 077) != 0) {
-    return fail({.code = Code::kRefused,
-                 .operation = "use",
-                 .object = dir,
-                 .why = "it is not a directory that only you can enter",
-                 .next = "remove it, or set XDG_RUNTIME_DIR"});
-  }
-  return {};
+  return check_private(dir);
 }
 
 bool is_name(std::string_view name) {
@@ -84,9 +93,24 @@ Descriptor make_socket() {
   return Descriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
 }
 
-/// None, with errno, when nobody listens there.
+/// For each read, write and connect.
+void be_impatient(const Descriptor& socket) {
+  const timeval time{.tv_sec = kPatience, .tv_usec = 0};
+  (void)::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
+  (void)::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
+}
+
+bool is_ours(const Descriptor& socket) {
+  ucred who{};
+  socklen_t size = sizeof who;
+  return ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 &&
+         (who.uid == 0 || who.uid == ::geteuid());
+}
+
+/// None, with errno, when nobody listens there; EPERM when it is somebody else.
 Descriptor connect_to(const std::string& path) {
   Descriptor out = make_socket();
+  be_impatient(out);
   const auto address = address_of(path);
   if (!address) {
     errno = ENAMETOOLONG;
@@ -94,16 +118,15 @@ Descriptor connect_to(const std::string& path) {
   }
   const auto* any = reinterpret_cast<const sockaddr*>(&*address);
   if (out.get() < 0 || ::connect(out.get(), any, sizeof *address) != 0) return Descriptor();
+  if (!is_ours(out)) {
+    errno = EPERM;
+    return Descriptor();
+  }
   return out;
 }
 
-void be_impatient(const Descriptor& socket) {
-  const timeval time{.tv_sec = kPatience, .tv_usec = 0};
-  (void)::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
-  (void)::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
-}
-
-/// Until the other end is done; nullopt when it fails, or says more than `most` bytes.
+/// Until the other end is done; nullopt, with errno, when it fails, is silent for too long, or says
+/// more than `most` bytes.
 std::optional<std::string> read_all(const Descriptor& socket, std::size_t most) {
   std::string out;
   std::array<char, 4096> bytes{};
@@ -113,7 +136,10 @@ std::optional<std::string> read_all(const Descriptor& socket, std::size_t most) 
     if (got < 0) return std::nullopt;
     if (got == 0) return out;
     out.append(bytes.data(), static_cast<std::size_t>(got));
-    if (out.size() > most) return std::nullopt;
+    if (out.size() > most) {
+      errno = EMSGSIZE;
+      return std::nullopt;
+    }
   }
 }
 
@@ -145,6 +171,7 @@ std::string answer_text(const Result<std::string>& result) {
 }
 
 Result<std::string> parse_answer(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));  // signs of life
   const auto line = text.find('\n');
   const auto code = parse_decimal(text.substr(0, line), 6);
   if (line == std::string_view::npos || !code) {
@@ -158,22 +185,16 @@ Result<std::string> parse_answer(std::string_view text) {
                .next = std::string(text.substr(std::min(end + 1, text.size())))});
 }
 
-void answer(const Descriptor& client, const ControlSocket::Handler& handler) {
-  be_impatient(client);
-  ucred who{};
-  socklen_t size = sizeof who;
-  if (::getsockopt(client.get(), SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) return;
-  if (who.uid != 0 && who.uid != ::geteuid()) return;
-  try {
-    const auto bytes = read_all(client, kMaxWords);
-    if (bytes) (void)send_all(client, answer_text(handler(split_words(*bytes))));
-  } catch (const std::exception&) {  // for want of memory: this one gets no answer
-  }
-}
-
 /// Has the lab that listens at `path`, and is called `name` by who asks, run a command.
 Result<std::string> ask_at(const std::string& path, const std::string& name, const Words& words) {
   const Descriptor socket = connect_to(path);
+  if (socket.get() < 0 && errno == EPERM) {
+    return fail({.code = Code::kRefused,
+                 .operation = "ask",
+                 .object = name.empty() ? "the lab" : "the lab " + name,
+                 .why = "its socket is another user's",
+                 .next = "anybind lab list"});
+  }
   if (socket.get() < 0) {
     return fail({.code = Code::kNotFound,
                  .err = Errno{errno},
@@ -188,6 +209,11 @@ Result<std::string> ask_at(const std::string& path, const std::string& name, con
     return fail(from_errno(Errno{errno}, "ask", "the lab"));
   }
   const auto answer = read_all(socket, kMaxAnswer);
+  if (!answer && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+    return fail({.object = name.empty() ? "the lab" : "the lab " + name,
+                 .why = fmt::format("it has said nothing for {} seconds", kPatience),
+                 .next = "end it, and start it again"});
+  }
   return parse_answer(answer.value_or(""));
 }
 
@@ -196,17 +222,23 @@ std::string own_name() {
   return is_inside() ? ask_at(kControl, "", {kAskName}).value_or("") : "";
 }
 
+Result<std::string> path_of_name(const std::string& name) {
+  const std::string dir = socket_dir();
+  if (::access(dir.c_str(), F_OK) == 0) TRY(check_private(dir));
+  return fmt::format("{}/{}{}", dir, name, kEnding);
+}
+
 Result<std::string> path_of_lab(const std::string& name) {
   if (!name.empty()) {
     if (!is_name(name)) return fail(bad_name(name));
     if (name == own_name()) return std::string(kControl);
-    return fmt::format("{}/{}{}", socket_dir(), name, kEnding);
+    return path_of_name(name);
   }
   const char* here = std::getenv("ANYBIND_LAB");
   if (here != nullptr && here[0] == '/') return std::string(here);
   if (is_inside()) return std::string(kControl);
-  const auto labs = running_labs();
-  if (labs.size() == 1) return fmt::format("{}/{}{}", socket_dir(), labs[0], kEnding);
+  const auto labs = TRY(running_labs());
+  if (labs.size() == 1) return path_of_name(labs[0]);
   if (labs.empty()) {
     return fail({.code = Code::kNotFound,
                  .object = "the lab",
@@ -248,47 +280,55 @@ Result<ControlSocket> ControlSocket::open(const std::string& name) {
   return out;
 }
 
+ControlSocket::ControlSocket() = default;
+ControlSocket::ControlSocket(ControlSocket&& other) noexcept
+    : name_(std::exchange(other.name_, "")),
+      path_(std::exchange(other.path_, "")),
+      socket_(std::move(other.socket_)),
+      server_(std::move(other.server_)),
+      thread_(std::move(other.thread_)) {}
+
 ControlSocket::~ControlSocket() {
+  close();
+}
+
+void ControlSocket::close() {
   if (socket_.get() >= 0 && !path_.empty()) (void)::unlink(path_.c_str());
+  path_.clear();
+  if (server_) server_->stop();
+  if (thread_.joinable()) thread_.join();
 }
 
-Result<> ControlSocket::serve(Handler handler) const {
-  Handler named = [name = name_, handler = std::move(handler)](const Words& words) {
-    return words == Words{kAskName} ? Result<std::string>(name) : handler(words);
+Result<> ControlSocket::serve(Handler handler) {
+  auto answer = [name = name_, handler = std::move(handler)](const std::string& bytes) {
+    const Words words = split_words(bytes);
+    return answer_text(words == Words{kAskName} ? Result<std::string>(name) : handler(words));
   };
-  const auto accept_all = [socket = socket_.get(),
-                           shared = std::make_shared<Handler>(std::move(named))] {
-    for (;;) {
-      Descriptor client(::accept4(socket, nullptr, nullptr, SOCK_CLOEXEC));
-      if (client.get() < 0 && errno != EINTR && errno != ECONNABORTED) return;
-      if (client.get() < 0) continue;
-      const auto talk = std::make_shared<Descriptor>(std::move(client));
-      const auto serve_it = [talk, shared] { answer(*talk, *shared); };
-      if (!start_detached(serve_it)) serve_it();  // then the others wait for this one
-    }
-  };
-  if (start_detached(accept_all)) return {};
-  return fail({.code = Code::kFailed,
-               .operation = "start",
-               .object = "the lab",
-               .why = "it can have no more threads",
-               .next = "raise the limit of processes (ulimit -u)"});
+  server_ =
+      std::make_shared<ControlServer>(socket_.get(), std::move(answer), ControlServer::Limits{});
+  try {
+    thread_ = std::thread([server = server_] { server->run(); });
+  } catch (const std::system_error& error) {
+    return fail(from_errno(Errno{error.code().value()}, "start a thread for", "the lab"));
+  }
+  return {};
 }
 
-std::vector<std::string> running_labs() {
+Result<std::vector<std::string>> running_labs() {
   std::vector<std::string> out;
   const std::string own = own_name();
   if (!own.empty()) out.push_back(own);
   const std::string dir = socket_dir();
   const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(dir.c_str()), ::closedir);
-  if (!open) return out;
-  while (const dirent* entry = ::readdir(open.get())) {
+  if (!open && errno == ENOENT) return out;
+  TRY(check_private(dir));
+  while (const dirent* entry = open ? ::readdir(open.get()) : nullptr) {
     std::string name = entry->d_name;
     if (!name.ends_with(kEnding)) continue;
     if (connect_to(fmt::format("{}/{}", dir, name)).get() < 0)
       continue;  // left by one that was killed
     name.resize(name.size() - kEnding.size());
-    if (name != own) out.push_back(std::move(name));
+    if (name != own && is_name(name)) out.push_back(std::move(name));
   }
   std::ranges::sort(out);
   return out;

@@ -20,7 +20,6 @@
 #include <fmt/format.h>
 
 #include "base/threads.h"
-#include "base/try.h"
 
 namespace anybind::lab {
 namespace {
@@ -296,11 +295,12 @@ struct FuseServer::Session {
     ended.notify_all();
   }
 
-  /// False: there is no thread more.
-  bool start() {
-    if (++threads <= kMaxThreads && start_detached([this] { serve(); })) return true;
-    --threads;
-    return false;
+  void start() {
+    if (++threads > kMaxThreads) {
+      --threads;
+      return;
+    }
+    if (!start_detached([this] { serve(); })) --threads;  // those that there are go on
   }
 };
 
@@ -321,7 +321,8 @@ Result<std::unique_ptr<FuseServer>> FuseServer::mount(Kernfs& files, const std::
 }
 
 void FuseServer::run() {
-  if (!session_->start()) {
+  session_->start();
+  if (session_->threads == 0) {  // no thread could be made: this one is as good
     ++session_->threads;
     session_->serve();
   }
@@ -333,6 +334,10 @@ void FuseServer::stop() {
   fuse_session_exit(session_->fuse);
   const std::lock_guard lock(session_->mutex);
   session_->ended.notify_all();
+}
+
+void FuseServer::unmount() {
+  if (std::exchange(session_->mounted, false)) fuse_session_unmount(session_->fuse);
 }
 
 }  // namespace anybind::lab

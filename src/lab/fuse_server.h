@@ -27,6 +27,9 @@ class FuseServer {
   void run();
   /// Makes run() return. From another thread.
   void stop();
+  /// What mount() mounted, when run() has returned: whoever is in it can go on no longer. Threads
+  /// may still be there, so that the server itself has to stay until the process ends.
+  void unmount();
 
  private:
   struct Session;

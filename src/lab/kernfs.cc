@@ -27,7 +27,6 @@ namespace {
 
 constexpr std::size_t kNameMax = 255;
 constexpr off_t kPage = 4096;
-constexpr std::size_t kMaxChanges = 1U << 16;
 constexpr unsigned kMiscMajor = 10;
 constexpr unsigned kVfioMinor = 196;
 constexpr unsigned kGroupMajor = 242;  // of the range that Linux takes dynamic ones from
@@ -294,14 +293,33 @@ Reply<struct stat> Kernfs::status(Number number) {
   });
 }
 
+bool Kernfs::make_room(const DriverCore& core) {
+  if (changes_.size() < options_.most_changes) return true;
+  const auto nodes = vfio_nodes(core);
+  const Tree tree(core);
+  std::erase_if(changes_, [&](const auto& changed) {
+    const Change& change = changed.second;
+    if (change.what == What::kVfioNode) return !contains(nodes, change.name);
+    if (change.what != What::kEntry) return false;
+    if (!tree.exists(change.place)) return true;
+    return change.kind != Entry::Kind::kDirectory && !tree.find(change.place, change.name);
+  });
+  return changes_.size() < options_.most_changes;
+}
+
 Reply<struct stat> Kernfs::change(Number number, std::optional<mode_t> mode,
                                   std::optional<uid_t> uid, std::optional<gid_t> gid) {
   return machine_.look([&](DriverCore& core) -> Reply<struct stat> {
     const Node& at = *TRY(node(number));
     const Entry entry = TRY(entry_of(core, at));
     if (mode || uid || gid) {
-      if (changes_.size() >= kMaxChanges && !changes_.contains(at.inode)) return error(ENOSPC);
+      if (!changes_.contains(at.inode) && !make_room(core)) return error(ENOSPC);
       Change& change = changes_[at.inode];
+      const bool directory = at.kind == Entry::Kind::kDirectory;
+      change.what = at.what;
+      change.kind = at.kind;
+      change.place = directory ? at.place : nodes_.at(at.parent).place;
+      change.name = at.name;
       if (mode) change.mode = *mode & 07777;
       if (uid) change.uid = uid;
       if (gid) change.gid = gid;

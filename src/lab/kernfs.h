@@ -37,6 +37,9 @@ class Kernfs {
     std::vector<std::string> mount_points{};
     uid_t uid = 0;
     gid_t gid = 0;
+    /// How many things may have another mode or owner than at first. Those that are gone do not
+    /// count.
+    std::size_t most_changes = 1U << 16;
   };
 
   Kernfs(Machine& machine, Options options);
@@ -65,7 +68,8 @@ class Kernfs {
   Reply<Looked> lookup(Number directory, const std::string& name);
   void forget(Number number, std::uint64_t references);
   Reply<struct stat> status(Number number);
-  /// Takes modes and owners, as sysfs does; sizes and times are without effect.
+  /// Takes modes and owners, as sysfs does; sizes and times are without effect. ENOSPC: see
+  /// Options.
   Reply<struct stat> change(Number number, std::optional<mode_t> mode, std::optional<uid_t> uid,
                             std::optional<gid_t> gid);
   Reply<std::string> read_link(Number number);
@@ -108,6 +112,10 @@ class Kernfs {
     std::optional<mode_t> mode{};
     std::optional<uid_t> uid{};
     std::optional<gid_t> gid{};
+    What what = What::kEntry;
+    drivercore::Entry::Kind kind = drivercore::Entry::Kind::kDirectory;
+    drivercore::Place place{};  ///< its own if it is a directory, else of the one that it is in
+    std::string name{};
   };
 
   [[nodiscard]] Reply<const Node*> node(Number number) const;
@@ -119,6 +127,8 @@ class Kernfs {
   Reply<Found> find_in_tree(const drivercore::DriverCore& core, Number directory, const Node& node,
                             const std::string& name) const;
   Number number_of(Found found, Number directory);
+  /// Forgets what was changed of things that are gone. False when there is no room all the same.
+  [[nodiscard]] bool make_room(const drivercore::DriverCore& core);
   [[nodiscard]] std::vector<std::string> names_in(const drivercore::DriverCore& core,
                                                   const Node& node) const;
   [[nodiscard]] static mode_t type_of(What what, drivercore::Entry::Kind kind);

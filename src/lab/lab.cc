@@ -4,13 +4,18 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
+#include <system_error>
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "base/threads.h"
 #include "base/try.h"
 #include "lab/commands.h"
@@ -18,6 +23,7 @@
 #include "lab/fuse_server.h"
 #include "lab/kernfs.h"
 #include "lab/machine.h"
+#include "lab/mount_table.h"
 #include "lab/namespaces.h"
 #include "lab/uevents.h"
 
@@ -28,18 +34,24 @@ ControlSocket::Handler handler_of(Machine& machine) {
   return [&machine](const Words& words) { return run_command(machine, words); };
 }
 
-/// SIGINT, SIGTERM and SIGHUP stop the server instead of killing the process.
-void stop_on_signals(FuseServer& server) {
+/// SIGINT, SIGTERM and SIGHUP, which stop the server instead of killing the process. Blocked before
+/// there is a second thread, which else could be the one that the kernel gives them to.
+sigset_t hold_signals() {
   sigset_t set;
   ::sigemptyset(&set);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&set, signal);
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  const bool waits = start_detached([&server, set] {
+  return set;
+}
+
+Result<> stop_on_signals(FuseServer& server, sigset_t set) {
+  const bool started = start_detached([&server, set] {
     int signal = 0;
     (void)::sigwait(&set, &signal);
     server.stop();
   });
-  if (!waits) ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);  // then they kill it
+  if (!started) return fail(from_errno(Errno{EAGAIN}, "start a thread for", "the lab"));
+  return {};
 }
 
 /// A message of libfuse that nobody reads must not end the lab. Not ignored: its command would
@@ -51,50 +63,85 @@ void outlive_readers() {
   ::sigaction(SIGPIPE, &action, nullptr);
 }
 
+/// A machine that lives until the process ends: threads use it to the last.
+Result<Machine*> make_machine(drivercore::State state, Machine::Listener listener = {}) {
+  try {
+    return new Machine(std::move(state), std::move(listener));
+  } catch (const std::system_error& error) {
+    return fail(from_errno(Errno{error.code().value()}, "start a thread for", "the lab"));
+  }
+}
+
 Result<int> serve_mount(drivercore::State state, const std::string& directory,
                         const std::string& name, int ready) {
   outlive_readers();
-  const ControlSocket control = TRY(ControlSocket::open(name));
-  Machine machine(std::move(state));
-  Kernfs files(machine, {.uid = ::geteuid(), .gid = ::getegid()});
-  const auto server = TRY(FuseServer::mount(files, directory));
-  stop_on_signals(*server);
-  TRY(control.serve(handler_of(machine)));
-  if (ready >= 0) {
+  const sigset_t signals = hold_signals();
+  ControlSocket control = TRY(ControlSocket::open(name));
+  Machine& machine = *TRY(make_machine(std::move(state)));
+  auto& files = *new Kernfs(machine, {.uid = ::geteuid(), .gid = ::getegid()});
+  auto mounted = TRY(FuseServer::mount(files, directory));
+  FuseServer& server = *mounted;
+  if (auto ready_to_stop = stop_on_signals(server, signals); !ready_to_stop) {
+    return fail(ready_to_stop.error());
+  }
+  (void)mounted.release();  // its threads use it, as the rest, until the process ends
+  const auto served = control.serve(handler_of(machine));
+  if (served && ready >= 0) {
     // Whoever reads what this prints shall not wait for it.
     const Descriptor nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
     for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
       (void)::dup2(nothing.get(), fd);
     [[maybe_unused]] const auto count = ::write(ready, "", 1);
   }
-  server->run();
+  if (served) server.run();
+  control.close();
+  server.unmount();
+  if (!served) return fail(served.error());
   return 0;
+}
+
+/// What stands between the lab and the machine cannot be given away.
+Result<> check_writable(const std::vector<std::string>& directories) {
+  for (const std::string& directory : directories) {
+    std::error_code ignored;
+    const std::string real = std::filesystem::canonical(directory, ignored);
+    const bool bars = std::ranges::any_of(std::array{"/proc", "/sys", "/dev"},
+                                          [&](auto* bar) { return is_below(real, bar); });
+    if (real == "/" || real == "/run" || bars || is_below(real, "/run/anybind-lab")) {
+      return fail({.code = Code::kUsage,
+                   .object = printable(directory),
+                   .why = "it cannot be writable in a lab, which stands in its place",
+                   .next = "name a directory of your own: --writable DIR"});
+    }
+  }
+  return {};
 }
 
 }  // namespace
 
-Result<int> exec(drivercore::State state, std::vector<std::string> command,
-                 const std::string& name) {
-  const ControlSocket control = TRY(ControlSocket::open(name));
-  const Inside inside{
-      .command = std::move(command), .control = control.path(), .passed = passed_through()};
+Result<int> exec(drivercore::State state, Running running) {
+  const std::string& name = running.name;
+  TRY(check_writable(running.writable));
+  ControlSocket control = TRY(ControlSocket::open(name));
+  const Inside inside{.command = std::move(running.command),
+                      .control = control.path(),
+                      .passed = passed_through(),
+                      .writable = std::move(running.writable)};
   InsideProcess process = TRY(InsideProcess::start(inside));
   outlive_readers();
-  const int uevents = process.doors().uevent.get();
   // These live until the process ends: threads use them to the last.
-  auto& machine = *new Machine(std::move(state), [uevents](const drivercore::Uevent& event) {
-    send_uevent(uevents, event);
-  });
+  auto& uevents = *new std::atomic<int>(-1);
+  Machine& machine =
+      *TRY(make_machine(std::move(state), [&uevents](const drivercore::Uevent& event) {
+        if (uevents >= 0) send_uevent(uevents, event);
+      }));
   auto& files =
       *new Kernfs(machine, {.whole_lab = true, .mount_points = inside.passed, .uid = 0, .gid = 0});
-  auto server = TRY(FuseServer::on_descriptor(files, process.doors().fuse.release()));
-  if (!start_detached([&server = *server.release()] { server.run(); })) {
-    return fail({.code = Code::kFailed,
-                 .operation = "start",
-                 .object = "the lab",
-                 .why = "it can have no more threads",
-                 .next = "raise the limit of processes (ulimit -u)"});
+  auto server = TRY(FuseServer::on_descriptor(files, process.fuse().release()));
+  if (!start_detached([&running_server = *server.release()] { running_server.run(); })) {
+    return fail(from_errno(Errno{EAGAIN}, "start a thread for", "the lab"));
   }
+  uevents = TRY(process.finish()).release();
   TRY(control.serve(handler_of(machine)));
   TRY(process.wait_until_it_runs());
   return process.wait_until_it_ends();

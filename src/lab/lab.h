@@ -8,11 +8,17 @@
 
 namespace anybind::lab {
 
-/// Runs the command with the machine as its /sys, in namespaces of its own: nothing of this machine
-/// is touched, and no rights are needed. Others reach the lab under `name` (control.h). The exit
-/// code of the command. Does not return to a process that may go on: threads of the lab are left.
-[[nodiscard]] Result<int> exec(drivercore::State machine, std::vector<std::string> command,
-                               const std::string& name);
+/// What is to be run in a lab.
+struct Running {
+  std::vector<std::string> command{};
+  std::string name{};                   ///< under which others reach the lab (control.h)
+  std::vector<std::string> writable{};  ///< directories of this machine that it may change
+};
+
+/// Runs the command with the machine as its /sys, in namespaces of its own that it cannot change
+/// this machine from (docs/lab.md); no rights are needed. The exit code of the command. Does not
+/// return to a process that may go on: threads of the lab are left.
+[[nodiscard]] Result<int> exec(drivercore::State machine, Running running);
 
 /// Mounts the machine's sysfs at `directory` and serves it: from a process in the background, or
 /// from this one until it is unmounted.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -8,43 +9,48 @@
 
 namespace anybind::lab {
 
-/// What the process outside of the lab is given by the one inside.
-struct Doors {
-  Descriptor fuse;    ///< /dev/fuse, mounted in the lab and waiting for its server
-  Descriptor uevent;  ///< NETLINK_KOBJECT_UEVENT of the lab's network namespace
-};
-
 /// What is to be run in the lab, and what it finds there.
 struct Inside {
   std::vector<std::string> command{};
   std::string control{};  ///< socket of this lab, outside; empty: none
   /// Directories of the real /sys that are passed through, read only: "fs", "devices/system".
   std::vector<std::string> passed{};
+  /// Directories of the machine that the command may change, beside those where it works.
+  std::vector<std::string> writable{};
 };
 
 /// Directories of this machine's /sys that the model has nothing to say about and that are there.
 [[nodiscard]] std::vector<std::string> passed_through();
 
-/// A process in user, mount and network namespaces of its own, where /sys is the lab's.
+/// The first process of a lab, in namespaces of its own, where /sys is the lab's and this machine
+/// cannot be changed (docs/lab.md says what exactly that means).
 class InsideProcess {
  public:
   /// Forks; call it while this process has one thread. The new process makes its namespaces, hands
-  /// out the doors, and goes on when somebody serves the FUSE one.
+  /// out the door, and goes on with finish().
   /// kNotPermitted, with what to type next, where this machine does not allow that.
   [[nodiscard]] static Result<InsideProcess> start(const Inside& inside);
 
-  [[nodiscard]] Doors& doors() { return doors_; }
+  /// /dev/fuse, mounted in the lab and waiting for its server.
+  [[nodiscard]] Descriptor& fuse() { return fuse_; }
+  /// Call it when somebody serves the FUSE door. The lab is built to its end and locked. Gives a
+  /// NETLINK_KOBJECT_UEVENT socket of the lab's network namespace.
+  [[nodiscard]] Result<Descriptor> finish();
   /// Until the command runs. kNotFound when there is no such command.
   [[nodiscard]] Result<> wait_until_it_runs();
-  /// Passes signals on until the command ends, then ends what it left running. Its exit code, or
-  /// 128 and the signal.
+  /// Passes signals on until the command has ended, and with it all that it left running. Its exit
+  /// code, or 128 and the signal.
   [[nodiscard]] int wait_until_it_ends();
 
  private:
-  InsideProcess(int pid, Descriptor talk) : pid_(pid), talk_(std::move(talk)) {}
+  InsideProcess(int pid, Descriptor talk, bool own_group)
+      : pid_(pid), talk_(std::move(talk)), own_group_(own_group) {}
   int pid_;
   Descriptor talk_;
-  Doors doors_;
+  Descriptor fuse_;
+  bool own_group_;
+  Descriptor terminal_;
+  int foreground_ = -1;  ///< process group
 };
 
 }  // namespace anybind::lab

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -499,6 +500,23 @@ class Tree(Case):
         self.assertIn("kernel command line", error)
         self.assertEqual(self.everything(), before)
 
+    @unittest.skipIf(os.geteuid() != 0, "only root can become a user that has no processes")
+    def test_without_threads_it_is_only_slower(self) -> None:
+        for n in range(600):
+            self.add(f"0000:{n >> 3:02x}:1{n & 7}.0")
+        everything = self.anybind("list", "--json")
+        os.chmod(self.dir, 0o755)
+        copy = self.dir / "anybind"
+        shutil.copy(ANYBIND, copy)
+        for words in (["--threads", "8", *self.before, "list", "--json"],
+                      ["--threads", "8", "race", "--mechanism", "anybind", "--scenario", "alone"]):
+            result = subprocess.run([copy, *words], capture_output=True, text=True, timeout=60, check=False, user=61235, group=61235,
+                                    extra_groups=[], cwd="/",
+                                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (1, 1)))
+            self.assertEqual((result.returncode, result.stderr), (DONE, ""), words)
+            if "list" in words:
+                self.assertEqual(result.stdout, everything)
+
     def test_a_tree_named_from_here(self) -> None:
         device = f"{self.sys.resolve()}/bus/pci/devices/0000:04:00.0"
         result = subprocess.run([ANYBIND, "--sysfs", "./x/../sys/", "--json", "list", device], cwd=self.dir, text=True,
@@ -721,11 +739,41 @@ class Help(Case):
             self.assertIn(f"usage: anybind {verb}", own.stdout)
 
     def test_output_that_is_lost_is_no_success(self) -> None:
-        for words in (["--version"], ["--help"], ["list", "--help"], [*self.before, "list"], [*self.before, "capture"]):
+        here = [["list"], ["list", "--json"], ["show", "04:00.0"], ["explain", "04:00.0"], ["doctor"], ["history"], ["capture"],
+                ["bind", "--dry-run", "04:00.0", "vfio-pci"]]
+        self.anybind("unbind", "05:00.0")
+        for words in (["--version"], ["--help"], ["list", "--help"], ["race", "--mechanism", "anybind", "--scenario", "alone"],
+                      *[[*self.before, *words] for words in here]):
             with open("/dev/full", "w", encoding="utf-8") as full:
                 result = subprocess.run([ANYBIND, *words], stdout=full, stderr=subprocess.PIPE, timeout=20, check=False)
             self.assertEqual(result.returncode, FAILED, words)
-            self.assertIn(b"standard output", result.stderr)
+            if "doctor" not in words:
+                self.assertIn(b"standard output", result.stderr)
+            result = subprocess.run([ANYBIND, *words], stderr=subprocess.PIPE, timeout=20, check=False,
+                                    preexec_fn=lambda: os.close(1))
+            self.assertEqual(result.returncode, FAILED, words)
+        small = self.dir / "small"
+        result = subprocess.run([ANYBIND, *self.before, "capture", str(small)], stderr=subprocess.PIPE, timeout=20, check=False,
+                                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)))
+        self.assertEqual((result.returncode, small.exists()), (FAILED, False), result.stderr)
+
+    def test_errors_that_cannot_be_told_keep_their_exit_code(self) -> None:
+        for words, code in ((["no-such-verb"], USAGE), (["list", "--no-such-option"], USAGE), (["show", "09:00.0"], NOT_FOUND),
+                            (["bind", "03:00.0", "vfio-pci"], REFUSED)):
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                result = subprocess.run([ANYBIND, *self.before, *words], stderr=full, timeout=20, check=False)
+            self.assertEqual(result.returncode, code, words)
+            result = subprocess.run([ANYBIND, *self.before, *words], timeout=20, check=False, preexec_fn=lambda: os.close(2))
+            self.assertEqual(result.returncode, code, words)
+
+    def test_a_change_that_cannot_be_told_answers_what_is_so(self) -> None:
+        for driver in ("vfio-pci", "pci-stub"):
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                result = subprocess.run([ANYBIND, *self.before, "bind", "04:00.0", driver], stdout=full, stderr=subprocess.PIPE,
+                                        text=True, timeout=20, check=False)
+            self.assertEqual(result.returncode, DONE, result.stderr)
+            self.assertIn("the change itself is done", result.stderr)
+            self.assertEqual(self.state_of("0000:04:00.0")[0], driver)
 
 
 class OnTerminal(Case):

@@ -4,7 +4,7 @@
 import concurrent.futures
 import json
 import os
-import pathlib
+import resource
 import shutil
 import subprocess
 import sys
@@ -74,26 +74,52 @@ class Steadfast(LabCase):
                 codes |= {row["code"] for row in self.judged(situation, rows)}
         self.assertIn(1, codes)
 
-    @unittest.skipIf(os.geteuid() != 0, "only root can become a user that has no processes")
-    def test_few_processes(self) -> None:
-        for path in (self.dir, *self.dir.parents):
-            if path != pathlib.Path("/") and not path.stat().st_mode & 0o001:
-                os.chmod(path, 0o711) if path == self.dir else self.skipTest(f"{path} is closed to other users")
+    def as_nobody(self, *command: str, limit: int | None = None) -> subprocess.CompletedProcess[str]:
+        """A command in a lab of a user who has no other processes, all of it with `limit` of them."""
+        for path in self.dir.parents:
+            if not path.stat().st_mode & 0o001:
+                self.skipTest(f"{path} is closed to other users")
+        os.chmod(self.dir, 0o711)
         for file in (ANYBIND, MACHINE, INSIDE):
             shutil.copy(file, self.dir / file.name)
             os.chmod(self.dir / file.name, 0o755)
+        runtime = self.dir / "run"
+        runtime.mkdir(mode=0o700, exist_ok=True)
+        os.chown(runtime, NOBODY, NOBODY)
+
+        def prepare() -> None:
+            if limit is not None:
+                resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit))
+
+        return subprocess.run([self.dir / ANYBIND.name, "lab", "exec", self.dir / MACHINE.name, "--", *command],
+                              capture_output=True, text=True, timeout=100, check=False, user=NOBODY, group=NOBODY,
+                              extra_groups=[], cwd="/", env={**self.env, "XDG_RUNTIME_DIR": str(runtime)}, preexec_fn=prepare)
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can become a user that has no processes")
+    def test_a_lab_with_few_threads(self) -> None:
+        """Its server starts and serves with those that it gets, or says why it does not."""
+        codes = []
+        for limit in (1, 2, 3, 4, 5, 6, 8, 10, 100):
+            with self.subTest(limit):
+                result = self.as_nobody("ls", "/sys/bus/pci/devices", limit=limit)
+                if result.returncode == 5:
+                    self.skipTest(result.stderr)
+                codes.append(result.returncode)
+                self.assertIn(result.returncode, (0, 1), result.stderr)
+                if result.returncode == 0:
+                    self.assertEqual(len(result.stdout.split()), 9)
+                else:
+                    self.assertTrue(result.stderr.startswith("anybind: "), result.stderr)
+        self.assertEqual(codes[-1], 0)
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can become a user that has no processes")
+    def test_few_processes(self) -> None:
         python = shutil.which("python3", path="/usr/bin:/bin")  # which others may run too
         if python is None:
             self.skipTest("no python3 in /usr/bin")
-        runtime = self.dir / "run"
-        runtime.mkdir(mode=0o700)
-        os.chown(runtime, NOBODY, NOBODY)
         for limit in (2, 4, 6, 8):
             with self.subTest(limit):
-                result = subprocess.run([self.dir / ANYBIND.name, "lab", "exec", self.dir / MACHINE.name, "--", python,
-                                         self.dir / INSIDE.name, f"processes={limit}"], capture_output=True, text=True,
-                                        timeout=100, check=False, user=NOBODY, group=NOBODY, extra_groups=[], cwd="/",
-                                        env={**self.env, "XDG_RUNTIME_DIR": str(runtime)})
+                result = self.as_nobody(python, str(self.dir / INSIDE.name), f"processes={limit}")
                 if result.returncode == 5:
                     self.skipTest(result.stderr)
                 self.assertEqual(result.returncode, 0, result.stderr)

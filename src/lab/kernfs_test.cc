@@ -1,0 +1,73 @@
+#include "lab/kernfs.h"
+
+#include <cerrno>
+
+#include <gtest/gtest.h>
+
+#include "drivercore/machine.h"
+#include "lab/commands.h"
+#include "lab/machine.h"
+
+namespace anybind::lab {
+namespace {
+
+constexpr const char* kMachine = R"(
+device = [{ address = "0000:01:00.0", id = "8086:1533" }, { address = "0000:02:00.0", id = "8086:1533" }]
+)";
+constexpr const char* kCard = "0000:01:00.0";
+constexpr const char* kOther = "0000:02:00.0";
+
+class KernfsTest : public testing::Test {
+ protected:
+  Kernfs::Number at(const std::string& device, const std::string& name) {
+    Kernfs::Number number = Kernfs::kRoot;
+    for (const std::string& part :
+         {std::string("devices"), "pci" + device.substr(0, 7), device, name}) {
+      const auto found = files_.lookup(number, part);
+      if (!found) return 0;
+      number = found->number;
+    }
+    return number;
+  }
+  /// 0 or the errno.
+  int change_mode(const std::string& device, const std::string& name, mode_t mode) {
+    const Kernfs::Number number = at(device, name);
+    if (number == 0) return ENOENT;
+    const auto changed = files_.change(number, mode, std::nullopt, std::nullopt);
+    return changed ? 0 : changed.error().value;
+  }
+  mode_t mode_of(const std::string& device, const std::string& name) {
+    return files_.status(at(device, name))->st_mode & 07777U;
+  }
+  bool plug(const char* word, const char* device) {
+    return run_command(machine_, {word, device}).has_value();
+  }
+
+  Machine machine_{*drivercore::load_machine(kMachine, "machine")};
+  Kernfs files_{machine_, {.most_changes = 4}};
+};
+
+TEST_F(KernfsTest, WhatIsGoneTakesNoRoomForChangedModes) {
+  ASSERT_EQ(change_mode(kOther, "vendor", 0400), 0);
+  for (int round = 0; round < 20; ++round) {
+    EXPECT_EQ(change_mode(kCard, "vendor", 0400), 0) << round;
+    EXPECT_EQ(mode_of(kCard, "vendor"), 0400U);
+    ASSERT_TRUE(plug("remove", kCard));
+    ASSERT_TRUE(plug("add", kCard));
+    EXPECT_EQ(mode_of(kCard, "vendor"), 0444U) << "a new card has what it has at first";
+  }
+  EXPECT_EQ(mode_of(kOther, "vendor"), 0400U) << "what is there keeps its mode";
+}
+
+TEST_F(KernfsTest, BeyondTheMostOnlyWhatIsChangedAlreadyCanBeChanged) {
+  for (const char* name : {"vendor", "device", "class", "revision"}) {
+    ASSERT_EQ(change_mode(kCard, name, 0400), 0) << name;
+  }
+  EXPECT_EQ(change_mode(kOther, "vendor", 0400), ENOSPC);
+  EXPECT_EQ(change_mode(kCard, "vendor", 0440), 0);
+  ASSERT_TRUE(plug("remove", kCard));
+  EXPECT_EQ(change_mode(kOther, "vendor", 0400), 0);
+}
+
+}  // namespace
+}  // namespace anybind::lab
