@@ -25,16 +25,16 @@ TEST(TableTest, ColumnsAreAsWideAsTheirWidestCell) {
             "ID  NAME       DRIVER\n"
             "1   a          igb\n"
             "22  long name  -\n");
-  EXPECT_EQ(table({{"1", "a", ""}}, {.header = false}), "1   a\n");
+  EXPECT_EQ(table({{"1", "a", ""}}, {.header = false}), "1  a\n");
   EXPECT_EQ(table({}, {}), "ID  NAME  DRIVER\n");
 }
 
 TEST(TableTest, WhatMayBeCutIsCutToTheWidthAndNotToNothing) {
   const std::vector<std::array<std::string, 3>> rows = {{"1", "a very long name", "igb"}};
-  EXPECT_EQ(table(rows, {.width = 25, .header = false}), "1   a very long…  igb\n");
-  EXPECT_EQ(table(rows, {.width = 20, .header = false}), "1   a very …  igb\n");
-  EXPECT_EQ(table(rows, {.width = 15, .header = false}), "1   a very …  i\n");
-  EXPECT_EQ(table(rows, {.width = 12, .header = false}), "1   a very …\n");
+  EXPECT_EQ(table(rows, {.width = 25, .header = false}), "1  a very long name  igb\n");
+  EXPECT_EQ(table(rows, {.width = 20, .header = false}), "1  a very long…  igb\n");
+  EXPECT_EQ(table(rows, {.width = 15, .header = false}), "1  a very …  i…\n");
+  EXPECT_EQ(table(rows, {.width = 12, .header = false}), "1  a very …\n");
 }
 
 TEST(TableTest, WideCharactersTakeTwoColumnsAndCombiningOnesNone) {
@@ -48,8 +48,8 @@ TEST(TableTest, WideCharactersTakeTwoColumnsAndCombiningOnesNone) {
 
 TEST(TableTest, ColoursEndWithTheirCellAndTextCannotMakeAny) {
   EXPECT_EQ(table({{"1", "\x1b[31mred", "igb"}}, {.color = true, .header = false}),
-            "1   \\x1b[31mred  \x1b[32migb\x1b[0m\n");
-  EXPECT_EQ(table({{"1", "\x1b[31mred", "igb"}}, {.header = false}), "1   \\x1b[31mred  igb\n");
+            "1  \\x1b[31mred  \x1b[32migb\x1b[0m\n");
+  EXPECT_EQ(table({{"1", "\x1b[31mred", "igb"}}, {.header = false}), "1  \\x1b[31mred  igb\n");
 }
 
 }  // namespace

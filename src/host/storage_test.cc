@@ -109,6 +109,21 @@ TEST_F(StorageTest, WhatOthersMayWriteIsNotTrusted) {
   EXPECT_EQ(storage->read("lock").error().value, EPERM);
 }
 
+TEST_F(StorageTest, WhatAnotherUserHasMadeIsNotTrusted) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a directory away";
+  constexpr uid_t kAnother = 65534;
+  fs::create_directory(base_ / "state");
+  fs::permissions(base_ / "state", fs::perms::owner_all);
+  ASSERT_EQ(::chown((base_ / "state").c_str(), kAnother, 0), 0);
+  EXPECT_FALSE(open_storage(base_ / "state")->usable());
+  EXPECT_EQ(open_storage(base_ / "state")->replace("x", "1").error().value, EPERM);
+  ASSERT_EQ(::chown((base_ / "state").c_str(), 0, 0), 0);
+  ASSERT_TRUE(open_storage(base_ / "state")->replace("lock", "1"));
+  ASSERT_EQ(::chown((base_ / "state/lock").c_str(), kAnother, 0), 0);
+  EXPECT_FALSE(open_storage(base_ / "state")->usable());
+  EXPECT_EQ(open_storage(base_ / "state")->read("lock").error().value, EPERM);
+}
+
 TEST_F(StorageTest, AFifoIsNotWaitedFor) {
   const auto storage = open_storage(base_ / "state");
   ASSERT_TRUE(storage->replace("x", "1"));

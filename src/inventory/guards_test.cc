@@ -405,8 +405,10 @@ TEST_F(Guards, WhatHangsOnAUsbController) {
 
 TEST_F(Guards, AButtonIsNoKeyboard) {
   tree_.interface("input", "input7", kReal);
-  tree_.put("class/input/input7/capabilities/key", "10000000000000 0\n");
-  EXPECT_THAT(names(), IsEmpty());
+  for (const char* keys : {"10000000000000 0\n", "2\n", "fffffffc\n"}) {
+    tree_.put("class/input/input7/capabilities/key", keys);
+    EXPECT_THAT(names(), IsEmpty()) << keys;
+  }
 }
 
 TEST_F(Guards, TheConsoles) {
@@ -432,6 +434,8 @@ TEST_F(Guards, ABridgeWithSomethingBoundBehindIt) {
   ASSERT_EQ(found.size(), 1U);
   EXPECT_EQ(found[0].name, "bridge");
   EXPECT_EQ(found[0].who, "0000:01:00.1 behind it is on host");
+  tree_.pci({.address = "0000:02:00.0", .driver = "host", .behind = "0000:00:1c.0/0000:01:00.0"});
+  EXPECT_EQ(in_use({pci_id("0000:00:1c.0")}).blockers.size(), 2U);
 }
 
 TEST_F(Guards, ADeviceWithoutADriverIsInNobodysUse) {

@@ -1,5 +1,6 @@
 // Translates, and decides nothing: what a request means is Kernfs's business.
 #include "lab/fuse_server.h"
+#include "base/try.h"
 
 #define FUSE_USE_VERSION 312
 #include <fuse_lowlevel.h>
