@@ -24,7 +24,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// Sysfs::write_patiently over files of a temporary directory. A pipe that is full is a write that waits.
+/// Sysfs::write_patiently over files of a temporary directory. A pipe that is full is a write that
+/// waits.
 class PatientWrite : public testing::Test {
  protected:
   PatientWrite() {

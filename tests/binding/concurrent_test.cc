@@ -1,5 +1,5 @@
-// RunOptions::concurrent with threads that are really there: on a modelled kernel whose writes take time. Run
-// with ThreadSanitizer too.
+// RunOptions::concurrent with threads that are really there: on a modelled kernel whose writes take
+// time. Run with ThreadSanitizer too.
 #include <gmock/gmock.h>
 
 #include <atomic>

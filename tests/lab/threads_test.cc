@@ -1,5 +1,5 @@
-// The threads of a lab's server: its files, its control socket and its kernel's worker, all at once. Run with
-// ThreadSanitizer too.
+// The threads of a lab's server: its files, its control socket and its kernel's worker, all at
+// once. Run with ThreadSanitizer too.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
