@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "binding/patient_writer.h"
 #include "host/memory_storage.h"
 #include "inventory/test_tree.h"
 
@@ -49,12 +50,14 @@ class BelongingsTest : public testing::Test {
     return out.str().substr(0, out.str().find('\n'));
   }
   void set_up(const Origin& origin) {
-    set_up_again(tree_.sysfs(), nic_, origin, warnings_, std::chrono::milliseconds(0));
+    set_up_again(tree_.sysfs(), nic_, origin, warnings_, writer_);
   }
 
   TestTree tree_;
   DeviceId nic_{.bus = BusName::literal("pci"), .name = DeviceName::literal("0000:00:03.0")};
   Warnings warnings_;
+  RunOptions options_;  // no patience with interfaces
+  PatientWriter writer_{options_, warnings_, [](const StuckWrite& /*write*/) {}};
 };
 
 TEST_F(BelongingsTest, AreTheFunctionsAndTheInterfacesThatAreUp) {
@@ -116,10 +119,10 @@ TEST_F(BelongingsTest, ManyFunctionsAreMadeAgainOnlyWhereThereAreNone) {
   EXPECT_TRUE(is_as_it_was(tree_.sysfs(), nic_, origin));
   tree_.put(kReal + "/sriov_numvfs", "2\n");
   EXPECT_FALSE(is_as_it_was(tree_.sysfs(), nic_, origin));
-  EXPECT_TRUE(make_functions_again(tree_.sysfs(), nic_, origin, warnings_));
+  EXPECT_TRUE(make_functions_again(tree_.sysfs(), nic_, origin, warnings_, writer_));
   EXPECT_EQ(text("sriov_numvfs"), "2");
   tree_.put(kReal + "/sriov_numvfs", "0\n");
-  EXPECT_TRUE(make_functions_again(tree_.sysfs(), nic_, origin, warnings_));
+  EXPECT_TRUE(make_functions_again(tree_.sysfs(), nic_, origin, warnings_, writer_));
   EXPECT_EQ(text("sriov_numvfs").substr(0, 1), "4");
 }
 

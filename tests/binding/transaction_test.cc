@@ -5,6 +5,7 @@
 #include <map>
 
 #include "binding/device_run.h"
+#include "binding/patient_writer.h"
 #include "binding/recover.h"
 #include "host/faulty_sysfs.h"
 #include "machine.h"
@@ -103,7 +104,9 @@ TEST_F(Transaction, SettingsAreTakenBackTheLastFirst) {
     plan.settings.push_back(
         {.path = path, .bytes = "0", .undo_path = path, .undo_bytes = "1", .reason = ""});
   SettingsHeard heard;
-  ASSERT_TRUE(undo_settings(*sysfs_, plan, 0, 2, Back::kAll, heard));
+  const RunOptions options;
+  const PatientWriter writer(options, heard, [](const StuckWrite& /*write*/) {});
+  ASSERT_TRUE(undo_settings(*sysfs_, plan, 0, 2, Back::kAll, heard, writer));
   EXPECT_EQ(heard.paths, (std::vector{parameter, flag}));
 }
 

@@ -81,7 +81,7 @@ TEST_F(Threads, FilesCommandsAndTheWorkerGoTogether) {
   auto server = FuseServer::mount(files, base_ / "sys");
   if (!server) GTEST_SKIP() << server.error().message();
   std::thread running([&] { (*server)->run(); });
-  const auto control = ControlSocket::open("threads");
+  auto control = ControlSocket::open("threads");
   ASSERT_TRUE(control) << control.error().message();
   ASSERT_TRUE(control->serve([&](const Words& words) { return run_command(machine, words); }));
   std::atomic<int> asked = 0;
