@@ -103,7 +103,9 @@ TEST_F(Transaction, SettingsAreTakenBackTheLastFirst) {
     plan.settings.push_back(
         {.path = path, .bytes = "0", .undo_path = path, .undo_bytes = "1", .reason = ""});
   SettingsHeard heard;
-  ASSERT_TRUE(undo_settings(*sysfs_, plan, 0, 2, Back::kAll, heard));
+  const RunOptions options;
+  const PatientWriter writer(options, heard, [](const StuckWrite&) {});
+  ASSERT_TRUE(undo_settings(*sysfs_, plan, 0, 2, Back::kAll, heard, writer));
   EXPECT_EQ(heard.paths, (std::vector{parameter, flag}));
 }
 
