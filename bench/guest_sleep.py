@@ -33,8 +33,8 @@ class Layout:
         queues = f"max_ioqpairs={2 * MOST + 2},sriov_vq_flexible={2 * MOST},msix_qsize={MOST + 1},sriov_vi_flexible={MOST}"
         words = ["-m", str(MEGABYTES)]
         for i in range(1, self.controllers + 1):
-            words += ["-device", f"pcie-root-port,id=rp{i},slot={i}", "-device", f"nvme-subsys,id=subsys{i}"]
-            words += ["-device", f"nvme,bus=rp{i},subsys=subsys{i},serial=s{i},sriov_max_vfs={MOST},{queues}"]
+            words += ["-device", f"pcie-root-port,id=rp{i},slot={i}", "-device", f"nvme-subsys,id=twins{i}"]
+            words += ["-device", f"nvme,bus=rp{i},subsys=twins{i},serial=s{i},sriov_max_vfs={MOST},{queues}"]
         return words
 
     def setup(self, create: bool) -> list[str]:

@@ -31,10 +31,11 @@ COMMANDS = (
     ["restore", DEVICE],
 )
 TRACEME, SINGLESTEP, PEEKUSER, RIP = 0, 9, 3, 16 * 8
+ET_DYN = 3
 
 
 def steps(command: list[str]) -> set[int]:
-    """The addresses of all instructions that the first thread of `command` runs."""
+    """The addresses of all instructions that the first thread of `command` runs, as the linker's map has them."""
     libc = ctypes.CDLL(None)
     libc.ptrace.restype = ctypes.c_long
     libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
@@ -45,8 +46,10 @@ def steps(command: list[str]) -> set[int]:
         os.execv(command[0], command)
     seen: set[int] = set()
     status = os.waitpid(pid, 0)[1]
+    moved = Path(command[0]).read_bytes()[16] == ET_DYN  # the map of a PIE begins at 0
+    base = int(Path(f"/proc/{pid}/maps").read_text().split("-")[0], 16) if moved else 0
     while os.WIFSTOPPED(status):
-        seen.add(libc.ptrace(PEEKUSER, pid, RIP, None))
+        seen.add(libc.ptrace(PEEKUSER, pid, RIP, None) - base)
         libc.ptrace(SINGLESTEP, pid, None, None)
         status = os.waitpid(pid, 0)[1]
     if status != 0:

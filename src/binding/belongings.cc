@@ -44,11 +44,17 @@ std::vector<std::string> found_again(const std::vector<std::string>& wanted,
 }
 
 /// nullptr unless it is that card, with the driver that it had.
-std::unique_ptr<Sysfs> as_before(Sysfs& root, const DeviceId& device, const Origin& origin) {
-  auto dir = open_device(root, device);
-  if (!dir || *dir == nullptr || (*dir)->instance() != origin.instance) return nullptr;
-  const auto driver = read_driver(**dir);
-  return driver && *driver == origin.binding.driver ? *std::move(dir) : nullptr;
+Result<std::unique_ptr<Sysfs>> as_before(Sysfs& root, const DeviceId& device,
+                                         const Origin& origin) {
+  auto dir = TRY(open_device(root, device));
+  if (dir == nullptr) return nullptr;
+  const auto instance = dir->instance();
+  if (!instance) return fail(from_errno(instance.error(), "look at", device.str()));
+  if (*instance != origin.instance) return nullptr;
+  const auto driver = read_driver(*dir);
+  if (!driver) return fail(from_errno(driver.error(), "read the driver of", device.str()));
+  if (*driver != origin.binding.driver) return nullptr;
+  return dir;
 }
 
 }  // namespace
@@ -98,7 +104,7 @@ bool is_as_it_was(Sysfs& root, const DeviceId& device, const Origin& origin) {
 Result<> make_functions_again(Sysfs& root, const DeviceId& device, const Origin& origin,
                               Listener& listener, const PatientWriter& writer) {
   if (origin.had.functions.value_or(0) == 0) return {};
-  const auto dir = as_before(root, device, origin);
+  const auto dir = TRY(as_before(root, device, origin));
   if (dir == nullptr) return {};
   if (TRY(read_functions(*dir, device)) != 0U) return {};
   const std::string count = std::to_string(*origin.had.functions);
@@ -116,8 +122,9 @@ void set_up_again(Sysfs& root, const DeviceId& device, const Origin& origin, Lis
                   const PatientWriter& writer) {
   constexpr auto kPause = std::chrono::milliseconds(20);
   if (origin.had.up.empty()) return;
-  const auto dir = as_before(root, device, origin);
-  if (dir == nullptr) return;
+  const auto found = as_before(root, device, origin);
+  if (!found || *found == nullptr) return;
+  const auto& dir = *found;
   const auto end = std::chrono::steady_clock::now() + writer.options().interface_patience;
   std::string net;
   std::vector<std::string> names;

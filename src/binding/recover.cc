@@ -42,15 +42,14 @@ bool has_left(Sysfs& root, const DevicePlan& of) {
   return driver && *driver != of.before.driver;
 }
 
-bool to_be_finished(Sysfs& root, const JournalEntry& entry) {
+bool to_be_finished(Sysfs& root, const JournalEntry& entry, bool late_done) {
   const auto went_back = [](const StuckWrite& write) { return write.back; };
   const auto of_device = [](const StuckWrite& write) { return write.device.has_value(); };
   if (std::ranges::any_of(entry.stuck, of_device))
     return std::ranges::none_of(entry.stuck, went_back);
   if (entry.rolling_back) return false;
   // The last thing of all tells whether all has been done.
-  if (!entry.settings.empty() && entry.settings.back().late)
-    return is_written(root, entry.settings.back());
+  if (!entry.settings.empty() && entry.settings.back().late) return late_done;
   return !entry.devices.empty() && std::ranges::all_of(entry.devices, &JournalDevice::done) &&
          std::ranges::none_of(entry.devices,
                               [&](const JournalDevice& of) { return is_at_before(root, of); });
@@ -85,12 +84,21 @@ class Recovery {
                    .next = "wait until that has ended, or end whoever has the device open; "
                            "then: anybind recover"});
     }
-    const bool tried = to_be_finished(root_, entry_);
+    // Whether the last thing was done cannot be seen: to put devices back could be wrong.
+    bool late_done = false;
+    if (!entry_.settings.empty() && entry_.settings.back().late && !entry_.rolling_back) {
+      const auto text = root_.read(entry_.settings.back().path);
+      if (!text && text.error().value != ENOENT)
+        return left(from_errno(text.error(), "read", entry_.settings.back().path));
+      late_done = text && trim_newline(*text) == entry_.settings.back().bytes;
+    }
+    const bool tried = to_be_finished(root_, entry_, late_done);
     if (tried) {
       const bool done = std::ranges::all_of(entry_.devices, &JournalDevice::done);
       auto finished = finish(everyone(), done ? Ids::kNotNeeded : Ids::kNeeded);
       if (finished) return end_finished();
-      if (stuck_) return left(std::move(finished).error());
+      // What the last part has removed cannot be put back as it was.
+      if (stuck_ || late_done) return left(std::move(finished).error());
       out_.error = std::move(finished).error();
     }
     records_.journal->rolling_back("recover");

@@ -144,8 +144,10 @@ TEST_F(PosixSysfsTest, NothingLeadsOutOfTheTree) {
   fs::create_symlink("../../outside", base_ / "sys/devices/up");
   fs::create_symlink(base_ / "outside", base_ / "sys/devices/absolute");
   fs::create_symlink("../..", base_ / "sys/devices/parent");
-  for (const char* path : {"devices/up", "devices/absolute", "devices/parent/outside", "../outside",
-                           "devices/../../outside", "/etc/passwd"}) {
+  const std::string outside = base_ / "outside";
+  for (const std::string& path : {std::string("devices/up"), std::string("devices/absolute"),
+                                  std::string("devices/parent/outside"), std::string("../outside"),
+                                  std::string("devices/../../outside"), outside}) {
     EXPECT_EQ(read_error(path), EXDEV) << path;
     EXPECT_FALSE(sysfs_->write(path, "x")) << path;
   }

@@ -25,7 +25,7 @@ using Clock = std::chrono::steady_clock;
 constexpr char kRead = 'r';
 constexpr char kWrite = 'w';
 /// Whether to give up is asked so often: a signal may have come to another thread.
-constexpr auto kAskEvery = std::chrono::milliseconds(250);
+constexpr auto kLookEvery = std::chrono::milliseconds(250);
 /// What the call still gets when we are asked to end: most return sooner, and then nothing is left
 /// behind.
 constexpr auto kGrace = std::chrono::seconds(1);
@@ -185,7 +185,7 @@ Reply<std::optional<WaitingProcess::Done>> WaitingProcess::wait(const Patience& 
   auto left = patience.limit;
   bool is_hurried = false;
   for (;;) {
-    TRY(limit_wait(std::min(left, kAskEvery)));
+    TRY(limit_wait(std::min(left, kLookEvery)));
     Done done{};
     Message answer(&done, sizeof done, page_.data(), page_.size());
     const ssize_t size = ::recvmsg(socket_.get(), answer.get(), 0);

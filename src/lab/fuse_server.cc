@@ -21,6 +21,7 @@
 #include <fmt/format.h>
 
 #include "base/threads.h"
+#include "base/try.h"
 
 namespace anybind::lab {
 namespace {

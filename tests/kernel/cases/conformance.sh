@@ -3,8 +3,8 @@
 # flags, groups, virtual functions and uevents agree. A fresh seed each time; ANYBIND_SEED and ANYBIND_OPERATIONS set others.
 # devices: -device e1000e,addr=3 -device edu,addr=6 -device edu,addr=7 -device edu,addr=9
 # devices: -device pcie-pci-bridge,id=br,addr=8 -device edu,bus=br,addr=1 -device edu,bus=br,addr=2
-# devices: -device pcie-root-port,id=rp,slot=1,addr=0xa -device nvme-subsys,id=subsys
-# devices: -device nvme,bus=rp,subsys=subsys,serial=pf,sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4
+# devices: -device pcie-root-port,id=rp,slot=1,addr=0xa -device nvme-subsys,id=twins
+# devices: -device nvme,bus=rp,subsys=twins,serial=pf,sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4
 # payload: conformance
 # limit: 600
 . /lib.sh

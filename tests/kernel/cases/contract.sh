@@ -4,8 +4,8 @@
 # devices: -device e1000e,addr=3 -device e1000e,addr=4 -device nvme,addr=5,serial=n5 -device edu,addr=6
 # devices: -device edu,addr=7 -device pcie-pci-bridge,id=br,addr=8
 # devices: -device e1000,bus=br,addr=1 -device e1000,bus=br,addr=2 -device edu,bus=br,addr=3
-# devices: -device pcie-root-port,id=rp,chassis=1,addr=9 -device nvme-subsys,id=subsys
-# devices: -device nvme,bus=rp,subsys=subsys,serial=pf,sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4
+# devices: -device pcie-root-port,id=rp,chassis=1,addr=9 -device nvme-subsys,id=twins
+# devices: -device nvme,bus=rp,subsys=twins,serial=pf,sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4
 # payload: contract_tests
 # limit: 240
 . /lib.sh

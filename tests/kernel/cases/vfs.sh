@@ -1,7 +1,7 @@
 #!/bin/sh
 # Virtual functions are made, given to vfio-pci without nvme ever probing one, and removed; all of it or nothing.
-# devices: -device pcie-root-port,id=rp,slot=1 -device nvme-subsys,id=subsys
-# devices: -device nvme,bus=rp,subsys=subsys,serial=pf,sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4
+# devices: -device pcie-root-port,id=rp,slot=1 -device nvme-subsys,id=twins
+# devices: -device nvme,bus=rp,subsys=twins,serial=pf,sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4
 . /lib.sh
 load nvme vfio-pci
 pf=$(basename "$(dirname "$(ls /sys/bus/pci/devices/*/sriov_totalvfs)")")

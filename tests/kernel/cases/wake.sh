@@ -1,7 +1,7 @@
 #!/bin/sh
 # vfio-pci lets an idle function sleep in D3hot. It is woken before its unbind, and may sleep again when it stays there.
-# devices: -device pcie-root-port,id=rp,slot=1 -device nvme-subsys,id=subsys
-# devices: -device nvme,bus=rp,subsys=subsys,serial=pf,sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4
+# devices: -device pcie-root-port,id=rp,slot=1 -device nvme-subsys,id=twins
+# devices: -device nvme,bus=rp,subsys=twins,serial=pf,sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4
 . /lib.sh
 load nvme vfio-pci anybind_test
 pf=$(basename "$(dirname "$(ls /sys/bus/pci/devices/*/sriov_totalvfs)")")
