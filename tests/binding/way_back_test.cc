@@ -50,15 +50,23 @@ class WayBackTest : public MachineTest {
     return run(sysfs, plan, {&memory, &log}, recorder_, options());
   }
 
+  /// The process dies at the next operation: a listener that throws would end nothing.
+  static void die_next(Disturbance& death) {
+    death.kind = Disturbance::Kind::kCrash;
+    death.at = death.count + 1;
+  }
+
   /// Dies at the write of that step.
   void cut_off(const std::vector<DeviceId>& devices, std::size_t at_step) {
-    const auto plan = to_vfio(devices);
+    Disturbance death;
+    DisturbedSysfs mortal(*sysfs_, death);
+    const auto plan = to_vfio(mortal, devices);
     ASSERT_TRUE(plan);
     recorder_.lines.clear();
     recorder_.before_step = [&](std::size_t count) {
-      if (count == at_step) throw Crash();
+      if (count == at_step) die_next(death);
     };
-    EXPECT_THROW((void)go(*sysfs_, *plan), Crash);
+    EXPECT_THROW((void)go(mortal, *plan), Crash);
     recorder_.before_step = nullptr;
     recorder_.lines.clear();
   }
@@ -207,17 +215,19 @@ TEST_F(WayBackTest, WhatSomebodyElseHasDoneMeanwhileIsLeftAlone) {
 class LateFailure : public WayBackTest {
  protected:
   void die_rolling_back(bool first) {
-    const auto plan = to_vfio({kNicA, kDisk});
+    Disturbance death;
+    DisturbedSysfs mortal(*sysfs_, death);
+    const auto plan = to_vfio(mortal, {kNicA, kDisk});
     ASSERT_TRUE(plan);
     RunOptions how = options();
     how.finish = []() -> Result<> { return fail({.why = "no"}); };
     recorder_.before_step = [&](std::size_t count) {
       // After a line that says so; four steps take the second device back.
-      if (count == 2 * kStepsOfOne + 1 + (first ? 1 : 5)) throw Crash();
+      if (count == 2 * kStepsOfOne + 1 + (first ? 1 : 5)) die_next(death);
     };
     Origins memory = *Origins::load(files_, "boot");
     Journal log = journal();
-    EXPECT_THROW((void)run(*sysfs_, *plan, {&memory, &log}, recorder_, how), Crash);
+    EXPECT_THROW((void)run(mortal, *plan, {&memory, &log}, recorder_, how), Crash);
     recorder_.before_step = nullptr;
     recorder_.lines.clear();
   }
