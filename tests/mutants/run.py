@@ -161,7 +161,8 @@ class Worker:
 
     def run(self, test: str, limit: float) -> tuple[bool, str]:
         """Whether it passed, and what it said. A test that hangs has failed."""
-        process = subprocess.Popen(command_of(test, self.tree, self.build), cwd=self.tree, stdin=subprocess.DEVNULL,
+        wall = ["sh", str(HERE / "walled.sh"), str(self.place)]
+        process = subprocess.Popen([*wall, *command_of(test, self.tree, self.build)], cwd=self.tree, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
                                    start_new_session=True)
         try:
