@@ -47,10 +47,10 @@ Result<int> run_capture(Context& context, const std::string& file) {
   std::vector<DeviceId> busy;
   const auto state = TRY(context.session.capture(busy));
   for (const DeviceId& device : busy) {
-    fmt::print(context.err,
-               "anybind: warning: {} is busy: {}; its driver_override is not known, and its driver "
-               "may be wrong\n",
-               printable(device.str()), printable(context.session.why_busy(device.str()), 1024));
+    say(context.err,
+        "anybind: warning: {} is busy: {}; its driver_override is not known, and its driver "
+        "may be wrong\n",
+        printable(device.str()), printable(context.session.why_busy(device.str()), 1024));
   }
   const std::string text = drivercore::save_machine(state);
   if (file.empty() || file == "-") {

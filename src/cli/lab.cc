@@ -82,8 +82,7 @@ Result<int> run_ask(Context& context, const SharedOptions& options, std::string 
   const std::string text = TRY(lab::ask_lab(options->name, words));
   for (std::size_t at = 0; at < text.size();) {
     const auto end = std::min(text.find('\n', at), text.size());
-    fmt::print(context.out, "{}\n",
-               printable(std::string_view(text).substr(at, end - at), SIZE_MAX));
+    say(context.out, "{}\n", printable(std::string_view(text).substr(at, end - at), SIZE_MAX));
     at = end + 1;
   }
   return 0;

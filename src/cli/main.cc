@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <memory>
@@ -291,6 +292,7 @@ std::span<const Verb> verbs() {
 int main(int argc, char** argv) {
   using namespace anybind::cli;
   prepare_output();
+  ::signal(SIGCHLD, SIG_DFL);  // ignored by who called us, our own children could not be waited for
   try {
     return tell_and_end(run_main(std::vector<std::string>(argv + std::min(argc, 1), argv + argc)));
   } catch (const std::bad_alloc&) {

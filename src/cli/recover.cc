@@ -2,6 +2,7 @@
 #include "binding/recover.h"
 
 #include <memory>
+#include <optional>
 
 #include <fmt/format.h>
 #include <CLI/App.hpp>
@@ -36,7 +37,8 @@ const char* word_of(What what) {
 std::string line_of(const Recovered& one) {
   std::string text = fmt::format("{}  {}", one.id, printable(one.command));
   const std::string devices = fmt::format("{} device{}", one.devices, one.devices == 1 ? "" : "s");
-  const std::string gone = one.gone.empty() ? "" : "; gone meanwhile: " + join_words(one.gone);
+  const std::string gone =
+      one.gone.empty() ? "" : "; gone meanwhile: " + printable(join_words(one.gone), 1024);
   switch (one.what) {
     case What::kNothingOwed:
       return text + ": nothing is owed (of another boot)";
@@ -56,7 +58,7 @@ void warn_of_memory(const Context& context, const Memory& memory,
                     const std::vector<Recovered>& all) {
   if (context.verbosity < 0) return;
   const auto warn = [&](const Error& error, const std::string& next) {
-    fmt::print(context.err, "anybind: warning: {}\n  {}\n", error.message(), printable(next, 1024));
+    say(context.err, "anybind: warning: {}\n  {}\n", error.message(), printable(next, 1024));
   };
   if (memory.damage) {
     warn(*memory.damage, fmt::format("rm {}/origins.json: `restore` then goes by the default match",
@@ -65,6 +67,22 @@ void warn_of_memory(const Context& context, const Memory& memory,
   for (const Recovered& one : all) {
     if (one.memory) warn(*one.memory, "free some space; what is remembered too much does no harm");
   }
+}
+
+/// The first that is left open, with what keeps the others open among its details.
+std::optional<Error> what_is_left(const std::vector<Recovered>& all) {
+  std::optional<Error> out;
+  for (const Recovered& one : all) {
+    if (one.what != What::kLeft) continue;
+    if (!out) {
+      out = one.error;
+      continue;
+    }
+    out->details.push_back(fmt::format("change {}: {}", one.id, one.error->message()));
+    for (const std::string& line : one.error->details) out->details.push_back("  " + line);
+    if (one.error->next != out->next) out->details.push_back("  " + one.error->next);
+  }
+  return out;
 }
 
 void print(const Context& context, const std::vector<Recovered>& all) {
@@ -106,9 +124,8 @@ Result<int> run_recover(Context& context, const ChangeOptions& options) {
     put(context.err, "anybind: warning: there was no memory left to say what was done\n");
   }
   context.answered = true;
-  for (const Recovered& one : all) {
-    if (one.what == What::kLeft) return fail(*one.error);
-  }
+  auto left = what_is_left(all);
+  if (left) return fail(*std::move(left));
   TRY(kept);
   return 0;
 }

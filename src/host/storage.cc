@@ -258,7 +258,7 @@ class PosixStorage final : public Storage {
 }  // namespace
 
 Reply<std::optional<std::string>> read_whole(const std::string& path) {
-  const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (fd.get() < 0 && errno == ENOENT) return std::nullopt;
   if (fd.get() < 0) return failed();
   return TRY(read_all(fd.get()));

@@ -11,7 +11,7 @@
 namespace anybind::lab {
 namespace {
 
-constexpr const char* kMachine = R"(
+constexpr const char* kMachineWithFiles = R"(
 device = [{ address = "0000:01:00.0", id = "8086:1533" }, { address = "0000:02:00.0", id = "8086:1533" }]
 )";
 constexpr const char* kCard = "0000:01:00.0";
@@ -43,7 +43,7 @@ class KernfsTest : public testing::Test {
     return run_command(machine_, {word, device}).has_value();
   }
 
-  Machine machine_{*drivercore::load_machine(kMachine, "machine")};
+  Machine machine_{*drivercore::load_machine(kMachineWithFiles, "machine")};
   Kernfs files_{machine_, {.most_changes = 4}};
 };
 

@@ -250,6 +250,15 @@ class Binding(Case):
         self.assertIn(f"rm {self.dir}/state/origins.json", result.stderr)
         self.assertEqual(self.everything(), before)
 
+    def test_a_lab_by_a_link_and_from_a_pipe(self) -> None:
+        link = self.dir / "link.toml"
+        link.symlink_to(MACHINE)
+        plain = self.run_with("--lab", str(MACHINE), "list").stdout
+        self.assertTrue(plain)
+        self.assertEqual(self.run_with("--lab", str(link), "list").stdout, plain)
+        script = f"{ANYBIND} --lab <(cat {MACHINE}) list"
+        self.assertEqual(subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=20, check=False).stdout, plain)
+
     def test_a_journal_that_was_cut_short_is_told(self) -> None:
         self.cut_off()
         journal = self.dir / "state" / "journal-1.open"

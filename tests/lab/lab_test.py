@@ -130,6 +130,14 @@ class Hidden(LabCase):
                                                           "/sys/bus/pci/drivers/uio_pci_generic\n", ""))
 
 
+class Children(LabCase):
+    def test_a_caller_that_ignores_the_end_of_its_children(self) -> None:
+        """As some supervisors do. The child that loads the module is waited for all the same."""
+        out = self.python("import os, signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+                          "os.execvp('anybind', ['anybind', 'bind', '06:00.0', 'uio_pci_generic'])\n")
+        self.assertTrue(out.endswith("0000:06:00.0  igb -> uio_pci_generic\n"), out)
+
+
 class OtherPaths(LabCase):
     """--sysfs with another path to the same /sys is the same machine: it remembers, and it waits for its turn."""
 

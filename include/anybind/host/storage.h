@@ -74,7 +74,8 @@ class Storage {
 /// its first use on.
 [[nodiscard]] std::unique_ptr<Storage> open_storage(std::string path);
 
-/// A whole file, anybody's, no link; nullopt when it is not there, EFBIG past Storage::kMaxFile.
+/// A whole file, anybody's, also through a link or from a pipe; nullopt when it is not there, EFBIG
+/// past Storage::kMaxFile.
 [[nodiscard]] Reply<std::optional<std::string>> read_whole(const std::string& path);
 
 /// Kept in memory only, for tests and for a lab whose state nobody asked to keep.
