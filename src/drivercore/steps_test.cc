@@ -369,6 +369,34 @@ TEST_F(TwoActors, AnUnbindThatWaitedReleasesAnotherDriver) {
   EXPECT_EQ(driver_of(kNicA), "");
 }
 
+/// driver_detach asks under the lock whether the device still has this driver.
+TEST(TwoActorsOfSerio, AnUnloadThatWaitedLeavesTheDeviceToAnotherDriver) {
+  auto machine = load_machine(R"(
+driver = [
+  { name = "atkbd", bus = "serio", aliases = ["serio:ty06pr*id*ex*"] },
+  { name = "serio_raw", bus = "serio", aliases = ["serio:ty06pr*id*ex*"] },
+]
+device = [{ bus = "serio", name = "serio0", modalias = "serio:ty06pr00id00ex00", driver = "atkbd" }]
+)",
+                              "test");
+  ASSERT_TRUE(machine) << machine.error().message();
+  DriverCore core(*std::move(machine));
+  const auto sysfs = model_sysfs(core);
+  Turns turns;
+  core.set_on_blocked([&](const Blocked&) { return turns.hand_over(); });
+  bool stopped = false;
+  core.set_on_step([&](const KernelStep& step) {
+    if (step.kind == Kind::kRemoveBegins && !std::exchange(stopped, true)) (void)turns.hand_over();
+  });
+  bool unloaded = false;
+  turns.run([&] { EXPECT_TRUE(sysfs->write("bus/serio/devices/serio0/drvctl", "serio_raw")); },
+            [&] { unloaded = core.unload_module("atkbd"); });
+  EXPECT_TRUE(stopped);
+  EXPECT_TRUE(unloaded);
+  EXPECT_EQ(link_name(sysfs->read_link("bus/serio/devices/serio0/driver").value_or("none")),
+            "serio_raw");
+}
+
 TEST_F(TwoActors, TheWorkerCanBeAnActorOfItsOwn) {
   core_.set_workers_run_by_themselves(false);
   ASSERT_TRUE(core_.load_module("tdrv"));

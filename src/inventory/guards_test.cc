@@ -367,6 +367,26 @@ TEST_F(Guards, EveryMemberOfAMountedBtrfs) {
   EXPECT_THAT(words(), ElementsAre("sda1 is mounted at /data | umount /data"));
 }
 
+/// Whichever of them the kernel lists first.
+TEST_F(Guards, EachMemberOfAMountedBtrfsWhateverTheirOrder) {
+  disk();
+  for (const bool own_first : {true, false}) {
+    tree_.remove("fs/btrfs");
+    tree_.dir("fs/btrfs/1234/devices/" + std::string(own_first ? "sda1" : "vdb"));
+    tree_.dir("fs/btrfs/1234/devices/" + std::string(own_first ? "vdb" : "sda1"));
+    for (const char* source : {"/dev/vdb", "/dev/sda1"}) {
+      tree_.put("proc/self/mountinfo",
+                "22 1 0:40 / /data rw - btrfs " + std::string(source) + " rw\n");
+      EXPECT_THAT(names(), ElementsAre("mounted")) << own_first << source;
+    }
+    // The order of a directory is the file system's: other names beside them shift it.
+    for (char other = 'a'; other <= 'z'; ++other) {
+      tree_.dir("fs/btrfs/1234/devices/" + std::string(1, other));
+      EXPECT_THAT(names(), ElementsAre("mounted")) << other;
+    }
+  }
+}
+
 TEST_F(Guards, AZfsPartitionWhenAPoolIsImported) {
   disk();
   tree_.put("class/block/sda1/uevent", "DEVNAME=sda1\nPARTNAME=zfs-0123456789abcdef\n");

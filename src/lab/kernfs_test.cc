@@ -1,5 +1,7 @@
 #include "lab/kernfs.h"
 
+#include <fcntl.h>
+
 #include <cerrno>
 
 #include <gtest/gtest.h>
@@ -67,6 +69,29 @@ TEST_F(KernfsTest, BeyondTheMostOnlyWhatIsChangedAlreadyCanBeChanged) {
   EXPECT_EQ(change_mode(kCard, "vendor", 0440), 0);
   ASSERT_TRUE(plug("remove", kCard));
   EXPECT_EQ(change_mode(kOther, "vendor", 0400), 0);
+}
+
+TEST_F(KernfsTest, AnOwnerThatIsChangedIsSeen) {
+  const Kernfs::Number number = at(kCard, "vendor");
+  ASSERT_NE(number, 0U);
+  ASSERT_TRUE(files_.change(number, std::nullopt, 64, 65));
+  EXPECT_EQ(files_.status(number)->st_uid, 64U);
+  EXPECT_EQ(files_.status(number)->st_gid, 65U);
+  EXPECT_EQ(files_.status(at(kOther, "vendor"))->st_uid, 0U);
+}
+
+/// A file that is held open is of the card that was there then.
+TEST_F(KernfsTest, AnAttributeOfACardThatIsGoneTakesNothing) {
+  auto file = files_.open(at(kCard, "driver_override"), O_RDWR);
+  ASSERT_TRUE(file);
+  ASSERT_TRUE(plug("remove", kCard));
+  EXPECT_EQ(files_.write(*file, "none", 0).error().value, ENODEV);
+  ASSERT_TRUE(plug("add", kCard));
+  EXPECT_EQ(files_.write(*file, "none", 0).error().value, ENODEV);
+  EXPECT_EQ(files_.read(*file, 100, 0).error().value, ENODEV);
+  auto again = files_.open(at(kCard, "driver_override"), O_RDONLY);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(files_.read(*again, 100, 0).value_or(""), "(null)\n");
 }
 
 }  // namespace
