@@ -45,10 +45,11 @@ Result<Memory> Memory::lock(Storage& storage, const std::string& boot, const std
   }
   auto origins = Origins::load(storage, boot);
   if (!origins && on_damage == OnDamage::kFail) return fail(std::move(origins).error());
-  Memory out{.origins = origins ? *std::move(origins) : Origins::none(storage, boot),
-             .journal = TRY(Journal::load(storage, boot, command, std::time(nullptr)))};
-  if (!origins) out.damage = std::move(origins).error();
-  return out;
+  auto journal = TRY(Journal::load(storage, boot, command, std::time(nullptr)));
+  if (origins) return Memory{.origins = *std::move(origins), .journal = std::move(journal)};
+  return Memory{.origins = Origins::none(storage, boot),
+                .journal = std::move(journal),
+                .damage = std::move(origins).error()};
 }
 
 std::string boot_id(const Proc& proc) {

@@ -285,7 +285,7 @@ struct FuseServer::Session {
       const int got = fuse_session_receive_buf(fuse, &request);
       // One thread always waits for the next request, whatever this one comes to wait for.
       // Without another thread it is only served later.
-      if (--idle == 0 && got > 0) (void)start();
+      if (--idle == 0 && got > 0) start();
       if (got == -EINTR || got == -EAGAIN) continue;
       if (got <= 0) break;
       fuse_session_process_buf(fuse, &request);

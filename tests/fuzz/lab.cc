@@ -153,7 +153,9 @@ const ControlSocket& control() {
     ::unsetenv("ANYBIND_LAB");
     auto opened = ControlSocket::open("fuzz");
     require(opened.has_value(), "no socket", opened ? "" : opened.error().message());
-    opened->serve([](const Words& words) { return at_the_socket.load()->command(words); });
+    const auto served =
+        opened->serve([](const Words& words) { return at_the_socket.load()->command(words); });
+    require(served.has_value(), "nobody serves", served ? "" : served.error().message());
     return *std::move(opened);
   }();
   return socket;

@@ -52,7 +52,7 @@ class OnTerminal(LabCase):
         self.assertNotIn("open", results)
 
     def test_progress_on_a_slow_change_and_nothing_of_it_is_left(self) -> None:
-        self.slow("vfio-pci", 700)
+        self.slow("vfio-pci", 1200)  # the first line comes after a second
         for width in (20, 80):
             terminal = self.start("bind", *CARDS, "vfio-pci", width=width)
             self.assertEqual(terminal.end(), DONE, terminal.text)
