@@ -312,7 +312,7 @@ Reply<std::size_t> DeviceRun::write_to_bus(const StepWrite& write, const Patienc
 
 /// The kernel's success proves nothing.
 Result<> DeviceRun::verify(const Step& step) {
-  if (step.kind == Step::Kind::kProbe) return {};  // any driver, or none, is an answer
+  if (step.kind == Step::Kind::kProbe) return offer_again();
   const auto driver = read_driver(*dir_);
   if (!driver) return fail(step_error(device_, step, driver.error()));
   answered_ = driver->has_value();  // no driver, or no device any more: the link does not tell
@@ -324,6 +324,19 @@ Result<> DeviceRun::verify(const Step& step) {
   }
   return fail(state_error(
       device_, step, fmt::format("the kernel reported success, but {} has it", describe(*driver))));
+}
+
+/// Any driver, or none, is an answer to a probe. But the kernel offers a device to nobody, and says
+/// that it did, while a probe by somebody else is under way (linux drivers/base/bus.c:
+/// bus_rescan_devices_helper); when that has failed, it has no driver, though one would take it.
+Result<> DeviceRun::offer_again() {
+  TRY(settle());
+  const auto then = read_driver(*dir_);
+  if (!then || *then) return {};
+  const Step probe{.kind = Step::Kind::kProbe, .value = "", .reason = "nobody has taken it"};
+  (void)write_to_bus(write_of(device_, probe), patience_for(probe));
+  if (abandoned_.pid != 0) return fail(stuck_error(probe));
+  return {};
 }
 
 Error DeviceRun::stuck_error(const Step& step) {

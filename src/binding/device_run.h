@@ -70,6 +70,7 @@ class DeviceRun {
   Reply<std::size_t> write_to_bus(const StepWrite& write, const Patience& patience);
   Result<> verify(const Step& step);
   Result<> look_after_death(const Step& step);
+  Result<> offer_again();
   void take_from_newcomer(Sysfs& dir);
   Error stuck_error(const Step& step);
   Result<Instance> instance_of(Sysfs& dir);

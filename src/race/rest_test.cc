@@ -12,6 +12,8 @@
 #include "binding/origins.h"
 #include "binding/planner.h"
 #include "binding/transaction.h"
+#include "drivercore/model_sysfs.h"
+#include "host/memory_storage.h"
 #include "race/scenario.h"
 #include "race/stage.h"
 
@@ -44,9 +46,11 @@ drivercore::DriverCore machine() {
 /// A change, and somebody else's lines: each stops before each step.
 class Meeting {
  public:
-  Meeting(const drivercore::DriverCore& kernel, std::vector<Line> lines)
+  using Planner = std::function<Result<Plan>(Sysfs&, const DeviceId&)>;
+
+  Meeting(const drivercore::DriverCore& kernel, std::vector<Line> lines, const Planner& planner)
       : stage_(kernel, nobody_), sysfs_(stage_.sysfs()) {
-    stage_.add("change", [this] { said_ = change(); });
+    stage_.add("change", [this, planner] { said_ = change(planner); });
     stage_.add("somebody else", [this, lines = std::move(lines)] {
       for (const Line& line : lines) (void)sysfs_->write(line.path, line.text + "\n");
     });
@@ -89,10 +93,9 @@ class Meeting {
     }
     return false;
   }
-  int change() {
+  int change(const Planner& planner) {
     const DeviceId device{.bus = BusName::literal("pci"), .name = DeviceName::literal(kName)};
-    const auto plan = plan_bind(
-        *sysfs_, {.devices = {device}, .driver = DriverName::literal(std::string(kTarget))});
+    const auto plan = planner(*sysfs_, device);
     if (!plan) return static_cast<int>(plan.error().code);
     Listener listener;
     const auto done = run(*sysfs_, *plan, nullptr, listener, {.find_causes = false});
@@ -105,14 +108,26 @@ class Meeting {
   std::optional<int> said_;
 };
 
+Result<Plan> to_the_target(Sysfs& sysfs, const DeviceId& device) {
+  return plan_bind(sysfs,
+                   {.devices = {device}, .driver = DriverName::literal(std::string(kTarget))});
+}
+
+/// Nothing is remembered of it.
+Result<Plan> to_the_default_match(Sysfs& sysfs, const DeviceId& device) {
+  MemoryStorage nothing;
+  return plan_restore(sysfs, {device}, Origins::none(nothing, "boot"));
+}
+
 /// So many steps of the change, then so many of somebody else, for all numbers of both; then the
 /// change as far as it gets. How often it met a probe under way.
 std::size_t meet(const drivercore::DriverCore& kernel, const std::vector<Line>& lines,
-                 const std::function<void(Meeting&)>& check) {
+                 const std::function<void(Meeting&)>& check,
+                 const Meeting::Planner& planner = to_the_target) {
   std::size_t met = 0;
   for (std::size_t first = 0;; ++first) {
     for (std::size_t then = 0;; ++then) {
-      Meeting meeting(kernel, lines);
+      Meeting meeting(kernel, lines, planner);
       if (!meeting.go(Meeting::kChange, first)) return met;
       const bool goes_on = meeting.go(Meeting::kOther, then);
       if (meeting.is_being_probed()) ++met;
@@ -155,6 +170,25 @@ TEST(Rest, ADeviceIsNotTakenForPutBackWhileItsFormerDriverProbesIt) {
   });
   EXPECT_GT(met, 0U);
   EXPECT_GT(failed, 0U);
+}
+
+/// The kernel offers a device to nobody while somebody else's probe of it is under way.
+TEST(Rest, ADeviceIsOfferedOnceMoreWhenSomebodyElsesProbeWasInTheWay) {
+  auto kernel = machine();
+  ASSERT_TRUE(kernel.set_probe(std::string(kTarget), -EIO));
+  const auto sysfs = drivercore::model_sysfs(kernel);
+  ASSERT_TRUE(sysfs->write(kDevice + "/driver/unbind", kName));
+  ASSERT_TRUE(sysfs->write(kDevice + "/driver_override", std::string(kTarget)));
+  const std::vector<Line> lines = {{"bus/pci/drivers/" + std::string(kTarget) + "/bind", kName}};
+  const auto met = meet(
+      kernel, lines,
+      [](Meeting& meeting) {
+        EXPECT_EQ(meeting.said(), 0);
+        EXPECT_EQ(meeting.link(), kHost);
+        EXPECT_EQ(meeting.override_of(), std::nullopt);
+      },
+      to_the_default_match);
+  EXPECT_GT(met, 0U);
 }
 
 }  // namespace
