@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <thread>
+#include <tuple>
 
 #include "base/text.h"
 
@@ -305,9 +306,11 @@ TEST_F(WaitingProcessTest, WhereNoneCanBeStartedTheCallIsOurs) {
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
   const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+  // UBSan looks at an object's type through a pipe, which it cannot have meanwhile.
+  auto [child, pipe, abandoned] = std::tie(child_, pipe_, abandoned_);
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
-  const auto written = write("y");
-  const auto text = child_.read(pipe_.out, kPatient, abandoned_);
+  const auto written = child.write(pipe.in, "y", kPatient, abandoned);
+  const auto text = child.read(pipe.out, kPatient, abandoned);
   ::setrlimit(RLIMIT_NOFILE, &before);
   EXPECT_EQ(written, 1U);
   EXPECT_EQ(text, "y");
