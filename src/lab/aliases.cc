@@ -22,12 +22,12 @@ std::optional<std::string_view> field(std::string_view& text, std::string_view t
   return value;
 }
 
-/// "00008086", or kAny for "*".
+/// "00008086", or kAny for "*". No device has more than 16 bits, and no machine file could say so.
 bool take_id(std::string_view& text, std::string_view tag, std::uint32_t& out) {
   const auto value = field(text, tag);
   if (!value) return false;
   if (*value == "*") return true;
-  const auto number = parse_hex(*value, UINT32_MAX);
+  const auto number = parse_hex(*value, 0xFFFF);
   if (!number) return false;
   out = static_cast<std::uint32_t>(*number);
   return true;

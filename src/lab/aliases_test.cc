@@ -23,8 +23,9 @@ TEST(ParsePciAlias, TakesIdsAndClasses) {
 }
 
 TEST(ParsePciAlias, RefusesWhatIsNone) {
-  for (const char* text : {"", "v", "v00008086", "v0000808Gd*sv*sd*bc*sc*i*", "v*d*sv*sd*bc*sc*i*x",
-                           "v*d*sv*sd*bc123sc*i*", "d*v*sv*sd*bc*sc*i*"}) {
+  for (const char* text :
+       {"", "v", "v00008086", "v0000808Gd*sv*sd*bc*sc*i*", "v*d*sv*sd*bc*sc*i*x",
+        "v*d*sv*sd*bc123sc*i*", "d*v*sv*sd*bc*sc*i*", "v00010000d*sv*sd*bc*sc*i*"}) {
     EXPECT_FALSE(parse_pci_alias(text)) << text;
   }
 }
