@@ -524,7 +524,9 @@ class Tree(Case):
                                     # the leak checker needs a process of its own
                                     env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},
                                     preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (1, 1)))
-            self.assertEqual((result.returncode, result.stderr), (DONE, ""), words)
+            # the sanitizers' build warns of the explorer's stacks, whatever it is asked for
+            said = [line for line in result.stderr.splitlines() if "ASan doesn't fully support makecontext" not in line]
+            self.assertEqual((result.returncode, said), (DONE, []), words)
             if "list" in words:
                 self.assertEqual(result.stdout, everything)
 
