@@ -6,20 +6,6 @@
 . /lib.sh
 nic=0000:00:03.0 edu=0000:00:06.0
 
-within() { # SECONDS DESCRIPTION STATUS COMMAND...
-  limit=$1
-  shift
-  read -r started _ </proc/uptime
-  check_rc "$@"
-  read -r now _ </proc/uptime
-  took=$((${now%.*} - ${started%.*}))
-  if [ $took -le "$limit" ]; then ok "  it returned" "after $took s"; else not_ok "  it returned late" "after $took s"; fi
-}
-
-nothing_waits() {
-  ! ps -o comm | grep -q '^anybind-waits'
-}
-
 load e1000e vfio-pci vfio_iommu_type1 anybind_test
 wait_bound $nic e1000e
 before=$(state_of $nic $edu)

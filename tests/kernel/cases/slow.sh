@@ -6,20 +6,6 @@
 . /lib.sh
 card=0000:00:06.0 other=0000:00:07.0
 
-within() { # SECONDS DESCRIPTION STATUS COMMAND...
-  limit=$1
-  shift
-  read -r started _ </proc/uptime
-  check_rc "$@"
-  read -r now _ </proc/uptime
-  took=$((${now%.*} - ${started%.*}))
-  if [ $took -le "$limit" ]; then ok "  it returned" "after $took s"; else not_ok "  it returned late" "after $took s"; fi
-}
-
-nothing_waits() {
-  ! ps -o comm,stat | grep -q '^anybind-waits'
-}
-
 load vfio-pci anybind_test
 wait_bound $card td0
 wait_bound $other td0

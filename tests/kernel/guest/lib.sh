@@ -177,3 +177,19 @@ wait_off() { # DEVICE
 wait_bound() { # DEVICE DRIVER
   eventually 20 is_bound "$1" "$2"
 }
+
+# check_rc, and that the command was back in so many seconds.
+within() { # SECONDS DESCRIPTION STATUS COMMAND...
+  limit=$1
+  shift
+  read -r started _ </proc/uptime
+  check_rc "$@"
+  read -r now _ </proc/uptime
+  took=$((${now%.*} - ${started%.*}))
+  if [ $took -le "$limit" ]; then ok "  it returned" "after $took s"; else not_ok "  it returned late" "after $took s"; fi
+}
+
+# No process of anybind is left waiting in a read or a write.
+nothing_waits() {
+  ! ps -o comm | grep -q '^anybind-waits'
+}
