@@ -15,8 +15,8 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
-#include "drivercore/driver_core.h"
-#include "drivercore/machine.h"
+#include "drivercore/core/driver_core.h"
+#include "drivercore/file/machine.h"
 
 namespace {
 

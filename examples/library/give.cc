@@ -1,38 +1,27 @@
-// Gives a device to a driver through the library. usage: give DEVICE DRIVER
+// Gives devices to a driver, or back to what they were. usage: give DEVICE... DRIVER|restore
 #include <anybind/anybind.h>
 #include <cstdio>
 
 using namespace anybind;
 
-int complain(const Error& error) {  // the codes of the library are exit codes
-  std::fprintf(stderr, "%s\n%s\n", error.message().c_str(), error.next.c_str());
-  for (const auto& line : error.details) std::fprintf(stderr, "%s\n", line.c_str());
-  if (error.code == Code::kRefused)
-    std::fputs("nothing was touched: the device is in use, or its group is not ours\n", stderr);
-  if (error.code == Code::kNotPermitted) std::fputs("root may do that\n", stderr);
-  if (error.code == Code::kIncomplete) std::fputs("run `anybind recover`\n", stderr);
-  return static_cast<int>(error.code);
+int complain(const Error& error) {
+  std::fprintf(stderr, "give: %s\n", error.message().c_str());
+  for (const auto& line : error.details) std::fprintf(stderr, "  %s\n", line.c_str());
+  if (error.kind == ErrorKind::kRefused) return std::fputs("nothing was touched\n", stderr), 3;
+  return error.kind == ErrorKind::kNotFound ? 6 : 1;
 }
 
 int main(int argc, char** argv) {
-  if (argc != 3) return complain({.code = Code::kUsage, .why = "usage: give DEVICE DRIVER"});
-  const Proc proc("/proc");
-  const auto storage = open_storage("/run/anybind");
-  const auto sysfs = open_sysfs("/sys");
-  if (!sysfs) return complain(sysfs.error());
-  const auto devices = select_devices(**sysfs, argv[1], "/sys");
+  if (argc < 3) return std::fputs("usage: give DEVICE... DRIVER|restore\n", stderr), 2;
+  auto machine = Machine::this_one("give");
+  if (!machine) return complain(machine.error());
+  const auto devices = machine->select({argv + 1, argv + argc - 1});
   if (!devices) return complain(devices.error());
-  const auto driver = DriverName::parse(argv[2]);
+  const std::string word = argv[argc - 1];
+  const auto driver = DriverName::parse(word);
   if (!driver) return complain(driver.error());
-  auto memory =
-      Memory::lock(*storage, boot_id(proc), "give", [](const std::string&) { return false; });
-  if (!memory) return complain(memory.error());
-  const auto plan = plan_bind(**sysfs, {.devices = *devices, .driver = *driver});
-  if (!plan) return complain(plan.error());
-  Listener quiet;
-  RunOptions how{.proc = "/proc", .vfio = "/dev/vfio"};
-  how.check_users = [&](const auto& losing) { return refuse_if_in_use(**sysfs, proc, losing, {}); };
-  const auto done = run(**sysfs, *plan, {&memory->origins, &memory->journal}, quiet, how);
+  const auto done =
+      word == "restore" ? machine->restore(*devices) : machine->bind(*devices, *driver);
   if (!done) return complain(done.error());
   for (const Outcome& one : *done)
     std::printf("%s: %s\n", one.device.str().c_str(), one.changed ? "changed" : "was there");

@@ -17,9 +17,9 @@ std::string Error::message() const {
   return out;
 }
 
-Error from_errno(Errno err, std::string operation, std::string object, Code code) {
+Error from_errno(Errno err, std::string operation, std::string object, ErrorKind kind) {
   const bool rights = err.value == EACCES || err.value == EPERM || err.value == EROFS;
-  return Error{.code = rights ? Code::kNotPermitted : code,
+  return Error{.kind = rights ? ErrorKind::kNotPermitted : kind,
                .err = err,
                .operation = std::move(operation),
                .object = std::move(object),

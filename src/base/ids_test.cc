@@ -38,7 +38,7 @@ TEST(NameTest, IsOneComponentOfAPath) {
         std::string("a\nb"), std::string("a\0b", 3), long_name}) {
     EXPECT_FALSE(DriverName::parse(bad)) << bad;
   }
-  EXPECT_EQ(DriverName::parse("a/b").error().code, Code::kUsage);
+  EXPECT_EQ(DriverName::parse("a/b").error().kind, ErrorKind::kUsage);
 }
 
 TEST(DeviceIdTest, IsWrittenAsItIsTyped) {
@@ -51,7 +51,7 @@ TEST(DeviceIdTest, IsWrittenAsItIsTyped) {
 }
 
 TEST(ErrorTest, SaysWhatOnWhichObjectAndWhy) {
-  const Error error{.code = Code::kFailed,
+  const Error error{.kind = ErrorKind::kFailed,
                     .err = {16},
                     .operation = "bind",
                     .object = "0000:03:00.0",
@@ -63,9 +63,9 @@ TEST(ErrorTest, SaysWhatOnWhichObjectAndWhy) {
 }
 
 TEST(ErrorTest, RightsAreAKindOfTheirOwn) {
-  EXPECT_EQ(from_errno({13}, "write", "x").code, Code::kNotPermitted);
-  EXPECT_EQ(from_errno({30}, "write", "x").code, Code::kNotPermitted);
-  EXPECT_EQ(from_errno({19}, "write", "x").code, Code::kFailed);
+  EXPECT_EQ(from_errno({13}, "write", "x").kind, ErrorKind::kNotPermitted);
+  EXPECT_EQ(from_errno({30}, "write", "x").kind, ErrorKind::kNotPermitted);
+  EXPECT_EQ(from_errno({19}, "write", "x").kind, ErrorKind::kFailed);
 }
 
 }  // namespace

@@ -32,27 +32,27 @@ OrderedJson outcome_rows(const std::vector<Outcome>& outcomes) {
   return rows;
 }
 
-const char* code_word(Code code) {
-  switch (code) {
-    case Code::kFailed:
+const char* kind_word(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kFailed:
       return "failed";
-    case Code::kUsage:
+    case ErrorKind::kUsage:
       return "usage";
-    case Code::kRefused:
+    case ErrorKind::kRefused:
       return "refused";
-    case Code::kIncomplete:
+    case ErrorKind::kIncomplete:
       return "incomplete";
-    case Code::kNotPermitted:
+    case ErrorKind::kNotPermitted:
       return "not_permitted";
-    case Code::kNotFound:
+    case ErrorKind::kNotFound:
       break;
   }
   return "not_found";
 }
 
 OrderedJson error_object(const Error& error) {
-  OrderedJson out = {{"code", code_word(error.code)},
-                     {"exit", static_cast<int>(error.code)},
+  OrderedJson out = {{"code", kind_word(error.kind)},
+                     {"exit", static_cast<int>(error.kind)},
                      {"errno", nullptr},
                      {"message", error.message()},
                      {"operation", error.operation},

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "binding/transaction.h"
+#include "change/transaction.h"
 
 // What --json prints of a change and of an error: docs/change.schema.json. Each text is one JSON
 // value with a newline, in ASCII: other characters stand there as \uXXXX, so that none of them

@@ -16,7 +16,8 @@
 #include "cli/say.h"
 #include "cli/session.h"
 #include "cli/verb.h"
-#include "drivercore/machine.h"
+#include "drivercore/file/machine.h"
+#include "engine/engine.h"
 #include "host/descriptor.h"
 
 namespace anybind::cli {
@@ -50,7 +51,7 @@ Result<int> run_capture(Context& context, const std::string& file) {
     say(context.err,
         "anybind: warning: {} is busy: {}; its driver_override is not known, and its driver "
         "may be wrong\n",
-        printable(device.str()), printable(context.session.why_busy(device.str()), 1024));
+        printable(device.str()), printable(why_busy(context.session.host(), device.str()), 1024));
   }
   const std::string text = drivercore::save_machine(state);
   if (file.empty() || file == "-") {

@@ -6,16 +6,16 @@
 #include "cli/table.h"
 #include "inventory/details.h"
 #include "inventory/device.h"
-#include "inventory/guards.h"
-#include "inventory/interface.h"
 #include "inventory/names.h"
+#include "inventory/net_interface.h"
+#include "users/guards.h"
 
 namespace anybind::cli {
 
 /// The table of `list`: a line a device, address, class, name, driver, override and group; with
 /// `uses` two last columns that name its interfaces, and the guards that find it in use.
 struct Uses {
-  Users users;
+  UsersByDevice users;
   InUse in_use;
 };
 void print_devices(const std::vector<Device>& devices, const Uses* uses, PciNames& names,

@@ -1,5 +1,5 @@
 // doctor: is this machine ready to give devices to user space? One verdict and one fix a line.
-#include "inventory/doctor.h"
+#include "doctor/doctor.h"
 
 #include <algorithm>
 #include <array>
@@ -14,6 +14,7 @@
 #include "cli/session.h"
 #include "cli/table.h"
 #include "cli/verb.h"
+#include "engine/engine.h"
 
 namespace anybind::cli {
 namespace {
@@ -108,7 +109,11 @@ std::string as_json(const std::vector<Finding>& findings) {
 }
 
 Result<int> run_doctor(Context& context) {
-  const auto findings = examine(context.session.machine());
+  KnownChanges changes;
+  const auto known = read_memory(context.session.host());
+  changes.seen = known.has_value();
+  if (known) changes.open = known->journal.open();
+  const auto findings = examine(context.session.host(), changes);
   std::string text;
   if (context.json) {
     text = as_json(findings);

@@ -9,14 +9,16 @@
 
 #include "base/text.h"
 #include "base/try.h"
-#include "binding/mechanism.h"
 #include "cli/session.h"
 #include "cli/verb.h"
+#include "engine/engine.h"
 #include "inventory/match.h"
 #include "inventory/names.h"
+#include "inventory/not_there.h"
 #include "inventory/select.h"
-#include "inventory/unknown.h"
 #include "inventory/viability.h"
+#include "plan/choose_mechanism.h"
+#include "plan/mechanism.h"
 
 namespace anybind::cli {
 namespace {
@@ -175,14 +177,14 @@ json to_json(const DriverName& driver, const std::vector<Obstacle>& obstacles) {
 
 /// How `bind` would do it; an obstacle when it cannot.
 std::optional<Mechanism> find_mechanism(Context& context, const Explanation& e,
-                                        const DriverName& driver, const std::string& aliases,
+                                        const DriverName& driver,
                                         std::vector<Obstacle>& obstacles) {
   const auto dir = context.sysfs.open_dir(e.device.id.path());
   if (!dir) return std::nullopt;
   if (!obstacles.empty() && !context.sysfs.open_dir(driver_path(e.device.id.bus, driver)))
     return std::nullopt;
   auto mechanism =
-      choose_mechanism(context.sysfs, e.device.id, **dir, driver, [&] { return aliases; });
+      choose_mechanism(context.sysfs, e.device.id, **dir, driver, context.session.host().modules);
   if (mechanism) return *mechanism;
   const Error& error = mechanism.error();
   const std::string next = error.details.empty() ? "" : join_words(error.details, "then");
@@ -193,8 +195,8 @@ std::optional<Mechanism> find_mechanism(Context& context, const Explanation& e,
 /// Also who uses it, when another driver has it.
 std::vector<Obstacle> all_obstacles(Context& context, const Explanation& e,
                                     const DriverName& driver) {
-  auto out = obstacles_for(context.sysfs, e, driver, context.session.group_rule(),
-                           context.session.modules());
+  auto out = obstacles_for(context.sysfs, e, driver, context.session.host().rule,
+                           context.session.host().modules);
   if (e.device.driver == driver) return out;
   for (const Blocker& blocker : context.session.in_use({e.device.id}).blockers) {
     out.push_back({.what = fmt::format("in use, {}: {}", blocker.name, blocker.who),
@@ -230,7 +232,7 @@ json to_json(const std::vector<Candidate>& variants) {
 
 /// As bind does: a name that no driver and no module has is a mistake, and no question.
 Result<> check_driver(Context& context, const DeviceId& device, const DriverName& driver) {
-  ModuleLoader* modules = context.session.modules();
+  ModuleLoader* modules = context.session.host().modules;
   if (modules == nullptr || context.sysfs.open_dir(driver_path(device.bus, driver))) return {};
   const auto module = modules->find(driver.str());
   const bool is_loaded =
@@ -244,7 +246,8 @@ Result<int> run_explain(Context& context, const ExplainOptions& options) {
       TRY(select_devices(context.sysfs, options.words.front(), context.sysfs_root));
   std::optional<DriverName> driver;
   if (options.words.size() == 2) driver = TRY(DriverName::parse(options.words[1]));
-  const std::string aliases = context.session.module_aliases();
+  ModuleLoader* modules = context.session.host().modules;
+  const std::string aliases = modules == nullptr ? "" : std::string(modules->aliases());
   PciNames names(context.names_file);
   json rows = json::array();
   std::string text;
@@ -254,7 +257,7 @@ Result<int> run_explain(Context& context, const ExplainOptions& options) {
     auto obstacles = driver ? all_obstacles(context, e, *driver) : std::vector<Obstacle>{};
     std::optional<Mechanism> mechanism;
     if (driver && e.device.driver != driver)
-      mechanism = find_mechanism(context, e, *driver, aliases, obstacles);
+      mechanism = find_mechanism(context, e, *driver, obstacles);
     rows.push_back(to_json(e));
     if (driver) {
       rows.back()["asked"] = to_json(*driver, obstacles);
@@ -262,10 +265,10 @@ Result<int> run_explain(Context& context, const ExplainOptions& options) {
     }
     std::optional<Viability> viability;
     if (driver && e.group && is_vfio_driver(driver->str())) {
-      viability = judge_group(context.sysfs, *e.group, {id}, context.session.group_rule());
+      viability = judge_group(context.sysfs, *e.group, {id}, context.session.host().rule);
       rows.back()["asked"]["group"] = to_json(*viability);
     }
-    const std::string why = e.device.busy ? context.session.why_busy(id.str()) : "";
+    const std::string why = e.device.busy ? why_busy(context.session.host(), id.str()) : "";
     text += (text.empty() ? "" : "\n") + head_text(e, names, why) + match_text(e);
     if (viability) text += group_text(*viability);
     if (!driver) continue;

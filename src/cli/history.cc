@@ -13,6 +13,7 @@
 #include "cli/session.h"
 #include "cli/table.h"
 #include "cli/verb.h"
+#include "engine/engine.h"
 
 namespace anybind::cli {
 namespace {
@@ -102,7 +103,7 @@ void print_rows(const Context& context, const std::vector<Row>& rows) {
 }
 
 Result<int> run_history(Context& context) {
-  const Memory memory = TRY(context.session.memory());
+  const Memory memory = TRY(read_memory(context.session.host()));
   const auto rows = rows_of(memory.journal);
   if (context.json) {
     say(context.out, "{}", json_of(rows));

@@ -125,7 +125,7 @@ class Lines {
 }  // namespace
 
 std::string list_json(const std::vector<Device>& devices, const std::vector<std::string>& syspaths,
-                      const Users& users, const InUse* in_use, PciNames& names,
+                      const UsersByDevice& users, const InUse* in_use, PciNames& names,
                       std::string_view sysfs_root) {
   Lines lines;
   const auto uses = in_use == nullptr ? std::map<DeviceId, Json>{} : use_arrays(*in_use);

@@ -6,9 +6,9 @@
 
 #include "inventory/details.h"
 #include "inventory/device.h"
-#include "inventory/guards.h"
-#include "inventory/interface.h"
 #include "inventory/names.h"
+#include "inventory/net_interface.h"
+#include "users/guards.h"
 
 namespace anybind::cli {
 
@@ -16,9 +16,9 @@ namespace anybind::cli {
 /// below `sysfs_root`, one a device; without `in_use` its key is left out. Bytes that are no UTF-8
 /// become U+FFFD.
 [[nodiscard]] std::string list_json(const std::vector<Device>& devices,
-                                    const std::vector<std::string>& syspaths, const Users& users,
-                                    const InUse* in_use, PciNames& names,
-                                    std::string_view sysfs_root);
+                                    const std::vector<std::string>& syspaths,
+                                    const UsersByDevice& users, const InUse* in_use,
+                                    PciNames& names, std::string_view sysfs_root);
 
 /// The array of `show --json`: what `list` says of a device, and what only `show` knows.
 [[nodiscard]] std::string show_json(const std::vector<Details>& devices, const InUse& in_use,

@@ -24,9 +24,9 @@
 #include "base/try.h"
 #include "cli/answer_json.h"
 #include "cli/arguments.h"
-#include "cli/change.h"
 #include "cli/say.h"
 #include "cli/session.h"
+#include "cli/signals.h"
 #include "cli/verb.h"
 
 namespace anybind::cli {
@@ -110,7 +110,7 @@ int report(const Error& error) {
   for (const std::string& line : error.details) text += "  " + printable(line, 1024) + "\n";
   if (!error.next.empty()) text += "  " + printable(error.next, 1024) + "\n";
   std::fputs(text.c_str(), stderr);
-  return static_cast<int>(error.code);
+  return static_cast<int>(error.kind);
 }
 
 /// The same, and for programs as JSON on standard output, where nothing else is then.
@@ -120,7 +120,7 @@ int answer(const Error& error, bool json) {
 }
 
 Error usage_error(std::string why, std::string next) {
-  return {.code = Code::kUsage, .object = "", .why = std::move(why), .next = std::move(next)};
+  return {.kind = ErrorKind::kUsage, .object = "", .why = std::move(why), .next = std::move(next)};
 }
 
 /// The help page of one verb, with its own usage line and without a list of positional words.
@@ -178,8 +178,8 @@ Result<int> run_verb(const Globals& globals, const Run& run, bool& answered) {
     return fail(usage_error("--sysfs and --lab are two machines", "leave one of them out"));
   }
   auto session = TRY(Session::open(globals.machine));
-  Context context{.sysfs = session->sysfs(),
-                  .sysfs_root = session->sysfs_root(),
+  Context context{.sysfs = session->host().sysfs,
+                  .sysfs_root = session->host().sysfs_root,
                   .names_file = names_file(),
                   .json = globals.json,
                   .color = wants_color(globals),

@@ -8,7 +8,7 @@ namespace anybind::cli {
 Run setup_lab(CLI::App& app) {
   app.allow_extras();
   return [](Context&) -> Result<int> {
-    return fail({.code = Code::kFailed,
+    return fail({.kind = ErrorKind::kFailed,
                  .object = "lab",
                  .why = "this anybind was built without libfuse3",
                  .next = "build it with libfuse3-dev; without it: anybind --lab FILE list"});

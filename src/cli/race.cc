@@ -35,7 +35,7 @@ Result<std::vector<const Row*>> chosen(std::span<const Row> all,
   for (const Row& row : all) known.emplace_back(row.name);
   for (const std::string& name : names) {
     if (std::ranges::find(known, name) != known.end()) continue;
-    return fail({.code = Code::kUsage,
+    return fail({.kind = ErrorKind::kUsage,
                  .object = printable(name),
                  .why = "no such " + what,
                  .next = "there are " + join_words(known)});
@@ -52,13 +52,15 @@ Result<> write_file(const std::string& path, const std::string& text) {
   file << text;
   file.close();
   if (file) return {};
-  return fail(
-      {.code = Code::kFailed, .operation = "write", .object = path, .why = "it cannot be written"});
+  return fail({.kind = ErrorKind::kFailed,
+               .operation = "write",
+               .object = path,
+               .why = "it cannot be written"});
 }
 
 Result<int> run_replay(Context& context, const RaceOptions& options) {
   if (options.words.size() != 2) {
-    return fail({.code = Code::kUsage,
+    return fail({.kind = ErrorKind::kUsage,
                  .why = "replay takes one token",
                  .next = "anybind race replay TOKEN"});
   }
@@ -105,7 +107,7 @@ Result<int> run_table(Context& context, const RaceOptions& options) {
 Result<int> run_race(Context& context, const RaceOptions& options) {
   if (options.words.empty()) return run_table(context, options);
   if (options.words[0] == "replay") return run_replay(context, options);
-  return fail({.code = Code::kUsage,
+  return fail({.kind = ErrorKind::kUsage,
                .object = printable(options.words[0]),
                .why = "race takes options, or replay and a token",
                .next = "anybind race --help"});

@@ -1,5 +1,5 @@
 // recover: ends what was cut off.
-#include "binding/recover.h"
+#include "change/recover.h"
 
 #include <memory>
 #include <optional>
@@ -13,7 +13,10 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "cli/change.h"
+#include "cli/narrator.h"
 #include "cli/say.h"
+#include "cli/signals.h"
+#include "engine/engine.h"
 
 namespace anybind::cli {
 namespace {
@@ -54,17 +57,16 @@ std::string line_of(const Recovered& one) {
 }
 
 /// What `restore` knows is no matter of the devices, and so none of the exit code.
-void warn_of_memory(const Context& context, const Memory& memory,
-                    const std::vector<Recovered>& all) {
+void warn_of_memory(const Context& context, const Recovery& ended) {
   if (context.verbosity < 0) return;
   const auto warn = [&](const Error& error, const std::string& next) {
     say(context.err, "anybind: warning: {}\n  {}\n", error.message(), printable(next, 1024));
   };
-  if (memory.damage) {
-    warn(*memory.damage, fmt::format("rm {}/origins.json: `restore` then goes by the default match",
-                                     context.session.state_dir()));
+  if (ended.damage) {
+    warn(*ended.damage, fmt::format("rm {}/origins.json: `restore` then goes by the default match",
+                                    context.session.state_dir()));
   }
-  for (const Recovered& one : all) {
+  for (const Recovered& one : ended.changes) {
     if (one.memory) warn(*one.memory, "free some space; what is remembered too much does no harm");
   }
 }
@@ -110,21 +112,20 @@ void print(const Context& context, const std::vector<Recovered>& all) {
 
 Result<int> run_recover(Context& context, const ChangeOptions& options) {
   catch_signals();
-  Memory memory = TRY(lock_memory(context, options, Memory::OnDamage::kGoOn));
-  const auto listener = narrator(context, memory.journal.open().size(),
-                                 "anybind: recover is not interrupted; it goes on to its end\n");
-  Origins* origins = memory.damage ? nullptr : &memory.origins;
-  const auto all =
-      recover(context.sysfs, {origins, &memory.journal}, *listener, run_options(context, options));
+  const auto ended = [&] {
+    Narrator listener(context, "anybind: recover is not interrupted; it goes on to its end\n");
+    return recover_changes(context.session.host(), request_of(options), listener);
+  }();
+  const Recovery all = TRY(ended);
   const auto kept = context.session.keep();
   try {
-    print(context, all);
-    warn_of_memory(context, memory, all);
+    print(context, all.changes);
+    warn_of_memory(context, all);
   } catch (const std::exception&) {  // for want of memory
     put(context.err, "anybind: warning: there was no memory left to say what was done\n");
   }
   context.answered = true;
-  auto left = what_is_left(all);
+  auto left = what_is_left(all.changes);
   if (left) return fail(*std::move(left));
   TRY(kept);
   return 0;

@@ -10,6 +10,7 @@
 #include "cli/json.h"
 #include "cli/session.h"
 #include "cli/verb.h"
+#include "engine/engine.h"
 #include "inventory/select.h"
 
 namespace anybind::cli {
@@ -29,7 +30,7 @@ Result<int> run_show(Context& context, const std::vector<std::string>& selectors
     for (const Details& details : devices) {
       if (!text.empty()) text += "\n";
       const std::string why =
-          details.device.busy ? context.session.why_busy(details.device.id.str()) : "";
+          details.device.busy ? why_busy(context.session.host(), details.device.id.str()) : "";
       text +=
           device_page(details, in_use, names, context.sysfs_root, why, {.color = context.color});
     }

@@ -8,7 +8,6 @@
 
 #include "base/text.h"
 #include "base/try.h"
-#include "binding/virtual_functions.h"
 #include "cli/change.h"
 #include "inventory/select.h"
 
@@ -19,10 +18,10 @@ struct VfsOptions : ChangeOptions {
   std::string driver = "none";
 };
 
-Result<NewFunctions> parse(Context& context, const VfsOptions& options) {
+Result<Request> parse(Context& context, const VfsOptions& options) {
   const auto count = parse_decimal(options.words[1]);
   if (!count || *count > 0xFFFF) {
-    return fail({.code = Code::kUsage,
+    return fail({.kind = ErrorKind::kUsage,
                  .object = options.words[1],
                  .why = "not a number of virtual functions",
                  .next = "anybind vfs PF 8, for instance"});
@@ -31,21 +30,20 @@ Result<NewFunctions> parse(Context& context, const VfsOptions& options) {
       TRY(select_devices_unchecked(context.sysfs, {options.words[0]}, context.sysfs_root));
   if (devices.size() != 1) {
     return fail(
-        {.code = Code::kUsage,
+        {.kind = ErrorKind::kUsage,
          .object = options.words[0],
          .why = fmt::format("means {} devices; one physical function is wanted", devices.size())});
   }
-  return NewFunctions{.pf = devices[0],
-                      .count = static_cast<unsigned>(*count),
-                      .driver = TRY(DriverName::parse(options.driver)),
-                      .rule = context.session.group_rule()};
+  Request out = request_of(options);
+  out.verb = Request::Verb::kMakeFunctions;
+  out.devices = devices;
+  out.count = static_cast<unsigned>(*count);
+  out.driver = TRY(DriverName::parse(options.driver));
+  return out;
 }
 
 Result<int> run_vfs(Context& context, const VfsOptions& options) {
-  const NewFunctions request = TRY(parse(context, options));
-  return plan_and_run(context, options, {.plan = [&](Sysfs& sysfs, const Memory&) {
-                        return plan_virtual_functions(sysfs, request, context.session.modules());
-                      }});
+  return carry_out(context, options, TRY(parse(context, options)));
 }
 
 }  // namespace

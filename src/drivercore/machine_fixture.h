@@ -10,9 +10,9 @@
 #include <string_view>
 #include <vector>
 
-#include "drivercore/driver_core.h"
-#include "drivercore/machine.h"
-#include "drivercore/model_sysfs.h"
+#include "drivercore/core/driver_core.h"
+#include "drivercore/file/machine.h"
+#include "drivercore/sysfs/model_sysfs.h"
 
 namespace anybind::drivercore {
 

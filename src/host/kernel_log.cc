@@ -50,6 +50,22 @@ class FileLog final : public KernelLog {
   std::deque<KernelMessage> kept_;
 };
 
+class LateLog final : public KernelLog {
+ public:
+  explicit LateLog(std::string path) : path_(std::move(path)) {}
+  void listen() override {
+    if (log_ != nullptr) return;
+    if (auto log = open_kernel_log(path_)) log_ = *std::move(log);
+  }
+  std::vector<KernelMessage> messages() override {
+    return log_ == nullptr ? std::vector<KernelMessage>() : log_->messages();
+  }
+
+ private:
+  std::string path_;
+  std::unique_ptr<KernelLog> log_;
+};
+
 bool is_word_char(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
          c == '-';
@@ -90,6 +106,10 @@ Reply<std::unique_ptr<KernelLog>> open_kernel_log(const std::string& path) {
     return failed();
   }
   return std::make_unique<FileLog>(std::move(file));
+}
+
+std::unique_ptr<KernelLog> kernel_log_at(std::string path) {
+  return std::make_unique<LateLog>(std::move(path));
 }
 
 std::vector<std::string> messages_about(const std::vector<KernelMessage>& all, std::string_view bus,

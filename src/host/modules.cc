@@ -92,7 +92,8 @@ class HostModules final : public ModuleLoader {
 
   Result<> load(const std::string& name, const std::function<bool()>& give_up) override {
     if (!is_module_name(name)) {
-      return fail({.code = Code::kUsage, .operation = "load", .object = name, .why = "no name"});
+      return fail(
+          {.kind = ErrorKind::kUsage, .operation = "load", .object = name, .why = "no name"});
     }
     return run_modprobe({name}, give_up);
   }
@@ -189,7 +190,7 @@ class HostModules final : public ModuleLoader {
       return fail(std::move(error));
     }
     const bool forbids = ended->output.contains("Operation not permitted") && ::geteuid() != 0;
-    if (forbids) error.code = Code::kNotPermitted;
+    if (forbids) error.kind = ErrorKind::kNotPermitted;
     error.why = ended->output.empty() ? fmt::format("modprobe ended with {}", ended->status)
                                       : printable(trim_newline(ended->output));
     return fail(std::move(error));

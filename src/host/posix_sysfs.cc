@@ -308,7 +308,7 @@ LockedAttributes locked_attributes(std::string_view release) {
 Result<std::unique_ptr<Sysfs>> open_sysfs(const std::string& root) {
   Descriptor dir(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (dir.get() < 0) {
-    return fail(from_errno(Errno{errno}, "open sysfs at", root, Code::kNotFound));
+    return fail(from_errno(Errno{errno}, "open sysfs at", root, ErrorKind::kNotFound));
   }
   const LockedAttributes locked = locked_in(dir.get());
   return std::make_unique<PosixSysfs>(std::move(dir), locked);

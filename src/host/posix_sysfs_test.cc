@@ -225,7 +225,7 @@ TEST_F(PosixSysfsTest, AHeldDirectoryStaysWithTheInstance) {
 TEST_F(PosixSysfsTest, ARootThatIsNoDirectoryIsNotFound) {
   const auto opened = open_sysfs(base_ / "outside");
   ASSERT_FALSE(opened);
-  EXPECT_EQ(opened.error().code, Code::kNotFound);
+  EXPECT_EQ(opened.error().kind, ErrorKind::kNotFound);
 }
 
 TEST_F(PosixSysfsTest, TracingSeesEveryCallWithItsFullPath) {

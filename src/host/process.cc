@@ -1,37 +1,32 @@
 #include "host/process.h"
 
-#include <filesystem>
+#include <algorithm>
 
 #include <fmt/format.h>
 
 #include "base/text.h"
-#include "host/posix_sysfs.h"
 
 namespace anybind {
 namespace {
 
-/// A file of /proc, at most a page of it; empty when it cannot be read.
-std::string proc_file(const std::string& proc, long pid, const std::string& name) {
-  const auto dir = open_sysfs(proc);
-  if (!dir) return "";
-  const auto text = (*dir)->read(fmt::format("{}/{}", pid, name));
-  return text.value_or("");
+/// Empty when it cannot be read.
+std::string proc_file(const Proc& proc, long pid, const std::string& name) {
+  return proc.read(fmt::format("{}/{}", pid, name)).value_or("");
 }
 
-bool has_open(const std::filesystem::path& process, const std::string& path) {
-  std::error_code error;
-  for (std::filesystem::directory_iterator at(process / "fd", error), end; at != end;
-       at.increment(error)) {
-    if (error) return false;
-    std::error_code unreadable;
-    if (std::filesystem::read_symlink(at->path(), unreadable) == path) return true;
-  }
-  return false;
+bool has_open(const Proc& proc, const std::string& pid, const std::string& path) {
+  const std::string dir = pid + "/fd";
+  const auto files = proc.list(dir);
+  if (!files) return false;
+  return std::ranges::any_of(*files, [&](const std::string& file) {
+    const auto link = proc.read_link(fmt::format("{}/{}", dir, file));
+    return link && *link == path;
+  });
 }
 
 }  // namespace
 
-std::optional<std::uint64_t> process_start(const std::string& proc, long pid) {
+std::optional<std::uint64_t> process_start(const Proc& proc, long pid) {
   // "812 (a name) S 1 ...": the 22nd field, counted after the name, which may contain anything.
   const std::string stat = proc_file(proc, pid, "stat");
   const auto name_end = stat.rfind(") ");
@@ -46,20 +41,17 @@ std::optional<std::uint64_t> process_start(const std::string& proc, long pid) {
   return parse_decimal(rest.substr(0, rest.find(' ')));
 }
 
-std::string wait_channel(const std::string& proc, long pid) {
+std::string wait_channel(const Proc& proc, long pid) {
   const std::string text = proc_file(proc, pid, "wchan");
   return text == "0" ? "" : text;
 }
 
-std::vector<std::string> holders_of(const std::string& proc, const std::string& path) {
+std::vector<std::string> holders_of(const Proc& proc, const std::string& path) {
   std::vector<std::string> out;
-  std::error_code error;
-  for (std::filesystem::directory_iterator at(proc, error), end; !error && at != end;
-       at.increment(error)) {
-    const auto pid = parse_decimal(at->path().filename().string(), INT32_MAX);
-    if (!pid || !has_open(at->path(), path)) continue;
-    const std::string name = proc_file(proc, static_cast<long>(*pid), "comm");
-    out.push_back(fmt::format("{} (process {})", trim_newline(name), *pid));
+  for (const std::string& pid : proc.processes()) {
+    if (!has_open(proc, pid, path)) continue;
+    const std::string name = proc.read(pid + "/comm").value_or("");
+    out.push_back(fmt::format("{} (process {})", trim_newline(name), pid));
   }
   return out;
 }

@@ -176,7 +176,8 @@ class PosixStorage final : public Storage {
     }
     // Only for people to read: that it cannot be written is no reason to stop.
     if (::ftruncate(lock_.get(), 0) == 0) {
-      [[maybe_unused]] const auto count = ::pwrite(lock_.get(), owner.data(), owner.size(), 0);
+      const std::string text = std::to_string(::getpid()) + " " + std::string(owner);
+      [[maybe_unused]] const auto count = ::pwrite(lock_.get(), text.data(), text.size(), 0);
     }
     return {};
   }
@@ -185,7 +186,7 @@ class PosixStorage final : public Storage {
   static std::string fresh(const std::string& file) { return file + ".new"; }
 
   static Error untrusted(std::string what, std::string why) {
-    return {.code = Code::kNotPermitted,
+    return {.kind = ErrorKind::kNotPermitted,
             .operation = "trust",
             .object = std::move(what),
             .why = std::move(why) + "; nothing was read or changed",

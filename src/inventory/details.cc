@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
-#include "inventory/interface.h"
+#include "inventory/net_interface.h"
 
 namespace anybind {
 namespace {
@@ -64,7 +64,7 @@ std::optional<std::string> read_module(Sysfs& root, const Device& device) {
 
 Result<Details> read_details(Sysfs& root, const DeviceId& id) {
   const auto dir = root.open_dir(id.path());
-  if (!dir) return fail(from_errno(dir.error(), "show", id.str(), Code::kNotFound));
+  if (!dir) return fail(from_errno(dir.error(), "show", id.str(), ErrorKind::kNotFound));
   Details out{.device = TRY(read_device(**dir, id))};
   out.syspath = read_syspath(root, id);
   out.module = read_module(root, out.device);
@@ -78,7 +78,7 @@ Result<Details> read_details(Sysfs& root, const DeviceId& id) {
   out.revision = read_revision(**dir);
   out.physical_function = linked_function(**dir, "physfn");
   out.sriov = read_sriov(**dir);
-  const Users users = read_users(root);
+  const UsersByDevice users = read_users(root);
   if (const auto found = users.find(id); found != users.end()) out.users = found->second;
   return out;
 }

@@ -73,7 +73,7 @@ TEST_F(DetailsTest, WhatIsAbsentOrNonsenseIsEmpty) {
 }
 
 TEST_F(DetailsTest, ADeviceThatIsGoneIsNotFound) {
-  EXPECT_EQ(details("0000:09:00.0").error().code, Code::kNotFound);
+  EXPECT_EQ(details("0000:09:00.0").error().kind, ErrorKind::kNotFound);
 }
 
 }  // namespace

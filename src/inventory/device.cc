@@ -78,8 +78,9 @@ std::optional<std::uint32_t> take_field(std::string_view& text, std::string_view
 }
 
 Error no_such(std::string what, std::string object) {
-  return {
-      .code = Code::kNotFound, .object = std::move(object), .why = "no such " + std::move(what)};
+  return {.kind = ErrorKind::kNotFound,
+          .object = std::move(object),
+          .why = "no such " + std::move(what)};
 }
 
 template <class T>
@@ -106,7 +107,7 @@ Result<BusName> bus_of_member(Sysfs& root, const std::string& group, const std::
   auto bus = BusName::parse(subsystem ? link_name(*subsystem) : "");
   if (bus) return bus;
   return fail(
-      {.code = Code::kFailed, .object = group, .why = "the bus of " + name + " is unknown"});
+      {.kind = ErrorKind::kFailed, .object = group, .why = "the bus of " + name + " is unknown"});
 }
 
 }  // namespace

@@ -152,7 +152,7 @@ TEST_F(DeviceTest, ADeviceThatVanishedIsNotFound) {
   tree_.put(real_ + "/uevent", "DRIVER=newcomer\n");
   const auto device = read_device(**dir, pci_id("0000:03:00.0"));
   ASSERT_FALSE(device);
-  EXPECT_EQ(device.error().code, Code::kNotFound);
+  EXPECT_EQ(device.error().kind, ErrorKind::kNotFound);
   EXPECT_EQ(read_binding(**dir).error().value, ENOENT);
 }
 
@@ -185,9 +185,10 @@ TEST_F(DeviceTest, NamesComeInAddressOrderWithLongDomainsLast) {
 }
 
 TEST_F(DeviceTest, ABusThatIsNotThereIsNotFound) {
-  EXPECT_EQ(read_device_ids(tree_.sysfs(), BusName::literal("usb")).error().code, Code::kNotFound);
-  EXPECT_EQ(read_driver_names(tree_.sysfs(), BusName::literal("usb")).error().code,
-            Code::kNotFound);
+  EXPECT_EQ(read_device_ids(tree_.sysfs(), BusName::literal("usb")).error().kind,
+            ErrorKind::kNotFound);
+  EXPECT_EQ(read_driver_names(tree_.sysfs(), BusName::literal("usb")).error().kind,
+            ErrorKind::kNotFound);
 }
 
 TEST(ReadDriverNames, ANameThatNoDriverCanHaveIsLeftOut) {

@@ -14,18 +14,6 @@ bool manages_dma(const DriverName& driver) {
   return driver.str().contains("vfio") || std::ranges::find(kNames, driver.str()) != kNames.end();
 }
 
-GroupRule group_rule(std::string_view release) {
-  const auto dot = release.find('.');
-  if (dot == std::string_view::npos) return GroupRule::kDmaOwnership;
-  const auto major = parse_decimal(release.substr(0, dot), 1000);
-  release.remove_prefix(dot + 1);
-  const auto minor = parse_decimal(
-      release.substr(0, std::min(release.find_first_not_of("0123456789"), release.size())), 1000);
-  if (!major || !minor) return GroupRule::kDmaOwnership;
-  const bool is_older = *major < 5 || (*major == 5 && *minor < 19);
-  return is_older ? GroupRule::kDriverList : GroupRule::kDmaOwnership;
-}
-
 bool GroupMember::blocks_user_space(GroupRule rule) const {
   constexpr std::uint32_t kPciToPci = 0x0604;
   if (rule == GroupRule::kDriverList && pci && pci->class_code >> 8 == kPciToPci) return false;

@@ -63,7 +63,7 @@ TEST_F(GroupTest, AMemberThatCannotBeToldIsNotLeftOut) {
   tree_.dir("kernel/iommu_groups/7/devices/what-is-this");
   const auto group = read_group(tree_.sysfs(), 7);
   ASSERT_FALSE(group);
-  EXPECT_EQ(group.error().code, Code::kFailed);
+  EXPECT_EQ(group.error().kind, ErrorKind::kFailed);
 }
 
 TEST_F(GroupTest, AMemberThatVanishedMeanwhileIsLeftOut) {
@@ -73,7 +73,7 @@ TEST_F(GroupTest, AMemberThatVanishedMeanwhileIsLeftOut) {
 }
 
 TEST_F(GroupTest, NoSuchGroupIsNotFound) {
-  EXPECT_EQ(read_group_view(tree_.sysfs(), 9).error().code, Code::kNotFound);
+  EXPECT_EQ(read_group_view(tree_.sysfs(), 9).error().kind, ErrorKind::kNotFound);
 }
 
 }  // namespace

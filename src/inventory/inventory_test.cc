@@ -79,8 +79,8 @@ TEST_F(InventoryTest, WhatIsGoneOrLeadsNowhereIsLeftOut) {
 TEST_F(InventoryTest, AMachineThatDoesNotLetItselfBeReadIsAnError) {
   const auto ids = many(2);
   Fault fault{.fail_at = 1, .err = {EACCES}};
-  EXPECT_EQ(read_inventory(*faulty_sysfs(tree_.sysfs(), fault), ids, 1).error().code,
-            Code::kNotPermitted);
+  EXPECT_EQ(read_inventory(*faulty_sysfs(tree_.sysfs(), fault), ids, 1).error().kind,
+            ErrorKind::kNotPermitted);
   fault = {.fail_at = 1, .err = {EMFILE}};
   EXPECT_EQ(read_inventory(*faulty_sysfs(tree_.sysfs(), fault), ids, 1).error().err.value, EMFILE);
 }

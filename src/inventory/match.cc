@@ -182,7 +182,7 @@ Result<Explanation> explain_device(Sysfs& root, const DeviceId& id,
                                    std::string_view modules_alias) {
   const auto dir = root.open_dir(id.path());
   if (!dir) {
-    return fail({.code = Code::kNotFound,
+    return fail({.kind = ErrorKind::kNotFound,
                  .object = id.str(),
                  .why = "no such device",
                  .next = "anybind list"});

@@ -11,9 +11,9 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "inventory/device.h"
-#include "inventory/interface.h"
+#include "inventory/net_interface.h"
+#include "inventory/not_there.h"
 #include "inventory/pci_class.h"
-#include "inventory/unknown.h"
 
 namespace anybind {
 namespace {
@@ -26,14 +26,14 @@ const BusName& pci_bus() {
 }
 
 Error not_understood(std::string_view text, std::string why, std::string next) {
-  return {.code = Code::kUsage,
+  return {.kind = ErrorKind::kUsage,
           .object = std::string(text),
           .why = std::move(why),
           .next = std::move(next)};
 }
 
 Error nothing_matches(std::string_view text) {
-  return {.code = Code::kNotFound,
+  return {.kind = ErrorKind::kNotFound,
           .object = std::string(text),
           .why = "nothing matches",
           .next = "anybind list"};
@@ -105,7 +105,8 @@ Result<Devices> by_path(Sysfs& root, std::string_view typed, std::string_view sy
   }
   path.remove_prefix(sysfs_root.size() + 1);
   const auto real = real_path(root, path);
-  if (!real) return fail(from_errno(real.error(), "look at", std::string(typed), Code::kNotFound));
+  if (!real)
+    return fail(from_errno(real.error(), "look at", std::string(typed), ErrorKind::kNotFound));
   Devices above = devices_above(root, *real);
   if (above.empty()) {
     Error error = nothing_matches(typed);

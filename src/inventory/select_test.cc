@@ -34,7 +34,7 @@ class SelectTest : public testing::Test {
   /// The devices as words; for an error its code and text.
   std::vector<std::string> pick(std::string_view text) {
     const auto ids = select_devices(tree_.sysfs(), text, tree_.root());
-    if (!ids) return {std::to_string(static_cast<int>(ids.error().code)), ids.error().next};
+    if (!ids) return {std::to_string(static_cast<int>(ids.error().kind)), ids.error().next};
     std::vector<std::string> out;
     for (const DeviceId& id : *ids) out.push_back(id.str());
     return out;
@@ -77,11 +77,11 @@ TEST_F(SelectTest, PathsInSysfs) {
   EXPECT_THAT(pick(root + "/devices/pci0000:00/0000:03:00.0/uevent"), ElementsAre("0000:03:00.0"));
   EXPECT_THAT(pick(root + "/class/net/eth0"), ElementsAre("0000:03:00.0"));
   EXPECT_THAT(pick(root + "/devices/platform/PNP0103:00"), ElementsAre("platform/PNP0103:00"));
-  EXPECT_EQ(error(root + "/bus").code, Code::kNotFound);
-  EXPECT_EQ(error(root + "/nosuch").code, Code::kNotFound);
-  EXPECT_EQ(error("/etc/passwd").code, Code::kUsage);
-  EXPECT_EQ(error(root + "x/devices").code, Code::kUsage);
-  EXPECT_EQ(error(root + "/../../etc/passwd").code, Code::kNotFound);
+  EXPECT_EQ(error(root + "/bus").kind, ErrorKind::kNotFound);
+  EXPECT_EQ(error(root + "/nosuch").kind, ErrorKind::kNotFound);
+  EXPECT_EQ(error("/etc/passwd").kind, ErrorKind::kUsage);
+  EXPECT_EQ(error(root + "x/devices").kind, ErrorKind::kUsage);
+  EXPECT_EQ(error(root + "/../../etc/passwd").kind, ErrorKind::kNotFound);
 }
 
 TEST_F(SelectTest, InterfacesAndDisks) {
@@ -94,8 +94,8 @@ TEST_F(SelectTest, Ids) {
   EXPECT_THAT(pick("id:144D:"), ElementsAre("0000:04:00.0"));
   EXPECT_THAT(pick("id:*:a808:1043:8534"), ElementsAre("0000:04:00.0"));
   for (const char* text : {"id:", "id:8086", "id:xyz:1", "id:18086:1", "id:1:2:3:4:5", "id:-1:2"})
-    EXPECT_EQ(error(text).code, Code::kUsage) << text;
-  EXPECT_EQ(error("id:dead:beef").code, Code::kNotFound);
+    EXPECT_EQ(error(text).kind, ErrorKind::kUsage) << text;
+  EXPECT_EQ(error("id:dead:beef").kind, ErrorKind::kNotFound);
 }
 
 TEST_F(SelectTest, Classes) {
@@ -105,14 +105,14 @@ TEST_F(SelectTest, Classes) {
   EXPECT_THAT(pick("class:060400"), ElementsAre("0000:00:1c.0"));
   EXPECT_EQ(pick("class:all").size(), 5U);
   EXPECT_THAT(pick("class:netwrok"), ElementsAre("2", "did you mean class:network?"));
-  EXPECT_EQ(error("class:").code, Code::kUsage);
+  EXPECT_EQ(error("class:").kind, ErrorKind::kUsage);
 }
 
 TEST_F(SelectTest, Groups) {
   EXPECT_THAT(pick("group:7"), ElementsAre("0000:03:00.0", "0000:03:00.1"));
-  EXPECT_EQ(error("group:8").code, Code::kNotFound);
-  EXPECT_EQ(error("group:x").code, Code::kUsage);
-  EXPECT_EQ(error("group:99999999999").code, Code::kUsage);
+  EXPECT_EQ(error("group:8").kind, ErrorKind::kNotFound);
+  EXPECT_EQ(error("group:x").kind, ErrorKind::kUsage);
+  EXPECT_EQ(error("group:99999999999").kind, ErrorKind::kUsage);
 }
 
 TEST_F(SelectTest, DriversOfAnyBus) {
@@ -120,7 +120,7 @@ TEST_F(SelectTest, DriversOfAnyBus) {
   EXPECT_THAT(pick("driver:serial8250"), ElementsAre("platform/serial8250"));
   EXPECT_EQ(error("driver:idle").why, "this driver has no device");
   EXPECT_THAT(pick("driver:e100e"), ElementsAre("6", "did you mean driver:e1000e?"));
-  EXPECT_EQ(error("driver:a/b").code, Code::kUsage);
+  EXPECT_EQ(error("driver:a/b").kind, ErrorKind::kUsage);
 }
 
 TEST_F(SelectTest, Globs) {
@@ -129,18 +129,19 @@ TEST_F(SelectTest, Globs) {
   EXPECT_THAT(pick("platform/serial*"), ElementsAre("platform/serial8250"));
   EXPECT_THAT(pick("*/*8250"), ElementsAre("platform/serial8250"));
   EXPECT_EQ(pick("*").size(), 5U);
-  EXPECT_EQ(error("0000:ff:*").code, Code::kNotFound);
-  EXPECT_EQ(error("nosuchbus/*").code, Code::kNotFound);
+  EXPECT_EQ(error("0000:ff:*").kind, ErrorKind::kNotFound);
+  EXPECT_EQ(error("nosuchbus/*").kind, ErrorKind::kNotFound);
 }
 
 TEST_F(SelectTest, ABareNumberIsRefused) {
-  for (const char* text : {"03", "8086", "dead"}) EXPECT_EQ(error(text).code, Code::kUsage) << text;
+  for (const char* text : {"03", "8086", "dead"})
+    EXPECT_EQ(error(text).kind, ErrorKind::kUsage) << text;
 }
 
 TEST_F(SelectTest, WhatIsMeantAsAnAddressIsJudgedAsOne) {
   for (const char* text : {"03:00.9", "03:20.0", "3:0.0.0", "0000:03:00:0", "pci_0000_03_00_9",
                            "pci-0000:03:00.0", "pci:0000:03:00.0"}) {
-    EXPECT_EQ(error(text).code, Code::kNotFound) << text;
+    EXPECT_EQ(error(text).kind, ErrorKind::kNotFound) << text;
     EXPECT_EQ(error(text).why, "not a PCI address") << text;
   }
 }
@@ -163,7 +164,8 @@ TEST_F(SelectTest, NonsenseIsUsageOrNotFoundAndNeverACrash) {
         std::string("../../etc"), std::string("03:00.8"), std::string("03:20.0")}) {
     const auto ids = select_devices(tree_.sysfs(), text, tree_.root());
     ASSERT_FALSE(ids) << text;
-    EXPECT_TRUE(ids.error().code == Code::kUsage || ids.error().code == Code::kNotFound) << text;
+    EXPECT_TRUE(ids.error().kind == ErrorKind::kUsage || ids.error().kind == ErrorKind::kNotFound)
+        << text;
   }
 }
 
@@ -181,7 +183,7 @@ TEST_F(SelectTest, SeveralSelectorsKeepTheirOrderAndNameADeviceOnce) {
 TEST_F(SelectTest, ATreeWithoutAnyBusIsHarmless) {
   tree_.remove("bus");
   for (const char* text : {"03:00.0", "*", "*/*", "class:network", "driver:x", "x", "platform/x"})
-    EXPECT_EQ(error(text).code, Code::kNotFound) << text;
+    EXPECT_EQ(error(text).kind, ErrorKind::kNotFound) << text;
 }
 
 TEST_F(SelectTest, TellsDevicesFromDrivers) {

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "inventory/interface.h"
+#include "inventory/net_interface.h"
 
 namespace anybind {
 namespace {

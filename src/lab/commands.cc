@@ -8,9 +8,9 @@
 
 #include "base/ids.h"
 #include "base/text.h"
-#include "drivercore/machine.h"
-#include "drivercore/machine_ids.h"
-#include "drivercore/model_modules.h"
+#include "drivercore/core/machine_ids.h"
+#include "drivercore/core/model_modules.h"
+#include "drivercore/file/machine.h"
 #include "inventory/match.h"
 #include "lab/control.h"
 
@@ -23,10 +23,11 @@ constexpr std::size_t kMostWords = 32;
 constexpr std::uint64_t kMaxProbeMs = 3'600'000;
 
 Error usage(std::string why) {
-  return {.code = Code::kUsage, .object = "", .why = std::move(why), .next = "anybind lab --help"};
+  return {
+      .kind = ErrorKind::kUsage, .object = "", .why = std::move(why), .next = "anybind lab --help"};
 }
 Error not_found(std::string operation, std::string object, std::string why, std::string next = "") {
-  return {.code = Code::kNotFound,
+  return {.kind = ErrorKind::kNotFound,
           .operation = std::move(operation),
           .object = std::move(object),
           .why = std::move(why),
@@ -160,7 +161,7 @@ Result<std::string> set_group(Machine& machine, const Words& words) {
   const bool set = machine.run(
       [&](DriverCore& core) { return core.hold_group(static_cast<unsigned>(*group), held); });
   if (set) return "";
-  return fail({.code = Code::kRefused,
+  return fail({.kind = ErrorKind::kRefused,
                .operation = "take",
                .object = "IOMMU group " + words[2],
                .why = "no such group, taken already, none of it on a VFIO driver, or a host driver "

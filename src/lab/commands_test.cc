@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "drivercore/machine.h"
+#include "drivercore/file/machine.h"
 
 namespace anybind::lab {
 namespace {
@@ -27,7 +27,7 @@ class CommandsTest : public testing::Test {
   /// The code of what came of it, and 0 for success.
   int code(const std::vector<std::string>& words) {
     const auto done = run_command(machine_, words);
-    return done ? 0 : static_cast<int>(done.error().code);
+    return done ? 0 : static_cast<int>(done.error().kind);
   }
   std::string driver_of(const std::string& address) {
     return machine_.look([&](drivercore::DriverCore& core) {

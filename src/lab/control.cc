@@ -50,7 +50,7 @@ Result<> check_private(const std::string& dir) {
     return fail(from_errno(Errno{errno}, "look at", printable(dir)));
   }
   if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 077) != 0) {
-    return fail({.code = Code::kRefused,
+    return fail({.kind = ErrorKind::kRefused,
                  .operation = "use",
                  .object = printable(dir),
                  .why = "it is not a directory that only you can enter",
@@ -75,7 +75,7 @@ bool is_name(std::string_view name) {
 }
 
 Error bad_name(const std::string& name) {
-  return {.code = Code::kUsage,
+  return {.kind = ErrorKind::kUsage,
           .object = printable(name),
           .why = "a lab's name is up to 64 letters, digits, '-', '_' and '.'",
           .next = "anybind lab list"};
@@ -167,7 +167,7 @@ Words split_words(std::string_view bytes) {
 std::string answer_text(const Result<std::string>& result) {
   if (result) return "0\n" + *result;
   const Error& error = result.error();
-  return fmt::format("{}\n{}{}{}", static_cast<int>(error.code), error.message(), '\0', error.next);
+  return fmt::format("{}\n{}{}{}", static_cast<int>(error.kind), error.message(), '\0', error.next);
 }
 
 Result<std::string> parse_answer(std::string_view text) {
@@ -180,7 +180,7 @@ Result<std::string> parse_answer(std::string_view text) {
   text.remove_prefix(line + 1);
   if (*code == 0) return std::string(text);
   const auto end = std::min(text.find('\0'), text.size());
-  return fail({.code = static_cast<Code>(*code),
+  return fail({.kind = static_cast<ErrorKind>(*code),
                .why = std::string(text.substr(0, end)),
                .next = std::string(text.substr(std::min(end + 1, text.size())))});
 }
@@ -189,14 +189,14 @@ Result<std::string> parse_answer(std::string_view text) {
 Result<std::string> ask_at(const std::string& path, const std::string& name, const Words& words) {
   const Descriptor socket = connect_to(path);
   if (socket.get() < 0 && errno == EPERM) {
-    return fail({.code = Code::kRefused,
+    return fail({.kind = ErrorKind::kRefused,
                  .operation = "ask",
                  .object = name.empty() ? "the lab" : "the lab " + name,
                  .why = "its socket is another user's",
                  .next = "anybind lab list"});
   }
   if (socket.get() < 0) {
-    return fail({.code = Code::kNotFound,
+    return fail({.kind = ErrorKind::kNotFound,
                  .err = Errno{errno},
                  .operation = "reach",
                  .object = name.empty() ? "the lab" : "the lab " + name,
@@ -240,12 +240,12 @@ Result<std::string> path_of_lab(const std::string& name) {
   const auto labs = TRY(running_labs());
   if (labs.size() == 1) return path_of_name(labs[0]);
   if (labs.empty()) {
-    return fail({.code = Code::kNotFound,
+    return fail({.kind = ErrorKind::kNotFound,
                  .object = "the lab",
                  .why = "none is running",
                  .next = "anybind lab shell FILE, in another terminal"});
   }
-  return fail({.code = Code::kUsage,
+  return fail({.kind = ErrorKind::kUsage,
                .object = "the lab",
                .why = "more than one is running: " + join_words(labs),
                .next = "add --name NAME"});
@@ -261,7 +261,7 @@ Result<ControlSocket> ControlSocket::open(const std::string& name) {
   if (!is_name(own)) return fail(bad_name(own));
   const std::string path = fmt::format("{}/{}{}", dir, own, kEnding);
   if (connect_to(path).get() >= 0) {
-    return fail({.code = Code::kRefused,
+    return fail({.kind = ErrorKind::kRefused,
                  .object = own,
                  .why = "a lab of this name is running",
                  .next = "anybind lab list"});

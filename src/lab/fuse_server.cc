@@ -238,7 +238,7 @@ constexpr fuse_lowlevel_ops kOperations = [] {
 }();
 
 Error fuse_error(std::string object) {
-  return {.code = Code::kFailed,
+  return {.kind = ErrorKind::kFailed,
           .operation = "mount the lab at",
           .object = std::move(object),
           .why = "FUSE refused it",

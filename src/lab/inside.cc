@@ -1,11 +1,11 @@
 #include "lab/inside.h"
 
-#include <unistd.h>
+#include "host/inside_lab.h"
 
 namespace anybind::lab {
 
 bool is_inside() {
-  return ::access(kControl, F_OK) == 0;
+  return is_inside_lab();
 }
 
 }  // namespace anybind::lab

@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/try.h"
-#include "drivercore/model_modules.h"
+#include "drivercore/core/model_modules.h"
 
 namespace anybind::lab {
 

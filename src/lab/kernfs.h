@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/errno.h"
-#include "drivercore/tree.h"
+#include "drivercore/sysfs/tree.h"
 #include "lab/machine.h"
 
 namespace anybind::lab {

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "drivercore/machine.h"
+#include "drivercore/file/machine.h"
 #include "lab/commands.h"
 #include "lab/machine.h"
 

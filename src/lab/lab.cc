@@ -108,7 +108,7 @@ Result<> check_writable(const std::vector<std::string>& directories) {
     const bool bars = std::ranges::any_of(std::array{"/proc", "/sys", "/dev"},
                                           [&](auto* bar) { return is_below(real, bar); });
     if (real == "/" || real == "/run" || bars || is_below(real, "/run/anybind-lab")) {
-      return fail({.code = Code::kUsage,
+      return fail({.kind = ErrorKind::kUsage,
                    .object = printable(directory),
                    .why = "it cannot be writable in a lab, which stands in its place",
                    .next = "name a directory of your own: --writable DIR"});

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "drivercore/state.h"
+#include "drivercore/core/state.h"
 
 namespace anybind::lab {
 

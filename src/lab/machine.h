@@ -9,7 +9,7 @@
 #include <thread>
 #include <utility>
 
-#include "drivercore/driver_core.h"
+#include "drivercore/core/driver_core.h"
 
 namespace anybind::lab {
 

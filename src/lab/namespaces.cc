@@ -62,7 +62,7 @@ std::string what_failed(const std::string& message) {
 Error setup_error(const std::string& message) {
   const int error = std::atoi(message.c_str());
   const std::string what = what_failed(message);
-  Error out{.code = Code::kNotPermitted,
+  Error out{.kind = ErrorKind::kNotPermitted,
             .err = Errno{error},
             .operation = what,
             .object = "for the lab",
@@ -75,8 +75,10 @@ Error setup_error(const std::string& message) {
   if (what == "open /dev/fuse") {
     out.next = "modprobe fuse; without it: anybind --lab FILE list";
   } else if (what == "run") {
-    out = {
-        .code = Code::kNotFound, .err = Errno{error}, .operation = "run", .object = "the command"};
+    out = {.kind = ErrorKind::kNotFound,
+           .err = Errno{error},
+           .operation = "run",
+           .object = "the command"};
   }
   return out;
 }

@@ -6,18 +6,9 @@
 
 #include "base/error.h"
 #include "host/descriptor.h"
+#include "lab/preparation.h"
 
 namespace anybind::lab {
-
-/// What is to be run in the lab, and what it finds there.
-struct Inside {
-  std::vector<std::string> command{};
-  std::string control{};  ///< socket of this lab, outside; empty: none
-  /// Directories of the real /sys that are passed through, read only: "fs", "devices/system".
-  std::vector<std::string> passed{};
-  /// Directories of the machine that the command may change, beside those where it works.
-  std::vector<std::string> writable{};
-};
 
 /// Directories of this machine's /sys that the model has nothing to say about and that are there.
 [[nodiscard]] std::vector<std::string> passed_through();

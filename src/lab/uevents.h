@@ -1,6 +1,6 @@
 #pragma once
 
-#include "drivercore/uevent.h"
+#include "drivercore/core/uevent.h"
 
 namespace anybind::lab {
 

@@ -300,7 +300,7 @@ std::string_view Teller::words_of(KernelStep::Kind kind) {
 }
 
 Error bad_token(const std::string& token, std::string why) {
-  return {.code = Code::kUsage,
+  return {.kind = ErrorKind::kUsage,
           .operation = "replay",
           .object = token,
           .why = std::move(why),

@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "base/ids.h"
-#include "binding/journal.h"
-#include "binding/origins.h"
-#include "binding/planner.h"
-#include "binding/recover.h"
-#include "binding/transaction.h"
+#include "change/recover.h"
+#include "change/transaction.h"
+#include "plan/planner.h"
+#include "record/journal.h"
+#include "record/origins.h"
 
 namespace anybind::race {
 namespace {

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "drivercore/model_sysfs.h"
+#include "drivercore/sysfs/model_sysfs.h"
 #include "host/tracing_sysfs.h"
 #include "race/scenario.h"
 

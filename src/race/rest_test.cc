@@ -9,13 +9,13 @@
 #include <string>
 #include <vector>
 
-#include "binding/origins.h"
-#include "binding/planner.h"
-#include "binding/transaction.h"
-#include "drivercore/model_sysfs.h"
+#include "change/transaction.h"
+#include "drivercore/sysfs/model_sysfs.h"
 #include "host/memory_storage.h"
+#include "plan/planner.h"
 #include "race/scenario.h"
 #include "race/stage.h"
+#include "record/origins.h"
 
 namespace anybind::race {
 namespace {
@@ -46,7 +46,7 @@ drivercore::DriverCore machine() {
 /// A change, and somebody else's lines: each stops before each step.
 class Meeting {
  public:
-  using Planner = std::function<Result<Plan>(Sysfs&, const DeviceId&)>;
+  using Planner = std::function<Result<HeldPlan>(Sysfs&, const DeviceId&)>;
 
   Meeting(const drivercore::DriverCore& kernel, std::vector<Line> lines, const Planner& planner)
       : stage_(kernel, nobody_), sysfs_(stage_.sysfs()) {
@@ -96,10 +96,10 @@ class Meeting {
   int change(const Planner& planner) {
     const DeviceId device{.bus = BusName::literal("pci"), .name = DeviceName::literal(kName)};
     const auto plan = planner(*sysfs_, device);
-    if (!plan) return static_cast<int>(plan.error().code);
+    if (!plan) return static_cast<int>(plan.error().kind);
     Listener listener;
     const auto done = run(*sysfs_, *plan, nullptr, listener, {.find_causes = false});
-    return done ? 0 : static_cast<int>(done.error().code);
+    return done ? 0 : static_cast<int>(done.error().kind);
   }
 
   Nobody nobody_;
@@ -108,15 +108,15 @@ class Meeting {
   std::optional<int> said_;
 };
 
-Result<Plan> to_the_target(Sysfs& sysfs, const DeviceId& device) {
+Result<HeldPlan> to_the_target(Sysfs& sysfs, const DeviceId& device) {
   return plan_bind(sysfs,
                    {.devices = {device}, .driver = DriverName::literal(std::string(kTarget))});
 }
 
 /// Nothing is remembered of it.
-Result<Plan> to_the_default_match(Sysfs& sysfs, const DeviceId& device) {
+Result<HeldPlan> to_the_default_match(Sysfs& sysfs, const DeviceId& device) {
   MemoryStorage nothing;
-  return plan_restore(sysfs, {device}, Origins::none(nothing, "boot"));
+  return plan_restore(sysfs, {device}, Origins::none(nothing, "boot").table());
 }
 
 /// So many steps of the change, then so many of somebody else, for all numbers of both; then the
@@ -163,7 +163,7 @@ TEST(Rest, ADeviceIsNotTakenForPutBackWhileItsFormerDriverProbesIt) {
                                    {"bus/pci/drivers/" + std::string(kHost) + "/bind", kName}};
   std::size_t failed = 0;
   const auto met = meet(kernel, lines, [&](Meeting& meeting) {
-    if (meeting.said() != static_cast<int>(Code::kFailed)) return;
+    if (meeting.said() != static_cast<int>(ErrorKind::kFailed)) return;
     ++failed;
     EXPECT_EQ(meeting.link(), kHost) << "it says that all is as before";
     EXPECT_EQ(meeting.override_of(), std::nullopt) << "it says that all is as before";

@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/try.h"
-#include "drivercore/machine.h"
+#include "drivercore/file/machine.h"
 
 namespace anybind::race {
 namespace {

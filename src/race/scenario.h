@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "drivercore/driver_core.h"
+#include "drivercore/core/driver_core.h"
 #include "race/mechanism.h"
 #include "race/stage.h"
 

@@ -286,7 +286,7 @@ TEST(Token, ThatIsNotUnderstoodIsAnError) {
                             "anybind/alone/0:a0", "anybind/alone+alone+alone+alone+alone/0:a"}) {
     const auto story = replay(token);
     ASSERT_FALSE(story) << token;
-    EXPECT_EQ(story.error().code, Code::kUsage) << token;
+    EXPECT_EQ(story.error().kind, ErrorKind::kUsage) << token;
   }
 }
 

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
-#include "drivercore/model_sysfs.h"
+#include "drivercore/sysfs/model_sysfs.h"
 
 namespace anybind::race {
 namespace {

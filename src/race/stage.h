@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "drivercore/driver_core.h"
+#include "drivercore/core/driver_core.h"
 #include "host/sysfs.h"
 #include "race/fibre.h"
 #include "race/state_hash.h"

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "drivercore/state.h"
+#include "drivercore/core/state.h"
 
 namespace anybind::race {
 

@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-#include "drivercore/machine.h"
+#include "drivercore/file/machine.h"
 
 namespace anybind::race {
 namespace {

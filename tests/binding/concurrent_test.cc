@@ -156,7 +156,9 @@ class ConcurrentTest : public testing::Test {
     if (!plan) return fail(plan.error());
     Origins origins = world.origins();
     Journal journal = world.journal();
-    return run(sysfs, *plan, {&origins, &journal}, listener_, {.concurrent = true});
+    Host host(sysfs);
+    host.concurrent = true;
+    return run(host, *plan, {&origins, &journal}, listener_);
   }
   void expect_threads() {
     EXPECT_GT(shared_.most_writers, 1) << "nothing went side by side";
@@ -183,7 +185,7 @@ TEST_F(ConcurrentTest, OneThatFailsHasAllPutBack) {
   const auto before = world.look();
   const auto done = bind(world);
   ASSERT_FALSE(done);
-  EXPECT_EQ(done.error().code, Code::kFailed) << done.error().message();
+  EXPECT_EQ(done.error().kind, ErrorKind::kFailed) << done.error().message();
   EXPECT_THAT(differences(world.look(), before), IsEmpty());
   EXPECT_THAT(world.journal().open(), IsEmpty());
   EXPECT_GT(listener_.put_back, 2U);
@@ -196,7 +198,7 @@ TEST_F(ConcurrentTest, AStopHalfWayHasAllPutBack) {
   listener_.stop_after = 30;
   const auto done = bind(world);
   ASSERT_FALSE(done);
-  EXPECT_EQ(done.error().code, Code::kFailed) << done.error().message();
+  EXPECT_EQ(done.error().kind, ErrorKind::kFailed) << done.error().message();
   EXPECT_THAT(differences(world.look(), before), IsEmpty());
   EXPECT_THAT(world.journal().open(), IsEmpty());
   expect_threads();

@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "binding/origins.h"
-#include "binding/planner.h"
-#include "binding/transaction.h"
-#include "drivercore/driver_core.h"
-#include "drivercore/machine.h"
-#include "drivercore/model_sysfs.h"
+#include "change/transaction.h"
+#include "drivercore/core/driver_core.h"
+#include "drivercore/file/machine.h"
+#include "drivercore/sysfs/model_sysfs.h"
+#include "plan/planner.h"
+#include "record/origins.h"
 
 namespace anybind {
 
@@ -97,10 +97,10 @@ class MachineTest : public testing::Test {
     return reply ? 0 : reply.error().value;
   }
 
-  Result<Plan> to_vfio(std::vector<DeviceId> devices, bool group = false) {
+  Result<HeldPlan> to_vfio(std::vector<DeviceId> devices, bool group = false) {
     return to_vfio(*sysfs_, std::move(devices), group);
   }
-  static Result<Plan> to_vfio(Sysfs& sysfs, std::vector<DeviceId> devices, bool group = false) {
+  static Result<HeldPlan> to_vfio(Sysfs& sysfs, std::vector<DeviceId> devices, bool group = false) {
     return plan_bind(
         sysfs, {.devices = std::move(devices), .driver = driver("vfio-pci"), .whole_group = group});
   }

@@ -2,7 +2,7 @@
 
 #include <cerrno>
 
-#include "drivercore/model_modules.h"
+#include "drivercore/core/model_modules.h"
 #include "host/modules.h"
 #include "machine.h"
 
@@ -47,13 +47,18 @@ class ModuleLoads : public MachineTest {
     EXPECT_TRUE(core_.unload_module("vfio_pci"));
     EXPECT_TRUE(core_.unload_module("pci_stub"));
   }
-  Result<Plan> plan(std::vector<DeviceId> devices, const std::string& to = "vfio-pci") {
-    return plan_bind(*sysfs_,
-                     {.devices = std::move(devices), .driver = driver(to), .modules = &loader_});
+  Host host() {
+    Host out(*sysfs_);
+    out.modules = &loader_;
+    out.log = &log_;
+    return out;
+  }
+  Result<HeldPlan> plan(std::vector<DeviceId> devices, const std::string& to = "vfio-pci") {
+    return plan_bind(host(), {.devices = std::move(devices), .driver = driver(to)});
   }
   Result<std::vector<Outcome>> run_plan(const Plan& plan) {
     Origins memory = origins();
-    return run(*sysfs_, plan, &memory, recorder_, {.log = &log_, .modules = &loader_});
+    return run(host(), plan, &memory, recorder_);
   }
   FakeLoader loader_;
   FakeLog log_;
@@ -74,7 +79,7 @@ TEST_F(ModuleLoads, ADriverThatIsNotThereIsLoadedFirst) {
 }
 
 TEST_F(ModuleLoads, WithoutALoaderNothingIsLoaded) {
-  EXPECT_EQ(to_vfio({kNicA}).error().code, Code::kNotFound);
+  EXPECT_EQ(to_vfio({kNicA}).error().kind, ErrorKind::kNotFound);
 }
 
 TEST_F(ModuleLoads, ALoadThatFailsTouchesNoDevice) {
@@ -85,7 +90,7 @@ TEST_F(ModuleLoads, ALoadThatFailsTouchesNoDevice) {
   ASSERT_TRUE(made);
   const auto outcome = run_plan(*made);
   ASSERT_FALSE(outcome);
-  EXPECT_EQ(outcome.error().code, Code::kFailed);
+  EXPECT_EQ(outcome.error().kind, ErrorKind::kFailed);
   EXPECT_THAT(outcome.error().message(), HasSubstr("Key was rejected"));
   EXPECT_THAT(outcome.error().details,
               ElementsAre("kernel: Loading of module vfio_pci is rejected"));
@@ -100,12 +105,12 @@ TEST_F(ModuleLoads, AModuleThatBringsAnotherDriverIsNotFound) {
   ASSERT_TRUE(made);
   const auto outcome = run_plan(*made);
   ASSERT_FALSE(outcome);
-  EXPECT_EQ(outcome.error().code, Code::kNotFound);
+  EXPECT_EQ(outcome.error().kind, ErrorKind::kNotFound);
   EXPECT_THAT(outcome.error().why, HasSubstr("it has pci:pci-stub"));
   EXPECT_EQ(outcome.error().next, "did you mean pci-stub?");
   EXPECT_THAT(outcome.error().details, ElementsAre("the module pci_stub was loaded, and stays"));
   EXPECT_EQ(all(), before);
-  EXPECT_EQ(plan({kNicA}, "pci_stub").error().code, Code::kNotFound) << "it is loaded by now";
+  EXPECT_EQ(plan({kNicA}, "pci_stub").error().kind, ErrorKind::kNotFound) << "it is loaded by now";
 }
 
 TEST_F(ModuleLoads, OneThatSomebodyElseLoadedMeanwhileIsNotLoadedAgain) {
@@ -156,7 +161,7 @@ TEST_F(ModuleLoads, OneThatIsForbiddenIsRefusedAndABlacklistedOneIsNoted) {
       ModuleFacts{.name = "vfio-pci", .forbidden = "/x.conf says: install vfio-pci false"};
   const auto refused = plan({kNicA});
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, Code::kRefused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kRefused);
   EXPECT_THAT(refused.error().next, HasSubstr("--ignore-install"));
   loader_.facts = ModuleFacts{.name = "vfio-pci", .blacklisted = "/x.conf"};
   EXPECT_THAT(plan({kNicA})->notes, Contains(HasSubstr("blacklist of /x.conf")));
@@ -167,7 +172,7 @@ TEST_F(ModuleLoads, OneThatIsForbiddenIsRefusedAndABlacklistedOneIsNoted) {
 TEST_F(ModuleLoads, ANameThatIsNoModuleGivesTheNearest) {
   const auto missing = plan({kNicA}, "vfio_pcii");
   ASSERT_FALSE(missing);
-  EXPECT_EQ(missing.error().code, Code::kNotFound);
+  EXPECT_EQ(missing.error().kind, ErrorKind::kNotFound);
   EXPECT_THAT(missing.error().why, HasSubstr("no module of that name"));
   EXPECT_THAT(missing.error().next, HasSubstr("vfio_pci"));
 }
@@ -184,7 +189,7 @@ TEST_F(ModuleLoads, ADriverThatWasUnloadedIsLoadedToRestoreItsDevice) {
   ASSERT_TRUE(core_.load_module("vfio_pci"));
   ASSERT_TRUE(run_plan(*plan({kNicA})));
   ASSERT_TRUE(core_.unload_module("igc"));
-  const auto back = plan_restore(*sysfs_, {kNicA}, origins(), &loader_);
+  const auto back = plan_restore(host(), {kNicA}, origins().table());
   ASSERT_TRUE(back) << back.error().message();
   ASSERT_TRUE(run_plan(*back));
   EXPECT_EQ(state_of(kNicA), "igc (unset)");

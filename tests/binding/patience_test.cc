@@ -7,11 +7,11 @@
 #include <cerrno>
 #include <csignal>
 
-#include "binding/mechanism.h"
-#include "binding/recover.h"
+#include "change/recover.h"
 #include "disturbed.h"
 #include "host/faulty_sysfs.h"
 #include "machine.h"
+#include "plan/mechanism.h"
 
 namespace anybind {
 namespace {
@@ -47,26 +47,32 @@ class Waiting {
 
 class PatienceTest : public MachineTest {
  protected:
-  PatienceTest() : options_{.proc = "/proc"} { fault_.pid = waiting_.pid(); }
+  PatienceTest() { fault_.pid = waiting_.pid(); }
+
+  static Host host_of(Sysfs& sysfs) {
+    Host out(sysfs);
+    out.own_proc = Proc("/proc");
+    return out;
+  }
 
   Journal journal() { return *Journal::load(*storage_, "boot", "test", 0); }
-  Result<std::vector<Outcome>> go(const Result<Plan>& plan) {
+  Result<std::vector<Outcome>> go(const Result<HeldPlan>& plan) {
     if (!plan) return fail(plan.error());
     Origins memory = origins();
     Journal log = journal();
-    return run(*faulty_, *plan, {&memory, &log}, recorder_, options_);
+    return run(host_of(*faulty_), *plan, {&memory, &log}, recorder_, options_);
   }
   std::vector<Recovered> heal() {
     Origins memory = origins();
     Journal log = journal();
-    return recover(*faulty_, {&memory, &log}, recorder_, options_);
+    return recover(host_of(*faulty_), {&memory, &log}, recorder_, options_);
   }
   JournalEntry open_entry() {
     const Journal log = journal();
     EXPECT_THAT(log.open(), SizeIs(1));
     return log.open().empty() ? JournalEntry{} : log.read(log.open().front())->value();
   }
-  static Result<Plan> by_new_id(Sysfs& sysfs) {
+  static Result<HeldPlan> by_new_id(Sysfs& sysfs) {
     return plan_bind(
         sysfs, {.devices = {kNicA}, .driver = driver("pci-stub"), .mechanism = Mechanism::kNewId});
   }
@@ -81,7 +87,7 @@ TEST_F(PatienceTest, AnyUnbindMayBeLeftBehind) {
   fault_.left_behind = "igc/unbind";
   const auto done = go(to_vfio(*faulty_, {kDisk, kNicA}));
   ASSERT_FALSE(done);
-  EXPECT_EQ(done.error().code, Code::kIncomplete);
+  EXPECT_EQ(done.error().kind, ErrorKind::kIncomplete);
   EXPECT_EQ(done.error().operation, "unbind");
   EXPECT_THAT(done.error().why,
               AllOf(HasSubstr("has not returned after 120 s"),
@@ -100,11 +106,11 @@ TEST_F(PatienceTest, ABindMayBeLeftBehindAndRecoverWaitsForItsEnd) {
   fault_.after = true;  // it returns later
   const auto done = go(to_vfio(*faulty_, {kNicA}));
   ASSERT_FALSE(done);
-  EXPECT_EQ(done.error().code, Code::kIncomplete);
+  EXPECT_EQ(done.error().kind, ErrorKind::kIncomplete);
   EXPECT_EQ(done.error().operation, "bind");
   const auto again = go(to_vfio(*faulty_, {kNicA}));
   ASSERT_FALSE(again);
-  EXPECT_EQ(again.error().code, Code::kIncomplete);
+  EXPECT_EQ(again.error().kind, ErrorKind::kIncomplete);
   EXPECT_THAT(again.error().why, HasSubstr("still waits in its bind"));
   fault_.left_behind.clear();
   const auto early = heal();
@@ -131,7 +137,7 @@ TEST_F(PatienceTest, AWriteOfTheWayBackMayBeLeftBehind) {
   fault_.left_behind = "nvme/bind";
   const auto done = go(to_vfio(*faulty_, {kDisk, kNicA}));
   ASSERT_FALSE(done);
-  EXPECT_EQ(done.error().code, Code::kIncomplete);
+  EXPECT_EQ(done.error().kind, ErrorKind::kIncomplete);
   const JournalEntry entry = open_entry();
   ASSERT_THAT(entry.stuck, SizeIs(1));
   EXPECT_EQ(entry.stuck[0].device, 0U);
@@ -149,7 +155,7 @@ TEST_F(PatienceTest, ASettingMayBeLeftBehind) {
   fault_.after = true;
   const auto done = go(by_new_id(*faulty_));
   ASSERT_FALSE(done);
-  EXPECT_EQ(done.error().code, Code::kIncomplete);
+  EXPECT_EQ(done.error().kind, ErrorKind::kIncomplete);
   EXPECT_EQ(done.error().next, "anybind recover");
   const JournalEntry entry = open_entry();
   ASSERT_THAT(entry.stuck, SizeIs(1));
@@ -166,7 +172,7 @@ TEST_F(PatienceTest, TakingASettingBackMayBeLeftBehind) {
   fault_.left_behind = "pci-stub/remove_id";
   const auto done = go(by_new_id(*faulty_));
   ASSERT_FALSE(done);
-  EXPECT_EQ(done.error().code, Code::kIncomplete);
+  EXPECT_EQ(done.error().kind, ErrorKind::kIncomplete);
   ASSERT_THAT(open_entry().stuck, SizeIs(1));
   EXPECT_TRUE(open_entry().stuck[0].back);
   waiting_.end();
@@ -182,7 +188,7 @@ TEST_F(PatienceTest, WhatWasOnlyLookedAtIsNotPutBack) {
   fault_.left_behind = "power/control";  // the lock is held: is the driver there to stay?
   const auto done = go(to_vfio(*faulty_, {kNicA}));
   ASSERT_FALSE(done);
-  EXPECT_EQ(done.error().code, Code::kFailed) << done.error().message();
+  EXPECT_EQ(done.error().kind, ErrorKind::kFailed) << done.error().message();
   EXPECT_THAT(done.error().why, HasSubstr("by somebody else has been under way"));
   EXPECT_THAT(recorder_.lines, IsEmpty());
   EXPECT_EQ(all(), before);
@@ -197,7 +203,7 @@ TEST_F(PatienceTest, AnInterruptedWaitIsToldAsThat) {
   };
   const auto done = go(to_vfio(*faulty_, {kNicA}));
   ASSERT_FALSE(done);
-  EXPECT_EQ(done.error().code, Code::kIncomplete);
+  EXPECT_EQ(done.error().kind, ErrorKind::kIncomplete);
   EXPECT_THAT(done.error().why, HasSubstr("had not returned when anybind was asked to stop"));
 }
 
@@ -206,7 +212,7 @@ TEST_F(PatienceTest, ABusyDeviceIsToldSoBeforeAnythingIsWritten) {
   fault_.busy = kNicA.name.str();
   const auto plan = to_vfio(*faulty_, {kDisk, kNicA});
   ASSERT_FALSE(plan);
-  EXPECT_EQ(plan.error().code, Code::kFailed);
+  EXPECT_EQ(plan.error().kind, ErrorKind::kFailed);
   EXPECT_EQ(plan.error().object, kNicA.str());
   EXPECT_THAT(plan.error().why, HasSubstr("it is busy: the kernel holds its lock"));
   EXPECT_EQ(all(), before);
@@ -221,14 +227,14 @@ TEST_F(PatienceTest, RecoverLeavesABusyDeviceAlsoWithoutALineThatNamesTheProcess
   {
     Origins memory = origins();
     Journal log = journal();
-    EXPECT_THROW((void)run(mortal, *plan, {&memory, &log}, recorder_, options_), Crash);
+    EXPECT_THROW((void)run(host_of(mortal), *plan, {&memory, &log}, recorder_, options_), Crash);
   }
   fault_.busy = kNicA.name.str();
   recorder_.lines.clear();
   const auto left = heal();
   ASSERT_THAT(left, SizeIs(1));
   EXPECT_EQ(left[0].what, What::kLeft);
-  EXPECT_EQ(left[0].error->code, Code::kIncomplete);
+  EXPECT_EQ(left[0].error->kind, ErrorKind::kIncomplete);
   EXPECT_THAT(recorder_.lines, IsEmpty()) << "nothing is written to it";
   fault_.busy.clear();
   EXPECT_EQ(heal().at(0).what, What::kUndone);
@@ -254,7 +260,7 @@ TEST_F(PatienceTest, WhereTheWriterIsKilledTheStateIsLookedAtAfresh) {
         continue;
       }
       ASSERT_FALSE(done) << at;
-      EXPECT_EQ(done.error().code, Code::kFailed) << done.error().message();
+      EXPECT_EQ(done.error().kind, ErrorKind::kFailed) << done.error().message();
       EXPECT_EQ(all(), before) << at;
       EXPECT_THAT(journal().open(), IsEmpty());
     }

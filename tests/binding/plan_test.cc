@@ -43,7 +43,7 @@ TEST_F(Planner, OnlyMendsAnOverrideThatNamesAnother) {
 TEST_F(Planner, RefusesAMemberOfAGroupThatIsNotViableAndNamesTheOthers) {
   const auto plan = to_vfio({kGpu});
   ASSERT_FALSE(plan);
-  EXPECT_EQ(plan.error().code, Code::kRefused);
+  EXPECT_EQ(plan.error().kind, ErrorKind::kRefused);
   EXPECT_THAT(plan.error().message(), HasSubstr("0000:03:00.1 (snd_hda_intel)"));
   EXPECT_THAT(plan.error().next, HasSubstr("--group"));
 }
@@ -72,7 +72,7 @@ TEST_F(Planner, TakesTheWholeGroupButNotItsBridge) {
 TEST_F(Planner, RefusesABridge) {
   const auto plan = to_vfio({kGpuPort, kGpu, kGpuAudio});
   ASSERT_FALSE(plan);
-  EXPECT_EQ(plan.error().code, Code::kRefused);
+  EXPECT_EQ(plan.error().kind, ErrorKind::kRefused);
   EXPECT_EQ(plan.error().object, "0000:00:03.0");
 }
 
@@ -83,12 +83,12 @@ TEST_F(Planner, AHostDriverNeedsNoViableGroup) {
 TEST_F(Planner, AnUnknownDriverIsNotFoundWithTheNearestNames) {
   const auto plan = plan_bind(*sysfs_, {.devices = {kNicA}, .driver = driver("vfio_pci")});
   ASSERT_FALSE(plan);
-  EXPECT_EQ(plan.error().code, Code::kNotFound);
+  EXPECT_EQ(plan.error().kind, ErrorKind::kNotFound);
   EXPECT_THAT(plan.error().next, HasSubstr("vfio-pci"));
 }
 
 TEST_F(Planner, AnUnknownDeviceIsNotFound) {
-  EXPECT_EQ(to_vfio({pci("0000:77:00.0")}).error().code, Code::kNotFound);
+  EXPECT_EQ(to_vfio({pci("0000:77:00.0")}).error().kind, ErrorKind::kNotFound);
 }
 
 TEST_F(Planner, EachDeviceOnce) {

@@ -1,4 +1,4 @@
-#include "binding/reasons.h"
+#include "change/diagnosis.h"
 
 #include <gmock/gmock.h>
 
@@ -21,7 +21,9 @@ class Reasons : public MachineTest {
                    const std::string& to = "vfio-pci") {
     const auto plan = plan_bind(sysfs, {.devices = std::move(devices), .driver = driver(to)});
     EXPECT_TRUE(plan) << plan.error().message();
-    const auto outcome = run(sysfs, *plan, nullptr, recorder_, {.log = &log_});
+    Host host(sysfs);
+    host.log = &log_;
+    const auto outcome = run(host, *plan, nullptr, recorder_);
     EXPECT_FALSE(outcome);
     return outcome ? Error{} : outcome.error();
   }
@@ -48,7 +50,7 @@ TEST_F(Reasons, OfARollBackThatFailsAreToldToo) {
     if (count > 4) log_.all = {{.text = "igc 0000:04:00.0: no firmware"}};
   };
   const Error error = failure_of(*sysfs_, {kNicA});
-  EXPECT_EQ(error.code, Code::kIncomplete);
+  EXPECT_EQ(error.kind, ErrorKind::kIncomplete);
   EXPECT_THAT(error.details, ElementsAre("kernel: igc 0000:04:00.0: no firmware"));
 }
 
@@ -71,7 +73,7 @@ TEST_F(Reasons, WithoutAnIommuAVfioDriverSaysSo) {
   const auto sysfs = drivercore::model_sysfs(core);
   const auto plan = plan_bind(*sysfs, {.devices = {kNicA}, .driver = driver("vfio-pci")});
   ASSERT_FALSE(plan) << "the driver would say it when the host driver has gone";
-  EXPECT_EQ(plan.error().code, Code::kRefused);
+  EXPECT_EQ(plan.error().kind, ErrorKind::kRefused);
   EXPECT_THAT(plan.error().message(), HasSubstr("the IOMMU is off"));
   EXPECT_THAT(plan.error().next, HasSubstr("kernel command line"));
 }
@@ -91,8 +93,9 @@ TEST_F(Reasons, NothingIsLookedForWhenNobodyWantsToKnow) {
   core_.set_probe("vfio-pci", -EIO);
   log_.all = {{.text = "about 0000:04:00.0"}};
   const auto plan = to_vfio({kNicA});
-  const auto outcome =
-      run(*sysfs_, *plan, nullptr, recorder_, {.log = &log_, .find_causes = false});
+  Host host(*sysfs_);
+  host.log = &log_;
+  const auto outcome = run(host, *plan, nullptr, recorder_, {.find_causes = false});
   EXPECT_THAT(outcome.error().details, IsEmpty());
 }
 
@@ -109,8 +112,11 @@ class ReasonsInATree : public testing::Test {
     const auto dir = tree_.sysfs().open_dir(device_.path());
     EXPECT_TRUE(dir);
     const Step step{.kind = kind, .value = driver, .reason = ""};
-    const RunOptions options{.proc = tree_.root() + "/proc", .vfio = "/dev/vfio", .log = &log_};
-    add_reasons(error, {tree_.sysfs(), **dir, device_, step, options});
+    Host host(tree_.sysfs());
+    host.proc = Proc(tree_.root() + "/proc");
+    host.dev = "/dev";
+    host.log = &log_;
+    add_reasons(error, {host, **dir, device_, step});
     return error;
   }
   TestTree tree_;

@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
-#include "binding/recover.h"
+#include "change/recover.h"
 #include "disturbed.h"
 #include "machine.h"
 
@@ -66,7 +66,7 @@ TEST_F(RecoverTest, ACrashAtEveryOperationEndsWholeOrAsItWas) {
           died = false;
           try {
             const auto plan = back ? plan_restore(mortal, {kNicA, kGpu, kGpuAudio},
-                                                  *Origins::load(files_, "boot"))
+                                                  Origins::load(files_, "boot")->table())
                                    : to_vfio(mortal, {kNicA, kGpu}, true);
             ASSERT_TRUE(plan);
             (void)go(mortal, *plan);
@@ -82,8 +82,8 @@ TEST_F(RecoverTest, ACrashAtEveryOperationEndsWholeOrAsItWas) {
                                 state_of(kGpu) == "vfio-pci vfio-pci" &&
                                 state_of(kGpuAudio) == "vfio-pci vfio-pci";
           ASSERT_TRUE(now == before || (back ? now == untouched : is_bound)) << "crash at " << at;
-          const auto again =
-              plan_restore(*sysfs_, {kNicA, kGpu, kGpuAudio}, *Origins::load(files_, "boot"));
+          const auto again = plan_restore(*sysfs_, {kNicA, kGpu, kGpuAudio},
+                                          Origins::load(files_, "boot")->table());
           ASSERT_TRUE(again);
           ASSERT_TRUE(go(*sysfs_, *again));
           ASSERT_EQ(all(), untouched) << "restore after a crash at " << at;
@@ -108,7 +108,7 @@ TEST_F(RecoverTest, AChangeOfADeviceWithAnOpenTransactionIsRefused) {
   ASSERT_FALSE(cut_off().empty());
   const auto outcome = go(*sysfs_, *to_vfio({kNicA}));
   ASSERT_FALSE(outcome);
-  EXPECT_EQ(outcome.error().code, Code::kIncomplete);
+  EXPECT_EQ(outcome.error().kind, ErrorKind::kIncomplete);
   EXPECT_EQ(outcome.error().next, "anybind recover");
   EXPECT_TRUE(go(*sysfs_, *to_vfio({kNicB}))) << "another device is free";
 }
@@ -140,7 +140,7 @@ TEST_F(RecoverTest, AFirstLineThatWasCutShortIsLeftAndSaid) {
     ASSERT_TRUE(files_.replace("journal-1.open", text.substr(0, size)));
     const auto healed = heal();
     EXPECT_EQ(healed.front().what, What::kLeft) << size;
-    EXPECT_EQ(healed.front().error->code, Code::kIncomplete) << size;
+    EXPECT_EQ(healed.front().error->kind, ErrorKind::kIncomplete) << size;
     EXPECT_EQ(all(), state);
   }
 }
@@ -160,7 +160,7 @@ TEST_F(RecoverTest, ADamagedFirstLineIsLeftAndSaid) {
     const auto healed = heal();
     ASSERT_EQ(healed.size(), 1U);
     EXPECT_EQ(healed[0].what, What::kLeft);
-    EXPECT_EQ(healed[0].error->code, Code::kIncomplete);
+    EXPECT_EQ(healed[0].error->kind, ErrorKind::kIncomplete);
     EXPECT_EQ(all(), state);
   }
 }
@@ -209,7 +209,7 @@ TEST_F(RecoverTest, UndoGivesBackWhatTheTransactionChanged) {
   ASSERT_TRUE(go(*sysfs_, *to_vfio({kNicA, kNicB})));
   const auto entry = journal().read(1);
   ASSERT_TRUE(entry && *entry);
-  const auto plan = plan_undo(*sysfs_, **entry);
+  const auto plan = plan_undo(*sysfs_, (*entry)->plan(), (*entry)->id);
   ASSERT_TRUE(plan);
   ASSERT_TRUE(go(*sysfs_, *plan));
   EXPECT_EQ(all(), before);

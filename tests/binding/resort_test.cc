@@ -37,6 +37,17 @@ void* operator new(std::size_t size) {
 void* operator new[](std::size_t size) {
   return allocate(size);
 }
+// As std::stable_sort of libstdc++ 14 asks for it.
+void* operator new(std::size_t size, const std::nothrow_t& /*tag*/) noexcept {
+  try {
+    return allocate(size);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+void* operator new[](std::size_t size, const std::nothrow_t& tag) noexcept {
+  return operator new(size, tag);
+}
 void operator delete(void* memory) noexcept {
   std::free(memory);
 }
@@ -47,6 +58,13 @@ void operator delete(void* memory, std::size_t /*size*/) noexcept {
   std::free(memory);
 }
 void operator delete[](void* memory, std::size_t /*size*/) noexcept {
+  std::free(memory);
+}
+
+void operator delete(void* memory, const std::nothrow_t& /*tag*/) noexcept {
+  std::free(memory);
+}
+void operator delete[](void* memory, const std::nothrow_t& /*tag*/) noexcept {
   std::free(memory);
 }
 
@@ -161,7 +179,7 @@ class Sweep {
     return true;
   }
 
-  std::set<Code> codes;
+  std::set<ErrorKind> codes;
   std::size_t succeeded = 0;
 
  private:
@@ -174,8 +192,8 @@ class Sweep {
       EXPECT_THAT(journal.open(), IsEmpty());
       return;
     }
-    codes.insert(done.error().code);
-    if (done.error().code != Code::kIncomplete) {
+    codes.insert(done.error().kind);
+    if (done.error().kind != ErrorKind::kIncomplete) {
       EXPECT_THAT(differences(now, before_), IsEmpty()) << done.error().message();
       EXPECT_THAT(journal.open(), IsEmpty());
       return;
@@ -228,7 +246,7 @@ TEST(Memory, OneAllocationAfterAnotherFails) {
     EXPECT_FALSE(HasFailure()) << verb.name << ", allocation " << at;
     if (HasFailure()) return;
     // One that fails is no reason to leave anything half way.
-    EXPECT_THAT(sweep.codes, testing::Not(testing::Contains(Code::kIncomplete))) << verb.name;
+    EXPECT_THAT(sweep.codes, testing::Not(testing::Contains(ErrorKind::kIncomplete))) << verb.name;
     cases += at;
   }
   EXPECT_GT(cases, 200U);
@@ -276,7 +294,7 @@ TEST_F(ResortTest, AListenerThatThrowsEndsNothing) {
   ASSERT_TRUE(run(*sysfs_, *to_vfio({kNicA, kNicB}), {&memory, &log}, thrower));
   EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci");
   EXPECT_GE(thrower.calls, 6U);
-  const auto back = plan_restore(*sysfs_, {kNicA, kNicB}, memory);
+  const auto back = plan_restore(*sysfs_, {kNicA, kNicB}, memory.table());
   ASSERT_TRUE(run(*sysfs_, *back, {&memory, &log}, thrower));
   EXPECT_EQ(all(), before);
   EXPECT_THAT(log.open(), IsEmpty());
@@ -293,7 +311,7 @@ TEST_F(ResortTest, AListenerThatThrowsDoesNotDisturbARollBack) {
   ASSERT_TRUE(plan);
   const auto done = run(*world.sysfs, *plan, {&memory, &log}, thrower);
   ASSERT_FALSE(done);
-  EXPECT_EQ(done.error().code, Code::kFailed);
+  EXPECT_EQ(done.error().kind, ErrorKind::kFailed);
   EXPECT_THAT(differences(world.look(), before), IsEmpty());
   EXPECT_THAT(world.journal().open(), IsEmpty());
 }

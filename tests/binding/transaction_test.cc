@@ -4,9 +4,9 @@
 #include <cerrno>
 #include <map>
 
-#include "binding/device_run.h"
-#include "binding/patient_writer.h"
-#include "binding/recover.h"
+#include "change/device_run.h"
+#include "change/patient_writer.h"
+#include "change/recover.h"
 #include "host/faulty_sysfs.h"
 #include "machine.h"
 
@@ -21,12 +21,12 @@ class Transaction : public MachineTest {
     Origins memory = origins();
     return run(sysfs, plan, &memory, recorder_);
   }
-  Result<std::vector<Outcome>> run_plan(const Result<Plan>& plan) {
+  Result<std::vector<Outcome>> run_plan(const Result<HeldPlan>& plan) {
     EXPECT_TRUE(plan) << plan.error().message();
     return run_on(*sysfs_, *plan);
   }
   Result<std::vector<Outcome>> restore(std::vector<DeviceId> devices) {
-    return run_plan(plan_restore(*sysfs_, devices, origins()));
+    return run_plan(plan_restore(*sysfs_, devices, origins().table()));
   }
 };
 
@@ -105,7 +105,8 @@ TEST_F(Transaction, SettingsAreTakenBackTheLastFirst) {
         {.path = path, .bytes = "0", .undo_path = path, .undo_bytes = "1", .reason = ""});
   SettingsHeard heard;
   const RunOptions options;
-  const PatientWriter writer(options, heard, [](const StuckWrite& /*write*/) {});
+  const Host host(*sysfs_);
+  const PatientWriter writer(host, options, heard, [](const StuckWrite& /*write*/) {});
   ASSERT_TRUE(undo_settings(*sysfs_, plan, 0, 2, Back::kAll, heard, writer));
   EXPECT_EQ(heard.paths, (std::vector{parameter, flag}));
 }
@@ -142,7 +143,7 @@ TEST_F(Transaction, AnOverrideThatDoesNotTakeIsSeenBeforeTheHostDriverGoes) {
   Deaf deaf(*sysfs_, "bus/pci/devices/0000:04:00.0/driver_override");
   const auto outcome = run_on(deaf, *to_vfio(deaf, {kNicA}));
   ASSERT_FALSE(outcome);
-  EXPECT_EQ(outcome.error().code, Code::kFailed);
+  EXPECT_EQ(outcome.error().kind, ErrorKind::kFailed);
   EXPECT_THAT(outcome.error().why, HasSubstr("it reads"));
   EXPECT_THAT(recorder_.lines, testing::Not(testing::Contains(HasSubstr("unbind"))));
   EXPECT_EQ(all(), before);
@@ -154,7 +155,7 @@ TEST_F(Transaction, ASuccessThatDidNothingIsNotBelieved) {
     Deaf deaf(*sysfs_, std::string("bus/pci/drivers/") + file);
     const auto outcome = run_on(deaf, *to_vfio(deaf, {kNicA}));
     ASSERT_FALSE(outcome) << file;
-    EXPECT_EQ(outcome.error().code, Code::kFailed) << file;
+    EXPECT_EQ(outcome.error().kind, ErrorKind::kFailed) << file;
     EXPECT_THAT(outcome.error().why, HasSubstr("reported success")) << file;
     EXPECT_EQ(all(), before) << file;
   }
@@ -170,7 +171,7 @@ TEST_F(Transaction, AFailingProbePutsAllDevicesBack) {
   };
   const auto outcome = run_on(*sysfs_, *plan);
   ASSERT_FALSE(outcome);
-  EXPECT_EQ(outcome.error().code, Code::kFailed);
+  EXPECT_EQ(outcome.error().kind, ErrorKind::kFailed);
   EXPECT_EQ(outcome.error().err.value, EIO);
   EXPECT_THAT(outcome.error().message(), HasSubstr("bind 0000:06:00.0"));
   EXPECT_EQ(all(), before);
@@ -205,7 +206,7 @@ TEST_F(Transaction, WhatCannotBePutBackIsIncomplete) {
   };
   const auto outcome = run_plan(plan);
   ASSERT_FALSE(outcome);
-  EXPECT_EQ(outcome.error().code, Code::kIncomplete);
+  EXPECT_EQ(outcome.error().kind, ErrorKind::kIncomplete);
   EXPECT_THAT(outcome.error().message(), HasSubstr("igc"));
   EXPECT_EQ(state_of(kNicA), "- (unset)") << "no override is left behind";
   EXPECT_NE(origins().find(kNicA, plan->devices[0].instance), std::nullopt)
@@ -219,7 +220,7 @@ TEST_F(Transaction, CtrlCRollsBack) {
     recorder_.stop_after = steps;
     const auto outcome = run_plan(to_vfio({kNicA, kNicB}));
     ASSERT_FALSE(outcome);
-    EXPECT_EQ(outcome.error().code, Code::kFailed);
+    EXPECT_EQ(outcome.error().kind, ErrorKind::kFailed);
     EXPECT_EQ(all(), before) << "interrupted after " << steps;
   }
 }
@@ -247,7 +248,8 @@ TEST_P(EveryFault, EndsWholeOrAsItWas) {
       EXPECT_EQ(state_of(kGpu), "vfio-pci vfio-pci") << at;
       EXPECT_EQ(state_of(kGpuAudio), "vfio-pci vfio-pci") << at;
     } else {
-      EXPECT_NE(outcome.error().code, Code::kIncomplete) << at << " " << outcome.error().message();
+      EXPECT_NE(outcome.error().kind, ErrorKind::kIncomplete)
+          << at << " " << outcome.error().message();
       EXPECT_EQ(all(), before) << "fault " << error << " at operation " << at;
     }
   }
@@ -266,7 +268,7 @@ TEST_F(Transaction, UndoGoesBackwardsAndLeavesAnotherCardAlone) {
   ASSERT_TRUE(entry && *entry);
   ASSERT_TRUE(core_.unplug(kNicB.name.str()));
   ASSERT_TRUE(core_.hot_add(kNicB.name.str()));
-  const auto plan = plan_undo(*sysfs_, **entry);
+  const auto plan = plan_undo(*sysfs_, (*entry)->plan(), (*entry)->id);
   ASSERT_TRUE(plan);
   std::vector<DeviceId> devices;
   for (const DevicePlan& device : plan->devices) devices.push_back(device.device);
@@ -279,7 +281,7 @@ TEST_F(Transaction, ADriverThatCameAfterPlanningIsLeftAlone) {
   ASSERT_EQ(write("bus/pci/drivers/igc/bind", "0000:04:00.0"), 0);
   const auto outcome = run_plan(plan);
   ASSERT_FALSE(outcome);
-  EXPECT_EQ(outcome.error().code, Code::kFailed);
+  EXPECT_EQ(outcome.error().kind, ErrorKind::kFailed);
   EXPECT_EQ(state_of(kNicA), "igc (unset)");  // not unbound: it was not we who bound it
 }
 
@@ -326,7 +328,7 @@ TEST_F(EveryMoment, AnotherCardAtTheAddressIsLeftToItsDriver) {
       },
       [&](std::size_t at, const auto& outcome) {
         ASSERT_FALSE(outcome) << at;
-        EXPECT_EQ(outcome.error().code, Code::kNotFound) << outcome.error().message();
+        EXPECT_EQ(outcome.error().kind, ErrorKind::kNotFound) << outcome.error().message();
         EXPECT_EQ(state_of(kNicA), "igc (unset)") << at << ": the newcomer was hit";
       });
 }
@@ -430,7 +432,7 @@ class Parked : public Transaction {
     EXPECT_TRUE(run_plan(to_vfio({kNicA, kNicB, kDisk})));
     recorder_.lines.clear();
   }
-  Result<Plan> back() { return plan_unbind(parking_, {kNicA, kNicB, kDisk}); }
+  Result<HeldPlan> back() { return plan_unbind(parking_, {kNicA, kNicB, kDisk}); }
 
   const Parking::Controls asleep_ = {
       {"0000:04:00.0", "auto"}, {"0000:05:00.0", "auto"}, {"0000:06:00.0", "auto"}};

@@ -13,11 +13,11 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
-#include "binding/memory.h"
-#include "binding/recover.h"
-#include "binding/virtual_functions.h"
+#include "change/recover.h"
 #include "disturbed.h"
 #include "machine.h"
+#include "plan/plan_functions.h"
+#include "record/records.h"
 
 namespace anybind {
 
@@ -60,11 +60,11 @@ class World {
   Origins origins() { return *Origins::load(files, "boot"); }
   Journal journal() { return *Journal::load(files, "boot", "test", 0); }
 
-  Result<> change(Sysfs& through, const std::function<Result<Plan>(Sysfs&, World&)>& planning) {
+  Result<> change(Sysfs& through, const std::function<Result<HeldPlan>(Sysfs&, World&)>& planning) {
     Origins memory = TRY(Origins::load(files, "boot"));
     Journal log = TRY(Journal::load(files, "boot", "test", 0));
     meant.clear();
-    const Plan plan = TRY(planning(through, *this));
+    const HeldPlan plan = TRY(planning(through, *this));
     for (const DevicePlan& device : plan.devices) meant[device.device] = device.instance;
     for (const Setting& setting : plan.settings) {
       if (setting.device) meant[*setting.device] = setting.instance;
@@ -76,11 +76,14 @@ class World {
 
   /// As `anybind recover` does it. An error: not even the memory could be had.
   Result<std::vector<Recovered>> recover_command(Sysfs& through) {
-    Memory memory = TRY(Memory::lock(
-        files, "boot", "recover", [](const std::string&) { return false; },
-        Memory::OnDamage::kGoOn));
+    Host host(through);
+    host.storage = &files;
+    host.boot = "boot";
+    host.command = "recover";
+    Memory memory =
+        TRY(Memory::lock(host, [](const std::string&) { return false; }, Memory::OnDamage::kGoOn));
     Listener nobody;
-    return recover(through, {memory.damage ? nullptr : &memory.origins, &memory.journal}, nobody);
+    return recover(host, {memory.damage ? nullptr : &memory.origins, &memory.journal}, nobody);
   }
 
   std::vector<Recovered> heal() { return heal(*sysfs); }
@@ -123,7 +126,7 @@ class World {
   DisturbedStorage files;
 };
 
-using Planning = std::function<Result<Plan>(Sysfs&, World&)>;
+using Planning = std::function<Result<HeldPlan>(Sysfs&, World&)>;
 
 struct Verb {
   std::string name;
@@ -169,7 +172,7 @@ inline Planning making(const DeviceId& pf, unsigned count, const std::string& ta
 inline Planning by_hand(const std::string& path, const std::string& bytes) {
   return [path, bytes](Sysfs& sysfs, World&) {
     EXPECT_TRUE(sysfs.write(path, bytes));
-    return Plan();
+    return HeldPlan();
   };
 }
 
@@ -178,12 +181,12 @@ inline std::vector<Verb> verbs_of(const Case& of) {
   const Planning bind = binding(devices, of.target, of.mechanism);
   const Planning unbind = [devices](Sysfs& sysfs, World&) { return plan_unbind(sysfs, devices); };
   const Planning restore = [devices](Sysfs& sysfs, World& world) {
-    return plan_restore(sysfs, devices, world.origins());
+    return plan_restore(sysfs, devices, world.origins().table());
   };
-  const Planning undo = [](Sysfs& sysfs, World& world) -> Result<Plan> {
+  const Planning undo = [](Sysfs& sysfs, World& world) -> Result<HeldPlan> {
     const Journal journal = world.journal();
     const auto entry = TRY(journal.read(journal.closed().back()));
-    return plan_undo(sysfs, *entry);
+    return plan_undo(sysfs, entry->plan(), entry->id);
   };
   std::vector<Verb> out = {{"bind", {}, bind, devices},
                            {"unbind", {}, unbind, devices},
@@ -201,7 +204,7 @@ inline std::vector<Verb> verbs_of(const Case& of) {
   const Planning gone = by_hand(of.pf->path() + "/sriov_numvfs", "0");
   const Planning bound = binding({*of.pf}, "vfio-pci");
   const Planning back = [pf = *of.pf](Sysfs& sysfs, World& world) {
-    return plan_restore(sysfs, {pf}, world.origins());
+    return plan_restore(sysfs, {pf}, world.origins().table());
   };
   out.push_back({"restore of vfs", {gone, making(*of.pf, 3, "vfio-pci")}, back, {*of.pf}});
   out.push_back({"restore of vfs 0", {none}, back, {*of.pf}});
@@ -378,7 +381,8 @@ class Trial {
     for (const Recovered& one : healed) {
       if (one.what != Recovered::What::kLeft) continue;
       if (!one.error) return ADD_FAILURE() << "left, and it does not say why";
-      EXPECT_THAT(one.error->code, testing::AnyOf(Code::kIncomplete, Code::kNotPermitted));
+      EXPECT_THAT(one.error->kind,
+                  testing::AnyOf(ErrorKind::kIncomplete, ErrorKind::kNotPermitted));
       said += one.error->message();
     }
     const bool open = !world.journal().open().empty();
@@ -461,7 +465,7 @@ class Trial {
         const auto instance = (*sysfs.open_dir(id.path()))->instance();
         if (w.origins().find(id, *instance)) devices.push_back(id);
       }
-      return plan_restore(sysfs, devices, w.origins());
+      return plan_restore(sysfs, devices, w.origins().table());
     };
     const auto home = world.change(*world.sysfs, all);
     EXPECT_TRUE(home) << home.error().message();

@@ -8,10 +8,10 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
-#include "binding/memory.h"
-#include "binding/recover.h"
+#include "change/recover.h"
 #include "disturbed.h"
 #include "machine.h"
+#include "record/records.h"
 
 namespace anybind {
 namespace {
@@ -26,23 +26,48 @@ class WayBackTest : public MachineTest {
  protected:
   Journal journal() { return *Journal::load(files_, "boot", "test", 0); }
 
+  Host kept_host() {
+    Host out(*sysfs_);
+    out.storage = &files_;
+    out.boot = "boot";
+    out.command = "test";
+    return out;
+  }
+
+  /// A sleep takes no time, and is over.
+  class HurriedClock final : public Clock {
+   public:
+    Time now() override { return now_; }
+    void sleep(std::chrono::milliseconds time) override { now_ += time; }
+    std::int64_t date() override { return 0; }
+
+   private:
+    Time now_{};
+  };
+
   /// Of the devices in use_, whatever driver they have.
-  RunOptions options() {
-    RunOptions out;
-    out.check_users = [this](const std::vector<Asked>& devices) -> Result<> {
+  RunOptions options() { return {.users = &users_}; }
+
+  class SomeUsers final : public Users {
+   public:
+    explicit SomeUsers(WayBackTest& test) : test_(test) {}
+    Result<> refuse(const std::vector<Asked>& devices) const override {
       for (const Asked& asked : devices) {
-        asked_.push_back(asked.device.str());
-        if (on_ask) on_ask();
-        if (std::ranges::find(used_, asked.device) == used_.end()) continue;
-        return fail({.code = Code::kRefused,
+        test_.asked_.push_back(asked.device.str());
+        if (test_.on_ask) test_.on_ask();
+        if (std::ranges::find(test_.used_, asked.device) == test_.used_.end()) continue;
+        return fail({.kind = ErrorKind::kRefused,
                      .object = asked.device.str(),
                      .why = "in use",
                      .details = {asked.device.str() + "  mounted: at /mnt"}});
       }
       return {};
-    };
-    return out;
-  }
+    }
+
+   private:
+    WayBackTest& test_;
+  };
+  SomeUsers users_{*this};
 
   Result<std::vector<Outcome>> go(Sysfs& sysfs, const Plan& plan) {
     Origins memory = *Origins::load(files_, "boot");
@@ -97,7 +122,7 @@ TEST_F(WayBackTest, OneDeviceThatCannotGoBackSendsNoOtherForward) {
   const auto healed = heal();
   EXPECT_EQ(healed.what, What::kLeft);
   ASSERT_TRUE(healed.error);
-  EXPECT_EQ(healed.error->code, Code::kIncomplete);
+  EXPECT_EQ(healed.error->kind, ErrorKind::kIncomplete);
   EXPECT_THAT(healed.error->message(), HasSubstr("0000:04:00.0"));
   EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci") << "where it was to go";
   EXPECT_EQ(state_of(kDisk), "nvme (unset)");
@@ -127,7 +152,7 @@ TEST_F(WayBackTest, RecoverLeavesWhatIsInUseAndSaysSo) {
   auto healed = heal();
   EXPECT_EQ(healed.what, What::kLeft);
   ASSERT_TRUE(healed.error);
-  EXPECT_EQ(healed.error->code, Code::kIncomplete);
+  EXPECT_EQ(healed.error->kind, ErrorKind::kIncomplete);
   EXPECT_THAT(healed.error->details, Contains("0000:04:00.0  mounted: at /mnt"));
   EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci") << "not even its override";
   EXPECT_THAT(recorder_.lines, IsEmpty());
@@ -173,7 +198,7 @@ TEST_F(WayBackTest, RollingBackLeavesWhatSomebodyHasOpenedMeanwhile) {
   };
   const auto outcome = go(*sysfs_, *plan);
   ASSERT_FALSE(outcome);
-  EXPECT_EQ(outcome.error().code, Code::kIncomplete);
+  EXPECT_EQ(outcome.error().kind, ErrorKind::kIncomplete);
   EXPECT_THAT(outcome.error().details, Contains("0000:04:00.0  mounted: at /mnt"));
   EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci");
   EXPECT_EQ(state_of(kNicB), "igc (unset)");
@@ -190,7 +215,7 @@ TEST_F(WayBackTest, UsersAreLookedForOnceMoreWhenTheJournalIsWritten) {
   const auto plan = to_vfio({kNicA, kDisk});
   const auto outcome = go(*sysfs_, *plan);
   ASSERT_FALSE(outcome);
-  EXPECT_EQ(outcome.error().code, Code::kRefused);
+  EXPECT_EQ(outcome.error().kind, ErrorKind::kRefused);
   EXPECT_THAT(recorder_.lines, IsEmpty());
   EXPECT_EQ(all(), before);
   EXPECT_FALSE(is_open());
@@ -220,14 +245,17 @@ class LateFailure : public WayBackTest {
     const auto plan = to_vfio(mortal, {kNicA, kDisk});
     ASSERT_TRUE(plan);
     RunOptions how = options();
-    how.finish = []() -> Result<> { return fail({.why = "no"}); };
+    how.owner = Owner{.uid = 1000};  // who can have no node where there are none
+    Host host(mortal);
+    HurriedClock clock;
+    host.clock = &clock;
     recorder_.before_step = [&](std::size_t count) {
       // After a line that says so; four steps take the second device back.
       if (count == 2 * kStepsOfOne + 1 + (first ? 1 : 5)) die_next(death);
     };
     Origins memory = *Origins::load(files_, "boot");
     Journal log = journal();
-    EXPECT_THROW((void)run(mortal, *plan, {&memory, &log}, recorder_, how), Crash);
+    EXPECT_THROW((void)run(host, *plan, {&memory, &log}, recorder_, how), Crash);
     recorder_.before_step = nullptr;
     recorder_.lines.clear();
   }
@@ -265,7 +293,7 @@ TEST_F(WayBackTest, AFullDiskDoesNotChangeWhatRecoverDoes) {
     files_.disturbance = {};
     EXPECT_EQ(all(), before) << step;
     EXPECT_EQ(healed.what, What::kLeft) << "the journal is still open";
-    EXPECT_EQ(healed.error->code, Code::kIncomplete);
+    EXPECT_EQ(healed.error->kind, ErrorKind::kIncomplete);
     EXPECT_THAT(healed.error->message(), HasSubstr("as before"));
     EXPECT_TRUE(is_open());
     EXPECT_EQ(heal().what, What::kUndone);
@@ -295,8 +323,8 @@ TEST_F(WayBackTest, WithDamagedOriginsTheJournalPutsDevicesBack) {
   cut_off({kNicA, kDisk}, kStepsOfOne + 1);
   ASSERT_TRUE(files_.replace("origins.json", "{"));
   const Storage::Wait never = [](const std::string&) { return false; };
-  EXPECT_FALSE(Memory::lock(files_, "boot", "test", never));
-  auto memory = Memory::lock(files_, "boot", "test", never, Memory::OnDamage::kGoOn);
+  EXPECT_FALSE(Memory::lock(kept_host(), never));
+  auto memory = Memory::lock(kept_host(), never, Memory::OnDamage::kGoOn);
   ASSERT_TRUE(memory);
   ASSERT_TRUE(memory->damage);
   EXPECT_EQ(heal(false).what, What::kUndone);
@@ -307,9 +335,11 @@ TEST_F(WayBackTest, WithDamagedOriginsTheJournalPutsDevicesBack) {
 
 TEST_F(WayBackTest, WithoutANameOfThisBootNothingIsChangedOrDropped) {
   const Storage::Wait never = [](const std::string&) { return false; };
-  const auto locked = Memory::lock(files_, "", "test", never);
+  Host unnamed = kept_host();
+  unnamed.boot = "";
+  const auto locked = Memory::lock(unnamed, never);
   ASSERT_FALSE(locked);
-  EXPECT_EQ(locked.error().code, Code::kFailed);
+  EXPECT_EQ(locked.error().kind, ErrorKind::kFailed);
   EXPECT_THAT(locked.error().next, HasSubstr("/proc"));
   cut_off({kNicA}, kStepsOfOne);
   Origins memory = Origins::none(files_, "");
@@ -344,7 +374,7 @@ TEST_F(WayBackTest, AJournalThatNamesOtherFilesIsNotFollowed) {
       const auto healed = heal();
       EXPECT_EQ(healed.what, What::kLeft) << bad;
       ASSERT_TRUE(healed.error);
-      EXPECT_EQ(healed.error->code, Code::kNotPermitted) << bad;
+      EXPECT_EQ(healed.error->kind, ErrorKind::kNotPermitted) << bad;
       EXPECT_EQ(all(), state) << bad;
       EXPECT_THAT(recorder_.lines, IsEmpty()) << bad;
     }
@@ -405,7 +435,7 @@ TEST(FunctionsTest, APlanThatRemovesItsOwnMembersIsNotToldAsDone) {
     EXPECT_EQ(core.state().drivers.at(*device->driver).name, "ice");
     EXPECT_EQ(device->num_vfs, 2U);
     const bool open = !Journal::load(files, "boot", "test", 0)->open().empty();
-    EXPECT_EQ(open, outcome.error().code == Code::kIncomplete);
+    EXPECT_EQ(open, outcome.error().kind == ErrorKind::kIncomplete);
   }
 }
 
@@ -417,7 +447,7 @@ TEST_F(WayBackTest, ADeviceThatSomebodyTakesBeforeTheEndIsNotToldAsDone) {
   const auto before = all();
   const auto outcome = go(*sysfs_, *to_vfio({kNicA, kDisk}));
   ASSERT_FALSE(outcome);
-  EXPECT_EQ(outcome.error().code, Code::kFailed);
+  EXPECT_EQ(outcome.error().kind, ErrorKind::kFailed);
   EXPECT_THAT(outcome.error().message(), HasSubstr("0000:04:00.0"));
   EXPECT_EQ(all(), before);
 }

@@ -7,9 +7,9 @@
 
 #include <fmt/format.h>
 
-#include "drivercore/driver_core.h"
-#include "drivercore/model_sysfs.h"
-#include "lab/capture.h"
+#include "capture/capture.h"
+#include "drivercore/core/driver_core.h"
+#include "drivercore/sysfs/model_sysfs.h"
 #include "twin.h"
 
 namespace anybind::conformance {

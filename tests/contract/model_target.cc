@@ -3,8 +3,8 @@
 #include <sstream>
 #include <utility>
 
-#include "drivercore/machine.h"
-#include "drivercore/model_sysfs.h"
+#include "drivercore/file/machine.h"
+#include "drivercore/sysfs/model_sysfs.h"
 #include "target.h"
 
 namespace anybind::contract {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "drivercore/kernel_profile.h"
+#include "drivercore/core/kernel_profile.h"
 #include "host/sysfs.h"
 
 namespace anybind::contract {

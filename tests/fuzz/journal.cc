@@ -25,13 +25,13 @@
 #include <vector>
 
 #include "../binding/disturbed.h"
-#include "binding/planner.h"
-#include "binding/recover.h"
-#include "binding/virtual_functions.h"
-#include "drivercore/machine.h"
-#include "drivercore/model_sysfs.h"
+#include "change/recover.h"
+#include "drivercore/file/machine.h"
+#include "drivercore/sysfs/model_sysfs.h"
 #include "host/tracing_sysfs.h"
 #include "oracle.h"
+#include "plan/plan_functions.h"
+#include "plan/planner.h"
 
 namespace {
 
@@ -224,7 +224,7 @@ class World {
     return kStart;
   }
 
-  static Result<Plan> plan_of(Sysfs& sysfs, std::uint64_t scenario, const Origins& origins) {
+  static Result<HeldPlan> plan_of(Sysfs& sysfs, std::uint64_t scenario, const Origins& origins) {
     const auto pci = [](const char* name) { return id_of("pci", name); };
     const auto bind = [&](std::vector<DeviceId> devices, const char* driver) {
       return plan_bind(sysfs, {.devices = std::move(devices),
@@ -250,7 +250,7 @@ class World {
         return plan_virtual_functions(
             sysfs, {.pf = pci("0000:05:00.0"), .count = 0, .driver = DriverName::literal("none")});
       default:
-        return plan_restore(sysfs, {pci("0000:04:00.0"), pci("0000:06:00.0")}, origins);
+        return plan_restore(sysfs, {pci("0000:04:00.0"), pci("0000:06:00.0")}, origins.table());
     }
   }
 

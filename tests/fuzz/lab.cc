@@ -22,7 +22,7 @@
 #include <string>
 #include <vector>
 
-#include "drivercore/machine.h"
+#include "drivercore/file/machine.h"
 #include "lab/commands.h"
 #include "lab/control.h"
 #include "lab/kernfs.h"

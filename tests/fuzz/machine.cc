@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "drivercore/machine.h"
+#include "drivercore/file/machine.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace anybind::drivercore;

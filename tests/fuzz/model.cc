@@ -6,8 +6,8 @@
 #include <memory>
 #include <string>
 
-#include "drivercore/machine.h"
-#include "drivercore/model_sysfs.h"
+#include "drivercore/file/machine.h"
+#include "drivercore/sysfs/model_sysfs.h"
 
 namespace {
 

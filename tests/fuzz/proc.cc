@@ -11,14 +11,14 @@
 #include <cstdlib>
 #include <string>
 
-#include "binding/in_use.h"
-#include "binding/memory.h"
+#include "doctor/doctor.h"
+#include "host/accounts.h"
 #include "hostile_sysfs.h"
-#include "inventory/accounts.h"
-#include "inventory/doctor.h"
-#include "inventory/guards.h"
 #include "oracle.h"
+#include "record/records.h"
 #include "scratch.h"
+#include "users/guards.h"
+#include "users/refusal.h"
 
 namespace {
 
@@ -159,7 +159,9 @@ void look_at_guards(Sysfs& sysfs, const Proc& proc) {
   }
   std::vector<Asked> asked;
   for (const DeviceId& device : devices) asked.push_back({.device = device});
-  const auto refused = refuse_if_in_use(sysfs, proc, asked, {});
+  Host host(sysfs);
+  host.proc = proc;
+  const auto refused = MachineUsers(host, {}).refuse(asked);
   require(refused.has_value() == in_use.blockers.empty(), "seen, and not refused");
   if (refused) return;
   fuzz::require_printable(refused.error().message(), "a message that is not printable");
@@ -173,14 +175,13 @@ void look_at_doctor(Sysfs& sysfs, const std::string& root) {
                                      .config = {root + "/etc/modprobe.d"},
                                      .proc = root + "/proc",
                                      .programs = {}});
-  const Machine machine{.sysfs = sysfs,
-                        .sysfs_root = "/sys",
-                        .files = Proc(root),
-                        .modules = modules.get(),
-                        .release = "6.1",
-                        .is_root = true,
-                        .memlock = 65536};
-  for (const Finding& finding : examine(machine)) {
+  Host host(sysfs);
+  host.files = Proc(root);
+  host.modules = modules.get();
+  host.release = "6.1";
+  host.is_root = true;
+  host.memlock = 65536;
+  for (const Finding& finding : examine(host, {})) {
     require(!finding.what.empty(), "a finding that says nothing", finding.check);
     require(finding.verdict != Verdict::kProblem || !finding.fix.empty(), "no fix", finding.what);
   }

@@ -1,8 +1,8 @@
 // Any text as a selector, on a modelled machine.
 #include <cstdint>
 
-#include "drivercore/machine.h"
-#include "drivercore/model_sysfs.h"
+#include "drivercore/file/machine.h"
+#include "drivercore/sysfs/model_sysfs.h"
 #include "inventory/select.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -11,15 +11,15 @@
 
 #include <fmt/format.h>
 
-#include "binding/plan.h"
-#include "drivercore/state.h"
+#include "capture/capture.h"
+#include "capture/module_aliases.h"
+#include "drivercore/core/state.h"
 #include "host/kernel_log.h"
 #include "host/modules.h"
 #include "inventory/match.h"
 #include "inventory/names.h"
-#include "lab/aliases.h"
-#include "lab/capture.h"
 #include "oracle.h"
+#include "plan/plan.h"
 #include "scratch.h"
 
 namespace {

@@ -27,7 +27,7 @@ void look_at(const Story& story, const std::string& token) {
 void typed(const std::string& token) {
   const auto story = replay(token);
   if (story) return look_at(*story, token);
-  fuzz::require(story.error().code == Code::kUsage, "not a usage error", token);
+  fuzz::require(story.error().kind == ErrorKind::kUsage, "not a usage error", token);
   fuzz::require_printable(story.error().message(), "a message that is not printable");
 }
 

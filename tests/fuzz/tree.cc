@@ -15,25 +15,26 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
-#include "binding/in_use.h"
-#include "binding/planner.h"
-#include "binding/virtual_functions.h"
+#include "capture/capture.h"
+#include "change/losing_drivers.h"
 #include "cli/session.h"
 #include "cli/verb.h"
-#include "drivercore/driver_core.h"
-#include "drivercore/machine.h"
+#include "doctor/doctor.h"
+#include "drivercore/core/driver_core.h"
+#include "drivercore/file/machine.h"
 #include "hostile_sysfs.h"
 #include "inventory/details.h"
-#include "inventory/doctor.h"
-#include "inventory/guards.h"
-#include "inventory/interface.h"
 #include "inventory/inventory.h"
 #include "inventory/match.h"
+#include "inventory/net_interface.h"
 #include "inventory/select.h"
 #include "inventory/viability.h"
-#include "lab/capture.h"
 #include "oracle.h"
+#include "plan/plan_functions.h"
+#include "plan/planner.h"
 #include "scratch.h"
+#include "users/guards.h"
+#include "users/refusal.h"
 
 namespace {
 
@@ -99,19 +100,35 @@ void explain(Sysfs& sysfs, const DriverName& driver) {
 }
 
 void doctor(Sysfs& sysfs) {
-  const Machine machine{.sysfs = sysfs, .sysfs_root = "/sys", .release = "6.12.1", .memlock = 1};
-  for (const Finding& finding : examine(machine)) {
+  Host host(sysfs);
+  host.release = "6.12.1";
+  host.memlock = 1;
+  for (const Finding& finding : examine(host, {})) {
     require(!finding.check.empty() && !finding.what.empty(), "a finding that says nothing");
     require(finding.verdict != Verdict::kProblem || !finding.fix.empty(), "no fix", finding.what);
   }
 }
 
+/// Knows the aliases, and nothing else.
+class Aliases final : public ModuleLoader {
+ public:
+  std::optional<ModuleFacts> find(std::string_view /*name*/) override { return std::nullopt; }
+  Result<> load(const std::string& /*name*/, const std::function<bool()>& /*give_up*/) override {
+    return {};
+  }
+  std::vector<std::string> names() override { return {}; }
+  std::string_view aliases() override { return kAliases; }
+};
+
 void plans(Sysfs& sysfs, const DriverName& driver, bool group) {
+  Aliases aliases;
+  Host host(sysfs);
+  host.modules = &aliases;
   const auto devices = some_devices(sysfs);
   if (devices.empty()) return;
-  const auto look_at_plan = [&](const Result<Plan>& plan) {
+  const auto look_at_plan = [&](const Result<HeldPlan>& plan) {
     if (!is_there(plan)) return;
-    (void)refuse_if_in_use(sysfs, Proc(""), *plan, {});
+    (void)MachineUsers(host, {}).refuse(losing_drivers(*plan));
     for (const DevicePlan& device : plan->devices) {
       for (const Step& step : device.steps) {
         const auto line = shell_line(device.device, step, "/sys");
@@ -119,14 +136,12 @@ void plans(Sysfs& sysfs, const DriverName& driver, bool group) {
       }
     }
   };
-  look_at_plan(plan_bind(sysfs, {.devices = devices,
-                                 .driver = driver,
-                                 .whole_group = group,
-                                 .aliases = [] { return std::string(kAliases); },
-                                 .ignores_same_id = group}));
+  look_at_plan(plan_bind(
+      host,
+      {.devices = devices, .driver = driver, .whole_group = group, .ignores_same_id = group}));
   look_at_plan(plan_unbind(sysfs, devices));
   const auto storage = memory_storage();
-  look_at_plan(plan_restore(sysfs, devices, *Origins::load(*storage, "b")));
+  look_at_plan(plan_restore(sysfs, devices, Origins::load(*storage, "b")->table()));
   for (const unsigned count : {0U, 2U}) {
     look_at_plan(
         plan_virtual_functions(sysfs, {.pf = devices.front(), .count = count, .driver = driver}));

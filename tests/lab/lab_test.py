@@ -245,7 +245,8 @@ class FromOutside(LabCase):
         # Without a driver it may be; with a host driver it may not, whoever asks.
         self.inside(f"echo snd_hda_intel > /sys/bus/pci/devices/{audio}/driver_override; "
                     f"echo {audio} > /sys/bus/pci/drivers/vfio-pci/unbind")
-        self.assertEqual(self.inside(bind), "/bin/echo: write error: Device or resource busy/")
+        said = self.inside(bind).removeprefix("/bin/")  # coreutils before 9.6 says its whole path
+        self.assertEqual(said, "echo: write error: Device or resource busy/")
         self.assertIn("Invalid argument", self.inside(f"/bin/echo {audio} > /sys/bus/pci/drivers_probe"))
         self.assertIn("group is in use", self.inside(f"anybind bind {audio} snd_hda_intel"))
         self.assertEqual(self.inside(driver), "")

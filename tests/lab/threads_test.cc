@@ -14,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-#include "drivercore/machine.h"
+#include "drivercore/file/machine.h"
 #include "host/descriptor.h"
 #include "lab/commands.h"
 #include "lab/control.h"

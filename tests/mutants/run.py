@@ -21,10 +21,11 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 LEAST = 60  # changes in the lists
 LEAST_OF_A_FOLDER = 6
-FOLDERS = ("base", "host", "inventory", "binding", "drivercore", "lab", "race", "cli")
+FOLDERS = ("base", "host", "inventory", "users", "plan", "record", "change", "drivercore", "lab", "race", "cli")
 LEFT_OUT = {".git", "build", "__pycache__"}  # of the copy
 
-GTEST = ("base_test", "cli_test", "host_test", "inventory_test", "binding_test", "drivercore_test", "lab_test", "race_test",
+GTEST = ("base_test", "cli_test", "host_test", "inventory_test", "users_test", "doctor_test", "record_test", "change_test",
+         "capture_test", "drivercore_test", "lab_test", "race_test",
          "binding_model_test", "binding_faults_test", "replay_tests")
 PYTHON = {"cli": "tests/cli/cli_test.py", "lab.files": "tests/lab/files_test.py", "lab.lab": "tests/lab/lab_test.py",
           "lab.mechanisms": "tests/lab/mechanisms_test.py", "lab.tools": "tests/lab/tools_test.py",

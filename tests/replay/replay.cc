@@ -8,9 +8,9 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
-#include "drivercore/machine.h"
-#include "drivercore/machine_ids.h"
-#include "drivercore/model_sysfs.h"
+#include "drivercore/core/machine_ids.h"
+#include "drivercore/file/machine.h"
+#include "drivercore/sysfs/model_sysfs.h"
 
 namespace anybind::replay {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "actors.h"
-#include "drivercore/driver_core.h"
+#include "drivercore/core/driver_core.h"
 #include "host/sysfs.h"
 
 namespace anybind::replay {

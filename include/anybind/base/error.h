@@ -10,7 +10,7 @@
 namespace anybind {
 
 /// Why something was not done. The numbers are the exit codes of the command line: a contract.
-enum class Code {
+enum class ErrorKind {
   kFailed = 1,        ///< tried, failed, and everything is as it was before
   kUsage = 2,         ///< the request makes no sense; nothing was tried
   kRefused = 3,       ///< a guard or the IOMMU group forbids it; nothing was tried
@@ -22,7 +22,7 @@ enum class Code {
 /// An error as a value: what failed, on which object, why, and what to type next.
 /// Library code returns it and never prints.
 struct Error {
-  Code code = Code::kFailed;
+  ErrorKind kind = ErrorKind::kFailed;
   Errno err{};                         ///< 0 when no system call is behind it
   std::string operation{};             ///< what was tried: "bind", "write driver_override"
   std::string object{};                ///< on what: "0000:03:00.0"
@@ -43,8 +43,8 @@ using Result = std::expected<T, Error>;
 }
 
 /// Lifts the errno of a sysfs operation. EACCES, EPERM and EROFS become kNotPermitted, all others
-/// `code`.
+/// `kind`.
 [[nodiscard]] Error from_errno(Errno err, std::string operation, std::string object,
-                               Code code = Code::kFailed);
+                               ErrorKind kind = ErrorKind::kFailed);
 
 }  // namespace anybind

@@ -22,7 +22,7 @@ class Name {
   /// Error kUsage when `text` is no possible sysfs name.
   [[nodiscard]] static Result<Name> parse(std::string_view text) {
     if (!is_sysfs_name(text)) {
-      return fail({.code = Code::kUsage,
+      return fail({.kind = ErrorKind::kUsage,
                    .object = std::string(text),
                    .why = std::string("not a possible ") + Tag::kWhat + " name"});
     }

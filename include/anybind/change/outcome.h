@@ -1,0 +1,16 @@
+#pragma once
+
+#include "anybind/base/ids.h"
+#include "anybind/inventory/device.h"
+
+namespace anybind {
+
+/// Where a device stands after the run, as read back.
+struct Outcome {
+  DeviceId device;
+  Binding before;
+  Binding after;
+  bool changed = false;  ///< a write was made
+};
+
+}  // namespace anybind

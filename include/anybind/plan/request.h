@@ -1,0 +1,49 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "anybind/base/ids.h"
+#include "anybind/plan/mechanism.h"
+
+namespace anybind {
+
+/// The guard over devices that a dynamic id would bind too, beside those of users/guards.h.
+inline constexpr std::string_view kSameId = "same-id";
+
+/// What someone asks for. A value: it compares, and goes to JSON and back (wire/request.h).
+struct Request {
+  enum class Verb : std::uint8_t {
+    kBind,           ///< `devices` to `driver`
+    kUnbind,         ///< `devices` to no driver, and kept so
+    kRestore,        ///< `devices` to what they were before anybind
+    kUndo,           ///< a change of the journal is taken back
+    kMakeFunctions,  ///< the physical function `devices[0]` gets `count` virtual ones
+  };
+  Verb verb = Verb::kBind;
+  std::vector<DeviceId> devices{};  ///< none for kUndo
+  /// kBind; kMakeFunctions: where the functions go, nullopt: to none, and kept so.
+  std::optional<DriverName> driver{};
+  bool whole_group = false;  ///< kBind: also every other member of the IOMMU groups, but bridges
+  std::optional<Mechanism> mechanism{};  ///< kBind; nullopt: the safest there is for each device
+  /// kBind: a VFIO driver may have a device without an IOMMU, which is then unsafe.
+  bool no_iommu = false;
+  /// kBind: "USER[:GROUP]", by name or number, who gets the files by which user space opens the
+  /// devices; empty: they stay as they are.
+  std::string owner{};
+  unsigned count = 0;                     ///< kMakeFunctions
+  std::optional<std::uint64_t> change{};  ///< kUndo: its number; nullopt: the last one
+
+  std::vector<std::string> ignored{};  ///< names of guards that shall not stop it
+  /// To wait for another change to end, and (a second at least) for each write that does not
+  /// return. nullopt: for the other as long as it takes, and for writes as RunOptions says.
+  std::optional<std::chrono::milliseconds> patience{};
+
+  friend bool operator==(const Request&, const Request&) = default;
+};
+
+}  // namespace anybind

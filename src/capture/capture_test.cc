@@ -1,0 +1,117 @@
+#include "capture/capture.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "drivercore/core/driver_core.h"
+#include "drivercore/file/machine.h"
+#include "drivercore/sysfs/model_sysfs.h"
+#include "inventory/test_tree.h"
+
+namespace anybind::lab {
+namespace {
+
+std::vector<std::string> children_in(TestTree& tree) {
+  const auto state = capture(tree.sysfs(), {BusName::literal("pci")}, {}, Detail::kAll);
+  std::vector<std::string> out;
+  if (!state) return out;
+  for (const auto& [key, device] : state->devices) {
+    for (const auto& child : device.children) out.push_back(child.name);
+  }
+  return out;
+}
+
+TEST(CaptureTest, NoNameHasAMacAddressInIt) {
+  const std::string card = "devices/pci0000:00/0000:00:03.0";
+  TestTree tree;
+  tree.pci({.address = "0000:00:03.0"});
+  tree.interface("net", "enx525400123456", card);
+  tree.interface("net", "wlx525400123456", card);
+  tree.interface("net", "eth0", card + "/enx525400123456");
+  tree.interface("net", "bat-52:54:00:12:34:56-0", card);
+  tree.interface("net", "en525400123456789", card);
+  EXPECT_THAT(children_in(tree),
+              testing::UnorderedElementsAre(testing::MatchesRegex("enx0000000000.."),
+                                            testing::MatchesRegex("wlx0000000000.."),
+                                            testing::MatchesRegex("enx0000000000../net/eth0"),
+                                            testing::MatchesRegex("bat-0000000000..-0"),
+                                            "en525400123456789"));
+}
+
+TEST(CaptureTest, HoldsWhatDecidesWhoGetsADevice) {
+  auto machine = drivercore::load_machine(R"(
+driver = [
+  { name = "igb", ids = ["8086:1521"] },
+  { name = "vfio-pci", module = "vfio_pci", managed_dma = true, needs_group = true, ids = ["*:* override_only"] },
+]
+device = [
+  { address = "0000:03:00.0", id = "8086:1521", class = "020000", group = 3, driver = "vfio-pci", driver_override = "vfio-pci" },
+  { address = "0000:04:00.0", id = "8086:1521", class = "020000", group = 4 },
+]
+)",
+                                          "test");
+  ASSERT_TRUE(machine) << machine.error().message();
+  drivercore::DriverCore core(*std::move(machine));
+  core.drivers_autoprobe("pci", "0").value();
+  const auto state =
+      capture(*drivercore::model_sysfs(core), {BusName::literal("pci")}, {}, Detail::kBinding);
+  ASSERT_TRUE(state);
+  EXPECT_FALSE(state->buses.at("pci").autoprobe);
+  std::vector<std::string> lines;
+  for (const auto& [key, device] : state->devices) {
+    lines.push_back(device.name + " " + device.driver_override.value_or("-") + " " +
+                    (device.driver ? state->drivers.at(*device.driver).name : "-") + " " +
+                    std::to_string(device.group.value_or(0)) + (device.counted ? " counted" : ""));
+  }
+  EXPECT_THAT(lines, testing::ElementsAre("0000:03:00.0 vfio-pci vfio-pci 3",
+                                          "0000:04:00.0 - igb 4 counted"));
+}
+
+TEST(CaptureTest, TheProfileIsThatOfTheNearestOlderKernel) {
+  const auto profile = [](const char* release) { return profile_of_release(release).name; };
+  EXPECT_EQ(profile("6.13.1"), "linux-6.12");
+  EXPECT_EQ(profile("6.12.90-amd64"), "linux-6.12");
+  EXPECT_EQ(profile("6.11.10"), "linux-6.1");
+  EXPECT_EQ(profile("6.1.0-40-amd64"), "linux-6.1");
+  EXPECT_EQ(profile("3.16"), "linux-6.1");
+  EXPECT_EQ(profile("3.15.10"), "linux-3.14");
+}
+
+std::string loaded(TestTree& tree) {
+  const auto state = capture(tree.sysfs(), {BusName::literal("pci")}, {}, Detail::kAll);
+  if (!state) return state.error().message();
+  const std::string text = save_machine(drivercore::DriverCore(*state).state());
+  const auto again = drivercore::load_machine(text, "captured.toml");
+  return again ? "" : again.error().message() + "\n" + text;
+}
+
+TEST(CaptureTest, ANameThatIsNoUnicodeDoesNotKeepTheFileFromBeingLoaded) {
+  TestTree tree;
+  tree.pci({.address = "0000:00:03.0", .driver = "dr\xFFiver"});
+  tree.interface("net", "et\xFFh", "devices/pci0000:00/0000:00:03.0");
+  EXPECT_EQ(loaded(tree), "");
+  EXPECT_EQ(children_in(tree), std::vector<std::string>{"et\\xffh"});
+}
+
+TEST(CaptureTest, ACardWithHundredsOfDisksCanBeLoaded) {
+  TestTree tree;
+  tree.pci({.address = "0000:00:03.0"});
+  for (int i = 0; i < 300; ++i) {
+    tree.interface("block", "sd" + std::to_string(i), "devices/pci0000:00/0000:00:03.0");
+  }
+  EXPECT_EQ(loaded(tree), "");
+  EXPECT_EQ(children_in(tree).size(), 300U);
+}
+
+TEST(CaptureTest, AMachineOfWhichADeviceVanishedMeanwhileCanStillBeLoaded) {
+  TestTree tree;
+  tree.pci({.address = "0000:00:02.0", .class_code = "60400"});
+  tree.pci({.address = "0000:01:00.0", .behind = "0000:00:02.0"});
+  tree.pci({.address = "0000:00:04.0"});
+  tree.link("devices/pci0000:00/0000:00:04.0/physfn", "../0000:00:05.0");
+  tree.remove("bus/pci/devices/0000:00:02.0");
+  EXPECT_EQ(loaded(tree), "");
+}
+
+}  // namespace
+}  // namespace anybind::lab

@@ -1,0 +1,270 @@
+// Is this machine ready? A table of checks; each is a function from what was observed to findings.
+#include "doctor/doctor.h"
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "doctor/checks.h"
+#include "inventory/inventory.h"
+
+namespace anybind {
+namespace doctor {
+
+void Report::add(Verdict verdict, std::string what, std::string fix) {
+  if (++lines_ > kMostLines) {
+    out_.back().what += out_.back().what.ends_with(kMore) ? "" : kMore;
+    out_.back().verdict = std::max(out_.back().verdict, verdict);
+    return;
+  }
+  out_.push_back({.check = std::string(check_),
+                  .verdict = verdict,
+                  .what = std::move(what),
+                  .fix = std::move(fix)});
+}
+
+std::optional<std::string> value_of(const Host& host, const std::string& path) {
+  const auto text = host.sysfs.read(path);
+  if (!text) return std::nullopt;
+  return std::string(trim_newline(*text));
+}
+
+std::vector<std::string> names_in(const Host& host, const std::string& path) {
+  auto out = host.sysfs.list(path).value_or(std::vector<std::string>{});
+  std::ranges::sort(out);
+  return out;
+}
+
+std::vector<std::string> files_in(const Host& host, const std::string& path) {
+  auto out = host.files.list(path).value_or(std::vector<std::string>{});
+  std::ranges::sort(out);
+  return out;
+}
+
+std::string module_name(std::string_view text) {
+  std::string out(text);
+  std::ranges::replace(out, '-', '_');
+  return out;
+}
+
+std::optional<std::string> parameter(const Observed& seen, std::string_view name) {
+  std::optional<std::string> out;
+  for (const std::string& word : seen.parameters) {
+    const auto equals = std::min(word.find('='), word.size());
+    if (module_name(std::string_view(word).substr(0, equals)) != module_name(name)) continue;
+    out = word.substr(std::min(equals + 1, word.size()));
+  }
+  return out;
+}
+
+namespace {
+
+/// Where the kernel command line is kept, and what makes it take effect.
+std::string keeper(const Host& host) {
+  if (host.files.read("etc/kernel/cmdline"))
+    return "/etc/kernel/cmdline, install the kernel again (kernel-install, proxmox-boot-tool "
+           "refresh) and reboot";
+  if (host.files.read("etc/default/grub"))
+    return "GRUB_CMDLINE_LINUX in /etc/default/grub, run update-grub and reboot";
+  return "the kernel command line and reboot";
+}
+
+bool is_kept(const Host& host, const std::string& parameter) {
+  return std::ranges::any_of(std::array{"etc/kernel/cmdline", "etc/default/grub"},
+                             [&](const char* file) {
+                               const auto text = host.files.read(file);
+                               return text && text->contains(parameter);
+                             });
+}
+
+}  // namespace
+
+std::string how_to_add(const Observed& seen, const std::string& parameter) {
+  if (is_kept(seen.host, parameter))
+    return fmt::format(
+        "{} is configured already: run update-grub, if that was not done, and reboot", parameter);
+  return fmt::format("add {} to {}", parameter, keeper(seen.host));
+}
+
+std::string how_to_remove(const Observed& seen, const std::string& parameter) {
+  return fmt::format("take {} out of {}", parameter, keeper(seen.host));
+}
+
+std::string counted(std::size_t count, std::string_view word) {
+  return fmt::format("{} {}{}", count, word, count == 1 ? "" : "s");
+}
+
+std::string some_of(const std::vector<std::string>& names) {
+  constexpr std::size_t kMost = 4;
+  if (names.size() <= kMost + 1) return join_words(names);
+  std::vector<std::string> out(names.begin(), names.begin() + kMost);
+  out.push_back(fmt::format("{} more", names.size() - kMost));
+  return join_words(out);
+}
+
+ModuleState module_state(const Host& host, std::string_view file) {
+  const std::string name = module_name(file.substr(0, file.rfind(".ko")));
+  const std::string dir = "module/" + name;
+  if (host.sysfs.read(dir + "/initstate")) return ModuleState::kLoaded;
+  if (host.sysfs.open_dir(dir)) return ModuleState::kBuiltIn;
+  const std::string tree = "lib/modules/" + host.release;
+  const auto modules = host.files.read(tree + "/modules.dep");
+  if (host.release.empty() || !modules) return ModuleState::kUnknown;
+  const auto has = [&](std::string_view list) {
+    return list.contains(fmt::format("/{}", file)) || list.starts_with(file);
+  };
+  if (has(host.files.read(tree + "/modules.builtin").value_or(""))) return ModuleState::kBuiltIn;
+  return has(*modules) ? ModuleState::kAvailable : ModuleState::kMissing;
+}
+
+namespace {
+
+/// The words of the kernel command line; a quoted part may hold blanks.
+std::vector<std::string> parse_command_line(std::string_view text) {
+  std::vector<std::string> out;
+  std::string word;
+  bool is_quoted = false;
+  const auto end_word = [&] {
+    if (!word.empty()) out.push_back(std::exchange(word, ""));
+  };
+  for (const char c : trim_newline(text)) {
+    if (c == '"') {
+      is_quoted = !is_quoted;
+    } else if (c == ' ' && !is_quoted) {
+      end_word();
+    } else {
+      word += c;
+    }
+  }
+  end_word();
+  return out;
+}
+
+std::vector<std::string> split(std::string_view line) {
+  std::vector<std::string> out;
+  constexpr std::string_view kBlanks = " \t\r";
+  while (!line.empty()) {
+    line.remove_prefix(std::min(line.find_first_not_of(kBlanks), line.size()));
+    const auto end = std::min(line.find_first_of(kBlanks), line.size());
+    if (end != 0) out.emplace_back(line.substr(0, end));
+    line.remove_prefix(end);
+  }
+  return out;
+}
+
+/// The lines of modprobe.d that count: a file hides those of the same name in later directories.
+std::vector<ConfigLine> read_modprobe(const Host& host) {
+  std::vector<ConfigLine> out;
+  std::vector<std::string> seen;
+  for (const std::string dir : {"etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d",
+                                "usr/lib/modprobe.d", "lib/modprobe.d"}) {
+    for (const std::string& name : files_in(host, dir)) {
+      if (!name.ends_with(".conf") || std::ranges::find(seen, name) != seen.end()) continue;
+      seen.push_back(name);
+      std::string text = host.files.read(fmt::format("{}/{}", dir, name)).value_or("");
+      for (auto at = text.find("\\\n"); at != std::string::npos; at = text.find("\\\n", at))
+        text.replace(at, 2, " ");
+      for (std::string_view rest = text; !rest.empty();) {
+        const auto end = std::min(rest.find('\n'), rest.size());
+        auto words = split(rest.substr(0, end));
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+        if (words.empty() || words[0].starts_with('#')) continue;
+        out.push_back({.file = fmt::format("/{}/{}", dir, name), .words = std::move(words)});
+      }
+    }
+  }
+  return out;
+}
+
+std::vector<std::string> read_groups(const Host& host) {
+  std::vector<std::string> out;
+  for (const std::string& name : names_in(host, "kernel/iommu_groups")) {
+    if (!parse_decimal(name)) continue;
+    // A group without an IOMMU behind it: drivers/vfio/group.c:vfio_noiommu_group_alloc.
+    const auto title = value_of(host, fmt::format("kernel/iommu_groups/{}/name", name));
+    if (title != "vfio-noiommu") out.push_back(name);
+  }
+  std::ranges::sort(out, [](const std::string& a, const std::string& b) {
+    return a.size() != b.size() ? a.size() < b.size() : a < b;
+  });
+  return out;
+}
+
+std::vector<Device> read_pci(const Host& host) {
+  auto ids = read_device_ids(host.sysfs, BusName::literal("pci"));
+  if (!ids) return {};
+  return read_inventory(host.sysfs, *ids, 1).value_or(std::vector<Device>{});
+}
+
+struct Check {
+  std::string_view name;
+  void (*look)(const Observed&, Report&);
+  bool needs_files = false;  ///< says nothing of a machine of which only sysfs is to be seen
+};
+
+constexpr auto kChecks = std::to_array<Check>({
+    {"root", check_root, true},
+    {"lockdown", check_lockdown, true},
+    {"iommu", check_iommu},
+    {"interrupts", check_interrupts, true},
+    {"no-iommu", check_no_iommu},
+    {"groups", check_groups},
+    {"viability", check_viability},
+    {"vfio-pci", check_vfio_pci},
+    {"vfio-iommu", check_vfio_iommu, true},
+    {"parameters", check_command_line, true},
+    {"modprobe.d", check_modprobe, true},
+    {"nodes", check_nodes, true},
+    {"memlock", check_memlock, true},
+    {"changes", check_changes, true},
+    {"overrides", check_overrides},
+    {"autoprobe", check_autoprobe},
+    {"sriov", check_sriov},
+    {"display", check_display},
+    {"driverctl", check_driverctl, true},
+    {"udev", check_udev, true},
+    {"libvirt", check_libvirt, true},
+});
+
+}  // namespace
+}  // namespace doctor
+
+std::string_view verdict_word(Verdict verdict) {
+  static constexpr std::array<std::string_view, 4> kWords = {"ok", "unknown", "warning", "problem"};
+  return kWords[static_cast<std::size_t>(verdict)];
+}
+
+std::vector<Finding> examine(const Host& host, const KnownChanges& changes) {
+  std::vector<Finding> out;
+  doctor::Report report(out);
+  const auto cmdline = host.files.read("proc/cmdline");
+  const bool has_files = cmdline.has_value();
+  const doctor::Observed seen{.host = host,
+                              .changes = changes,
+                              .pci = doctor::read_pci(host),
+                              .parameters = doctor::parse_command_line(cmdline.value_or("")),
+                              .modprobe = doctor::read_modprobe(host),
+                              .groups = doctor::read_groups(host)};
+  for (const doctor::Check& check : doctor::kChecks) {
+    if (check.needs_files && !has_files) continue;
+    report.begin(check.name);
+    check.look(seen, report);
+  }
+  if (!has_files) {
+    report.begin("machine");
+    report.unknown(
+        "only sysfs is to be seen: not the kernel command line, nor configuration, rights, nodes",
+        "");
+  }
+  return out;
+}
+
+bool is_ready(const std::vector<Finding>& findings) {
+  return std::ranges::none_of(
+      findings, [](const Finding& finding) { return finding.verdict == Verdict::kProblem; });
+}
+
+}  // namespace anybind

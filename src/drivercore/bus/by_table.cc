@@ -1,0 +1,49 @@
+// Buses that have neither an override nor new_id: what is in a driver's table is all that it gets.
+// i2c_device_match, virtio_dev_match, scsi_bus_match, serio_bus_match and auxiliary_match of
+// Linux 6.12.
+#include <array>
+#include <cerrno>
+
+#include "drivercore/core/bus_type.h"
+
+namespace anybind::drivercore {
+namespace {
+
+/// Any driver matches any device; its probe says ENODEV where the type is not its own.
+bool match_scsi(const KernelProfile& /*kernel*/, const Device& /*device*/,
+                const Driver& /*driver*/) {
+  return true;
+}
+Admission admit_scsi(const KernelProfile& kernel, const Device& device, const Driver& driver,
+                     const Device* /*pf*/, bool /*unmatched*/) {
+  return {.error = match_table(kernel, device, driver) ? 0 : ENODEV};
+}
+
+void serio_uevent(const Device& device, std::vector<std::string>& lines) {
+  const std::string modalias = modalias_of(device);
+  lines.push_back("SERIO_TYPE=" + alias_field(modalias, "ty"));
+  lines.push_back("SERIO_PROTO=" + alias_field(modalias, "pr"));
+  lines.push_back("SERIO_ID=" + alias_field(modalias, "id"));
+  lines.push_back("SERIO_EXTRA=" + alias_field(modalias, "ex"));
+}
+
+/// "auxiliary:mlx5_core.eth" of mlx5_core.eth.0
+std::string auxiliary_modalias(const Device& device) {
+  return "auxiliary:" + device.name.substr(0, device.name.rfind('.'));
+}
+
+constexpr std::array kBuses = std::to_array<BusType>({
+    {.name = "i2c"},
+    {.name = "virtio"},
+    {.name = "scsi", .match = match_scsi, .admit = admit_scsi},
+    {.name = "serio", .uevent = serio_uevent},
+    {.name = "auxiliary", .modalias = auxiliary_modalias},
+});
+
+}  // namespace
+
+std::span<const BusType> buses_by_table() {
+  return kBuses;
+}
+
+}  // namespace anybind::drivercore

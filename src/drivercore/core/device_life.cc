@@ -1,0 +1,312 @@
+// Devices that come and go, after drivers/base/core.c and
+// drivers/pci/{probe,bus,remove,pci-sysfs}.c of Linux 6.12.
+//
+// A PCI device is added in two parts. A scan finds functions and adds each: it can be seen, its
+// event is out, but nothing matches it. When the scan is through, each is set free to match and
+// probed, whatever drivers_autoprobe says (kernel-facts 1.3). Removing has two parts as well: first
+// all drivers are released, then all devices deleted. Both happen under pci_rescan_remove_lock.
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <ranges>
+#include <set>
+#include <utility>
+
+#include "base/try.h"
+#include "drivercore/core/bus_type.h"
+#include "drivercore/core/kernel_text.h"
+#include "drivercore/core/operation.h"
+
+namespace anybind::drivercore {
+namespace {
+
+constexpr int kMaxDepth = 64;  ///< of bridges behind bridges
+
+/// What is left of a device that was deleted: the card.
+void forget_life(Device& device) {
+  device.gone = true;
+  device.driver_override.reset();
+  device.probe_id.clear();
+  device.kept_awake.reset();
+  device.async_for.reset();
+  device.ready_to_probe = device.match_driver = device.locked = false;
+  device.vf_autoprobe = true;
+  device.vf_linked = false;
+  device.num_vfs = 0;
+}
+
+/// Whether `wanted` names this card: by its name, its slot ("0000:03:00"), or as BUS/NAME.
+bool is_named(const Device& card, const std::string& wanted) {
+  if (card.bus == "pci" && (card.name == wanted || card.name.starts_with(wanted + ".")))
+    return true;
+  return card.bus + "/" + card.name == wanted;
+}
+
+}  // namespace
+
+// ---- adding
+
+bool DriverCore::is_alone(const Device& device) const {
+  const DeviceKey bridge = Index::parent_of(state_, device);
+  return bridge != 0 && index_.children(bridge).size() == 1;
+}
+
+void DriverCore::device_add(DeviceKey key) {
+  Device& dev = *device(key);
+  Bus& bus = state_.buses.at(dev.bus);
+  bus.devices.push_back(key);
+  bus.device_names.emplace(dev.name, key);
+  if (dev.group) state_.groups.try_emplace(*dev.group);
+  index_.add(state_, key);
+  if (dev.bus_reset) dev.can_reset = is_alone(dev);  // drivers/pci/pci.c:pci_init_reset_methods
+  step(KernelStep::Kind::kAdded, key);
+  send("add", *device(key));
+  step(KernelStep::Kind::kAddEvent, key);
+  device(key)->ready_to_probe = true;
+  if (bus_type(bus.name).two_part_add) return;
+  device(key)->match_driver = true;
+  step(KernelStep::Kind::kReady, key);
+  initial_probe(key);
+}
+
+void DriverCore::pci_bus_add_device(DeviceKey key) {
+  Device* dev = device(key);
+  if (dev == nullptr) return;
+  dev->match_driver = true;
+  step(KernelStep::Kind::kReady, key);
+  if (state_.profile.pci_add_ignores_autoprobe) {
+    [[maybe_unused]] const auto attached = device_attach(key);
+  } else {
+    initial_probe(key);
+  }
+}
+
+/// The same card as a new device: another instance, with nothing of what the old one was told. What
+/// its driver brings is plugged in with it.
+DeviceKey DriverCore::renew(DeviceKey card) {
+  auto node = state_.devices.extract(card);
+  Device dev = std::move(node.mapped());
+  dev.dead = dev.gone = false;
+  dev.present = true;
+  const DeviceKey key = state_.next_key++;
+  state_.devices.emplace(key, std::move(dev));
+  const Device& now = state_.devices.at(key);
+  if (!bus_type(now.bus).brings(now)) return key;
+  for (const DeviceKey below : cards_below(key)) state_.devices.at(below).present = true;
+  return key;
+}
+
+/// Cards right below the device that are not there now.
+std::vector<DeviceKey> DriverCore::cards_below(DeviceKey key) const {
+  std::vector<DeviceKey> out;
+  const Device& dev = state_.devices.at(key);
+  const std::string with_bus = dev.bus + "/" + dev.name;
+  std::ranges::copy_if(state_.drawer, std::back_inserter(out), [&](DeviceKey card) {
+    const Device& each = state_.devices.at(card);
+    return each.parent == with_bus || (each.parent == dev.name && each.bus == dev.bus);
+  });
+  return out;
+}
+
+/// With what is below it in turn.
+void DriverCore::bring_what_is_below(DeviceKey key) {
+  std::vector<DeviceKey> cards = cards_below(key);
+  std::erase_if(cards, [&](DeviceKey card) { return !state_.devices.at(card).present; });
+  if (cards.empty()) return;
+  std::vector<std::pair<std::string, std::string>> names;
+  names.reserve(cards.size());
+  for (const DeviceKey card : cards) {
+    names.emplace_back(state_.devices.at(card).bus, state_.devices.at(card).name);
+  }
+  add_all(cards);
+  for (const auto& [bus, name] : names) {
+    if (const DeviceKey added = key_of(bus, name)) bring_what_is_below(added);
+  }
+}
+
+Reply<void> DriverCore::drop_what_is_below(DeviceKey key) {
+  const auto keys = index_.children(key) | std::views::values;
+  for (const DeviceKey each : std::vector<DeviceKey>(keys.begin(), keys.end())) {
+    if (find(each) != nullptr) TRY(stop_and_remove(each));
+  }
+  return {};
+}
+
+/// Takes out of the drawer those of the cards that can be added now: their slot is free, and what
+/// is above them is there or comes first.
+std::vector<DeviceKey> DriverCore::bring_in(const std::vector<DeviceKey>& cards) {
+  std::vector<DeviceKey> out;
+  std::set<std::string> coming;
+  for (const DeviceKey card : cards) {
+    const Device& dev = state_.devices.at(card);
+    const bool has_parent =
+        dev.parent.empty() || coming.contains(dev.parent) || Index::parent_of(state_, dev) != 0;
+    if (!has_parent || key_of(dev.bus, dev.name) != 0 || !coming.insert(dev.name).second) continue;
+    out.push_back(card);
+  }
+  const std::set<DeviceKey> taken(out.begin(), out.end());
+  std::erase_if(state_.drawer, [&](DeviceKey card) { return taken.contains(card); });
+  return out;
+}
+
+/// In the order of the addresses, so that a bridge comes before what is behind it.
+void DriverCore::add_all(const std::vector<DeviceKey>& cards) {
+  std::vector<DeviceKey> added = bring_in(cards);
+  for (DeviceKey& key : added) {
+    key = renew(key);
+    device_add(key);
+  }
+  for (const DeviceKey key : added) {
+    if (bus_type(state_.devices.at(key).bus).two_part_add) pci_bus_add_device(key);
+  }
+}
+
+/// The cards that a scan finds: in their slots, below the bridge of this name, or anywhere for "".
+/// Virtual functions answer no scan.
+std::vector<DeviceKey> DriverCore::found_by_scan(const std::string& below) const {
+  std::map<std::string, DeviceKey> cards;
+  for (const DeviceKey key : state_.drawer) {
+    const Device& card = state_.devices.at(key);
+    if (card.present && card.bus == "pci" && card.physfn.empty()) cards.emplace(card.name, key);
+  }
+  const auto parent_of = [&](const std::string& name) -> std::string {
+    if (const Device* dev = find("pci", name)) return dev->parent;
+    const auto in_drawer = cards.find(name);
+    return in_drawer == cards.end() ? "" : state_.devices.at(in_drawer->second).parent;
+  };
+  std::vector<DeviceKey> out;
+  for (const auto& [name, key] : cards) {
+    std::string above = state_.devices.at(key).parent;
+    for (int depth = 0; !above.empty() && above != below && depth < kMaxDepth; ++depth) {
+      above = parent_of(above);
+    }
+    if (above == below || below.empty()) out.push_back(key);
+  }
+  return out;
+}
+
+Reply<void> DriverCore::rescan(std::string_view text, DeviceKey beside) {
+  Operation operation(*this);
+  const auto number = TRY(kstrtoul(text));
+  if (number == 0) return {};
+  const Device* dev = find(beside);
+  const std::string below = dev == nullptr ? "" : dev->parent;
+  {
+    const auto lock = TRY(RescanLock::take(*this));
+    add_all(found_by_scan(below));
+  }
+  return operation.done(Reply<void>());
+}
+
+bool DriverCore::hot_add(const std::string& name) {
+  Operation operation(*this);
+  std::map<std::string, DeviceKey> cards;
+  for (const DeviceKey key : state_.drawer) {
+    const Device& card = state_.devices.at(key);
+    if (is_named(card, name) && card.physfn.empty()) cards.emplace(card.name, key);
+  }
+  bool added = false;
+  {
+    const auto lock = RescanLock::take(*this);
+    if (!lock) return false;
+    const auto before = state_.drawer.size();
+    const auto keys = cards | std::views::values;
+    add_all({keys.begin(), keys.end()});
+    added = state_.drawer.size() < before;
+  }
+  return operation.done(added);
+}
+
+// ---- removing
+
+/// What is behind a device, and itself, which comes last; siblings in the order of addition, which
+/// is that of the keys, or the last first.
+std::vector<DeviceKey> DriverCore::subtree(DeviceKey key, bool last_first) const {
+  std::vector<DeviceKey> out;
+  const auto visit = [&](const auto& self, DeviceKey at) -> void {
+    const auto keys = index_.children(at) | std::views::values;
+    std::vector<DeviceKey> below(keys.begin(), keys.end());
+    std::ranges::sort(below);
+    if (last_first) std::ranges::reverse(below);
+    for (const DeviceKey each : below) self(self, each);
+    out.push_back(at);
+  };
+  visit(visit, key);
+  return out;
+}
+
+/// pci_stop_and_remove_bus_device; for another bus the same in one part.
+Reply<void> DriverCore::stop_and_remove(DeviceKey key) {
+  for (const DeviceKey each : subtree(key, true)) TRY(release_driver(each));
+  for (const DeviceKey each : subtree(key, false)) TRY(device_del(each));
+  return {};
+}
+
+Reply<void> DriverCore::device_del(DeviceKey key) {
+  if (find(key) == nullptr) return {};
+  {
+    const auto lock = TRY(DeviceLock::take(*this, key));
+    device(key)->dead = true;
+  }
+  step(KernelStep::Kind::kDead, key);
+  Bus& bus = state_.buses.at(device(key)->bus);
+  const auto at = std::ranges::lower_bound(bus.devices, key);
+  if (at != bus.devices.end() && *at == key) bus.devices.erase(at);
+  bus.device_names.erase(device(key)->name);
+  step(KernelStep::Kind::kUnlisted, key);
+  TRY(release_driver(key));
+  undefer(key);
+  send("remove", *device(key));
+  step(KernelStep::Kind::kRemoveEvent, key);
+  orphan_vfs(key);
+  index_.remove(state_, key);
+  const auto group = device(key)->group;
+  if (group && index_.members(*group).empty()) state_.groups.at(*group).type = Group::kUsualType;
+  forget_life(*device(key));
+  state_.drawer.push_back(key);
+  return {};
+}
+
+Reply<void> DriverCore::remove(DeviceKey key, std::string_view text) {
+  const auto number = TRY(kstrtoul(text));
+  if (number == 0) return {};
+  const auto lock = TRY(RescanLock::take(*this));
+  if (find(key) == nullptr) return {};  // another write was first
+  return stop_and_remove(key);
+}
+
+/// The devices that are there of this name (is_named()), in the order of addition. Looks nowhere
+/// else: there may be a hundred thousand.
+std::vector<DeviceKey> DriverCore::named(const std::string& name) const {
+  std::vector<DeviceKey> out;
+  const auto& pci = state_.buses.at("pci").device_names;
+  for (auto at = pci.lower_bound(name); at != pci.end() && at->first.starts_with(name); ++at) {
+    if (is_named(state_.devices.at(at->second), name)) out.push_back(at->second);
+  }
+  const auto slash = name.find('/');
+  if (slash != std::string::npos) {
+    const DeviceKey key = key_of(name.substr(0, slash), name.substr(slash + 1));
+    if (key != 0) out.push_back(key);
+  }
+  std::ranges::sort(out);
+  return out;
+}
+
+bool DriverCore::unplug(const std::string& name) {
+  const auto lock = RescanLock::take(*this);
+  if (!lock) return false;
+  std::vector<DeviceKey> keys;
+  for (const DeviceKey key : named(name)) {
+    keys.push_back(key);
+    std::ranges::copy(index_.virtual_functions(key) | std::views::values, std::back_inserter(keys));
+  }
+  for (const DeviceKey key : keys | std::views::reverse) {
+    if (find(key) == nullptr) continue;
+    const auto gone = subtree(key, false);
+    if (!stop_and_remove(key)) return false;
+    for (const DeviceKey each : gone) state_.devices.at(each).present = false;
+  }
+  return !keys.empty();
+}
+
+}  // namespace anybind::drivercore

@@ -1,0 +1,125 @@
+// Looking things up, steps and waiting, and taking a State over.
+#include "drivercore/core/driver_core.h"
+
+#include <algorithm>
+#include <ranges>
+#include <utility>
+
+#include "drivercore/core/bus_type.h"
+#include "drivercore/core/kernel_error.h"
+
+namespace anybind::drivercore {
+
+DriverCore::DriverCore(State state) : state_(std::move(state)), index_(State{}) {
+  adopt();
+}
+
+// ---- looking up
+
+const Device* DriverCore::find(DeviceKey key) const {
+  const auto found = state_.devices.find(key);
+  return found == state_.devices.end() || found->second.gone ? nullptr : &found->second;
+}
+
+Device* DriverCore::device(DeviceKey key) {
+  const auto found = state_.devices.find(key);
+  return found == state_.devices.end() || found->second.gone ? nullptr : &found->second;
+}
+
+const Device* DriverCore::find(const std::string& bus, const std::string& name) const {
+  return find(key_of(bus, name));
+}
+
+DriverKey DriverCore::driver_key(const std::string& bus, const std::string& name) const {
+  const auto at = state_.buses.find(bus);
+  if (at == state_.buses.end()) return 0;
+  const auto found = at->second.driver_names.find(name);
+  return found == at->second.driver_names.end() ? 0 : found->second;
+}
+
+const Driver* DriverCore::find_driver(DriverKey key) const {
+  const auto found = state_.drivers.find(key);
+  return found == state_.drivers.end() || !found->second.registered ? nullptr : &found->second;
+}
+
+const Driver* DriverCore::find_driver(const std::string& bus, const std::string& name) const {
+  return find_driver(driver_key(bus, name));
+}
+
+Driver* DriverCore::driver(DriverKey key) {
+  const auto found = state_.drivers.find(key);
+  return found == state_.drivers.end() || !found->second.registered ? nullptr : &found->second;
+}
+
+bool DriverCore::listed(const Device& device, DeviceKey key) const {
+  return key_of(device.bus, device.name) == key;
+}
+
+std::vector<const Device*> DriverCore::line_of(const Device& device) const {
+  std::vector<const Device*> out = {&device};
+  while (const Device* parent = find(Index::parent_of(state_, *out.back()))) out.push_back(parent);
+  return out;
+}
+
+std::string DriverCore::devpath(const Device& device) const {
+  const auto line = line_of(device);
+  std::string out = "/devices/";
+  out += bus_type(line.back()->bus).root(*line.back());
+  for (const Device* each : line | std::views::reverse) out.append("/").append(each->name);
+  return out;
+}
+
+// ---- steps and waiting
+
+void DriverCore::step(KernelStep::Kind kind, DeviceKey device, DriverKey driver, int outcome) {
+  if (on_step_) {
+    on_step_({.kind = kind, .device = device, .driver = driver, .outcome = outcome});
+  }
+}
+
+bool DriverCore::wait(const Blocked& blocked) {
+  return on_blocked_ && on_blocked_(blocked);
+}
+
+bool DriverCore::Attempt::deferred() const {
+  return kind != Kind::kBound && error == kProbeDefer;
+}
+
+// ---- taking a State over
+
+/// What follows from the bindings that a state was made with.
+void DriverCore::adopt_binding(DeviceKey key, Device& device) {
+  Driver& driver = state_.drivers.at(*device.driver);
+  device.driver_link = true;
+  if (std::ranges::find(driver.bound, key) == driver.bound.end()) driver.bound.push_back(key);
+  if (!driver.managed_dma && device.group && !device.counted) {
+    device.counted = true;
+    ++state_.groups[*device.group].in_use;
+  }
+  if (driver.needs_group && !device.vfio) device.vfio = index_.free_vfio();
+  device.children_shown = device.vfio || bus_type(device.bus).made_for(device, driver);
+  if (device.children_shown) index_.show(device, key);
+}
+
+void DriverCore::adopt() {
+  for (const char* always : {"pci", "platform"}) state_.buses[always].name = always;
+  for (auto& [key, driver] : state_.drivers) {
+    if (driver.registered && driver.registration == 0) driver.registration = state_.next_key++;
+  }
+  for (auto& [key, device] : state_.devices) {
+    device.children_shown = false;
+    if (!state_.profile.device_names_driver()) device.driver_override.reset();
+    if (!state_.profile.has(Mechanism::kDriverProbeId)) device.probe_id.clear();
+  }
+  index_ = Index(state_);
+  // Numbers that are given first, so that no other device is given one of them.
+  for (const bool numbered : {true, false}) {
+    for (auto& [key, device] : state_.devices) {
+      const bool now = !device.gone && device.driver && device.vfio.has_value() == numbered;
+      if (now && !device.children_shown) adopt_binding(key, device);
+    }
+  }
+  adopt_vfs();
+}
+
+}  // namespace anybind::drivercore

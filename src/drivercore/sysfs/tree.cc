@@ -1,0 +1,600 @@
+// Each kind of directory has two functions: one finds a name in it, one lists it.
+#include "drivercore/sysfs/tree.h"
+
+#include <algorithm>
+#include <array>
+#include <ranges>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "drivercore/core/bus_type.h"
+#include "drivercore/core/sriov.h"
+
+namespace anybind::drivercore {
+namespace {
+
+using Kind = Place::Kind;
+using Names = std::vector<std::string>;
+using MaybeEntry = std::optional<Entry>;
+
+MaybeEntry directory(Kind kind, std::string name = "", std::uint32_t key = 0) {
+  return Entry{.place = {.kind = kind, .name = std::move(name), .key = key}};
+}
+MaybeEntry link_to(std::string path) {
+  return Entry{.kind = Entry::Kind::kLink, .text = std::move(path)};
+}
+MaybeEntry fixed_text(std::string text) {
+  return Entry{.kind = Entry::Kind::kText, .text = std::move(text)};
+}
+MaybeEntry find_attribute_file(const DriverCore& core, const Place& at, const std::string& name) {
+  const Attribute* found = find_attribute(core, at, name);
+  if (found == nullptr) return std::nullopt;
+  return Entry{.kind = Entry::Kind::kAttribute, .place = at, .attribute = found};
+}
+void list_attributes(const DriverCore& core, const Place& at, Names& out) {
+  std::ranges::move(attribute_names(core, at), std::back_inserter(out));
+}
+
+std::string path_of(const DriverCore& core, const Device& device) {
+  return core.devpath(device).substr(1);
+}
+MaybeEntry link_to_device(const DriverCore& core, DeviceKey key) {
+  if (core.find(key) == nullptr) return std::nullopt;
+  return Entry{.kind = Entry::Kind::kLink, .place = {.kind = Kind::kDevice, .key = key}};
+}
+std::string driver_path(const Driver& driver) {
+  return "bus/" + driver.bus + "/drivers/" + driver.name;
+}
+
+template <class Map>
+void append_names(Names& to, const Map& map) {
+  for (const auto& [name, value] : map) to.push_back(name);
+}
+/// 0 for a name that is not there.
+std::uint32_t key_of(const std::map<std::string, std::uint32_t>& names, const std::string& name) {
+  const auto found = names.find(name);
+  return found == names.end() ? 0 : found->second;
+}
+
+// ---- directories that are always there
+
+struct Fixed {
+  Kind in;
+  std::string_view name;
+  Kind is;
+};
+constexpr std::array kFixed = std::to_array<Fixed>({
+    {Kind::kRoot, "bus", Kind::kBuses},
+    {Kind::kRoot, "class", Kind::kClasses},
+    {Kind::kRoot, "devices", Kind::kDevices},
+    {Kind::kRoot, "kernel", Kind::kKernel},
+    {Kind::kRoot, "module", Kind::kModules},
+    {Kind::kBus, "devices", Kind::kBusDevices},
+    {Kind::kBus, "drivers", Kind::kBusDrivers},
+    {Kind::kDevices, "virtual", Kind::kVirtual},
+    {Kind::kDevice, "power", Kind::kPower},
+    {Kind::kKernel, "iommu_groups", Kind::kGroups},
+    {Kind::kGroup, "devices", Kind::kGroupDevices},
+    {Kind::kKernel, "debug", Kind::kDebug},
+});
+
+MaybeEntry find_fixed(const Place& at, std::string_view name) {
+  for (const Fixed& fixed : kFixed) {
+    if (fixed.in == at.kind && fixed.name == name) return directory(fixed.is, at.name, at.key);
+  }
+  return std::nullopt;
+}
+
+void list_fixed(const Place& at, Names& out) {
+  for (const Fixed& fixed : kFixed) {
+    if (fixed.in == at.kind) out.emplace_back(fixed.name);
+  }
+}
+
+// ---- bus/
+
+MaybeEntry find_bus(const DriverCore& core, const Place& /*at*/, const std::string& name) {
+  if (!core.state().buses.contains(name)) return std::nullopt;
+  return directory(Kind::kBus, name);
+}
+void list_buses(const DriverCore& core, const Place& /*at*/, Names& out) {
+  append_names(out, core.state().buses);
+}
+
+MaybeEntry find_bus_device(const DriverCore& core, const Place& at, const std::string& name) {
+  return link_to_device(core, core.key_of(at.name, name));
+}
+void list_bus_devices(const DriverCore& core, const Place& at, Names& out) {
+  append_names(out, core.state().buses.at(at.name).device_names);
+}
+
+MaybeEntry find_bus_driver(const DriverCore& core, const Place& at, const std::string& name) {
+  const DriverKey key = key_of(core.state().buses.at(at.name).driver_names, name);
+  const Driver* driver = core.find_driver(key);
+  if (driver == nullptr) return std::nullopt;
+  MaybeEntry out = directory(Kind::kDriver, at.name, key);
+  out->place.registration = driver->registration;
+  return out;
+}
+void list_bus_drivers(const DriverCore& core, const Place& at, Names& out) {
+  append_names(out, core.state().buses.at(at.name).driver_names);
+}
+
+/// Made when the driver has taken devices, gone when it has let go of them: its files go before.
+bool has_module_link(const DriverCore& core, const Driver& driver) {
+  if (driver.module.empty()) return false;
+  return driver.files || !core.state().modules_coming.contains(Index::module_name(driver.module));
+}
+
+MaybeEntry find_in_driver(const DriverCore& core, const Place& at, const std::string& name) {
+  const Driver& driver = *core.find_driver(at.key);
+  if (name == "module" && has_module_link(core, driver)) {
+    return link_to("module/" + Index::module_name(driver.module));
+  }
+  if (MaybeEntry found = find_attribute_file(core, at, name)) return found;
+  const DeviceKey key = core.key_of(driver.bus, name);
+  const Device* device = core.find(key);
+  const bool linked = device != nullptr && device->driver == at.key && device->driver_link;
+  return linked ? link_to_device(core, key) : std::nullopt;
+}
+void list_driver(const DriverCore& core, const Place& at, Names& out) {
+  const Driver& driver = *core.find_driver(at.key);
+  list_attributes(core, at, out);
+  if (has_module_link(core, driver)) out.emplace_back("module");
+  const auto add = [&](DeviceKey key) {
+    const Device& device = *core.find(key);
+    if (device.driver == at.key && device.driver_link) out.push_back(device.name);
+  };
+  std::ranges::for_each(driver.bound, add);
+  std::ranges::for_each(core.index().probing(), add);
+}
+
+// ---- devices/
+
+MaybeEntry find_root(const DriverCore& core, const Place& /*at*/, const std::string& name) {
+  if (!core.index().roots().contains(name)) return std::nullopt;
+  return directory(Kind::kDeviceRoot, name);
+}
+void list_roots(const DriverCore& core, const Place& /*at*/, Names& out) {
+  append_names(out, core.index().roots());
+}
+
+MaybeEntry find_in_root(const DriverCore& core, const Place& at, const std::string& name) {
+  const DeviceKey key = key_of(core.index().root(at.name), name);
+  return key == 0 ? std::nullopt : directory(Kind::kDevice, "", key);
+}
+void list_root(const DriverCore& core, const Place& at, Names& out) {
+  append_names(out, core.index().root(at.name));
+}
+
+/// Paths below a device of what its driver made, with the class.
+std::vector<std::pair<std::string, std::string>> made_by_driver(const Device& device) {
+  std::vector<std::pair<std::string, std::string>> out;
+  if (!device.children_shown) return out;
+  if (device.vfio) {
+    out.emplace_back(fmt::format("vfio-dev/vfio{}", *device.vfio), "vfio-dev");
+    return out;
+  }
+  for (const Child& child : device.children) out.emplace_back(child_path(child), child.kind);
+  return out;
+}
+
+/// The name that stands right below `above` on the way to `path`; empty when it is not on the way.
+std::string next_on_path(const std::string& path, const std::string& above) {
+  const std::string start = above.empty() ? "" : above + "/";
+  if (!path.starts_with(start) || path.size() == start.size()) return "";
+  return path.substr(start.size(), path.find('/', start.size()) - start.size());
+}
+
+bool is_on_a_path(const Device& device, const std::string& path) {
+  return std::ranges::any_of(made_by_driver(device), [&](const auto& made) {
+    return made.first == path || made.first.starts_with(path + "/");
+  });
+}
+
+/// virtfn0, virtfn1 ...
+MaybeEntry find_virtual_function(const DriverCore& core, const Place& at, std::string_view name) {
+  if (!name.starts_with("virtfn")) return std::nullopt;
+  const auto number = parse_decimal(name.substr(6), UINT16_MAX);
+  if (!number || fmt::format("virtfn{}", *number) != name) return std::nullopt;
+  const auto address = vf_address(*core.find(at.key), static_cast<unsigned>(*number));
+  if (!address) return std::nullopt;
+  const DeviceKey key = key_of(core.index().virtual_functions(at.key), *address);
+  return key != 0 && core.find(key)->vf_linked ? link_to_device(core, key) : std::nullopt;
+}
+void list_virtual_functions(const DriverCore& core, const Place& at, Names& out) {
+  const Device& device = *core.find(at.key);
+  const auto& functions = core.index().virtual_functions(at.key);
+  std::size_t left = functions.size();
+  for (unsigned number = 0; left > 0 && number < device.total_vfs; ++number) {
+    const DeviceKey key = key_of(functions, vf_address(device, number).value_or(""));
+    if (key == 0) continue;
+    --left;
+    if (core.find(key)->vf_linked) out.push_back(fmt::format("virtfn{}", number));
+  }
+}
+
+MaybeEntry find_device_link(const DriverCore& core, const Device& device, std::string_view name) {
+  if (name == "subsystem") return link_to("bus/" + device.bus);
+  if (name == "driver" && device.driver && device.driver_link) {
+    return link_to(driver_path(core.state().drivers.at(*device.driver)));
+  }
+  if (name == "iommu_group" && device.group) {
+    return link_to(fmt::format("kernel/iommu_groups/{}", *device.group));
+  }
+  if (name == "physfn" && device.vf_linked) {
+    return link_to_device(core, core.key_of(device.bus, device.physfn));
+  }
+  return std::nullopt;
+}
+
+MaybeEntry find_in_device(const DriverCore& core, const Place& at, const std::string& name) {
+  const Device& device = *core.find(at.key);
+  const DeviceKey child = key_of(core.index().children(at.key), name);
+  if (child != 0) return directory(Kind::kDevice, "", child);
+  if (MaybeEntry found = find_device_link(core, device, name)) return found;
+  if (MaybeEntry found = find_attribute_file(core, at, name)) return found;
+  if (MaybeEntry found = find_virtual_function(core, at, name)) return found;
+  return is_on_a_path(device, name) ? directory(Kind::kMade, name, at.key) : std::nullopt;
+}
+void list_device(const DriverCore& core, const Place& at, Names& out) {
+  const Device& device = *core.find(at.key);
+  list_attributes(core, at, out);
+  for (const char* link : {"subsystem", "driver", "iommu_group", "physfn"}) {
+    if (find_device_link(core, device, link)) out.emplace_back(link);
+  }
+  append_names(out, core.index().children(at.key));
+  list_virtual_functions(core, at, out);
+  for (const auto& [path, kind] : made_by_driver(device)) out.push_back(next_on_path(path, ""));
+}
+
+/// The class of what stands exactly at the path; empty for a directory on the way to it.
+std::string class_at(const Device& device, const std::string& path) {
+  for (const auto& [made, kind] : made_by_driver(device)) {
+    if (made == path) return kind;
+  }
+  return "";
+}
+
+/// What a made thing hangs on: the nearest made thing above it, or the device.
+std::string above_made(const DriverCore& core, const Device& device, std::string path) {
+  while (path.contains('/')) {
+    path.resize(path.rfind('/'));
+    if (!class_at(device, path).empty()) return path_of(core, device) + "/" + path;
+  }
+  return path_of(core, device);
+}
+
+std::string made_uevent(const Device& device, const std::string& path) {
+  std::string out;
+  for (const Child& child : device.children) {
+    if (device.vfio || child_path(child) != path) continue;
+    for (const std::string& line : uevent_lines(child)) out += line + "\n";
+  }
+  return out;
+}
+
+MaybeEntry find_in_made(const DriverCore& core, const Place& at, const std::string& name) {
+  const Device& device = *core.find(at.key);
+  const std::string below = at.name + "/" + name;
+  if (is_on_a_path(device, below)) return directory(Kind::kMade, below, at.key);
+  const std::string kind = class_at(device, at.name);
+  if (kind.empty()) return std::nullopt;
+  if (name == "uevent") return fixed_text(made_uevent(device, at.name));
+  if (name == "subsystem") return link_to("class/" + kind);
+  if (name == "device") return link_to(above_made(core, device, at.name));
+  return std::nullopt;
+}
+void list_made(const DriverCore& core, const Place& at, Names& out) {
+  const Device& device = *core.find(at.key);
+  if (!class_at(device, at.name).empty()) out = {"device", "subsystem", "uevent"};
+  for (const auto& [path, kind] : made_by_driver(device)) {
+    const std::string next = next_on_path(path, at.name);
+    if (!next.empty()) out.push_back(next);
+  }
+}
+
+// ---- devices/virtual: what hangs on no device
+
+Names virtual_names(const DriverCore& core, std::string_view kind) {
+  Names out;
+  if (kind == "iommu" && core.state().iommu) out.emplace_back("dmar0");
+  if (kind != "vfio") return out;
+  for (const auto& [group, users] : core.index().vfio_groups())
+    out.push_back(std::to_string(group));
+  return out;
+}
+bool has_name(const Names& names, std::string_view name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+void list_virtual(const DriverCore& core, const Place& /*at*/, Names& out) {
+  for (const char* kind : {"iommu", "vfio"}) {
+    if (!virtual_names(core, kind).empty()) out.emplace_back(kind);
+  }
+}
+MaybeEntry find_virtual(const DriverCore& core, const Place& at, const std::string& name) {
+  Names names;
+  list_virtual(core, at, names);
+  return has_name(names, name) ? directory(Kind::kVirtualClass, name) : std::nullopt;
+}
+
+void list_virtual_class(const DriverCore& core, const Place& at, Names& out) {
+  out = virtual_names(core, at.name);
+}
+MaybeEntry find_in_virtual_class(const DriverCore& core, const Place& at, const std::string& name) {
+  if (!has_name(virtual_names(core, at.name), name)) return std::nullopt;
+  return directory(Kind::kVirtualOne, at.name + "/" + name);
+}
+
+MaybeEntry find_in_virtual_one(const DriverCore& /*core*/, const Place& at,
+                               const std::string& name) {
+  if (name == "subsystem") return link_to("class/" + at.name.substr(0, at.name.find('/')));
+  if (name != "uevent") return std::nullopt;
+  return fixed_text(at.name.starts_with("vfio/") ? "DEVNAME=" + at.name + "\n" : "");
+}
+void list_virtual_one(const DriverCore& /*core*/, const Place& /*at*/, Names& out) {
+  out = {"subsystem", "uevent"};
+}
+
+// ---- class/
+
+void list_classes(const DriverCore& core, const Place& at, Names& out) {
+  append_names(out, core.index().classes());
+  list_virtual(core, at, out);
+}
+MaybeEntry find_class(const DriverCore& core, const Place& at, const std::string& name) {
+  Names names;
+  list_virtual(core, at, names);
+  const bool there = core.index().classes().contains(name) || has_name(names, name);
+  return there ? directory(Kind::kClass, name) : std::nullopt;
+}
+
+void list_class(const DriverCore& core, const Place& at, Names& out) {
+  out = virtual_names(core, at.name);
+  append_names(out, core.index().interfaces(at.name));
+}
+MaybeEntry find_in_class(const DriverCore& core, const Place& at, const std::string& name) {
+  if (has_name(virtual_names(core, at.name), name)) {
+    return link_to("devices/virtual/" + at.name + "/" + name);
+  }
+  const Device* device = core.find(key_of(core.index().interfaces(at.name), name));
+  if (device == nullptr) return std::nullopt;
+  for (const auto& [path, kind] : made_by_driver(*device)) {
+    if (kind == at.name && path.substr(path.rfind('/') + 1) == name) {
+      return link_to(path_of(core, *device) + "/" + path);
+    }
+  }
+  return std::nullopt;
+}
+
+// ---- kernel/iommu_groups
+
+std::optional<unsigned> group_named(const DriverCore& core, const std::string& name) {
+  const auto number = parse_decimal(name, UINT32_MAX);
+  if (!number || std::to_string(*number) != name) return std::nullopt;
+  const auto group = static_cast<unsigned>(*number);
+  return core.index().groups().contains(group) ? std::optional(group) : std::nullopt;
+}
+MaybeEntry find_group(const DriverCore& core, const Place& /*at*/, const std::string& name) {
+  const auto group = group_named(core, name);
+  return group ? directory(Kind::kGroup, "", *group) : std::nullopt;
+}
+void list_groups(const DriverCore& core, const Place& /*at*/, Names& out) {
+  for (const auto& [group, members] : core.index().groups()) out.push_back(std::to_string(group));
+}
+
+MaybeEntry find_member(const DriverCore& core, const Place& at, const std::string& name) {
+  return link_to_device(core, key_of(core.index().members(at.key), name));
+}
+void list_members(const DriverCore& core, const Place& at, Names& out) {
+  append_names(out, core.index().members(at.key));
+}
+
+// ---- module/
+
+bool is_loaded(const DriverCore& core, const std::string& module) {
+  if (core.state().modules_coming.contains(module)) return true;
+  const auto found = core.index().modules().find(module);
+  return found != core.index().modules().end() &&
+         std::ranges::any_of(found->second,
+                             [&](DriverKey key) { return core.find_driver(key) != nullptr; });
+}
+MaybeEntry find_module(const DriverCore& core, const Place& /*at*/, const std::string& name) {
+  return is_loaded(core, name) ? directory(Kind::kModule, name) : std::nullopt;
+}
+void list_modules(const DriverCore& core, const Place& /*at*/, Names& out) {
+  for (const auto& [name, keys] : core.index().modules()) {
+    if (is_loaded(core, name)) out.push_back(name);
+  }
+}
+
+bool is_built_in(const DriverCore& core, const std::string& module) {
+  return std::ranges::any_of(core.index().modules().at(module),
+                             [&](DriverKey key) { return core.state().drivers.at(key).built_in; });
+}
+
+/// By "BUS:DRIVER".
+std::map<std::string, std::string> module_drivers(const DriverCore& core, const Place& at) {
+  std::map<std::string, std::string> out;
+  const auto found = core.index().modules().find(at.name);
+  if (found == core.index().modules().end()) return out;
+  for (const DriverKey key : found->second) {
+    const Driver* driver = core.find_driver(key);
+    if (driver == nullptr || !has_module_link(core, *driver)) continue;
+    out.emplace(driver->bus + ":" + driver->name, driver_path(*driver));
+  }
+  return out;
+}
+std::vector<std::pair<std::string, Kind>> module_directories(const DriverCore& core,
+                                                             const Place& at) {
+  std::vector<std::pair<std::string, Kind>> out;
+  const bool coming = core.state().modules_coming.contains(at.name);
+  if (!coming || !module_drivers(core, at).empty()) {
+    out.emplace_back("drivers", Kind::kModuleDrivers);
+  }
+  if (!is_built_in(core, at.name)) out.emplace_back("holders", Kind::kModuleHolders);
+  const Place parameters{.kind = Kind::kModuleParameters, .name = at.name};
+  if (!attribute_names(core, parameters).empty()) out.emplace_back("parameters", parameters.kind);
+  return out;
+}
+MaybeEntry find_in_module(const DriverCore& core, const Place& at, const std::string& name) {
+  for (const auto& [directory_name, kind] : module_directories(core, at)) {
+    if (directory_name == name) return directory(kind, at.name);
+  }
+  return find_attribute_file(core, at, name);
+}
+void list_module(const DriverCore& core, const Place& at, Names& out) {
+  list_attributes(core, at, out);
+  append_names(out, module_directories(core, at));
+}
+
+MaybeEntry find_module_driver(const DriverCore& core, const Place& at, const std::string& name) {
+  const auto drivers = module_drivers(core, at);
+  const auto found = drivers.find(name);
+  return found == drivers.end() ? std::nullopt : link_to(found->second);
+}
+void list_module_drivers(const DriverCore& core, const Place& at, Names& out) {
+  append_names(out, module_drivers(core, at));
+}
+
+// ---- kernel/debug
+
+/// dd.c:deferred_devs_show: those that wait for a bind, without those that the worker has taken.
+MaybeEntry find_in_debug(const DriverCore& core, const Place& /*at*/, const std::string& name) {
+  if (name != "devices_deferred") return std::nullopt;
+  std::string text;
+  for (const DeviceKey key : core.state().deferred) text += core.find(key)->name + "\t\n";
+  return fixed_text(text);
+}
+void list_debug(const DriverCore& /*core*/, const Place& /*at*/, Names& out) {
+  out.emplace_back("devices_deferred");
+}
+
+// ---- the table
+
+struct Directory {
+  Kind kind;
+  MaybeEntry (*find)(const DriverCore&, const Place&, const std::string&);
+  void (*list)(const DriverCore&, const Place&, Names&);
+};
+constexpr std::array kDirectories = std::to_array<Directory>({
+    {Kind::kBuses, find_bus, list_buses},
+    {Kind::kBus, find_attribute_file, list_attributes},
+    {Kind::kBusDevices, find_bus_device, list_bus_devices},
+    {Kind::kBusDrivers, find_bus_driver, list_bus_drivers},
+    {Kind::kDriver, find_in_driver, list_driver},
+    {Kind::kDevices, find_root, list_roots},
+    {Kind::kDeviceRoot, find_in_root, list_root},
+    {Kind::kDevice, find_in_device, list_device},
+    {Kind::kPower, find_attribute_file, list_attributes},
+    {Kind::kMade, find_in_made, list_made},
+    {Kind::kVirtual, find_virtual, list_virtual},
+    {Kind::kVirtualClass, find_in_virtual_class, list_virtual_class},
+    {Kind::kVirtualOne, find_in_virtual_one, list_virtual_one},
+    {Kind::kClasses, find_class, list_classes},
+    {Kind::kClass, find_in_class, list_class},
+    {Kind::kGroups, find_group, list_groups},
+    {Kind::kGroup, find_attribute_file, list_attributes},
+    {Kind::kGroupDevices, find_member, list_members},
+    {Kind::kModules, find_module, list_modules},
+    {Kind::kModule, find_in_module, list_module},
+    {Kind::kModuleDrivers, find_module_driver, list_module_drivers},
+    {Kind::kModuleParameters, find_attribute_file, list_attributes},
+    {Kind::kDebug, find_in_debug, list_debug},
+});
+
+/// nullptr for a directory that has only what is always there.
+const Directory* directory_of(Kind kind) {
+  const auto* found = std::ranges::find(kDirectories, kind, &Directory::kind);
+  return found == kDirectories.end() ? nullptr : found;
+}
+
+}  // namespace
+
+std::optional<Entry> Tree::find(const Place& at, const std::string& name) const {
+  if (MaybeEntry found = find_fixed(at, name)) return found;
+  const Directory* directory = directory_of(at.kind);
+  return directory == nullptr ? std::nullopt : directory->find(core_, at, name);
+}
+
+std::vector<std::string> Tree::list(const Place& at) const {
+  Names out;
+  if (const Directory* directory = directory_of(at.kind)) directory->list(core_, at, out);
+  list_fixed(at, out);
+  std::ranges::sort(out);
+  const auto repeated = std::ranges::unique(out);
+  out.erase(repeated.begin(), repeated.end());
+  return out;
+}
+
+std::string Tree::target(const Entry& link) const {
+  if (link.place.kind != Kind::kDevice) return link.text;
+  const Device* device = core_.find(link.place.key);
+  return device == nullptr ? "" : path_of(core_, *device);
+}
+
+std::optional<Way> Tree::way_to(DeviceKey key) const {
+  const Device* device = core_.find(key);
+  if (device == nullptr) return std::nullopt;
+  const auto line = core_.line_of(*device);
+  const std::string root = bus_type(line.back()->bus).root(*line.back());
+  Way out;
+  out.reserve(line.size() + 2);
+  out.push_back({.name = "devices", .place = {.kind = Kind::kDevices}});
+  out.push_back({.name = root, .place = {.kind = Kind::kDeviceRoot, .name = root}});
+  const Index::Names* names = &core_.index().root(root);
+  for (const Device* each : line | std::views::reverse) {
+    const DeviceKey at = key_of(*names, each->name);
+    if (at == 0) return std::nullopt;
+    out.push_back({.name = each->name, .place = {.kind = Kind::kDevice, .key = at}});
+    names = &core_.index().children(at);
+  }
+  return out;
+}
+
+bool Tree::exists(const Place& at) const {
+  switch (at.kind) {
+    case Kind::kDriver: {
+      const Driver* driver = core_.find_driver(at.key);
+      return driver != nullptr && driver->registration == at.registration;
+    }
+    case Kind::kDevice:
+    case Kind::kPower:
+      return core_.find(at.key) != nullptr;
+    case Kind::kMade: {
+      const Device* device = core_.find(at.key);
+      return device != nullptr && is_on_a_path(*device, at.name);
+    }
+    case Kind::kGroup:
+    case Kind::kGroupDevices:
+      return core_.index().groups().contains(at.key);
+    case Kind::kModule:
+    case Kind::kModuleDrivers:
+    case Kind::kModuleHolders:
+    case Kind::kModuleParameters:
+      return is_loaded(core_, at.name);
+    case Kind::kDeviceRoot:
+      return core_.index().roots().contains(at.name);
+    default:
+      return true;
+  }
+}
+
+std::string relative_link(std::span<const std::string> directory, std::string_view target) {
+  std::size_t common = 0;
+  while (common < directory.size()) {
+    const auto slash = target.find('/');
+    if (slash == std::string_view::npos || target.substr(0, slash) != directory[common]) break;
+    target.remove_prefix(slash + 1);
+    ++common;
+  }
+  std::string out;
+  for (std::size_t i = common; i < directory.size(); ++i) out += "../";
+  return out.append(target);
+}
+
+}  // namespace anybind::drivercore

@@ -1,0 +1,234 @@
+// The walk of a change, once for everybody: the command, the library and what is to come.
+//
+//   1. The request is looked at for what can be seen without a machine: is there such an owner?
+//   2. The kernel's log is listened to from here on: what it says meanwhile may explain a failure.
+//   3. The lock: one process changes bindings at a time. What is remembered is read behind it.
+//   4. The plan: everything that can be decided before the first write, and refused.
+//   5. Who uses what would be taken away? Refused, when somebody does and nobody said to go on.
+//   6. The transaction (change/transaction.h): the intention made durable, who uses it asked once
+//      more just before the first write, modules, settings, devices, the nodes to their owner, a
+//      last look at all of it, and the record closed. When something fails it goes all the way
+//      back, by the same code that went forward.
+//
+// Nothing comes back up: what is below is handed what it needs (Host, plan, records, who uses
+// devices), and tells a Listener. So no caller can leave one of these out, or put them in another
+// order; a caller that has no use for one hands a Host that lacks the part.
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <iterator>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "base/try.h"
+#include "change/calm_listener.h"
+#include "change/losing_drivers.h"
+#include "change/patient_writer.h"
+#include "change/transaction.h"
+#include "engine/past_change.h"
+#include "host/accounts.h"
+#include "plan/plan_functions.h"
+#include "plan/planner.h"
+#include "users/refusal.h"
+
+namespace anybind {
+namespace {
+
+/// A busy machine returns from most writes later than at once: who does not want to wait for
+/// another change does not mean that they be left behind.
+constexpr auto kLeastPatience = std::chrono::milliseconds(1000);
+
+bool is_ignored(const Request& request, std::string_view guard) {
+  return std::ranges::find(request.ignored, guard) != request.ignored.end();
+}
+
+Result<HeldPlan> plan_binding(const Host& host, const Request& request) {
+  if (request.driver->str() == "none") return plan_unbind(host, request.devices);
+  return plan_bind(host, {.devices = request.devices,
+                          .driver = *request.driver,
+                          .whole_group = request.whole_group,
+                          .mechanism = request.mechanism,
+                          .no_iommu = request.no_iommu,
+                          .ignores_same_id = is_ignored(request, kSameId)});
+}
+
+Result<HeldPlan> plan_functions(const Host& host, const Request& request) {
+  return plan_virtual_functions(host,
+                                {.pf = request.devices.front(),
+                                 .count = request.count,
+                                 .driver = request.driver.value_or(DriverName::literal("none"))});
+}
+
+Result<HeldPlan> plan_taking_back(const Host& host, const Request& request, const Memory& memory) {
+  const JournalEntry entry = TRY(change_to_undo(memory.journal, request.change));
+  HeldPlan out = TRY(plan_undo(host, entry.plan(), entry.id));
+  out.notes.insert(out.notes.begin(), fmt::format("undo {}: {}", entry.id, entry.command));
+  return out;
+}
+
+/// Makes no sense on any machine.
+Result<> check(const Request& request) {
+  const bool names_devices = request.verb != Request::Verb::kUndo;
+  if (names_devices && request.devices.empty())
+    return fail({.kind = ErrorKind::kUsage, .why = "no device was named"});
+  if (request.verb == Request::Verb::kBind && !request.driver)
+    return fail({.kind = ErrorKind::kUsage, .why = "no driver was named"});
+  if (request.verb == Request::Verb::kMakeFunctions && request.devices.size() != 1)
+    return fail({.kind = ErrorKind::kUsage, .why = "one physical function is wanted"});
+  return {};
+}
+
+/// Who shall have the nodes, before anything is done.
+Result<std::optional<Owner>> owner_of(const Host& host, const Request& request) {
+  if (request.owner.empty()) return std::optional<Owner>();
+  const auto refuse = [&](const char* why) {
+    return fail(
+        {.kind = ErrorKind::kUsage, .operation = "--owner", .object = request.owner, .why = why});
+  };
+  if (request.verb != Request::Verb::kBind || !is_vfio_driver(request.driver->str()))
+    return refuse("only a VFIO driver has nodes to give away");
+  if (host.dev.empty()) return refuse("only this machine itself has device nodes");
+  return std::optional(TRY(Accounts(host.files).parse(request.owner)));
+}
+
+Result<Memory> lock_memory(const Host& host, const Request& request, Listener& listener,
+                           Memory::OnDamage on_damage) {
+  const auto start = host.clock->now();
+  return Memory::lock(
+      host,
+      [&](const std::string& owner) {
+        if (listener.stop_requested()) return false;
+        if (request.patience && host.clock->now() - start > *request.patience) return false;
+        listener.on_waiting(owner);
+        return true;
+      },
+      on_damage);
+}
+
+RunOptions run_options(const Request& request, const Users& users) {
+  RunOptions out;
+  out.users = &users;
+  if (request.patience) {
+    out.patience = std::max(*request.patience, kLeastPatience);
+    out.long_patience = out.patience;
+  }
+  return out;
+}
+
+/// Of a device that planning found busy. When anybind itself has left a write behind, that change
+/// is still open.
+Error busy_error(const Host& host, Error error) {
+  error.why = "it is busy: " + why_busy(host, error.object);
+  if (left_in(host, error.object).empty()) return error;
+  error.kind = ErrorKind::kIncomplete;
+  error.next = "anybind recover, once that process has ended";
+  return error;
+}
+
+}  // namespace
+
+bool needs_memory(const Request& request) {
+  return request.verb == Request::Verb::kRestore || request.verb == Request::Verb::kUndo;
+}
+
+Result<HeldPlan> plan_change(const Host& host, const Request& request, const Memory& memory) {
+  TRY(check(request));
+  auto plan = [&]() -> Result<HeldPlan> {
+    switch (request.verb) {
+      case Request::Verb::kBind:
+        return plan_binding(host, request);
+      case Request::Verb::kUnbind:
+        return plan_unbind(host, request.devices);
+      case Request::Verb::kRestore:
+        return plan_restore(host, request.devices, memory.origins.table());
+      case Request::Verb::kUndo:
+        return plan_taking_back(host, request, memory);
+      case Request::Verb::kMakeFunctions:
+        break;
+    }
+    return plan_functions(host, request);
+  }();
+  if (!plan && plan.error().err.value == ETIMEDOUT)
+    return fail(busy_error(host, std::move(plan).error()));
+  return plan;
+}
+
+Result<Memory> read_memory(const Host& host) {
+  return Memory::load(host);
+}
+
+Result<> check_owner(const Host& host, const Request& request) {
+  TRY(owner_of(host, request));
+  return {};
+}
+
+Result<> refuse_used(const Host& host, const HeldPlan& plan, const Request& request) {
+  return MachineUsers(host, request.ignored).refuse(losing_drivers(plan));
+}
+
+Result<std::vector<Outcome>> change(const Host& host, const Request& request, Listener& listener) {
+  CalmListener calm(listener);
+  TRY(check(request));
+  const auto owner = TRY(owner_of(host, request));
+  if (host.log != nullptr) host.log->listen();
+  Memory memory = TRY(lock_memory(host, request, calm, Memory::OnDamage::kFail));
+  const HeldPlan plan = TRY(plan_change(host, request, memory));
+  calm.on_plan(plan);
+  const MachineUsers users(host, request.ignored);
+  TRY(users.refuse(losing_drivers(plan)));
+  RunOptions how = run_options(request, users);
+  how.owner = owner;
+  return run(host, plan, {&memory.origins, &memory.journal}, calm, how);
+}
+
+Result<Recovery> recover_changes(const Host& host, const Request& request, Listener& listener) {
+  CalmListener calm(listener);
+  if (host.log != nullptr) host.log->listen();
+  Memory memory = TRY(lock_memory(host, request, calm, Memory::OnDamage::kGoOn));
+  calm.on_open_changes(memory.journal.open().size());
+  const MachineUsers users(host, request.ignored);
+  Origins* origins = memory.damage ? nullptr : &memory.origins;
+  Recovery out{.changes =
+                   recover(host, {origins, &memory.journal}, calm, run_options(request, users))};
+  out.damage = std::move(memory.damage);
+  return out;
+}
+
+std::vector<std::string> nodes_to_give(const Host& host, const Plan& plan) {
+  std::set<std::string> groups;
+  for (const DevicePlan& device : plan.devices) {
+    const auto link = host.sysfs.read_link(device.device.path() + "/iommu_group");
+    if (link) groups.emplace(link_name(*link));
+  }
+  std::vector<std::string> out;
+  out.reserve(groups.size());
+  for (const std::string& group : groups) out.push_back(fmt::format("{}/vfio/{}", host.dev, group));
+  return out;
+}
+
+std::vector<std::string> left_in(const Host& host, const std::string& device) {
+  std::vector<std::string> out;
+  const auto known = read_memory(host);
+  if (!known) return out;
+  for (const std::uint64_t id : known->journal.open()) {
+    const auto entry = known->journal.read(id);
+    if (!entry || !*entry || (*entry)->boot != known->journal.boot_id()) continue;
+    for (const JournalDevice& of : (*entry)->devices) {
+      if (of.device.str() == device)
+        std::ranges::move(still_waiting(**entry, host.own_proc, &of.device),
+                          std::back_inserter(out));
+    }
+  }
+  return out;
+}
+
+std::string why_busy(const Host& host, const std::string& device) {
+  std::string out = "the kernel holds its lock";
+  for (const std::string& line : left_in(host, device)) out += "; " + line;
+  return out;
+}
+
+}  // namespace anybind

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "base/ids.h"
+#include "plan/mechanism.h"
+
+namespace anybind {
+
+/// What plan_bind() is asked for.
+struct BindRequest {
+  std::vector<DeviceId> devices;
+  DriverName driver;
+  bool whole_group = false;  ///< also every other member of the IOMMU groups, except bridges
+  std::optional<Mechanism> mechanism{};  ///< nullopt: the safest that there is for each device
+  bool no_iommu = false;  ///< a VFIO driver may have a device without an IOMMU: it is then unsafe
+  bool ignores_same_id = false;  ///< a dynamic id may bind other devices too (kSameId)
+};
+
+}  // namespace anybind

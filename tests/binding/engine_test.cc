@@ -1,0 +1,239 @@
+// The engine: what every caller of a change gets without asking for it.
+#include "engine/engine.h"
+
+#include <gmock/gmock.h>
+
+#include "change/transaction.h"
+#include "disturbed.h"
+#include "machine.h"
+
+namespace anybind {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+/// Every sleep of it is over at once.
+class SteppingClock final : public Clock {
+ public:
+  Time now() override { return now_ += std::chrono::milliseconds(10); }
+  void sleep(std::chrono::milliseconds time) override { now_ += time; }
+  std::int64_t date() override { return 1234; }
+
+ private:
+  Time now_{};
+};
+
+/// Somebody else has the lock.
+class TakenStorage final : public MemoryStorage {
+ public:
+  Reply<void> lock(std::string_view owner, const Wait& wait) override {
+    while (taken) {
+      if (!wait("4711 anybind bind")) return std::unexpected(Errno{EWOULDBLOCK});
+    }
+    owner_ = owner;
+    return {};
+  }
+  Reply<std::unique_ptr<Log>> create(std::string_view name, std::string_view bytes) override {
+    if (before_create) before_create();
+    return MemoryStorage::create(name, bytes);
+  }
+  std::function<void()> before_create;
+  bool taken = false;
+  std::string owner_;
+};
+
+/// What a caller is told, in order.
+class Told final : public Listener {
+ public:
+  void on_waiting(const std::string& owner) override {
+    if (lines.empty() || lines.back() != "waiting for " + owner)
+      lines.push_back("waiting for " + owner);
+  }
+  void on_plan(const Plan& plan) override {
+    lines.push_back("plan for " + std::to_string(plan.devices.size()));
+    if (at_plan) at_plan();
+  }
+  void on_open_changes(std::size_t count) override {
+    lines.push_back("open " + std::to_string(count));
+  }
+  void on_step(const DeviceId& device, const Step& /*step*/) override {
+    if (lines.empty() || lines.back() != device.str()) lines.push_back(device.str());
+  }
+  [[nodiscard]] bool stop_requested() const override { return stop; }
+
+  std::function<void()> at_plan;
+  std::vector<std::string> lines;
+  bool stop = false;
+};
+
+class EngineTest : public MachineTest {
+ protected:
+  Host host() {
+    Host out(*sysfs_);
+    out.storage = &files_;
+    out.clock = &clock_;
+    out.boot = "boot";
+    out.command = "test";
+    return out;
+  }
+  Result<std::vector<Outcome>> go(const Request& request) { return change(host(), request, told_); }
+  static Request to_vfio_request(std::vector<DeviceId> devices) {
+    return {.devices = std::move(devices), .driver = driver("vfio-pci")};
+  }
+  std::vector<std::uint64_t> open() {
+    const auto memory = read_memory(host());
+    EXPECT_TRUE(memory);
+    return memory ? memory->journal.open() : std::vector<std::uint64_t>{0};
+  }
+
+  TakenStorage files_;
+  SteppingClock clock_;
+  Told told_;
+};
+
+TEST_F(EngineTest, AChangeIsRememberedForUndoAndRestore) {
+  const auto before = all();
+  ASSERT_TRUE(go(to_vfio_request({kNicA, kDisk})));
+  EXPECT_THAT(told_.lines, ElementsAre("plan for 2", "0000:04:00.0", "0000:06:00.0"));
+  EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci");
+  EXPECT_THAT(open(), IsEmpty());
+  EXPECT_EQ(files_.owner_, "anybind test");
+  ASSERT_TRUE(go({.verb = Request::Verb::kRestore, .devices = {kNicA}}));
+  EXPECT_EQ(state_of(kNicA), "igc (unset)");
+  ASSERT_TRUE(go({.verb = Request::Verb::kUndo}));  // the last one: the restore
+  EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci");
+  ASSERT_TRUE(go({.verb = Request::Verb::kUndo, .change = 1}));
+  EXPECT_EQ(all(), before);
+}
+
+TEST_F(EngineTest, NoneIsNoDriverThatIsKeptAway) {
+  ASSERT_TRUE(go({.devices = {kNicA}, .driver = driver("none")}));
+  EXPECT_EQ(state_of(kNicA), "- none");
+}
+
+TEST_F(EngineTest, ARequestThatMakesNoSenseTouchesNothing) {
+  const auto before = all();
+  using Verb = Request::Verb;
+  for (const Request& request :
+       {Request{}, Request{.devices = {kNicA}}, Request{.verb = Verb::kRestore},
+        Request{.verb = Verb::kMakeFunctions, .devices = {kNicA, kNicB}},
+        Request{.devices = {kNicA}, .driver = driver("vfio-pci"), .owner = "root"},
+        Request{.verb = Verb::kUnbind, .devices = {kNicA}, .owner = "root"}}) {
+    const auto refused = go(request);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, ErrorKind::kUsage) << refused.error().message();
+  }
+  EXPECT_THAT(told_.lines, IsEmpty());
+  EXPECT_THAT(files_.files(), IsEmpty());
+  EXPECT_EQ(all(), before);
+}
+
+TEST_F(EngineTest, AnotherChangeIsWaitedForAsLongAsTheRequestSays) {
+  files_.taken = true;
+  Request request = to_vfio_request({kNicA});
+  request.patience = std::chrono::milliseconds(100);
+  const auto refused = go(request);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kRefused);
+  EXPECT_THAT(refused.error().why, HasSubstr("process 4711"));
+  EXPECT_THAT(told_.lines, ElementsAre("waiting for 4711 anybind bind"));
+  told_.lines.clear();
+  told_.stop = true;
+  EXPECT_FALSE(go(to_vfio_request({kNicA}))) << "who asks to stop does not wait";
+  EXPECT_THAT(told_.lines, IsEmpty());
+}
+
+/// A network card whose virtual function is given away by somebody else, at the two moments after
+/// the plan was made.
+class EngineWithFunctions : public EngineTest {
+ protected:
+  EngineWithFunctions() {
+    std::stringstream text;
+    text << std::ifstream(ANYBIND_SOURCE_DIR "/tests/binding/functions.toml").rdbuf();
+    auto state = drivercore::load_machine(text.str(), "functions.toml");
+    EXPECT_TRUE(state);
+    core_ = drivercore::DriverCore(state.value_or(drivercore::State{}));
+    sysfs_ = drivercore::model_sysfs(core_);
+  }
+  void give_function_away() {
+    EXPECT_EQ(write("bus/pci/devices/0000:31:01.0/driver_override", "vfio-pci"), 0);
+    EXPECT_EQ(write("bus/pci/drivers/vfio-pci/bind", "0000:31:01.0"), 0);
+  }
+  void expect_refused() {
+    const auto refused = go(to_vfio_request({kPf}));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, ErrorKind::kRefused);
+    EXPECT_THAT(refused.error().details, testing::Contains(HasSubstr("vf-in-use")));
+    EXPECT_EQ(state_of(kPf), "ice (unset)");
+    EXPECT_THAT(open(), IsEmpty()) << "nothing is owed";
+    for (const std::string& line : told_.lines) EXPECT_NE(line, kPf.str()) << "it was written to";
+  }
+  const DeviceId kPf = pci("0000:31:00.0");
+};
+
+TEST_F(EngineWithFunctions, UsersAreAskedForOnceThePlanIsMade) {
+  told_.at_plan = [&] { give_function_away(); };
+  expect_refused();
+  EXPECT_THAT(files_.files(), IsEmpty()) << "before anything is written down";
+}
+
+TEST_F(EngineWithFunctions, UsersAreAskedForAgainJustBeforeTheFirstWrite) {
+  files_.before_create = [&] { give_function_away(); };  // of the journal's file
+  expect_refused();
+}
+
+TEST_F(EngineWithFunctions, WhoIgnoresAGuardIsNotStoppedByIt) {
+  give_function_away();
+  Request request = to_vfio_request({kPf});
+  request.whole_group = true;
+  request.ignored = {"vf-in-use"};
+  const auto done = go(request);
+  ASSERT_TRUE(done || done.error().kind != ErrorKind::kRefused) << done.error().message();
+}
+
+TEST_F(EngineTest, WhatWasCutOffIsEndedAndToldOf) {
+  const auto before = all();
+  for (std::size_t at = 1; open().empty(); ++at) {  // before the first write nothing is owed
+    ASSERT_EQ(all(), before) << at;
+    Disturbance death{.kind = Disturbance::Kind::kCrash, .at = at};
+    DisturbedSysfs mortal(*sysfs_, death);
+    Host dying(mortal);
+    dying.storage = &files_;
+    dying.clock = &clock_;
+    dying.boot = "boot";
+    EXPECT_THROW((void)change(dying, to_vfio_request({kNicA, kDisk}), told_), Crash);
+  }
+  const auto busy = go(to_vfio_request({kNicA}));
+  ASSERT_FALSE(busy);
+  EXPECT_EQ(busy.error().kind, ErrorKind::kIncomplete) << "its way is not known";
+  told_.lines.clear();
+  const auto ended = recover_changes(host(), {}, told_);
+  ASSERT_TRUE(ended);
+  ASSERT_EQ(ended->changes.size(), 1U);
+  EXPECT_EQ(told_.lines.front(), "open 1");
+  EXPECT_THAT(open(), IsEmpty());
+  if (ended->changes[0].what == Recovered::What::kUndone) {
+    EXPECT_EQ(all(), before);
+  } else {
+    EXPECT_EQ(ended->changes[0].what, Recovered::What::kFinished);
+    EXPECT_EQ(state_of(kDisk), "vfio-pci vfio-pci");
+  }
+}
+
+TEST_F(EngineTest, APlanIsAValue) {
+  const auto memory = read_memory(host());
+  ASSERT_TRUE(memory);
+  const auto one = plan_change(host(), to_vfio_request({kNicA}), *memory);
+  const auto two = plan_change(host(), to_vfio_request({kNicA}), *memory);
+  ASSERT_TRUE(one && two);
+  EXPECT_TRUE(static_cast<const Plan&>(*one) == *two);
+  const Plan alone = *one;  // holds nothing of the planner's
+  Listener nobody;
+  ASSERT_TRUE(run(host(), alone, nullptr, nobody));
+  EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci");
+}
+
+}  // namespace
+}  // namespace anybind
