@@ -21,7 +21,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 LEAST = 60  # changes in the lists
 LEAST_OF_A_FOLDER = 6
-FOLDERS = ("base", "host", "inventory", "users", "plan", "record", "change", "drivercore", "lab", "race", "cli")
+FOLDERS = ("base", "host", "inventory", "users", "plan", "record", "change", "engine", "drivercore", "lab", "race", "cli")
 LEFT_OUT = {".git", "build", "__pycache__"}  # of the copy
 
 GTEST = ("base_test", "cli_test", "host_test", "inventory_test", "users_test", "doctor_test", "record_test", "change_test",
