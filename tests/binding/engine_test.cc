@@ -206,7 +206,6 @@ TEST_F(EngineWithFunctions, UsersAreAskedForAgainJustBeforeTheFirstWrite) {
 TEST_F(EngineWithFunctions, WhoIgnoresAGuardIsNotStoppedByIt) {
   give_function_away();
   Request request = to_vfio_request({kPf});
-  request.whole_group = true;
   request.ignored = {"vf-in-use"};
   const auto done = go(request);
   ASSERT_TRUE(done) << done.error().message();
