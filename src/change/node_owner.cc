@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <iterator>
+#include <ranges>
 
 #include <fmt/format.h>
 
 #include "base/try.h"
-#include "host/device_node.h"
 #include "inventory/device.h"
 #include "inventory/vfio_node.h"
 
@@ -18,8 +19,8 @@ constexpr auto kPatience = std::chrono::seconds(2);
 constexpr auto kPause = std::chrono::milliseconds(10);
 
 /// udev, where it and not the kernel makes the nodes, is a moment late.
-Reply<void> give_patiently(Clock& clock, const std::string& path, const NodeNumber& number,
-                           const Owner& owner) {
+Reply<NodeOwner> give_patiently(Clock& clock, const std::string& path, const NodeNumber& number,
+                                const Owner& owner) {
   const auto end = clock.now() + kPatience;
   for (;;) {
     auto given = give_node(path, number, owner.uid, owner.gid);
@@ -29,12 +30,9 @@ Reply<void> give_patiently(Clock& clock, const std::string& path, const NodeNumb
   }
 }
 
-}  // namespace
-
-Result<std::vector<std::string>> give_vfio_nodes(const Host& host,
-                                                 const std::vector<DeviceId>& devices,
-                                                 const Owner& owner) {
-  std::vector<std::string> out;
+/// Each node once, as far as that goes.
+Result<> give_all(const Host& host, const std::vector<DeviceId>& devices, const Owner& owner,
+                  std::vector<GivenNode>& given) {
   for (const DeviceId& device : devices) {
     const auto nodes = vfio_nodes(host.sysfs, device.path());
     if (nodes.empty()) {
@@ -44,18 +42,40 @@ Result<std::vector<std::string>> give_vfio_nodes(const Host& host,
     }
     for (const VfioNode& node : nodes) {
       std::string path = fmt::format("{}/{}", host.dev, node.path);
-      if (std::ranges::find(out, path) != out.end()) continue;
-      const auto given = give_patiently(*host.clock, path, node.number, owner);
-      if (given) {
-        out.push_back(std::move(path));
+      if (std::ranges::find(given, path, &GivenNode::path) != given.end()) continue;
+      const auto before = give_patiently(*host.clock, path, node.number, owner);
+      if (before) {
+        given.push_back({.path = std::move(path), .number = node.number, .before = *before});
         continue;
       }
-      Error error = from_errno(given.error(), "give the node away", path);
-      if (given.error().value == EXDEV) error.why = "this is not the node that sysfs tells of";
+      Error error = from_errno(before.error(), "give the node away", path);
+      if (before.error().value == EXDEV) error.why = "this is not the node that sysfs tells of";
       return fail(std::move(error));
     }
   }
-  return out;
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<GivenNode>> give_vfio_nodes(const Host& host,
+                                               const std::vector<DeviceId>& devices,
+                                               const Owner& owner) {
+  std::vector<GivenNode> given;
+  auto all = give_all(host, devices, owner, given);
+  if (all) return given;
+  std::ranges::move(give_back(given), std::back_inserter(all.error().details));
+  return fail(std::move(all).error());
+}
+
+std::vector<std::string> give_back(const std::vector<GivenNode>& nodes) {
+  std::vector<std::string> left;
+  for (const GivenNode& node : std::views::reverse(nodes)) {
+    const auto back = give_node_back(node.path, node.number, node.before);
+    if (back || back.error().value == ENOENT || back.error().value == EXDEV) continue;
+    left.push_back(fmt::format("{} keeps its new owner: {}", node.path, back.error().text()));
+  }
+  return left;
 }
 
 }  // namespace anybind

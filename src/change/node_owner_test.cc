@@ -1,5 +1,7 @@
 #include "change/node_owner.h"
 
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
@@ -74,6 +76,45 @@ TEST_F(VfioNodes, ADeviceWithoutANodeIsAnError) {
   tree_.put("class/vfio/13/dev", "240:0\n");
   tree_.put("dev/vfio/13", "");
   EXPECT_THAT(give().error().why, HasSubstr("not the node that sysfs tells of"));
+}
+
+/// Device nodes of its own, which only root may make.
+class NodesOfItsOwn : public VfioNodes {
+ protected:
+  void SetUp() override {
+    tree_.put("class/vfio/13/dev", "1:3\n");
+    tree_.dir("dev/vfio");
+    if (::mknod(group_.c_str(), S_IFCHR | 0600, makedev(1, 3)) != 0)
+      GTEST_SKIP() << "only root may make device nodes";
+  }
+  [[nodiscard]] NodeOwner now() const {
+    struct stat status{};
+    EXPECT_EQ(::stat(group_.c_str(), &status), 0);
+    return {.uid = status.st_uid, .gid = status.st_gid, .permissions = status.st_mode & 07777U};
+  }
+  std::string group_ = tree_.root() + "/dev/vfio/13";
+};
+
+TEST_F(NodesOfItsOwn, AreGivenAndGivenBack) {
+  me_ = {.uid = 4711, .gid = 815};
+  const NodeOwner before = now();
+  const auto given = give();
+  ASSERT_TRUE(given) << given.error().message();
+  ASSERT_THAT(*given, SizeIs(1));
+  EXPECT_EQ(now(), (NodeOwner{.uid = 4711, .gid = 815, .permissions = 0660}));
+  EXPECT_THAT(give_back(*given), IsEmpty());
+  EXPECT_EQ(now(), before);
+}
+
+TEST_F(NodesOfItsOwn, WhenOneFailsNoneHasANewOwner) {
+  me_ = {.uid = 4711, .gid = 815};
+  const NodeOwner before = now();
+  tree_.put(kDeviceDir + "/vfio-dev/vfio4/dev", "241:4\n");
+  tree_.put("dev/vfio/devices/vfio4", "");  // is none
+  const auto given = give();
+  ASSERT_FALSE(given);
+  EXPECT_THAT(given.error().why, HasSubstr("not the node"));
+  EXPECT_EQ(now(), before);
 }
 
 class NoIommu : public testing::Test {

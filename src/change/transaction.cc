@@ -129,6 +129,7 @@ class Run {
   std::vector<DeviceId> fresh_owners_;  ///< of settings, and not among the devices
   std::size_t settings_written_ = 0;
   std::vector<std::string> modules_loaded_;
+  std::vector<GivenNode> given_;
   std::vector<std::size_t> lost_;  ///< devices that were not there any more in the end
   bool blind_ = false;  ///< whether the last setting has had its effect, or will, cannot be seen
   std::atomic<bool> failed_ = false;
@@ -464,6 +465,7 @@ Error Run::roll_back(Error cause) {
   }
   undo(0, early, Back::kOthers);
   try_to([&] {
+    std::ranges::move(give_back(given_), std::back_inserter(left));
     std::ranges::move(lost_words(root_, *plan_, lost_), std::back_inserter(left));
     watch_.after(*plan_);
     give_back_interfaces();
@@ -527,8 +529,8 @@ Result<> Run::give_nodes() {
   std::vector<DeviceId> devices;
   devices.reserve(plan_->devices.size());
   for (const DevicePlan& device : plan_->devices) devices.push_back(device.device);
-  for (const std::string& node : TRY(give_vfio_nodes(host_, devices, *options_.owner)))
-    listener_.on_given(node);
+  given_ = TRY(give_vfio_nodes(host_, devices, *options_.owner));
+  for (const GivenNode& node : given_) listener_.on_given(node.path);
   return {};
 }
 
