@@ -230,7 +230,8 @@ void check_libvirt(const Observed& seen, Report& out) {
   const std::string dir = "etc/libvirt/qemu";
   const auto listed = seen.host.files.list(dir);
   if (!listed && listed.error().value == EACCES)
-    return out.unknown("/etc/libvirt/qemu cannot be read by this user", "sudo anybind doctor");
+    return out.unknown("/etc/libvirt/qemu cannot be read by this user",  // by name never opened
+                       "sudo anybind doctor");
   for (const std::string& name : files_in(seen.host, dir)) {
     if (!name.ends_with(".xml")) continue;
     auto devices =

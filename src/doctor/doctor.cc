@@ -65,7 +65,8 @@ namespace {
 /// Where the kernel command line is kept, and what makes it take effect.
 std::string keeper(const Host& host) {
   if (host.files.read("etc/kernel/cmdline"))
-    return "/etc/kernel/cmdline, install the kernel again (kernel-install, proxmox-boot-tool "
+    return "/etc/kernel/cmdline, install the kernel again "  // told to people, never opened
+           "(kernel-install, proxmox-boot-tool "
            "refresh) and reboot";
   if (host.files.read("etc/default/grub"))
     return "GRUB_CMDLINE_LINUX in /etc/default/grub, run update-grub and reboot";

@@ -91,14 +91,14 @@ class Opened final : public ThisMachine {
  private:
   void see_machine() {
     host_.proc = Proc(kProc);
-    host_.files = Proc("/");
     host_.release = kernel_release();
     host_.rule = group_rule(host_.release);
     if (!host_.release.empty()) {
       modules_ = modules_of(host_.release);
       host_.modules = modules_.get();
     }
-    if (is_inside_lab()) return;  // its log and its nodes would be the machine's
+    if (is_inside_lab()) return;  // the log, the files and the nodes would be the machine's
+    host_.files = Proc("/");
     log_ = kernel_log_at(kKernelLog);
     host_.log = log_.get();
     host_.dev = kDev;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The lab itself: what it hides, who may reach it, how it ends. usage: lab_test.py ANYBIND"""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -36,6 +37,12 @@ rmmod vfio_pci; echo 0000:06:00.0 > /sys/bus/pci/drivers/igb/unbind; id=$(cut -c
 modprobe vfio-pci ids=8086:$id disable_vga=1; readlink /sys/bus/pci/devices/0000:06:00.0/driver
 """, code=0)
         self.assertRegex(out, r"\Als: .*\n/sys/bus/pci/drivers/igb\nmodprobe: load pci:v00001234.*\n.*drivers/vfio-pci\n\Z")
+
+    def test_doctor_looks_at_the_model_and_not_at_the_machine(self) -> None:
+        said = self.lab("anybind doctor --json || true")
+        checks = {finding["check"] for finding in json.loads(said)["findings"]}
+        self.assertIn("machine", checks, "it says that only sysfs is to be seen")
+        self.assertFalse(checks & {"root", "memlock", "driverctl", "libvirt", "udev", "lockdown"}, checks)
 
     def test_explain_knows_what_matches(self) -> None:
         self.assertIn("igb               by its id, alias pci:v00008086", self.lab("anybind explain 06:00.0"))
