@@ -91,6 +91,14 @@ STATEMENT(tells_bind_and_groups, Told, VfioAndItsGroup) {
   ASSERT_EQ(drv("vfio-pci", "bind", kEduA), 0);
   EXPECT_EQ(target->uevents(), (Events{"ACTION=add " + group, "ACTION=add " + entry,
                                        of_edu("bind", " DRIVER=vfio-pci", modalias_)}));
+  // What udevadm trigger writes.
+  ASSERT_EQ(write("class/vfio/" + group_of(kEduA) + "/uevent", "add " + kUuid), 0);
+  ASSERT_EQ(dev(kEduA, "vfio-dev/vfio0/uevent", "change"), 0);
+  EXPECT_EQ(dev(kEduA, "vfio-dev/vfio0/uevent", "junk"), EINVAL);
+  EXPECT_EQ(target->uevents(),
+            (Events{"ACTION=add DEVPATH=/devices/virtual/vfio/" + group_of(kEduA) +
+                        " SUBSYSTEM=vfio SYNTH_UUID=" + kUuid + " DEVNAME=vfio/" + group_of(kEduA),
+                    "ACTION=change " + entry + " SYNTH_UUID=0"}));
   ASSERT_EQ(drv("vfio-pci", "unbind", kEduA), 0);
   EXPECT_EQ(target->uevents(),
             (Events{"ACTION=remove " + entry, "ACTION=remove " + group, of_edu("unbind", "", "")}));

@@ -181,6 +181,21 @@ sleep 0.2; kill $!; grep -c change {self.dir}/events
 """)
         self.assertEqual(out, "1\n")
 
+    @needs("udevadm")
+    def test_trigger_reaches_interfaces_and_disks(self) -> None:
+        out = self.lab(f"""
+: > {self.dir}/events
+udevadm monitor --kernel --property > {self.dir}/events &
+while ! grep -q 'the kernel uevent' {self.dir}/events; do sleep 0.02; done; sleep 0.1
+udevadm trigger --action=add --subsystem-match=net
+ls /sys/class/net | wc -l
+while [ $(grep -c ^INTERFACE= {self.dir}/events) -lt $(ls /sys/class/net | wc -l) ]; do sleep 0.02; done
+sleep 0.2; kill $!; grep -c ^ACTION=add {self.dir}/events; grep ^INTERFACE= {self.dir}/events | sort -u | wc -l
+""")
+        count, sent, names = out.split()
+        self.assertGreater(int(count), 1)
+        self.assertEqual((sent, names), (count, count))
+
     @needs("cc")
     def test_libudev_enumerates(self) -> None:
         program = self.dir / "enumerate"

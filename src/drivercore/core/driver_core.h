@@ -85,6 +85,11 @@ class DriverCore {
   Reply<void> synthetic_uevent(DeviceKey device, std::string_view text);
   Reply<void> synthetic_uevent(const std::string& devpath, const std::string& subsystem,
                                std::string_view text);
+  /// The same of what the driver of a device made at `path` below it: "net/eth0".
+  Reply<void> synthetic_uevent_of_made(DeviceKey device, const std::string& path,
+                                       std::string_view text);
+  /// The same of what hangs on no device: "vfio/13", below /devices/virtual.
+  Reply<void> synthetic_uevent_of_virtual(const std::string& path, std::string_view text);
 
   // What the world does. False: no such thing, not now, or it could not wait.
   /// Plugs the card of this name in: a function, all functions of a slot ("0000:03:00"), or
@@ -247,10 +252,12 @@ class DriverCore {
   Reply<void> wait_for_user(DeviceKey device);
   Reply<void> remove_vfio(DeviceKey device);
 
-  // uevent.cc
+  // uevent_sending.cc
   void send(Uevent event);
   void send(const std::string& action, const Device& device);
   void send_removed(Uevent event);
+  Reply<void> send_synthetic(std::string_view text, std::string devpath,
+                             const std::string& subsystem, std::vector<std::string> lines);
   Reply<void> check_room(const Uevent& event);
 
   State state_;

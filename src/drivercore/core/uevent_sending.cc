@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/try.h"
+#include "drivercore/core/made.h"
 #include "drivercore/core/operation.h"
 #include "drivercore/core/uevent.h"
 
@@ -84,6 +85,33 @@ Reply<void> DriverCore::synthetic_uevent(const std::string& devpath, const std::
   TRY(check_room(event));
   send(std::move(event));
   return {};
+}
+
+Reply<void> DriverCore::send_synthetic(std::string_view text, std::string devpath,
+                                       const std::string& subsystem,
+                                       std::vector<std::string> lines) {
+  SyntheticUevent wanted = TRY(parse_synthetic(text));
+  Uevent event = make_uevent(wanted.action, std::move(devpath), subsystem);
+  add_lines(event.lines, std::move(wanted.lines));
+  add_lines(event.lines, std::move(lines));
+  TRY(check_room(event));
+  send(std::move(event));
+  return {};
+}
+
+Reply<void> DriverCore::synthetic_uevent_of_made(DeviceKey key, const std::string& path,
+                                                 std::string_view text) {
+  const Device* dev = find(key);
+  const std::string subsystem = dev == nullptr ? "" : class_of_made(*dev, path);
+  if (subsystem.empty()) return kernel_error(ENODEV);
+  return send_synthetic(text, devpath(*dev) + "/" + path, subsystem,
+                        uevent_lines_of_made(*dev, path));
+}
+
+Reply<void> DriverCore::synthetic_uevent_of_virtual(const std::string& path,
+                                                    std::string_view text) {
+  return send_synthetic(text, "/devices/virtual/" + path, path.substr(0, path.find('/')),
+                        uevent_lines_of_virtual(path));
 }
 
 }  // namespace anybind::drivercore

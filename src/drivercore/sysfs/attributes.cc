@@ -11,6 +11,7 @@
 #include "base/try.h"
 #include "drivercore/core/bus_type.h"
 #include "drivercore/core/kernel_text.h"
+#include "drivercore/core/made.h"
 #include "drivercore/sysfs/pci_config.h"
 
 namespace anybind::drivercore {
@@ -363,6 +364,36 @@ constexpr std::array kPowerAttributes = std::to_array<Attribute>({
     {"control", show_by<&Core::read_power_control>, store_device<&Core::power_control>},
 });
 
+// ---- of what a driver made, and of what hangs on no device
+
+std::string as_text(const std::vector<std::string>& lines) {
+  std::string out;
+  for (const std::string& line : lines) out += line + "\n";
+  return out;
+}
+bool is_of_class(const Core& core, const Place& at) {
+  return !class_of_made(device_of(core, at), at.name).empty();
+}
+Reply<std::string> show_made_uevent(Core& core, const Place& at) {
+  return as_text(uevent_lines_of_made(device_of(core, at), at.name));
+}
+Reply<void> store_made_uevent(Core& core, const Place& at, Text text) {
+  return core.synthetic_uevent_of_made(at.key, at.name, text);
+}
+Reply<std::string> show_virtual_uevent(Core& /*core*/, const Place& at) {
+  return as_text(uevent_lines_of_virtual(at.name));
+}
+Reply<void> store_virtual_uevent(Core& core, const Place& at, Text text) {
+  return core.synthetic_uevent_of_virtual(at.name, text);
+}
+
+constexpr std::array kMadeAttributes = std::to_array<Attribute>({
+    {"uevent", show_made_uevent, store_made_uevent, is_of_class},
+});
+constexpr std::array kVirtualAttributes = std::to_array<Attribute>({
+    {"uevent", show_virtual_uevent, store_virtual_uevent},
+});
+
 /// Empty for a device or driver that is not there, or whose attributes are gone already.
 std::span<const Attribute> attributes_in(const Core& core, const Place& at) {
   const auto is_listed = [&] {
@@ -373,6 +404,10 @@ std::span<const Attribute> attributes_in(const Core& core, const Place& at) {
   switch (at.kind) {
     case Place::Kind::kDevice:
       return is_listed() ? kDeviceAttributes : Attributes();
+    case Place::Kind::kMade:
+      return is_listed() ? kMadeAttributes : Attributes();
+    case Place::Kind::kVirtualOne:
+      return kVirtualAttributes;
     case Place::Kind::kPower:
       return is_listed() ? kPowerAttributes : Attributes();
     case Place::Kind::kDriver:

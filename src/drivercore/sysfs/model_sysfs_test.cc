@@ -103,6 +103,20 @@ TEST_F(Tree, WhatHostDriversMakeIsThereWhileTheyHaveTheDevice) {
   EXPECT_EQ(link("class/block/nvme0n1"), "ENOENT") << "pci-stub makes nothing";
 }
 
+TEST_F(Tree, WhatADriverMadeCanBeToldOfAgain) {
+  (void)core_.take_uevents();
+  EXPECT_EQ(write("class/block/nvme0n1/uevent", "change"), 0);
+  const auto sent = core_.take_uevents();
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_THAT(sent[0].devpath, testing::EndsWith("/nvme/nvme0/nvme0n1"));
+  EXPECT_THAT(sent[0].lines,
+              testing::ElementsAre("ACTION=change", testing::StartsWith("DEVPATH=/devices/pci"),
+                                   "SUBSYSTEM=block", "SYNTH_UUID=0", "DEVNAME=nvme0n1",
+                                   "DEVTYPE=disk", testing::StartsWith("SEQNUM=")));
+  EXPECT_EQ(write("class/block/nvme0n1/uevent", "junk"), EINVAL);
+  EXPECT_EQ(core_.take_uevents().size(), 0U);
+}
+
 TEST_F(Tree, AttributesThatOnlySomeHave) {
   EXPECT_EQ(read("bus/pci/devices/" + kNicA + "/reset"), "EACCES");
   EXPECT_EQ(dev(kNicA, "reset", "1"), 0);

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "drivercore/core/bus_type.h"
+#include "drivercore/core/made.h"
 #include "drivercore/core/sriov.h"
 
 namespace anybind::drivercore {
@@ -170,18 +171,6 @@ void list_root(const DriverCore& core, const Place& at, Names& out) {
   append_names(out, core.index().root(at.name));
 }
 
-/// Paths below a device of what its driver made, with the class.
-std::vector<std::pair<std::string, std::string>> made_by_driver(const Device& device) {
-  std::vector<std::pair<std::string, std::string>> out;
-  if (!device.children_shown) return out;
-  if (device.vfio) {
-    out.emplace_back(fmt::format("vfio-dev/vfio{}", *device.vfio), "vfio-dev");
-    return out;
-  }
-  for (const Child& child : device.children) out.emplace_back(child_path(child), child.kind);
-  return out;
-}
-
 /// The name that stands right below `above` on the way to `path`; empty when it is not on the way.
 std::string next_on_path(const std::string& path, const std::string& above) {
   const std::string start = above.empty() ? "" : above + "/";
@@ -251,46 +240,30 @@ void list_device(const DriverCore& core, const Place& at, Names& out) {
   for (const auto& [path, kind] : made_by_driver(device)) out.push_back(next_on_path(path, ""));
 }
 
-/// The class of what stands exactly at the path; empty for a directory on the way to it.
-std::string class_at(const Device& device, const std::string& path) {
-  for (const auto& [made, kind] : made_by_driver(device)) {
-    if (made == path) return kind;
-  }
-  return "";
-}
-
 /// What a made thing hangs on: the nearest made thing above it, or the device.
 std::string above_made(const DriverCore& core, const Device& device, std::string path) {
   while (path.contains('/')) {
     path.resize(path.rfind('/'));
-    if (!class_at(device, path).empty()) return path_of(core, device) + "/" + path;
+    if (!class_of_made(device, path).empty()) return path_of(core, device) + "/" + path;
   }
   return path_of(core, device);
-}
-
-std::string made_uevent(const Device& device, const std::string& path) {
-  std::string out;
-  for (const Child& child : device.children) {
-    if (device.vfio || child_path(child) != path) continue;
-    for (const std::string& line : uevent_lines(child)) out += line + "\n";
-  }
-  return out;
 }
 
 MaybeEntry find_in_made(const DriverCore& core, const Place& at, const std::string& name) {
   const Device& device = *core.find(at.key);
   const std::string below = at.name + "/" + name;
   if (is_on_a_path(device, below)) return directory(Kind::kMade, below, at.key);
-  const std::string kind = class_at(device, at.name);
+  const std::string kind = class_of_made(device, at.name);
   if (kind.empty()) return std::nullopt;
-  if (name == "uevent") return fixed_text(made_uevent(device, at.name));
+  if (MaybeEntry found = find_attribute_file(core, at, name)) return found;
   if (name == "subsystem") return link_to("class/" + kind);
   if (name == "device") return link_to(above_made(core, device, at.name));
   return std::nullopt;
 }
 void list_made(const DriverCore& core, const Place& at, Names& out) {
   const Device& device = *core.find(at.key);
-  if (!class_at(device, at.name).empty()) out = {"device", "subsystem", "uevent"};
+  if (!class_of_made(device, at.name).empty()) out = {"device", "subsystem"};
+  list_attributes(core, at, out);
   for (const auto& [path, kind] : made_by_driver(device)) {
     const std::string next = next_on_path(path, at.name);
     if (!next.empty()) out.push_back(next);
@@ -330,14 +303,13 @@ MaybeEntry find_in_virtual_class(const DriverCore& core, const Place& at, const 
   return directory(Kind::kVirtualOne, at.name + "/" + name);
 }
 
-MaybeEntry find_in_virtual_one(const DriverCore& /*core*/, const Place& at,
-                               const std::string& name) {
+MaybeEntry find_in_virtual_one(const DriverCore& core, const Place& at, const std::string& name) {
   if (name == "subsystem") return link_to("class/" + at.name.substr(0, at.name.find('/')));
-  if (name != "uevent") return std::nullopt;
-  return fixed_text(at.name.starts_with("vfio/") ? "DEVNAME=" + at.name + "\n" : "");
+  return find_attribute_file(core, at, name);
 }
-void list_virtual_one(const DriverCore& /*core*/, const Place& /*at*/, Names& out) {
-  out = {"subsystem", "uevent"};
+void list_virtual_one(const DriverCore& core, const Place& at, Names& out) {
+  out = {"subsystem"};
+  list_attributes(core, at, out);
 }
 
 // ---- class/
