@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
+
 namespace anybind {
 namespace {
 
@@ -90,6 +92,7 @@ bool is_printable_ascii(std::string_view text) {
 }
 
 Character first_character(std::string_view text) {
+  CHECK(!text.empty(), "the first character is asked of a text that has one");
   const auto lead = static_cast<unsigned char>(text[0]);
   if (lead < 0x80) return {.value = lead, .length = 1};
   const std::size_t length = lead < 0xC2   ? 0

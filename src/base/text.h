@@ -45,9 +45,12 @@ struct Character {
 /// One word for a POSIX shell: unchanged where that is safe, else in single quotes.
 [[nodiscard]] std::string shell_quote(std::string_view text);
 
-/// A checksum against accidents: FNV-1a, 64 bits.
-[[nodiscard]] constexpr std::uint64_t fnv1a(std::string_view text) {
-  std::uint64_t hash = 0xCBF29CE484222325;
+/// What fnv1a() begins with.
+inline constexpr std::uint64_t kFnvBasis = 0xCBF29CE484222325;
+
+/// FNV-1a (Fowler, Noll and Vo), 64 bits: a checksum against accidents, or a number for a name.
+/// Goes on from `hash`, so that a text can be given in parts.
+[[nodiscard]] constexpr std::uint64_t fnv1a(std::string_view text, std::uint64_t hash = kFnvBasis) {
   for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
   return hash;
 }

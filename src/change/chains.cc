@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/check.h"
 #include "base/text.h"
 
 namespace anybind {
@@ -35,6 +36,7 @@ class Sets {
 
 std::vector<std::vector<std::size_t>> chains_of(Sysfs& root, const HeldPlan& plan,
                                                 std::size_t from) {
+  CHECK(from <= plan.devices.size(), "what is left of a plan is a part of it");
   Sets sets(plan.devices.size());
   for (std::size_t i = from; i < plan.devices.size(); ++i) {
     const DeviceId& device = plan.devices[i].device;

@@ -7,9 +7,11 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/text.h"
 #include "base/try.h"
 #include "change/diagnosis.h"
+#include "inventory/vfio_driver.h"
 
 namespace anybind {
 namespace {
@@ -95,6 +97,7 @@ Error interrupted(const DeviceId& device) {
 }  // namespace
 
 Result<> DeviceRun::open(std::shared_ptr<Sysfs> held) {
+  CHECK(dir_ == nullptr, "a device is opened once for a run");
   dir_ = std::move(held);
   if (dir_ != nullptr) return {};
   auto dir = TRY(open_device(root_, device_));
@@ -121,6 +124,8 @@ Result<> DeviceRun::check_users() {
 }
 
 Result<> DeviceRun::run(const std::vector<Step>& steps) {
+  CHECK(dir_ != nullptr, "a device is opened before anything is done to it");
+  CHECK(abandoned_.pid == 0, "nothing is written to a device whose last write has not returned");
   if (rolling_back_ && std::ranges::any_of(steps, takes_driver)) TRY(check_users());
   for (const Step& step : steps) {
     if (!rolling_back_ && listener_.stop_requested()) return fail(interrupted(device_));
@@ -155,6 +160,7 @@ Result<> DeviceRun::settle() {
 }
 
 Result<> DeviceRun::prove(const std::optional<DriverName>& driver) {
+  CHECK(dir_ != nullptr, "a device is opened before anything is done to it");
   TRY(settle());
   const auto now = read_driver(*dir_);
   if (!now) return fail(from_errno(now.error(), "read the driver of", device_.str()));
@@ -169,6 +175,7 @@ Result<> DeviceRun::prove(const std::optional<DriverName>& driver) {
 }
 
 bool DeviceRun::answers() {
+  CHECK(dir_ != nullptr, "a device is opened before anything is done to it");
   return answered_ || dir_->read_link("subsystem").has_value();
 }
 
@@ -185,6 +192,7 @@ Result<> DeviceRun::still_there() {
 
 /// Our bind has hit it. That no driver is bound to it now is put right when everything is put back.
 void DeviceRun::take_from_newcomer(Sysfs& dir) {
+  CHECK(named_, "only a write by name can have hit another card");
   if (given_to_.empty()) return;
   const auto now = read_binding(dir);
   if (!now || !now->driver || now->driver->str() != given_to_ || now->driver_override) return;
@@ -195,6 +203,7 @@ void DeviceRun::take_from_newcomer(Sysfs& dir) {
 }
 
 Result<Binding> DeviceRun::observe() {
+  CHECK(dir_ != nullptr, "a device is opened before anything is done to it");
   auto binding = read_binding(*dir_);
   if (!binding && binding.error().value == ETIMEDOUT) {
     TRY(settle());  // which has more patience
@@ -303,6 +312,7 @@ Reply<std::size_t> DeviceRun::write_to_bus(const StepWrite& write, const Patienc
     return dir.write_patiently(path, write.bytes, patience, abandoned_);
   };
   const auto slash = write.path.rfind('/');
+  CHECK(slash != std::string::npos, "a file of a bus or a driver is in a directory");
   if (Sysfs* held = held_.driver(write.path.substr(0, slash)); held != nullptr) {
     const auto reply = put(*held, write.path.substr(slash + 1));
     if (reply || reply.error().value != ENOENT) return reply;
@@ -340,6 +350,7 @@ Result<> DeviceRun::offer_again() {
 }
 
 Error DeviceRun::stuck_error(const Step& step) {
+  CHECK(abandoned_.pid != 0, "a write is told as left behind when a process hangs in it");
   abandoned_.what = operation_of(step);
   const bool had_vfio = step.kind == Step::Kind::kUnbind && is_vfio_driver(step.value);
   const auto users = had_vfio ? vfio_users(host_, *dir_) : std::vector<std::string>{};
@@ -506,6 +517,7 @@ bool is_written(Sysfs& root, const Setting& setting) {
 
 Result<> undo_settings(Sysfs& root, const Plan& plan, std::size_t from, std::size_t to, Back which,
                        Listener& listener, const PatientWriter& writer) {
+  CHECK(from <= to && to <= plan.settings.size(), "only settings of the plan are taken back");
   std::vector<std::string> left;
   Error error{.kind = ErrorKind::kIncomplete,
               .operation = "take back",

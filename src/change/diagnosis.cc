@@ -22,6 +22,7 @@
 #include "host/process.h"
 #include "inventory/device.h"
 #include "inventory/match.h"
+#include "inventory/vfio_driver.h"
 
 namespace anybind {
 namespace {

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/try.h"
 #include "change/attempt.h"
 #include "inventory/device.h"
@@ -26,6 +27,7 @@ void say_still_open(Error& cause, const char* machine, const Error& why) {
 
 Result<> look_at_end(Sysfs& root, const HeldPlan& plan, std::size_t at, Binding& should,
                      std::vector<std::size_t>& lost) {
+  CHECK(at < plan.devices.size(), "only devices of the plan are looked at in the end");
   const DevicePlan& of = plan.devices[at];
   Error error{.operation = "bind", .object = of.device.str(), .next = "anybind list"};
   std::shared_ptr<Sysfs> dir = plan.held.device(of.device);
@@ -57,6 +59,7 @@ std::vector<std::string> lost_words(Sysfs& root, const Plan& plan,
                                     const std::vector<std::size_t>& lost) {
   std::vector<std::string> left;
   for (const std::size_t at : lost) {
+    CHECK(at < plan.devices.size(), "only devices of the plan are lost");
     const DevicePlan& of = plan.devices[at];
     const auto dir = open_device(root, of.device);
     if (!dir) continue;

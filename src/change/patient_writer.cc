@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/text.h"
 #include "host/process.h"
 
@@ -17,6 +18,7 @@ Result<> PatientWriter::write(Sysfs& dir, std::string_view path, std::string_vie
   Abandoned process;
   const auto reply = dir.write_patiently(path, bytes, patience, process);
   if (process.pid != 0) {
+    CHECK(!reply, "a write that was left behind has no answer");
     told_(stuck_write(std::nullopt, process, "write to " + object, back, host_));
     return fail(left_behind_error("write", object, process, patience, {}, host_));
   }
@@ -33,6 +35,7 @@ Result<> PatientWriter::write(Sysfs& dir, std::string_view path, std::string_vie
 Error left_behind_error(std::string operation, std::string object, const Abandoned& process,
                         const Patience& patience, const std::vector<std::string>& holders,
                         const Host& host) {
+  CHECK(process.pid != 0, "a process hangs in what was left behind");
   const std::string where = wait_channel(host.own_proc, process.pid);
   std::string why = patience.give_up && patience.give_up()
                         ? "had not returned when anybind was asked to stop"
@@ -64,6 +67,8 @@ std::vector<std::string> still_waiting(const JournalEntry& entry, const Proc& pr
                                        const DeviceId* device) {
   std::vector<std::string> out;
   for (const StuckWrite& write : entry.stuck) {
+    CHECK(!write.device || *write.device < entry.devices.size(),
+          "a journal that was read names only devices that it has");
     const DeviceId* const of = write.device ? &entry.devices[*write.device].device : nullptr;
     if (device != nullptr && (of == nullptr || *of != *device)) continue;
     if (process_start(proc, write.pid) != write.started) continue;

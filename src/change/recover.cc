@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/text.h"
 #include "base/try.h"
 #include "change/belongings.h"
@@ -69,10 +70,12 @@ class OneRecovery {
         listener_(listener),
         options_(options),
         writer_(host, options, listener, [this](const StuckWrite& write) { note(write); }) {
+    CHECK(entry.devices.size() == plan_.devices.size(), "the plan has the devices of its journal");
     out_ = {.id = entry.id, .command = entry.command};
   }
 
   Recovered run() {
+    CHECK(records_.journal->current() == entry_.id, "it is the transaction gone on with");
     if (entry_.ending)
       return close(*entry_.ending,
                    *entry_.ending == Ending::kDone ? What::kFinished : What::kUndone);
@@ -105,6 +108,7 @@ class OneRecovery {
     records_.journal->rolling_back("recover");
     undo(everyone());
     if (failures_.empty()) return end_undone();
+    CHECK(std::ranges::is_sorted(unwilling_), "they are finished in the order of the plan");
     if (tried || stuck_ || unwilling_.empty()) return left(join(failures_));
     return try_goal();
   }
@@ -122,6 +126,8 @@ class OneRecovery {
   /// A driver may not take back a device that it had by an id which is gone, or by force. Only such
   /// devices are given to what they were to go to; the others are back, and stay there.
   Recovered try_goal() {
+    CHECK(!unwilling_.empty() && unwilling_.size() <= failures_.size(),
+          "each device that is not taken back is a failure");
     const Devices unwilling = unwilling_;
     const std::vector<Error> failures = failures_;
     const bool nothing_else = failures.size() == unwilling.size();
@@ -158,6 +164,7 @@ class OneRecovery {
   }
 
   static Error join(const std::vector<Error>& errors) {
+    CHECK(!errors.empty(), "what is left has a reason");
     Error out = errors.front();
     out.kind = ErrorKind::kIncomplete;
     if (errors.size() == 1) {
@@ -189,6 +196,7 @@ class OneRecovery {
   Recovered ended(What what, std::optional<Error> error) {
     out_.what = what;
     if (error) out_.error = std::move(error);
+    CHECK(out_.gone.size() <= entry_.devices.size(), "no more devices are gone than there were");
     out_.devices = entry_.devices.size() - out_.gone.size();
     return std::move(out_);
   }
@@ -223,6 +231,7 @@ class OneRecovery {
   }
 
   Recovered close(Ending ending, What what) {
+    CHECK(records_.journal->current() == entry_.id, "a transaction is closed once");
     auto closed = records_.journal->close(ending);
     if (closed) return ended(what, std::nullopt);
     Error error = std::move(closed).error();
@@ -297,6 +306,7 @@ class OneRecovery {
   }
 
   Result<> finish(std::size_t at) {
+    CHECK(at < plan_.devices.size(), "only devices of the transaction are finished");
     const DevicePlan& of = plan_.devices[at];
     DeviceRun device(host_, plan_.held, of, listener_, options_);
     device.rolling_back();  // recovering is not interrupted half way
@@ -327,6 +337,7 @@ class OneRecovery {
     note(take_back(early, plan_.settings.size(), Back::kAll));
     note(take_back(0, early, Back::kBrief));
     for (const std::size_t at : std::views::reverse(devices)) {
+      CHECK(at < plan_.devices.size(), "only devices of the transaction are put back");
       const DevicePlan& of = plan_.devices[at];
       WayBack back = put_back(host_, plan_.held, of, listener_, writer_);
       note_busy(back.result);
@@ -430,6 +441,7 @@ Recovered recover_or_leave(const Host& host, std::uint64_t id, Records records, 
 
 std::vector<Recovered> recover(const Host& host, Records records, Listener& listener,
                                const RunOptions& options) {
+  CHECK(records.journal != nullptr, "recover() goes by the journal");
   CalmListener calm(listener);
   std::vector<Recovered> out;
   const std::vector<std::uint64_t> open = records.journal->open();

@@ -22,6 +22,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/text.h"
 #include "base/threads.h"
 #include "base/try.h"
@@ -31,6 +32,7 @@
 #include "change/chains.h"
 #include "change/device_run.h"
 #include "change/ending.h"
+#include "change/keep_origins.h"
 #include "change/losing_drivers.h"
 #include "change/module_load.h"
 #include "change/node_owner.h"
@@ -58,6 +60,21 @@ Host without_modules(Host host) {
   return host;
 }
 
+/// Nobody else has the device of `under_way` meanwhile. That must be so by the way in which work is
+/// shared out; this only looks, and does not wait.
+class Alone {
+ public:
+  explicit Alone(bool& under_way) : under_way_(under_way) {
+    CHECK(!under_way_.exchange(true), "no two threads ever have one device");
+  }
+  Alone(const Alone&) = delete;
+  Alone& operator=(const Alone&) = delete;
+  ~Alone() { under_way_.store(false); }
+
+ private:
+  std::atomic_ref<bool> under_way_;
+};
+
 /// One plan on its way.
 class Run {
  public:
@@ -76,22 +93,30 @@ class Run {
   Result<std::vector<Outcome>> run();
 
  private:
+  /// A change goes through these in this order, and never back: nothing is written before it is
+  /// recorded, and nothing when it is closed.
+  enum class Stage : std::uint8_t { kPlanned, kRecorded, kGoingBack, kClosed };
+
   /// How far a device is.
   struct State {
+    bool under_way = false;  ///< some thread has it
     bool touched = false;
     std::optional<Outcome> outcome;
     std::optional<Error> error;
     bool stuck = false;
   };
 
+  void enter(Stage stage) {
+    CHECK(stage >= stage_, "a change goes through its stages in order");
+    stage_ = stage;
+  }
+  Outcome& outcome_of(std::size_t at) {
+    CHECK(states_[at].outcome && !states_[at].stuck, "a device at its goal has an outcome");
+    return *states_[at].outcome;
+  }
   Result<> check_open_transactions();
   Result<> remember();
-  void note_fresh(std::size_t from);
-  Result<> save_origins(std::size_t from);
   Result<> add_new_functions();
-  Result<Belongings> belongings_of(const DevicePlan& of);
-  Result<> note_owners();
-  void forget_what_is_as_it_was();
   void give_back_interfaces();
   Result<> make_functions_again(std::size_t at);
   Result<> write_settings(std::size_t to);
@@ -124,6 +149,7 @@ class Run {
   const RunOptions& options_;
   PatientWriter writer_;
   SettingsWatch watch_;
+  Stage stage_ = Stage::kPlanned;
   std::vector<State> states_;
   std::vector<bool> fresh_;
   std::vector<DeviceId> fresh_owners_;  ///< of settings, and not among the devices
@@ -165,14 +191,18 @@ Result<> Run::check_open_transactions() {
 
 /// Makes durable what the devices were and what is intended, before they are touched.
 Result<> Run::remember() {
-  note_fresh(0);
+  note_fresh(*plan_, 0, records_.origins, fresh_);
   // Also when there is nothing to do: what is so now will not be so after recover().
   if (records_.journal != nullptr) TRY(check_open_transactions());
   if (records_.journal != nullptr && !plan_->empty()) {
     TRY(records_.journal->begin(*plan_, fresh_));
+    CHECK(records_.journal->current() != 0, "the journal knows of a change before it begins");
   }
-  auto saved = note_owners();
-  if (saved) saved = save_origins(0);
+  Origins* const origins = records_.origins;
+  Result<> saved;
+  if (origins != nullptr) saved = note_owners(root_, *plan_, *origins, fresh_owners_);
+  if (saved && origins != nullptr) saved = save_fresh(root_, *plan_, 0, fresh_, *origins);
+  if (saved) enter(Stage::kRecorded);
   if (saved || records_.journal == nullptr) return saved;
   const auto closed = records_.journal->close(Ending::kUndone);
   if (closed) return saved;
@@ -180,61 +210,10 @@ Result<> Run::remember() {
   return saved;
 }
 
-/// Which devices from `from` on `restore` does not know yet.
-void Run::note_fresh(std::size_t from) {
-  fresh_.resize(plan_->devices.size(), false);
-  Origins* origins = records_.origins;
-  for (std::size_t i = from; i < plan_->devices.size() && origins != nullptr; ++i) {
-    const DevicePlan& device = plan_->devices[i];
-    fresh_[i] =
-        !plan_->restores && !device.steps.empty() && !origins->find(device.device, device.instance);
-  }
-}
-
-Result<Belongings> Run::belongings_of(const DevicePlan& of) {
-  if (!of.before.driver) return Belongings();
-  std::shared_ptr<Sysfs> dir = plan_->held.device(of.device);
-  if (dir == nullptr) dir = TRY(open_device(root_, of.device));
-  if (dir == nullptr) return Belongings();  // it has just gone, as its run will find
-  return read_belongings(*dir, of.device, of.before);
-}
-
-Result<> Run::save_origins(std::size_t from) {
-  Origins* origins = records_.origins;
-  if (origins == nullptr) return {};
-  for (std::size_t i = from; i < plan_->devices.size(); ++i) {
-    const DevicePlan& device = plan_->devices[i];
-    if (!fresh_[i]) continue;
-    origins->remember(
-        device.device,
-        {.instance = device.instance, .binding = device.before, .had = TRY(belongings_of(device))});
-  }
-  return origins->save();
-}
-
-/// A device whose number of virtual functions is changed, and no more: `restore` gives that back.
-Result<> Run::note_owners() {
-  Origins* origins = records_.origins;
-  if (origins == nullptr || plan_->restores) return {};
-  for (const Setting& setting : plan_->settings) {
-    if (!setting.lasting || !setting.device) continue;
-    if (origins->find(*setting.device, setting.instance)) continue;
-    const auto dir = TRY(open_device(root_, *setting.device));
-    if (dir == nullptr) continue;
-    const auto binding = read_binding(*dir);
-    if (!binding) return fail(read_error(binding.error(), "read the state of", *setting.device));
-    origins->remember(*setting.device,
-                      {.instance = setting.instance,
-                       .binding = *binding,
-                       .had = TRY(read_belongings(*dir, *setting.device, *binding))});
-    fresh_owners_.push_back(*setting.device);
-  }
-  return {};
-}
-
 /// What the settings have made joins the plan, and is remembered before it is touched.
 Result<> Run::add_new_functions() {
   if (!plan_->makes) return {};
+  CHECK(plan_ != &extended_, "virtual functions join a plan once");
   HeldPlan more = TRY(plan_new_functions(without_modules(host_), *plan_->makes));
   extended_ = *plan_;
   const std::size_t from = extended_.devices.size();
@@ -243,35 +222,10 @@ Result<> Run::add_new_functions() {
   extended_.held.join(std::move(more.held));
   plan_ = &extended_;
   states_.resize(plan_->devices.size());
-  note_fresh(from);
+  note_fresh(*plan_, from, records_.origins, fresh_);
   if (records_.journal != nullptr) records_.journal->more(*plan_, from, fresh_);
-  TRY(save_origins(from));
+  if (records_.origins != nullptr) TRY(save_fresh(root_, *plan_, from, fresh_, *records_.origins));
   return options_.users == nullptr ? Result<>() : options_.users->refuse(taken);
-}
-
-/// After success: a device that was given back, or happens to be what it was, is ours no more. All
-/// is done by now; what cannot be forgotten is forgotten by the next restore.
-void Run::forget_what_is_as_it_was() {
-  if (records_.origins == nullptr) return;
-  for (std::size_t i = 0; i < plan_->devices.size(); ++i) {
-    const DevicePlan& device = plan_->devices[i];
-    const auto origin = records_.origins->find(device.device, device.instance);
-    const Binding& now = states_[i].outcome->after;
-    const bool as_it_was = origin && origin->binding.driver == now.driver &&
-                           origin->binding.driver_override == now.driver_override;
-    const bool owes =
-        origin && origin->had.functions && !is_as_it_was(root_, device.device, *origin);
-    const bool gone =
-        plan_->early_settings() != plan_->settings.size() && !root_.open_dir(device.device.path());
-    if (((plan_->restores || as_it_was) && !owes) || gone) records_.origins->forget(device.device);
-  }
-  for (const Setting& setting : plan_->settings) {
-    if (!setting.lasting || !setting.device) continue;
-    const auto origin = records_.origins->find(*setting.device, setting.instance);
-    if (origin && is_as_it_was(root_, *setting.device, *origin))
-      records_.origins->forget(*setting.device);
-  }
-  (void)records_.origins->save();
 }
 
 /// Of devices that are back with their drivers; those of others that are not are left alone.
@@ -285,6 +239,7 @@ void Run::give_back_interfaces() {
 
 /// Of a device that was put back, where they went with its driver.
 Result<> Run::make_functions_again(std::size_t at) {
+  CHECK(at < fresh_.size(), "only devices that were remembered are put back");
   if (records_.origins == nullptr || !fresh_[at]) return {};
   const DevicePlan& of = plan_->devices[at];
   const auto origin = records_.origins->find(of.device, of.instance);
@@ -293,6 +248,8 @@ Result<> Run::make_functions_again(std::size_t at) {
 }
 
 Result<> Run::write_settings(std::size_t to) {
+  CHECK(stage_ == Stage::kRecorded, "what is intended is recorded before a setting is written");
+  CHECK(settings_written_ <= to && to <= plan_->settings.size(), "settings are written in order");
   while (settings_written_ < to) {
     const Setting& setting = plan_->settings[settings_written_];
     if (listener_.stop_requested()) {
@@ -307,6 +264,7 @@ Result<> Run::write_settings(std::size_t to) {
     if (blind_) return written;
     if (is_written(root_, setting)) continue;
     // Of a dynamic id: somebody else's, and not to be taken back.
+    CHECK(settings_written_ != 0, "a setting that failed was counted");
     if (setting.brief && written.error().err.value == EEXIST) --settings_written_;
     blind_ = setting.late && !root_.read(setting.path);
     return written;
@@ -339,6 +297,10 @@ Result<Outcome> Run::bring(std::size_t at) {
 }
 
 void Run::note(const StuckWrite& write) {
+  CHECK(stage_ == Stage::kRecorded || stage_ == Stage::kGoingBack,
+        "nothing is written before a change is recorded, or after it is closed");
+  CHECK(!write.device || *write.device < plan_->devices.size(),
+        "a write is of a device of the plan");
   if (records_.journal == nullptr) return;
   const std::scoped_lock lock(mutex_);
   records_.journal->stuck(write);
@@ -350,7 +312,12 @@ void Run::note_stuck(std::size_t at, const LeftWrite& abandoned, bool back) {
 }
 
 void Run::run_device(std::size_t at) {
+  CHECK(stage_ == Stage::kRecorded, "what is intended is recorded before a device is touched");
+  CHECK(at < states_.size() && states_.size() == plan_->devices.size(),
+        "each device of the plan has a state");
   State& state = states_[at];
+  const Alone alone(state.under_way);
+  CHECK(!state.outcome && !state.error, "a device is taken to its goal once");
   state.touched = state.touched || !plan_->devices[at].steps.empty();  // else it is only looked at
   auto outcome = attempt([&] { return bring(at); });
   if (!outcome) {
@@ -374,6 +341,7 @@ void Run::wake_devices() {
   }
   each_in_threads(parked.size(), host_.concurrent ? kMostWakers : 1, [&](std::size_t i) {
     const DevicePlan& of = plan_->devices[parked[i]];
+    const Alone alone(states_[parked[i]].under_way);
     states_[parked[i]].touched = true;
     DeviceRun device(host_, plan_->held, of, listener_, options_);
     if (!device.open(plan_->held.device(of.device))) return;
@@ -400,6 +368,9 @@ void Run::run_devices() {
 
 void Run::run_side_by_side(std::size_t from) {
   const auto chains = chains_of(root_, *plan_, from);
+  std::size_t in_chains = 0;
+  for (const auto& chain : chains) in_chains += chain.size();
+  CHECK(in_chains == plan_->devices.size() - from, "each device that is left is in one chain");
   each_in_threads(chains.size(), kMostThreads, [&](std::size_t chain) {
     for (const std::size_t at : chains[chain]) {
       if (failed_) return;
@@ -419,11 +390,14 @@ std::optional<Error> Run::first_error() const {
 Result<> Run::look_again() {
   if (plan_->devices.size() < 2) return {};
   for (std::size_t i = 0; i < plan_->devices.size(); ++i)
-    TRY(look_at_end(root_, *plan_, i, states_[i].outcome->after, lost_));
+    TRY(look_at_end(root_, *plan_, i, outcome_of(i).after, lost_));
   return {};
 }
 
 Result<> Run::put_one_back(std::size_t at) {
+  CHECK(stage_ == Stage::kGoingBack, "that devices go back is recorded first");
+  CHECK(states_[at].touched && !states_[at].stuck, "only what was touched, and is free, goes back");
+  const Alone alone(states_[at].under_way);
   WayBack back = put_back(host_, plan_->held, plan_->devices[at], listener_, writer_);
   if (back.abandoned.pid != 0) note_stuck(at, back.abandoned, true);
   if (back.result) back.result = make_functions_again(at);
@@ -433,6 +407,9 @@ Result<> Run::put_one_back(std::size_t at) {
 /// Walks back over what was touched, last first, and turns `cause` into what is to be reported.
 /// Nothing that is thrown ends it.
 Error Run::roll_back(Error cause) {
+  enter(Stage::kGoingBack);
+  CHECK(!blind_, "nothing is put back while the last setting may still have its effect");
+  CHECK(settings_written_ <= plan_->settings.size(), "no more settings are written than planned");
   const auto touched = std::ranges::count_if(
       states_, [](const State& state) { return state.touched && !state.stuck; });
   if (touched != 0) listener_.on_rollback(cause, static_cast<std::size_t>(touched));
@@ -485,6 +462,7 @@ Error Run::roll_back(Error cause) {
 
 /// After a failure that left nothing behind.
 Result<> Run::forget_what_was_begun() {
+  CHECK(fresh_.size() <= plan_->devices.size(), "only devices of the plan were remembered");
   if (records_.origins != nullptr) {
     for (std::size_t i = 0; i < fresh_.size(); ++i) {
       if (fresh_[i]) records_.origins->forget(plan_->devices[i].device);
@@ -496,8 +474,13 @@ Result<> Run::forget_what_was_begun() {
 }
 
 Result<> Run::close(Ending ending) {
-  if (records_.journal == nullptr) return {};
-  return attempt_twice([&] { return records_.journal->close(ending); });
+  CHECK(stage_ != Stage::kClosed, "a change is closed once");
+  CHECK(ending == Ending::kUndone || stage_ == Stage::kRecorded,
+        "what was not begun, or has gone back, is not told as done");
+  if (records_.journal != nullptr)
+    TRY(attempt_twice([&] { return records_.journal->close(ending); }));
+  enter(Stage::kClosed);
+  return {};
 }
 
 /// All that comes before the first write to a device.
@@ -512,6 +495,7 @@ Result<> Run::prepare() {
 
 /// All writes of the way forward, up to the first that failed.
 Result<> Run::perform() {
+  CHECK(stage_ == Stage::kRecorded, "a change is recorded before it begins");
   TRY(load_modules(host_, *plan_, listener_, options_, modules_loaded_));
   TRY(write_settings(plan_->early_settings()));
   TRY(add_new_functions());
@@ -536,9 +520,12 @@ Result<> Run::give_nodes() {
 
 /// What follows when all is where it shall be.
 Result<std::vector<Outcome>> Run::settle() {
+  CHECK(!failed_ && !blind_, "a change that failed is not settled");
+  CHECK(settings_written_ == plan_->settings.size(),
+        "all settings are written before it is settled");
   std::vector<Outcome> outcomes;
   outcomes.reserve(states_.size());
-  for (const State& state : states_) outcomes.push_back(*state.outcome);
+  for (std::size_t i = 0; i < states_.size(); ++i) outcomes.push_back(outcome_of(i));
   TRY(undo_settings(root_, *plan_, 0, settings_written_, Back::kPassing, listener_, writer_));
   watch_.after(*plan_);
   if (plan_->restores || plan_->undoes != 0) give_back_interfaces();
@@ -597,7 +584,10 @@ Result<std::vector<Outcome>> Run::run() {
     say_still_open(error, "all is as asked", closed.error());
     return fail(std::move(error));
   }
-  try_to([&] { forget_what_is_as_it_was(); });
+  try_to([&] {
+    if (records_.origins != nullptr)
+      forget_what_is_as_it_was(root_, *plan_, *outcomes, *records_.origins);
+  });
   return outcomes;
 }
 

@@ -16,6 +16,7 @@
 #include "inventory/names.h"
 #include "inventory/not_there.h"
 #include "inventory/select.h"
+#include "inventory/vfio_driver.h"
 #include "inventory/viability.h"
 #include "plan/choose_mechanism.h"
 #include "plan/mechanism.h"

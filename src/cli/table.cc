@@ -17,6 +17,7 @@ constexpr std::string_view kReset = "\x1b[0m";
 std::string_view escape_of(Style style) {
   static constexpr std::array<std::string_view, 6> kEscapes = {"",         "\x1b[1m",  "\x1b[2m",
                                                                "\x1b[32m", "\x1b[33m", "\x1b[31m"};
+  static_assert(kEscapes.size() == static_cast<std::size_t>(Style::kBad) + 1);
   return kEscapes[static_cast<std::size_t>(style)];
 }
 

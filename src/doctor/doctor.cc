@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/text.h"
 #include "doctor/checks.h"
 #include "inventory/inventory.h"
@@ -16,6 +17,7 @@ namespace doctor {
 
 void Report::add(Verdict verdict, std::string what, std::string fix) {
   if (++lines_ > kMostLines) {
+    CHECK(!out_.empty(), "before the line that is one too many there were others");
     out_.back().what += out_.back().what.ends_with(kMore) ? "" : kMore;
     out_.back().verdict = std::max(out_.back().verdict, verdict);
     return;
@@ -235,7 +237,10 @@ constexpr auto kChecks = std::to_array<Check>({
 
 std::string_view verdict_word(Verdict verdict) {
   static constexpr std::array<std::string_view, 4> kWords = {"ok", "unknown", "warning", "problem"};
-  return kWords[static_cast<std::size_t>(verdict)];
+  static_assert(kWords.size() == static_cast<std::size_t>(Verdict::kProblem) + 1);
+  const auto at = static_cast<std::size_t>(verdict);
+  CHECK(at < kWords.size(), "a verdict is one of four");
+  return kWords[at];
 }
 
 std::vector<Finding> examine(const Host& host, const KnownChanges& changes) {

@@ -6,8 +6,10 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/text.h"
 #include "doctor/checks.h"
+#include "inventory/vfio_driver.h"
 #include "inventory/viability.h"
 
 namespace anybind::doctor {
@@ -19,6 +21,7 @@ constexpr std::size_t kMostGroups = 4096;
 /// The table by which the firmware tells of an IOMMU: Intel, AMD, virtio, Arm.
 std::string firmware_table(const Host& host) {
   const auto tables = names_in(host, kTables);
+  CHECK(std::ranges::is_sorted(tables), "names_in() sorts");
   for (const std::string_view name : {"DMAR", "IVRS", "VIOT", "IORT"}) {
     if (std::ranges::binary_search(tables, name)) return std::string(name);
   }
@@ -181,12 +184,13 @@ void check_viability(const Observed& seen, Report& out) {
   each_group(seen, [&](const GroupView& group) {
     std::vector<DeviceId> going;
     for (const GroupMember& member : group.members) {
-      if (member.driver && member.driver->str().contains("vfio")) going.push_back(member.id);
+      if (member.driver && is_vfio_driver(member.driver->str())) going.push_back(member.id);
     }
     if (going.empty()) return;
     ++used;
     const auto state = judge_group(seen.host.sysfs, group, going, seen.host.rule);
     if (state.viable) return;
+    CHECK(!state.changes.empty(), "a group that cannot be used comes with what to do");
     std::vector<std::string> blocking;
     for (const MemberRole& role : state.members) {
       if (role.blocks)

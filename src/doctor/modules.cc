@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "doctor/checks.h"
+#include "inventory/vfio_driver.h"
 
 namespace anybind::doctor {
 namespace {
@@ -46,10 +47,6 @@ std::string takes(const Observed& seen, const std::string& what, std::string_vie
   const auto names = named_by(seen, ids);
   return fmt::format("{} takes every device of these types as it loads{}", what,
                      names.empty() ? ", of which there is none now" : ": " + some_of(names));
-}
-
-bool is_for_user_space(std::string_view module) {
-  return module_name(module).starts_with("vfio") || module_name(module) == "pci_stub";
 }
 
 /// A line that keeps modprobe from loading `module`: "install vfio-pci /bin/false".

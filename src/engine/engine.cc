@@ -22,6 +22,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/text.h"
 #include "base/try.h"
 #include "change/calm_listener.h"
@@ -30,6 +31,7 @@
 #include "change/transaction.h"
 #include "engine/past_change.h"
 #include "host/accounts.h"
+#include "inventory/vfio_driver.h"
 #include "plan/plan_functions.h"
 #include "plan/planner.h"
 #include "users/refusal.h"
@@ -46,6 +48,7 @@ bool is_ignored(const Request& request, std::string_view guard) {
 }
 
 Result<HeldPlan> plan_binding(const Host& host, const Request& request) {
+  CHECK(request.driver.has_value(), "check() wants a driver of a bind");
   if (request.driver->str() == "none") return plan_unbind(host, request.devices);
   return plan_bind(host, {.devices = request.devices,
                           .driver = *request.driver,
@@ -56,6 +59,7 @@ Result<HeldPlan> plan_binding(const Host& host, const Request& request) {
 }
 
 Result<HeldPlan> plan_functions(const Host& host, const Request& request) {
+  CHECK(request.devices.size() == 1, "check() wants one physical function");
   return plan_virtual_functions(host,
                                 {.pf = request.devices.front(),
                                  .count = request.count,
@@ -175,6 +179,7 @@ Result<std::vector<Outcome>> change(const Host& host, const Request& request, Li
   const auto owner = TRY(owner_of(host, request));
   if (host.log != nullptr) host.log->listen();
   Memory memory = TRY(lock_memory(host, request, calm, Memory::OnDamage::kFail));
+  CHECK(memory.journal.current() == 0, "what was just read has no transaction of ours");
   const HeldPlan plan = TRY(plan_change(host, request, memory));
   calm.on_plan(plan);
   const MachineUsers users(host, request.ignored);

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "base/try.h"
@@ -58,7 +59,10 @@ class TracingSysfs final : public Sysfs {
 
 std::string Operation::str() const {
   static constexpr const char* kNames[] = {"read", "write", "readlink", "list", "open", "instance"};
-  std::string out = fmt::format("{} {}", kNames[static_cast<int>(kind)], path.empty() ? "." : path);
+  static_assert(std::size(kNames) == static_cast<std::size_t>(Kind::kInstance) + 1);
+  const auto at = static_cast<std::size_t>(kind);
+  CHECK(at < std::size(kNames), "an operation is one of those that Sysfs has");
+  std::string out = fmt::format("{} {}", kNames[at], path.empty() ? "." : path);
   if (kind == Kind::kWrite) out += " " + printable(bytes);
   if (err.value != 0) out += " = " + err.name();
   return out;

@@ -10,17 +10,18 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <cstring>
 #include <utility>
 
+#include "base/check.h"
 #include "base/error.h"
 #include "base/try.h"
 #include "host/child.h"
+#include "host/descriptor_message.h"
 
 namespace anybind {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using WaitClock = std::chrono::steady_clock;
 
 constexpr char kRead = 'r';
 constexpr char kWrite = 'w';
@@ -30,34 +31,6 @@ constexpr auto kLookEvery = std::chrono::milliseconds(250);
 /// behind.
 constexpr auto kGrace = std::chrono::seconds(1);
 constexpr int kTries = 8;
-
-/// Room for one file descriptor beside a message.
-union Control {
-  cmsghdr align;
-  std::array<char, CMSG_SPACE(sizeof(int))> bytes;
-};
-
-/// A message of two parts.
-class Message {
- public:
-  Message(void* head, std::size_t head_size, void* body, std::size_t body_size)
-      : parts_{
-            {{.iov_base = head, .iov_len = head_size}, {.iov_base = body, .iov_len = body_size}}} {
-    header_.msg_iov = parts_.data();
-    header_.msg_iovlen = parts_.size();
-  }
-  /// With room for a descriptor.
-  msghdr* with(Control& control) {
-    header_.msg_control = control.bytes.data();
-    header_.msg_controllen = control.bytes.size();
-    return &header_;
-  }
-  msghdr* get() { return &header_; }
-
- private:
-  std::array<iovec, 2> parts_;
-  msghdr header_{};
-};
 
 /// The processes that were left behind, until they have ended: none stays a zombie for longer than
 /// until the next one is started.
@@ -110,21 +83,17 @@ void WaitingProcess::serve(int socket) {
   for (;;) {
     char kind = 0;
     Page bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init)
-    Message request(&kind, 1, bytes.data(), bytes.size());
-    Control control{};
-    msghdr* const header = request.with(control);
-    const ssize_t size = ::recvmsg(socket, header, MSG_CMSG_CLOEXEC);
-    if (size < 0 && errno == EINTR) continue;
-    const cmsghdr* sent = size <= 0 ? nullptr : CMSG_FIRSTHDR(header);
-    if (sent == nullptr) ::_exit(0);  // our parent has gone
     int file = -1;
-    std::memcpy(&file, CMSG_DATA(sent), sizeof file);
+    const ssize_t size =
+        DescriptorMessage(&kind, 1, bytes.data(), bytes.size()).receive(socket, &file);
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0 || file < 0) ::_exit(0);  // our parent has gone
     Done done = make_call(kind, file, bytes, static_cast<std::size_t>(size) - 1);
     ::close(file);
     const bool has_body = kind == kRead && done.count > 0;
-    Message answer(&done, sizeof done, bytes.data(),
-                   has_body ? static_cast<std::size_t>(done.count) : 0);
-    if (::sendmsg(socket, answer.get(), MSG_NOSIGNAL) < 0) ::_exit(0);
+    DescriptorMessage answer(&done, sizeof done, bytes.data(),
+                             has_body ? static_cast<std::size_t>(done.count) : 0);
+    if (answer.send(socket) < 0) ::_exit(0);
   }
 }
 
@@ -151,19 +120,11 @@ Reply<void> WaitingProcess::start() {
 }
 
 Reply<void> WaitingProcess::send(char kind, const Descriptor& file, std::string_view bytes) {
-  Message request(&kind, 1, const_cast<char*>(bytes.data()),  // NOLINT(*-const-cast)
-                  bytes.size());
-  Control control{};
-  msghdr* const header = request.with(control);
-  cmsghdr* const sent = CMSG_FIRSTHDR(header);
-  sent->cmsg_level = SOL_SOCKET;
-  sent->cmsg_type = SCM_RIGHTS;
-  sent->cmsg_len = CMSG_LEN(sizeof(int));
-  const int fd = file.get();
-  std::memcpy(CMSG_DATA(sent), &fd, sizeof fd);
-  while (::sendmsg(socket_.get(), header, MSG_NOSIGNAL) < 0) {
-    if (errno != EINTR) return failed();
-  }
+  CHECK(file.get() >= 0, "the file of a call is open");
+  DescriptorMessage request(&kind, 1,
+                            const_cast<char*>(bytes.data()),  // NOLINT(*-const-cast)
+                            bytes.size());
+  if (request.send(socket_.get(), file.get()) < 0) return failed();
   return {};
 }
 
@@ -181,18 +142,18 @@ Reply<void> WaitingProcess::limit_wait(std::chrono::milliseconds limit) {
 
 /// nullopt when the time is over.
 Reply<std::optional<WaitingProcess::Done>> WaitingProcess::wait(const Patience& patience) {
-  auto end = Clock::now() + patience.limit;
+  auto end = WaitClock::now() + patience.limit;
   auto left = patience.limit;
   bool is_hurried = false;
   for (;;) {
     TRY(limit_wait(std::min(left, kLookEvery)));
     Done done{};
-    Message answer(&done, sizeof done, page_.data(), page_.size());
-    const ssize_t size = ::recvmsg(socket_.get(), answer.get(), 0);
+    const ssize_t size =
+        DescriptorMessage(&done, sizeof done, page_.data(), page_.size()).receive(socket_.get());
     if (size >= static_cast<ssize_t>(sizeof done)) return done;
     if (size >= 0) return std::unexpected(Errno{EOWNERDEAD});
     if (errno != EAGAIN && errno != EINTR) return failed();
-    const auto now = Clock::now();
+    const auto now = WaitClock::now();
     if (!is_hurried && patience.give_up && patience.give_up()) {
       is_hurried = true;
       end = std::min(end, now + kGrace);
@@ -208,6 +169,7 @@ Reply<ssize_t> WaitingProcess::call(char kind, const Descriptor& file, std::stri
                                     const Patience& patience, Abandoned& abandoned) {
   for (int i = 0; i < kTries; ++i) {
     if (!start()) {
+      CHECK(bytes.size() <= page_.size(), "a call is of one page at most");
       std::ranges::copy(bytes, page_.begin());
       const Done done = make_call(kind, file.get(), page_, bytes.size());
       return done.count < 0 ? Reply<ssize_t>(std::unexpected(Errno{done.error})) : done.count;
@@ -221,6 +183,7 @@ Reply<ssize_t> WaitingProcess::call(char kind, const Descriptor& file, std::stri
     const int err = done ? ETIMEDOUT : done.error().value;
     const bool was_unread = err == EPIPE || err == ECONNRESET;
     if (!was_unread && err != EOWNERDEAD) {
+      CHECK(pid_ > 0, "what is left behind is a child of ours");
       abandoned = {.pid = pid_};
       left_behind().add(std::exchange(pid_, 0));
       socket_ = Descriptor();
@@ -241,6 +204,8 @@ Reply<std::size_t> WaitingProcess::write(const Descriptor& file, std::string_vie
 Reply<std::string> WaitingProcess::read(const Descriptor& file, const Patience& patience,
                                         Abandoned& abandoned) {
   const ssize_t count = TRY(call(kRead, file, {}, patience, abandoned));
+  CHECK(count >= 0 && static_cast<std::size_t>(count) <= page_.size(),
+        "the child reads no more than a page");
   return std::string(page_.data(), static_cast<std::size_t>(count));
 }
 
@@ -261,6 +226,7 @@ std::unique_ptr<WaitingProcess> WaitingProcesses::take() {
 }
 
 void WaitingProcesses::give_back(std::unique_ptr<WaitingProcess> one) {
+  CHECK(one != nullptr, "who gives back a process has taken one");
   const std::scoped_lock lock(mutex_);
   idle_.push_back(std::move(one));
 }

@@ -1,17 +1,13 @@
 #include "inventory/group.h"
-#include "base/try.h"
-
-#include <algorithm>
-#include <array>
-#include <string_view>
 
 #include "base/text.h"
+#include "base/try.h"
+#include "inventory/vfio_driver.h"
 
 namespace anybind {
 
 bool manages_dma(const DriverName& driver) {
-  static constexpr std::array<std::string_view, 2> kNames = {"pci-stub", "pcieport"};
-  return driver.str().contains("vfio") || std::ranges::find(kNames, driver.str()) != kNames.end();
+  return is_for_user_space(driver.str()) || driver.str() == "pcieport";
 }
 
 bool GroupMember::blocks_user_space(GroupRule rule) const {

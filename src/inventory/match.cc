@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "host/modules.h"
+#include "inventory/vfio_driver.h"
 
 namespace anybind {
 namespace {
@@ -233,7 +234,7 @@ std::vector<Obstacle> obstacles_for(Sysfs& root, const Explanation& e, const Dri
                      ? "load its module, for instance: modprobe " + shell_quote(driver.str())
                      : "did you mean " + join_words(near, "or") + "?"});
   }
-  if (driver.str().contains("vfio")) add_group_obstacles(root, e, driver, rule, out);
+  if (is_vfio_driver(driver.str())) add_group_obstacles(root, e, driver, rule, out);
   if (e.device.pci && e.device.pci->is_bridge()) {
     out.push_back({.what = "it is a bridge: everything behind it would be cut off", .next = ""});
   }

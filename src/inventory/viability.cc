@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "inventory/net_interface.h"
 
 namespace anybind {
@@ -259,6 +260,7 @@ Viability judge_group(Sysfs& root, const GroupView& group, const std::vector<Dev
   }
   if (!going.empty()) out.isolation = missing_isolation(root, going.front(), group);
   if (!out.viable) out.changes = changes_for(out, going);
+  CHECK(out.viable == out.changes.empty(), "a group that cannot be used comes with what to do");
   return out;
 }
 

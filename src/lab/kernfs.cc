@@ -36,8 +36,7 @@ std::unexpected<Errno> error(int value) {
 }
 
 ino_t hash(ino_t directory, std::string_view name) {
-  std::uint64_t out = 0xCBF29CE484222325 ^ directory;
-  for (const char c : name) out = (out ^ static_cast<unsigned char>(c)) * 0x100000001B3;
+  const std::uint64_t out = fnv1a(name, kFnvBasis ^ directory);
   return (out >> 2) | (std::uint64_t{1} << 62);  // apart from the small numbers of instances
 }
 

@@ -38,6 +38,15 @@ constexpr std::array kAll = {
                   "drivers_autoprobe off; and a module that is loaded meanwhile gets no device"},
 };
 
+/// Whoever has a Mechanism indexes by it.
+constexpr bool is_in_order() {
+  for (std::size_t i = 0; i < kAll.size(); ++i) {
+    if (static_cast<std::size_t>(kAll[i].mechanism) != i || kAll[i].name.empty()) return false;
+  }
+  return static_cast<std::size_t>(kNewIdWindow) + 1 == kAll.size();
+}
+static_assert(is_in_order(), "one row for each mechanism, in the order of the enumeration");
+
 const MechanismInfo& info(Mechanism mechanism) {
   return kAll.at(static_cast<std::size_t>(mechanism));
 }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "inventory/vfio_driver.h"
 
 namespace anybind {
 namespace {
@@ -93,10 +94,6 @@ bool Plan::empty() const {
 std::size_t Plan::early_settings() const {
   return static_cast<std::size_t>(std::ranges::find_if(settings, &Setting::late) -
                                   settings.begin());
-}
-
-bool is_vfio_driver(const std::string& driver) {
-  return driver.contains("vfio");
 }
 
 Step wake_step() {

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/text.h"
 #include "base/try.h"
 #include "inventory/match.h"
@@ -171,6 +172,7 @@ namespace {
 void add_words(const BindRequest& request, const std::set<Mechanism>& used, Plan& plan) {
   for (const Mechanism mechanism : used) {
     const MechanismInfo& info = all_mechanisms()[static_cast<std::size_t>(mechanism)];
+    CHECK(info.mechanism == mechanism, "the table of mechanisms is in their order");
     if (!request.mechanism) {
       if (!names_driver(mechanism))
         plan.notes.push_back(fmt::format("no driver_override there: by {}", info.name));

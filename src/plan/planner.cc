@@ -15,6 +15,7 @@
 #include "base/try.h"
 #include "inventory/group.h"
 #include "inventory/not_there.h"
+#include "inventory/vfio_driver.h"
 #include "inventory/viability.h"
 #include "inventory/virtual_functions.h"
 #include "plan/module_plan.h"

@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/check.h"
+
 #if defined(__SANITIZE_ADDRESS__)
 #define ANYBIND_ASAN 1
 #elif defined(__has_feature)
@@ -135,7 +137,7 @@ std::unique_ptr<Fibre::Context> Fibre::take_context() {
 Fibre::Fibre(std::function<void()> body) : body_(std::move(body)) {}
 
 Fibre::~Fibre() {
-  if (begun_ && !ended_) std::abort();
+  CHECK(!begun_ || ended_, "a fibre that has begun is run to its end");
 }
 
 /// makecontext() hands over ints only.
@@ -150,10 +152,11 @@ void Fibre::run() {
   body_();
   ended_ = true;
   context_->go_out(true);
-  std::abort();
+  check_failed("src/race/fibre.cc", __LINE__, "a fibre that has ended is not resumed");
 }
 
 void Fibre::resume() {
+  CHECK(!ended_, "a fibre that has ended is not resumed");
   if (!begun_) {
     begun_ = true;
     context_ = take_context();

@@ -31,6 +31,8 @@ std::size_t real_ids(const drivercore::Driver& driver) {
 
 }  // namespace
 
+static_assert(static_cast<unsigned>(Promise::kEnds) + 1 == kPromises);
+
 const std::array<Property, kPromises>& properties() {
   static constexpr std::array<Property, kPromises> kProperties = {{
       {'A', "arrives",
@@ -53,6 +55,9 @@ const std::array<Property, kPromises>& properties() {
        "somebody else took a step while a device was without a driver"},
       {'I', "ends", "nobody waits for ever", "somebody had to wait for a lock"},
   }};
+  // A table that is indexed by Promise: a letter each, in the order of the letters.
+  static_assert(kProperties.front().letter == 'A' && kProperties.back().letter == 'I' &&
+                std::ranges::is_sorted(kProperties, std::ranges::less_equal{}, &Property::letter));
   return kProperties;
 }
 
@@ -268,7 +273,7 @@ Marks Monitor::end_of_tool(const Tool& tool) const {
   if (!tool.hit_another) return out;
   const DeviceKey now = kernel.key_of("pci", tool.device);
   const bool mended = told && (now == 0 || now == tool.meant || taken(now, tool) ||
-                               is_home(now, driver_name(kernel.find(now)->driver)));
+                               is_home(now, driver_name(kernel.existing(now).driver)));
   const auto right_card = static_cast<unsigned>(Promise::kRightCard);
   return out | 1U << (mended ? mended_bit(right_card) : broken_bit(right_card));
 }

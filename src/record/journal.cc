@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/check.h"
 #include "base/text.h"
 #include "base/try.h"
 #include "plan/plan_settings.h"
@@ -118,6 +119,8 @@ void append_device(std::string& out, const DevicePlan& device, bool fresh) {
 /// The devices from `from` on, as an array.
 void append_devices(std::string& out, const Plan& plan, std::size_t from,
                     const std::vector<bool>& fresh) {
+  CHECK(from <= plan.devices.size(), "a plan has grown when more of it is written");
+  CHECK(fresh.size() == plan.devices.size(), "of each device is known whether restore knows it");
   out += '[';
   for (std::size_t i = from; i < plan.devices.size(); ++i) {
     if (i > from) out += ',';
@@ -292,6 +295,7 @@ Result<> Journal::begin(const Plan& plan, const std::vector<bool>& fresh) {
   if (!open_.empty()) id = std::max(id, open_.back() + 1);
   if (!closed_.empty()) id = std::max(id, closed_.back() + 1);
   open_.push_back(id);
+  CHECK(id != 0, "0 is no transaction's number");
   current_ = id;  // before there is a file: should this throw, close() removes what there is of it
   auto log = storage_->create(file_name(id, kOpen), line_of(head));
   if (!log) {
@@ -301,27 +305,33 @@ Result<> Journal::begin(const Plan& plan, const std::vector<bool>& fresh) {
                            "write the journal, and so nothing was changed:", file_name(id, kOpen)));
   }
   log_ = *std::move(log);
+  CHECK(log_ != nullptr, "what was begun can be gone on with");
   return {};
 }
 
 void Journal::more(const Plan& plan, std::size_t from, const std::vector<bool>& fresh) {
+  CHECK(current_ != 0, "devices join a transaction that was begun");
   std::string text = R"({"more":)";
   append_devices(text, plan, from, fresh);
   append(line_of(text + '}'));
 }
 
 void Journal::resume(std::uint64_t id) {
+  CHECK(id != 0 && std::ranges::find(open_, id) != open_.end(),
+        "only an open transaction is gone on with");
   auto log = storage_->open_log(file_name(id, kOpen));
-  log_ = log ? *std::move(log) : nullptr;
   current_ = id;
+  log_ = log ? *std::move(log) : nullptr;
   append("\n");  // the last line may be torn
 }
 
 void Journal::append(const std::string& json_text) {
+  CHECK(log_ == nullptr || current_ != 0, "nothing is written after a transaction is closed");
   if (log_ != nullptr) (void)log_->append(json_text);
 }
 
 void Journal::device_done(std::size_t device) {
+  CHECK(current_ != 0, "a device is done in a transaction that was begun");
   append(line_of(fmt::format(FMT_COMPILE(R"({{"done":{}}})"), device)));
 }
 
@@ -350,6 +360,7 @@ Result<> Journal::close(Ending ending) {
   const auto renamed = storage_->rename(open_name, closed_name);
   current_ = 0;  // not before: what throws up to here can be tried again
   log_.reset();
+  CHECK(std::ranges::find(open_, id) != open_.end(), "a transaction that is closed was open");
   if (!renamed && renamed.error().value == ENOENT && !was_begun) {
     std::erase(open_, id);
     return {};
@@ -372,6 +383,7 @@ Result<> Journal::close(Ending ending) {
 }
 
 Result<> Journal::drop(std::uint64_t id) {
+  CHECK(id != current_, "the transaction under way is closed, and not dropped");
   const auto removed = storage_->remove(file_name(id, kOpen));
   if (!removed) {
     return fail(

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "inventory/vfio_driver.h"
 #include "users/guard_target.h"
 
 namespace anybind::guards {
@@ -96,7 +97,7 @@ void look_at_functions(Sysfs& root, const Target& target, Findings& out) {
   if (target.device.bus.str() != "pci") return;
   look_at_virtual_functions(root, target, out);
   // vfio-pci takes no bridge (drivers/vfio/pci/vfio_pci_core.c:vfio_pci_core_register_device).
-  const bool may_be_bridge = target.driver && !target.driver->str().contains("vfio");
+  const bool may_be_bridge = target.driver && !is_vfio_driver(target.driver->str());
   if (may_be_bridge) look_at_bridge(root, target, out);
 }
 

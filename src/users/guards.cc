@@ -9,9 +9,11 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/text.h"
 #include "inventory/group.h"
 #include "inventory/net_interface.h"
+#include "inventory/vfio_driver.h"
 #include "inventory/vfio_node.h"
 #include "users/guard_target.h"
 
@@ -35,6 +37,7 @@ std::vector<Blocker> Findings::take() && {
     for (const auto& [name, count] : found.count) {
       if (count <= kMostOfAKind) continue;
       const auto last = std::ranges::find(out.rbegin(), out.rend(), name, &Blocker::name);
+      CHECK(last != out.rend(), "of a kind that was counted too often some were kept");
       last->who += fmt::format(", and {} more like that", count - kMostOfAKind);
     }
   }
@@ -140,11 +143,6 @@ void collect(Sysfs& root, const Tree& tree) {
   });
 }
 
-/// Its driver is of no use to anybody but a user of its VFIO files.
-bool is_for_user_space(const DriverName& driver) {
-  return driver.str() == "pci-stub" || driver.str().contains("vfio");
-}
-
 }  // namespace
 
 std::string unseen_words(std::size_t processes) {
@@ -169,7 +167,7 @@ InUse find_blockers(Sysfs& root, const Proc& proc, const std::vector<Asked>& dev
     Target target{.device = device, .place = i, .dir = dir, .real = device.path()};
     const auto link = dir ? dir->read_link("driver") : root.read_link(target.real + "/driver");
     if (auto driver = DriverName::parse(link ? link_name(*link) : "")) target.driver = *driver;
-    const bool host = target.driver && !is_for_user_space(*target.driver);
+    const bool host = target.driver && !is_for_user_space(target.driver->str());
     if (host) target.real = read_syspath(root, device);
     (host ? hosts : others).push_back(std::move(target));
   }

@@ -120,10 +120,6 @@ struct Plan {
 [[nodiscard]] std::vector<Step> steps_between(const Binding& now, const Goal& goal,
                                               Mechanism mechanism = Mechanism::kDriverOverride);
 
-/// A driver for user space, which only a viable IOMMU group can use: vfio-pci, vfio-platform, and
-/// the variants, which all have "vfio" in their name. Its unbind waits for the user.
-[[nodiscard]] bool is_vfio_driver(const std::string& driver);
-
 /// The goal "as it is in `now`".
 [[nodiscard]] Goal as_goal(const Binding& now);
 

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "drivercore/core/bus_type.h"
 #include "drivercore/core/driver_lookup.h"
 #include "drivercore/core/kernel_text.h"
@@ -75,7 +76,7 @@ std::uint64_t mark_of(std::uint32_t vendor, std::uint32_t device) {
 
 /// Its ids, and its name for devices that name their driver.
 std::vector<std::uint64_t> driver_marks(const Driver& driver) {
-  std::vector<std::uint64_t> out = {mark_of_name(driver.name)};
+  std::vector<std::uint64_t> out = {fnv1a(driver.name)};
   for (const auto* ids : {&driver.ids, &driver.dynamic_ids}) {
     for (const PciId& id : *ids) out.push_back(mark_of(id.vendor, id.device));
   }
@@ -83,7 +84,7 @@ std::vector<std::uint64_t> driver_marks(const Driver& driver) {
 }
 
 std::vector<std::uint64_t> device_marks(const Device& device) {
-  if (device.driver_override) return {mark_of_name(*device.driver_override)};
+  if (device.driver_override) return {fnv1a(*device.driver_override)};
   const PciFunction function = function_to_match(device);
   return {mark_of(function.vendor, function.device), mark_of(function.vendor, PciId::kAny),
           mark_of(PciId::kAny, function.device), mark_of(PciId::kAny, PciId::kAny)};

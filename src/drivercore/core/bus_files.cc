@@ -129,12 +129,12 @@ Reply<void> DriverCore::power_control(DeviceKey key, std::string_view text) {
   if (text.ends_with('\n')) text.remove_suffix(1);
   const auto lock = TRY(DeviceLock::take(*this, key));
   if (text != "on" && text != "auto") return kernel_error(EINVAL);
-  device(key)->kept_awake = text == "on";
+  the_device(key).kept_awake = text == "on";
   return {};
 }
 
 Reply<std::string> DriverCore::read_power_control(DeviceKey key) {
-  const Device& dev = *find(key);
+  const Device& dev = existing(key);
   return dev.kept_awake.value_or(dev.bus == "pci") ? "on\n" : "auto\n";
 }
 

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "base/check.h"
 #include "base/text.h"
 
 namespace anybind::drivercore {
@@ -111,7 +112,7 @@ const BusType* find_bus_type(std::string_view name) {
 
 const BusType& bus_type(std::string_view name) {
   const BusType* type = find_bus_type(name);
-  if (type == nullptr) std::abort();  // a State holds no other: machine files are checked
+  CHECK(type != nullptr, "a State holds no other buses: machine files are checked");
   return *type;
 }
 

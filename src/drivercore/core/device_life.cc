@@ -12,6 +12,7 @@
 #include <set>
 #include <utility>
 
+#include "base/check.h"
 #include "base/try.h"
 #include "drivercore/core/bus_type.h"
 #include "drivercore/core/kernel_text.h"
@@ -52,19 +53,21 @@ bool DriverCore::is_alone(const Device& device) const {
 }
 
 void DriverCore::device_add(DeviceKey key) {
-  Device& dev = *device(key);
+  Device& dev = the_device(key);
   Bus& bus = state_.buses.at(dev.bus);
+  CHECK(bus.devices.empty() || bus.devices.back() < key,
+        "a bus lists its devices in the order of addition, once each");
   bus.devices.push_back(key);
   bus.device_names.emplace(dev.name, key);
   if (dev.group) state_.groups.try_emplace(*dev.group);
   index_.add(state_, key);
   if (dev.bus_reset) dev.can_reset = is_alone(dev);  // drivers/pci/pci.c:pci_init_reset_methods
   step(KernelStep::Kind::kAdded, key);
-  send("add", *device(key));
+  send("add", the_device(key));
   step(KernelStep::Kind::kAddEvent, key);
-  device(key)->ready_to_probe = true;
+  the_device(key).ready_to_probe = true;
   if (bus_type(bus.name).two_part_add) return;
-  device(key)->match_driver = true;
+  the_device(key).match_driver = true;
   step(KernelStep::Kind::kReady, key);
   initial_probe(key);
 }
@@ -246,23 +249,23 @@ Reply<void> DriverCore::device_del(DeviceKey key) {
   if (find(key) == nullptr) return {};
   {
     const auto lock = TRY(DeviceLock::take(*this, key));
-    device(key)->dead = true;
+    the_device(key).dead = true;
   }
   step(KernelStep::Kind::kDead, key);
-  Bus& bus = state_.buses.at(device(key)->bus);
+  Bus& bus = state_.buses.at(the_device(key).bus);
   const auto at = std::ranges::lower_bound(bus.devices, key);
   if (at != bus.devices.end() && *at == key) bus.devices.erase(at);
-  bus.device_names.erase(device(key)->name);
+  bus.device_names.erase(the_device(key).name);
   step(KernelStep::Kind::kUnlisted, key);
   TRY(release_driver(key));
   undefer(key);
-  send("remove", *device(key));
+  send("remove", the_device(key));
   step(KernelStep::Kind::kRemoveEvent, key);
   orphan_vfs(key);
   index_.remove(state_, key);
-  const auto group = device(key)->group;
+  const auto group = the_device(key).group;
   if (group && index_.members(*group).empty()) state_.groups.at(*group).type = Group::kUsualType;
-  forget_life(*device(key));
+  forget_life(the_device(key));
   state_.drawer.push_back(key);
   return {};
 }

@@ -5,6 +5,7 @@
 #include <ranges>
 #include <utility>
 
+#include "base/check.h"
 #include "drivercore/core/bus_type.h"
 #include "drivercore/core/kernel_error.h"
 
@@ -49,6 +50,24 @@ const Driver* DriverCore::find_driver(const std::string& bus, const std::string&
 Driver* DriverCore::driver(DriverKey key) {
   const auto found = state_.drivers.find(key);
   return found == state_.drivers.end() || !found->second.registered ? nullptr : &found->second;
+}
+
+const Device& DriverCore::existing(DeviceKey key) const {
+  const Device* found = find(key);
+  CHECK(found != nullptr, "a device that lists and links name is there");
+  return *found;
+}
+
+Device& DriverCore::the_device(DeviceKey key) {
+  Device* found = device(key);
+  CHECK(found != nullptr, "a device that an operation is about is there until it has ended");
+  return *found;
+}
+
+Driver& DriverCore::the_driver(DriverKey key) {
+  Driver* found = driver(key);
+  CHECK(found != nullptr, "a driver that an operation uses is registered until it has ended");
+  return *found;
 }
 
 bool DriverCore::listed(const Device& device, DeviceKey key) const {
@@ -102,6 +121,8 @@ void DriverCore::adopt_binding(DeviceKey key, Device& device) {
 }
 
 void DriverCore::adopt() {
+  for (const auto& [name, bus] : state_.buses)
+    CHECK(std::ranges::is_sorted(bus.devices), "a bus lists its devices in the order of addition");
   for (const char* always : {"pci", "platform"}) state_.buses[always].name = always;
   for (auto& [key, driver] : state_.drivers) {
     if (driver.registered && driver.registration == 0) driver.registration = state_.next_key++;

@@ -132,6 +132,8 @@ class DriverCore {
   /// nullptr for one that is not there (any more).
   [[nodiscard]] const Device* find(DeviceKey device) const;
   [[nodiscard]] const Device* find(const std::string& bus, const std::string& name) const;
+  /// Of one that the state itself lists or links to, and so must be there.
+  [[nodiscard]] const Device& existing(DeviceKey device) const;
   /// nullptr for one that is not registered.
   [[nodiscard]] const Driver* find_driver(const std::string& bus, const std::string& name) const;
   [[nodiscard]] const Driver* find_driver(DriverKey driver) const;
@@ -171,6 +173,9 @@ class DriverCore {
   // driver_core.cc
   [[nodiscard]] Device* device(DeviceKey key);
   [[nodiscard]] Driver* driver(DriverKey key);
+  /// Of what must be there: whoever holds its lock, or a use of the driver, keeps it from going.
+  [[nodiscard]] Device& the_device(DeviceKey key);
+  [[nodiscard]] Driver& the_driver(DriverKey key);
   [[nodiscard]] DriverKey driver_key(const std::string& bus, const std::string& name) const;
   void step(KernelStep::Kind kind, DeviceKey device, DriverKey driver = 0, int outcome = 0);
   bool wait(const Blocked& blocked);

@@ -3,15 +3,10 @@
 #include <limits>
 #include <string_view>
 
+#include "base/check.h"
 #include "drivercore/core/bus_type.h"
 
 namespace anybind::drivercore {
-
-std::uint64_t mark_of_name(std::string_view name) {  // FNV-1a (Fowler, Noll and Vo)
-  std::uint64_t hash = 0xCBF29CE484222325U;
-  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3U;
-  return hash;
-}
 
 void DriverLookup::add(OfBus& lookup, const Driver& driver, DriverKey key) {
   const auto [at, is_new] = lookup.places.try_emplace(key, lookup.last_place + 1);
@@ -31,7 +26,9 @@ bool DriverLookup::serves(const State& state, const Bus& bus) {
 }
 
 DriverKey DriverLookup::next(const Device& device, DriverKey last) const {
-  const OfBus& lookup = buses_.at(device.bus);
+  const auto of_bus = buses_.find(device.bus);
+  CHECK(of_bus != buses_.end(), "serves() said that the bus has a look-up");
+  const OfBus& lookup = of_bus->second;
   std::uint32_t behind = 0;
   if (last != 0) {
     const auto place = lookup.places.find(last);

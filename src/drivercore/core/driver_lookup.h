@@ -46,7 +46,4 @@ class DriverLookup {
   bool off_ = false;
 };
 
-/// A mark for a name, for buses whose devices name their driver.
-[[nodiscard]] std::uint64_t mark_of_name(std::string_view name);
-
 }  // namespace anybind::drivercore

@@ -91,7 +91,7 @@ Reply<void> DriverCore::new_id(const std::string& bus, const std::string& driver
   Operation operation(*this);
   const DriverKey key = driver_key(bus, driver_name);
   if (key == 0) return kernel_error(ENODEV);
-  TRY(bus_type(bus).id_files->add(state_.profile, *driver(key), text));
+  TRY(bus_type(bus).id_files->add(state_.profile, the_driver(key), text));
   lookup_.add(state_, key);
   const DriverUse use(*this, key);
   return operation.done(driver_attach(key));
@@ -102,7 +102,7 @@ Reply<void> DriverCore::remove_id(const std::string& bus, const std::string& dri
   const DriverKey key = driver_key(bus, driver_name);
   if (key == 0) return kernel_error(ENODEV);
   lookup_.forget_marks(state_, key);
-  const auto removed = bus_type(bus).id_files->remove(*driver(key), text);
+  const auto removed = bus_type(bus).id_files->remove(the_driver(key), text);
   lookup_.add(state_, key);
   return removed;
 }

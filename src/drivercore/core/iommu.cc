@@ -35,8 +35,9 @@ Uevent child_event(const std::string& action, const std::string& path, const Chi
 
 /// False: the group belongs to user space.
 bool DriverCore::use_domain(DeviceKey key, DriverKey driver_key) {
-  Device& dev = *device(key);
-  if (!state_.profile.dma_ownership || !dev.group || driver(driver_key)->managed_dma) return true;
+  Device& dev = the_device(key);
+  if (!state_.profile.dma_ownership || !dev.group || the_driver(driver_key).managed_dma)
+    return true;
   Group& group = state_.groups[*dev.group];
   if (group.held) return false;
   ++group.in_use;
@@ -51,8 +52,8 @@ void DriverCore::unuse_domain(Device& dev) {
 /// The end of a probe: a host driver makes its children, a VFIO driver its vfio-dev and, if it is
 /// the first in the group, the group's device.
 void DriverCore::make_children(DeviceKey key, DriverKey driver_key) {
-  Device& dev = *device(key);
-  const Driver& drv = *driver(driver_key);
+  Device& dev = the_device(key);
+  const Driver& drv = the_driver(driver_key);
   if (drv.needs_group) {
     dev.vfio = index_.free_vfio();
     if (index_.vfio_users(*dev.group) == 0) send(group_event("add", *dev.group));
@@ -67,7 +68,7 @@ void DriverCore::make_children(DeviceKey key, DriverKey driver_key) {
 }
 
 void DriverCore::remove_children(DeviceKey key) {
-  Device& dev = *device(key);
+  Device& dev = the_device(key);
   if (!std::exchange(dev.children_shown, false)) return;
   index_.hide(dev);
   for (const Child& child : dev.children) send(child_event("remove", devpath(dev), child));
@@ -76,14 +77,14 @@ void DriverCore::remove_children(DeviceKey key) {
 // ---- VFIO
 
 void DriverCore::show_vfio_dev(DeviceKey key) {
-  Device& dev = *device(key);
+  Device& dev = the_device(key);
   dev.children_shown = true;
   index_.list_vfio(dev, key);
   send(vfio_dev_event("add", devpath(dev), *dev.vfio));
 }
 
 void DriverCore::hide_vfio_dev(DeviceKey key) {
-  Device& dev = *device(key);
+  Device& dev = the_device(key);
   dev.children_shown = false;
   index_.unlist_vfio(dev);
   send(vfio_dev_event("remove", devpath(dev), *dev.vfio));
@@ -91,8 +92,8 @@ void DriverCore::hide_vfio_dev(DeviceKey key) {
 
 /// vfio_unregister_group_dev: for as long as user space has the device open, however long.
 Reply<void> DriverCore::wait_for_user(DeviceKey key) {
-  if (device(key)->open) step(KernelStep::Kind::kUserAsked, key);
-  while (device(key)->open) {
+  if (the_device(key).open) step(KernelStep::Kind::kUserAsked, key);
+  while (the_device(key).open) {
     if (!wait({.by = Blocked::By::kUser, .device = key})) return kernel_error(EDEADLK);
   }
   return {};
@@ -107,7 +108,7 @@ Reply<void> DriverCore::remove_vfio(DeviceKey key) {
     return closed;
   }
   if (!early) hide_vfio_dev(key);
-  Device& dev = *device(key);
+  Device& dev = the_device(key);
   index_.leave_vfio(dev);
   dev.vfio.reset();
   if (index_.vfio_users(*dev.group) > 0) return {};

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/text.h"
 
 namespace anybind::drivercore {
@@ -48,6 +49,7 @@ class ModelModules final : public ModuleLoader {
     const auto& all = core_.index().modules();
     const auto found = all.find(module_key(name));
     if (found == all.end()) return std::nullopt;
+    CHECK(!found->second.empty(), "a module is listed by its drivers");
     const auto& drivers = core_.state().drivers;
     return ModuleFacts{.name = drivers.at(found->second.front()).module,
                        .built_in = std::ranges::all_of(

@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/check.h"
 #include "base/try.h"
 #include "drivercore/core/bus_type.h"
 #include "drivercore/core/operation.h"
@@ -33,16 +34,16 @@ bool vfio_takes(const Device& device) {
 
 /// The driver's probe() with what its bus does around it: 0, or a positive errno.
 int DriverCore::call_probe(DeviceKey key, DriverKey driver_key, Offer offer) {
-  const Device& dev = *device(key);
-  Driver& drv = *driver(driver_key);
+  const Device& dev = the_device(key);
+  Driver& drv = the_driver(driver_key);
   const Device* pf = dev.physfn.empty() ? nullptr : find(dev.bus, dev.physfn);
   const bool unmatched = offer == Offer::kPrivateFile;
   const Admission admission = bus_type(dev.bus).admit(state_.profile, dev, drv, pf, unmatched);
   if (admission.error != 0) return admission.error;
   drv.probed_id = admission.id;
   step(KernelStep::Kind::kProbeBegins, key, driver_key);
-  const Device& now = *device(key);
-  const Driver& then = *driver(driver_key);
+  const Device& now = the_device(key);
+  const Driver& then = the_driver(driver_key);
   // vfio_pci_core_register_device: it could not know who uses the functions that there are.
   if (then.needs_group && now.num_vfs > 0) return EBUSY;
   if (then.needs_group && !vfio_takes(now)) return EINVAL;
@@ -51,7 +52,7 @@ int DriverCore::call_probe(DeviceKey key, DriverKey driver_key, Offer offer) {
 }
 
 void DriverCore::fail_probe(DeviceKey key, DriverKey driver_key) {
-  Device& dev = *device(key);
+  Device& dev = the_device(key);
   dev.driver_link = false;
   index_.set_probing(key, false);
   unuse_domain(dev);
@@ -60,22 +61,23 @@ void DriverCore::fail_probe(DeviceKey key, DriverKey driver_key) {
 }
 
 void DriverCore::driver_bound(DeviceKey key, DriverKey driver_key) {
-  driver(driver_key)->bound.push_back(key);
+  the_driver(driver_key).bound.push_back(key);
   index_.set_probing(key, false);
   undefer(key);
   trigger_deferred();
   step(KernelStep::Kind::kBound, key, driver_key);
-  if (state_.profile.bind_events) send("bind", *device(key));
+  if (state_.profile.bind_events) send("bind", the_device(key));
   step(KernelStep::Kind::kBindEvent, key, driver_key);
 }
 
 DriverCore::Attempt DriverCore::really_probe(DeviceKey key, DriverKey driver_key, Offer offer) {
-  device(key)->driver = driver_key;
+  CHECK(the_device(key).locked, "a device is probed under its lock");
+  the_device(key).driver = driver_key;
   if (!use_domain(key, driver_key)) {
-    device(key)->driver.reset();
+    the_device(key).driver.reset();
     return {.kind = Attempt::Kind::kRefused, .error = EBUSY};
   }
-  device(key)->driver_link = true;
+  the_device(key).driver_link = true;
   index_.set_probing(key, true);
   step(KernelStep::Kind::kLinkOn, key, driver_key);
   if (const int error = call_probe(key, driver_key, offer); error != 0) {
@@ -83,7 +85,7 @@ DriverCore::Attempt DriverCore::really_probe(DeviceKey key, DriverKey driver_key
     return {.kind = Attempt::Kind::kProbeFailed, .error = error};
   }
   make_children(key, driver_key);
-  if (const Device& dev = *device(key); bus_type(dev.bus).brings(dev)) bring_what_is_below(key);
+  if (const Device& dev = the_device(key); bus_type(dev.bus).brings(dev)) bring_what_is_below(key);
   step(KernelStep::Kind::kProbeEnds, key, driver_key);
   driver_bound(key, driver_key);
   return {};
@@ -141,7 +143,7 @@ DriverKey DriverCore::next_match(DeviceKey key, DriverKey last) {
 Reply<bool> DriverCore::attach_to_any(DeviceKey key, Pass pass) {
   // Drivers may come and go meanwhile, but for the one that is held.
   for (DriverKey at = next_match(key, 0); at != 0; at = next_match(key, at)) {
-    if (pass != Pass::kAll && driver(at)->async_probe != (pass == Pass::kAsyncOnly)) continue;
+    if (pass != Pass::kAll && the_driver(at).async_probe != (pass == Pass::kAsyncOnly)) continue;
     const DriverUse use(*this, at);
     step(KernelStep::Kind::kMatched, key, at);
     const Attempt attempt = driver_probe_device(key, at);
@@ -154,7 +156,7 @@ Reply<bool> DriverCore::attach_to_any(DeviceKey key, Pass pass) {
 /// Whether an asynchronous driver matches.
 bool DriverCore::wants_async(DeviceKey key) {
   DriverKey at = next_match(key, 0);
-  while (at != 0 && !driver(at)->async_probe) at = next_match(key, at);
+  while (at != 0 && !the_driver(at).async_probe) at = next_match(key, at);
   return at != 0;
 }
 
@@ -163,10 +165,10 @@ Reply<bool> DriverCore::device_attach(DeviceKey key, Pass pass) {
   auto lock = DeviceLock::take(*this, key);
   if (!lock && lock.error().value == ENODEV) return false;
   if (!lock) return std::unexpected(lock.error());
-  const Device& dev = *device(key);
+  const Device& dev = the_device(key);
   Reply<bool> result = dev.driver.has_value();
   if (!dev.dead && !dev.driver) result = attach_to_any(key, pass);
-  const bool go_on = pass == Pass::kSyncOnly && result && !*result && !device(key)->dead;
+  const bool go_on = pass == Pass::kSyncOnly && result && !*result && !the_device(key).dead;
   if (go_on && wants_async(key)) state_.async.push_back({.device = key});
   lock->unlock(result ? static_cast<int>(*result) : result.error().value << 1);
   return result;
@@ -188,9 +190,9 @@ Reply<void> DriverCore::offer(DeviceKey key, DriverKey driver_key) {
   auto lock = DeviceLock::take(*this, key);
   if (!lock && lock.error().value == ENODEV) return {};
   if (!lock) return std::unexpected(lock.error());
-  if (!driver(driver_key)->async_probe) {
+  if (!the_driver(driver_key).async_probe) {
     (void)driver_probe_device(key, driver_key);
-  } else if (Device& dev = *device(key); !dev.driver && !dev.async_for) {
+  } else if (Device& dev = the_device(key); !dev.driver && !dev.async_for) {
     dev.async_for = driver_key;
     state_.async.push_back({.device = key, .driver = driver_key});
   }
@@ -201,7 +203,7 @@ Reply<void> DriverCore::offer(DeviceKey key, DriverKey driver_key) {
 /// driver_attach: every device of the bus is offered, in the order of addition; what comes of it is
 /// nobody's business. Bound ones are waited for too, as the kernel does.
 Reply<void> DriverCore::driver_attach(DriverKey driver_key) {
-  const auto& devices = state_.buses.at(driver(driver_key)->bus).devices;
+  const auto& devices = state_.buses.at(the_driver(driver_key).bus).devices;
   for (DeviceKey last = 0;;) {
     const auto next = std::ranges::upper_bound(devices, last);
     if (next == devices.end()) return {};
@@ -217,7 +219,7 @@ Reply<void> DriverCore::call_remove(DeviceKey key, DriverKey driver_key) {
   const bool takes_vfs = state_.drivers.at(driver_key).sriov == Sriov::kRemoves;
   if (takes_vfs) TRY(disable_vfs(key));
   if (state_.drivers.at(driver_key).needs_group) return remove_vfio(key);
-  if (const Device& dev = *device(key); bus_type(dev.bus).brings(dev)) {
+  if (const Device& dev = the_device(key); bus_type(dev.bus).brings(dev)) {
     TRY(drop_what_is_below(key));
   }
   remove_children(key);
@@ -227,21 +229,23 @@ Reply<void> DriverCore::call_remove(DeviceKey key, DriverKey driver_key) {
 /// __device_release_driver. The caller holds the lock, and the device has a driver. An error only
 /// when it cannot wait; the driver has the device still.
 Reply<void> DriverCore::release_locked(DeviceKey key) {
-  const DriverKey driver_key = *device(key)->driver;
-  device(key)->driver_link = false;
+  const auto& has = the_device(key).driver;
+  CHECK(has.has_value(), "a device that is released has a driver");
+  const DriverKey driver_key = *has;
+  the_device(key).driver_link = false;
   step(KernelStep::Kind::kLinkOff, key, driver_key);
   step(KernelStep::Kind::kRemoveBegins, key, driver_key);
   if (const auto let_go = call_remove(key, driver_key); !let_go) {
-    device(key)->driver_link = true;
+    the_device(key).driver_link = true;
     return let_go;
   }
   step(KernelStep::Kind::kRemoveEnds, key, driver_key);
-  Device& dev = *device(key);
+  Device& dev = the_device(key);
   unuse_domain(dev);
   dev.driver.reset();
   std::erase(state_.drivers.at(driver_key).bound, key);
   step(KernelStep::Kind::kDriverCleared, key, driver_key);
-  if (state_.profile.bind_events) send("unbind", *device(key));
+  if (state_.profile.bind_events) send("unbind", the_device(key));
   step(KernelStep::Kind::kUnbindEvent, key, driver_key);
   return {};
 }
@@ -252,7 +256,7 @@ Reply<void> DriverCore::release_driver(DeviceKey key, DriverKey only) {
   auto lock = DeviceLock::take(*this, key);
   if (!lock && lock.error().value == ENODEV) return {};
   if (!lock) return std::unexpected(lock.error());
-  const auto& has = device(key)->driver;
+  const auto& has = the_device(key).driver;
   if (!has || (only != 0 && *has != only)) return {};
   const auto released = release_locked(key);
   lock->unlock(released ? 0 : released.error().value);
@@ -294,7 +298,7 @@ void DriverCore::work_async(const AsyncProbe& work) {
   }
   auto lock = DeviceLock::take(*this, work.device);
   if (!lock) return;
-  device(work.device)->async_for.reset();
+  the_device(work.device).async_for.reset();
   (void)driver_probe_device(work.device, work.driver);
   lock->unlock(0);
 }

@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/ids.h"
 #include "base/try.h"
 #include "drivercore/core/kernel_text.h"
@@ -80,7 +81,7 @@ Reply<void> DriverCore::sriov_numvfs(DeviceKey key, std::string_view text) {
 /// sriov_numvfs_show: waits for a write that is under way (5.19).
 Reply<std::string> DriverCore::read_sriov_numvfs(DeviceKey key) {
   const auto lock = TRY(DeviceLock::take(*this, key));
-  return fmt::format("{}\n", device(key)->num_vfs);
+  return fmt::format("{}\n", the_device(key).num_vfs);
 }
 
 Reply<void> DriverCore::enable_sriov(const std::string& module, std::string_view text) {
@@ -94,7 +95,7 @@ Reply<void> DriverCore::enable_sriov(const std::string& module, std::string_view
 
 /// The caller holds the lock of the physical function.
 Reply<void> DriverCore::set_num_vfs(DeviceKey pf, unsigned wanted) {
-  const Device& dev = *device(pf);
+  const Device& dev = the_device(pf);
   if (dev.num_vfs == wanted) return {};
   if (!dev.driver) return kernel_error(ENOENT);
   const Driver& driver = state_.drivers.at(*dev.driver);
@@ -124,7 +125,7 @@ Device DriverCore::make_vf(const Device& pf, std::string name) const {
 /// The one that the machine file describes for this address, or one made from the physical
 /// function; as a new instance that nobody has seen yet.
 DeviceKey DriverCore::vf_card(DeviceKey pf, const std::string& name) {
-  const Device& owner = *device(pf);
+  const Device& owner = the_device(pf);
   const auto fits = [&](DeviceKey card) {
     const Device& dev = state_.devices.at(card);
     return dev.bus == owner.bus && dev.name == name && dev.physfn == owner.name &&
@@ -146,12 +147,13 @@ DeviceKey DriverCore::vf_card(DeviceKey pf, const std::string& name) {
 /// (vfio_pci_core.c:vfio_pci_bus_notifier).
 void DriverCore::add_vf(DeviceKey pf, const std::string& name) {
   const DeviceKey key = vf_card(pf, name);
-  const Driver& owner = state_.drivers.at(*device(pf)->driver);
+  CHECK(the_device(pf).driver.has_value(), "it is the driver that makes virtual functions");
+  const Driver& owner = state_.drivers.at(*the_device(pf).driver);
   if (owner.needs_group && state_.profile.device_names_driver())
     state_.devices.at(key).driver_override = owner.name;
   device_add(key);
-  device(key)->vf_linked = true;
-  send("change", *device(key));
+  the_device(key).vf_linked = true;
+  send("change", the_device(key));
   step(KernelStep::Kind::kVfLinked, key);
   pci_bus_add_device(key);
 }
@@ -159,15 +161,15 @@ void DriverCore::add_vf(DeviceKey pf, const std::string& name) {
 Reply<void> DriverCore::enable_vfs(DeviceKey pf, unsigned count) {
   std::vector<std::string> names;
   for (unsigned number = 0; number < count; ++number) {
-    const auto address = vf_address(*device(pf), number);
+    const auto address = vf_address(the_device(pf), number);
     if (!address) return kernel_error(ENOMEM);
     // The functions of a physical one that was removed under them: here the kernel warns.
     if (key_of("pci", *address) != 0) return kernel_error(ENOENT);
     names.push_back(*address);
   }
   for (const std::string& name : names) add_vf(pf, name);
-  send("change", *device(pf));
-  device(pf)->num_vfs = count;
+  send("change", the_device(pf));
+  the_device(pf).num_vfs = count;
   step(KernelStep::Kind::kVfsEnabled, pf);
   return {};
 }
@@ -175,15 +177,15 @@ Reply<void> DriverCore::enable_vfs(DeviceKey pf, unsigned count) {
 // ---- disabling
 
 Reply<void> DriverCore::disable_vfs(DeviceKey pf) {
-  const unsigned count = device(pf)->num_vfs;
+  const unsigned count = the_device(pf).num_vfs;
   for (unsigned number = 0; number < count; ++number) {
-    const DeviceKey key = key_of("pci", vf_address(*device(pf), number).value_or(""));
+    const DeviceKey key = key_of("pci", vf_address(the_device(pf), number).value_or(""));
     if (key == 0) continue;
-    device(key)->vf_linked = false;
+    the_device(key).vf_linked = false;
     step(KernelStep::Kind::kVfUnlinked, key);
     TRY(stop_and_remove(key));
   }
-  device(pf)->num_vfs = 0;
+  the_device(pf).num_vfs = 0;
   if (count > 0) step(KernelStep::Kind::kVfsDisabled, pf);
   return {};
 }
@@ -193,8 +195,8 @@ void DriverCore::orphan_vfs(DeviceKey pf) {
   const auto keys = index_.virtual_functions(pf) | std::views::values;
   for (const DeviceKey key : std::vector<DeviceKey>(keys.begin(), keys.end())) {
     index_.remove(state_, key);
-    device(key)->physfn.clear();
-    device(key)->vf_linked = false;
+    the_device(key).physfn.clear();
+    the_device(key).vf_linked = false;
     index_.add(state_, key);
   }
 }

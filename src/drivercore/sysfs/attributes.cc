@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/try.h"
 #include "drivercore/core/bus_type.h"
 #include "drivercore/core/kernel_text.h"
@@ -21,10 +22,12 @@ using Core = DriverCore;
 using Text = std::string_view;
 
 const Device& device_of(const Core& core, const Place& at) {
-  return *core.find(at.key);
+  return core.existing(at.key);
 }
 const Driver& driver_of(const Core& core, const Place& at) {
-  return *core.find_driver(at.key);
+  const Driver* driver = core.find_driver(at.key);
+  CHECK(driver != nullptr, "a driver that has attributes is registered");
+  return *driver;
 }
 
 // ---- of a bus
@@ -142,7 +145,7 @@ Reply<std::string> show_initstate(Core& core, const Place& at) {
 Reply<std::string> show_refcnt(Core& core, const Place& at) {
   unsigned count = 0;
   for (const Driver* driver : drivers_of(core, at.name)) {
-    for (const DeviceKey key : driver->bound) count += core.find(key)->open ? 1U : 0U;
+    for (const DeviceKey key : driver->bound) count += core.existing(key).open ? 1U : 0U;
   }
   return fmt::format("{}\n", count);
 }
@@ -393,6 +396,20 @@ constexpr std::array kMadeAttributes = std::to_array<Attribute>({
 constexpr std::array kVirtualAttributes = std::to_array<Attribute>({
     {"uevent", show_virtual_uevent, store_virtual_uevent},
 });
+
+// find_attribute() halves them.
+constexpr bool is_by_name(std::span<const Attribute> attributes) {
+  return std::ranges::is_sorted(attributes, {}, &Attribute::name);
+}
+static_assert(is_by_name(kBusAttributes));
+static_assert(is_by_name(kDriverAttributes));
+static_assert(is_by_name(kModuleAttributes));
+static_assert(is_by_name(kParameters));
+static_assert(is_by_name(kGroupAttributes));
+static_assert(is_by_name(kDeviceAttributes));
+static_assert(is_by_name(kPowerAttributes));
+static_assert(is_by_name(kMadeAttributes));
+static_assert(is_by_name(kVirtualAttributes));
 
 /// Empty for a device or driver that is not there, or whose attributes are gone already.
 std::span<const Attribute> attributes_in(const Core& core, const Place& at) {

@@ -9,7 +9,9 @@
 #include <ranges>
 #include <utility>
 
+#include "base/check.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "base/try.h"
 #include "drivercore/sysfs/tree.h"
 
@@ -177,16 +179,13 @@ class ModelSysfs final : public Sysfs {
   /// Of a device or driver the number that no other has had; of other directories one made of the
   /// path, apart from those.
   Reply<Instance> instance() override {
+    CHECK(!at_.empty(), "a directory that is held is at or below the root");
     const Place& place = at_.back().place;
     if (place.kind == Place::Kind::kDevice) return Instance{.device = 1, .inode = place.key};
     if (place.kind == Place::Kind::kDriver)
       return Instance{.device = 1, .inode = place.registration};
-    std::uint64_t hash = 0xCBF29CE484222325;
-    for (const Level& level : at_) {
-      for (const char c : level.name + "/") {
-        hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
-      }
-    }
+    std::uint64_t hash = kFnvBasis;
+    for (const Level& level : at_) hash = fnv1a("/", fnv1a(level.name, hash));
     return Instance{.device = 1, .inode = hash | (std::uint64_t{1} << 63)};
   }
 

@@ -146,7 +146,7 @@ void list_driver(const DriverCore& core, const Place& at, Names& out) {
   list_attributes(core, at, out);
   if (has_module_link(core, driver)) out.emplace_back("module");
   const auto add = [&](DeviceKey key) {
-    const Device& device = *core.find(key);
+    const Device& device = core.existing(key);
     if (device.driver == at.key && device.driver_link) out.push_back(device.name);
   };
   std::ranges::for_each(driver.bound, add);
@@ -189,20 +189,20 @@ MaybeEntry find_virtual_function(const DriverCore& core, const Place& at, std::s
   if (!name.starts_with("virtfn")) return std::nullopt;
   const auto number = parse_decimal(name.substr(6), UINT16_MAX);
   if (!number || fmt::format("virtfn{}", *number) != name) return std::nullopt;
-  const auto address = vf_address(*core.find(at.key), static_cast<unsigned>(*number));
+  const auto address = vf_address(core.existing(at.key), static_cast<unsigned>(*number));
   if (!address) return std::nullopt;
   const DeviceKey key = key_of(core.index().virtual_functions(at.key), *address);
-  return key != 0 && core.find(key)->vf_linked ? link_to_device(core, key) : std::nullopt;
+  return key != 0 && core.existing(key).vf_linked ? link_to_device(core, key) : std::nullopt;
 }
 void list_virtual_functions(const DriverCore& core, const Place& at, Names& out) {
-  const Device& device = *core.find(at.key);
+  const Device& device = core.existing(at.key);
   const auto& functions = core.index().virtual_functions(at.key);
   std::size_t left = functions.size();
   for (unsigned number = 0; left > 0 && number < device.total_vfs; ++number) {
     const DeviceKey key = key_of(functions, vf_address(device, number).value_or(""));
     if (key == 0) continue;
     --left;
-    if (core.find(key)->vf_linked) out.push_back(fmt::format("virtfn{}", number));
+    if (core.existing(key).vf_linked) out.push_back(fmt::format("virtfn{}", number));
   }
 }
 
@@ -221,7 +221,7 @@ MaybeEntry find_device_link(const DriverCore& core, const Device& device, std::s
 }
 
 MaybeEntry find_in_device(const DriverCore& core, const Place& at, const std::string& name) {
-  const Device& device = *core.find(at.key);
+  const Device& device = core.existing(at.key);
   const DeviceKey child = key_of(core.index().children(at.key), name);
   if (child != 0) return directory(Kind::kDevice, "", child);
   if (MaybeEntry found = find_device_link(core, device, name)) return found;
@@ -230,7 +230,7 @@ MaybeEntry find_in_device(const DriverCore& core, const Place& at, const std::st
   return is_on_a_path(device, name) ? directory(Kind::kMade, name, at.key) : std::nullopt;
 }
 void list_device(const DriverCore& core, const Place& at, Names& out) {
-  const Device& device = *core.find(at.key);
+  const Device& device = core.existing(at.key);
   list_attributes(core, at, out);
   for (const char* link : {"subsystem", "driver", "iommu_group", "physfn"}) {
     if (find_device_link(core, device, link)) out.emplace_back(link);
@@ -250,7 +250,7 @@ std::string above_made(const DriverCore& core, const Device& device, std::string
 }
 
 MaybeEntry find_in_made(const DriverCore& core, const Place& at, const std::string& name) {
-  const Device& device = *core.find(at.key);
+  const Device& device = core.existing(at.key);
   const std::string below = at.name + "/" + name;
   if (is_on_a_path(device, below)) return directory(Kind::kMade, below, at.key);
   const std::string kind = class_of_made(device, at.name);
@@ -261,7 +261,7 @@ MaybeEntry find_in_made(const DriverCore& core, const Place& at, const std::stri
   return std::nullopt;
 }
 void list_made(const DriverCore& core, const Place& at, Names& out) {
-  const Device& device = *core.find(at.key);
+  const Device& device = core.existing(at.key);
   if (!class_of_made(device, at.name).empty()) out = {"device", "subsystem"};
   list_attributes(core, at, out);
   for (const auto& [path, kind] : made_by_driver(device)) {
@@ -439,7 +439,7 @@ void list_module_drivers(const DriverCore& core, const Place& at, Names& out) {
 MaybeEntry find_in_debug(const DriverCore& core, const Place& /*at*/, const std::string& name) {
   if (name != "devices_deferred") return std::nullopt;
   std::string text;
-  for (const DeviceKey key : core.state().deferred) text += core.find(key)->name + "\t\n";
+  for (const DeviceKey key : core.state().deferred) text += core.existing(key).name + "\t\n";
   return fixed_text(text);
 }
 void list_debug(const DriverCore& /*core*/, const Place& /*at*/, Names& out) {
@@ -478,6 +478,16 @@ constexpr std::array kDirectories = std::to_array<Directory>({
     {Kind::kModuleParameters, find_attribute_file, list_attributes},
     {Kind::kDebug, find_in_debug, list_debug},
 });
+
+constexpr bool each_once() {
+  for (std::size_t i = 0; i < kDirectories.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (kDirectories[i].kind == kDirectories[j].kind) return false;
+    }
+  }
+  return true;
+}
+static_assert(each_once(), "a kind of directory has one row, or the second is never found");
 
 /// nullptr for a directory that has only what is always there.
 const Directory* directory_of(Kind kind) {

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string_view>
+
+namespace anybind {
+
+/// A driver for user space, which only a viable IOMMU group can use, and whose unbind waits for its
+/// user: vfio-pci, vfio-platform, vfio-fsl-mc and the variants (mlx5_vfio_pci,
+/// nvgrace-gpu-vfio-pci). This is the one place that decides it, and it goes by the name: each of
+/// these drivers in linux/drivers/vfio has "vfio" in it. There is nothing better to go by. sysfs
+/// does not show whether a driver registers with VFIO; `vfio-dev` stands below a device only while
+/// it is bound; and plans and journals name drivers that are not loaded. `name` is a driver's, or
+/// its module's.
+[[nodiscard]] bool is_vfio_driver(std::string_view name);
+
+/// It is of no use but to a program in user space: a VFIO driver, or pci-stub, which only keeps a
+/// device from others. `name` as above, pci_stub for the module.
+[[nodiscard]] bool is_for_user_space(std::string_view name);
+
+}  // namespace anybind
