@@ -1,3 +1,23 @@
+// A model of a machine from what its sysfs shows. `--dry-run` tries a change out on it, and a bug
+// report can bring it along, so two things matter: that the model answers as the machine would, and
+// that it gives nothing away.
+//
+// sysfs shows which devices and drivers there are, but of what a driver matches nothing: the tables
+// are inside the module. They are put together from the aliases of its file, and from what is bound
+// to it now, as a driver surely matches that. A device with an override is no such proof: it was
+// bound by its name. Not to be seen are dynamic ids (they can be written, and not read),
+// driver_data and the order of registration; capture.h names them, and a user is told.
+//
+// It is read while the machine goes on. A device that vanishes is left out, and so the links of
+// others to it must go as well. One whose lock is held does not answer: without its override, the
+// model might let another driver have it, so it is handed to whoever asked, by name.
+//
+// The tree may be no kernel's at all (a copy, a fuzzer's). A model must be one that a machine file
+// can hold and load again, so what cannot be stored is dropped here and not found out later: names
+// that are no file names, numbers out of range, a parent that is its own child.
+//
+// No serial number, MAC address or host name is taken. What is read is a list of attributes here,
+// and not all but some.
 #include "capture/capture.h"
 
 #include <algorithm>

@@ -1,3 +1,26 @@
+// One device on its way: a few writes, and a look after each.
+//
+// What can go wrong, and the rule that follows:
+// - The kernel says "done" and did nothing. drivers_probe succeeds when nothing was bound
+//   (kernel-facts: finding 4), and serio's drvctl when the driver does not match. So each write is
+//   followed by a look, and what was read counts.
+// - The `driver` link is there and means nothing: it comes before probe() and goes when that fails
+//   (finding 6; linux drivers/base/dd.c:really_probe). So before a link is believed that no write
+//   of ours has made, settle() waits for the device's lock.
+// - The write does not return. An unbind waits for the user of a VFIO device, and the first signal
+//   makes that wait one that nothing ends (finding 7). So a child makes the write
+//   (host/waiting_process.h), and after a time it is left there: named, recorded, never repeated.
+// - The card is pulled, and another one has its address. Files of the device itself are reached
+//   through the held directory, which dies with the card. `bind`, `unbind` and `drivers_probe` take
+//   a name, so a write to them may hit the newcomer: still_there() looks at the end, takes it back
+//   from the driver that our bind gave it to, and lets the bus offer it.
+// - Somebody else does the same, or something else, at the same time. An answer that says so (EBUSY
+//   of a bind, ENODEV of an unbind) is no failure when the state is the wanted one; a third driver
+//   on the way back is left where somebody has put it.
+//
+// The way back is not interrupted, and asks first who uses the device by now. A driver that does
+// not take its device back is an error; the override is put right all the same, or it would bind
+// the device elsewhere at the next plug.
 #include "change/device_run.h"
 
 #include <algorithm>

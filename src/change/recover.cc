@@ -1,3 +1,27 @@
+// After a process died in the middle of a change: to its goal, or back to what there was.
+//
+// Nothing is replayed. The journal tells where the devices were to go and what they were; where
+// they are is looked at. A write that the dead process had begun may have had its effect or not,
+// and an administrator may have helped himself since. From what is found the same functions plan as
+// on the way forward, so a second crash, here, needs no rules of its own: recover() again.
+//
+// To finish or to undo? What had reached its goal is finished, which mostly means that only the
+// journal is closed; so is what only waited in a write on the way there. All else is undone: a
+// change is all or nothing, and what there was is known to work. When the last thing of all was to
+// be late (functions are removed once their drivers are gone) it alone tells, for what it removed
+// cannot be put back. Where that cannot be seen nothing is done: to put devices back could be
+// wrong.
+//
+// A driver that does not take its device back is the exception. It had it by an id that is gone, or
+// by force, and would never have it again; then the goal is tried for these devices only, and if
+// that works too little the transaction stays open and says so.
+//
+// First of all, no process of the dead one may still be in a write: its device's lock is held, and
+// the write takes place when that is free (kernel-facts 7: a bind in a slow probe is not ended by
+// SIGKILL). So a transaction with such a write is left alone until the process has gone.
+//
+// In use means left as it is, as everywhere. What becomes of the devices and what can be written
+// down of it are two things: a full disk changes only the second.
 #include "change/recover.h"
 
 #include <algorithm>

@@ -1,3 +1,25 @@
+// A child that makes the system calls which may never return.
+//
+// A write to `bind`, `unbind` or an override sleeps in the kernel while it waits for the device's
+// lock or for the user of a VFIO device, and no signal ends that sleep (linux
+// drivers/base/dd.c:device_driver_detach, drivers/vfio/vfio_main.c:vfio_unregister_group_dev;
+// kernel-facts: finding 7). A thread in it could not be left behind: the process would not end
+// before the thread does. A process can, as its parent may go on and even end.
+//
+// The rules that follow:
+// - It is forked with _Fork(), when other threads of ours may hold any lock, so until its end it
+//   makes system calls only, on its own stack. It has a copy of our memory and shares none.
+// - It holds nothing of ours but its socket (keep_only()), or a lock or a terminal would live as
+//   long as its write. The file of a call comes with the call.
+// - All signals are blocked: what it writes is the kernel's business to the end. Only SIGKILL
+//   reaches it, and then a message that it had not yet read is sent to another one, while one that
+//   it had read is EOWNERDEAD: nobody knows whether the write was made, so nobody repeats it.
+// - One message is one call, so that no two writes can be mixed up.
+// - It ends when its socket does. One that is idle is waited for; one that is left behind is reaped
+//   when the next is started, or by init.
+//
+// It is kept between calls, as a fork costs more than most writes. An earlier one shared our memory
+// to be quicker; that was not worth what it could break.
 #include "host/waiting_process.h"
 
 #include <sys/prctl.h>

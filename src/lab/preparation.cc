@@ -1,6 +1,26 @@
-// Step by step; the first step that fails is told to whoever made this process. First what the lab
-// needs of the machine is held on to, then all of the machine is made read-only, then the lab is
-// built above it, and at last a user namespace of its own locks all of that.
+// What a lab's first process does before the command runs. Step by step; the first step that fails
+// is told to whoever made this process. First what the lab needs of the machine is held on to, then
+// all of the machine is made read-only, then the lab is built above it, and at last a user
+// namespace of its own locks all of that.
+//
+// The command in a lab may be any program, run by root, that believes it changes a real machine. So
+// the rule is not to forbid what is dangerous, but to leave nothing within reach: what has no name
+// in the lab cannot be written to.
+//
+// The order matters:
+// - Mounts are private first, or each of them would show up on the machine.
+// - What is to be kept (directories of work, a few nodes of /dev, the terminal) is held as trees of
+//   their own before the mounts that hide it (linux fs/namespace.c:open_tree).
+// - Read-only comes for all mounts at once (mount_setattr(2)), before anything is built: a lab that
+//   fails half way has changed nothing.
+// - /sys is the model over FUSE; of /dev there are only nodes that are no device of this machine.
+// - The user namespace is last, as its mounts are locked for whoever has fewer rights than who made
+//   them (mount_namespaces(7)): from inside nothing can be unmounted to see what is below.
+// - Descriptors that lead out (a directory, a path, a disk, a namespace) are closed when the
+// command
+//   starts: they go past all mounts.
+//
+// Open on purpose are the directories of work, where a user wants his files (docs/lab.md).
 #include "lab/preparation.h"
 
 #include <dirent.h>

@@ -1,3 +1,25 @@
+// From a request to a plan. Only looks; whatever can be refused is refused here, before anything is
+// written, and with every reason at once.
+//
+// What can go wrong is that the machine changes after the look. So a plan does not say "do this"
+// but "it was so, and shall be so": each device with its instance, what it was, and its goal. Steps
+// follow from these two (steps_between() in plan.cc) and are worked out again from a fresh look on
+// the way back and in recover(). The planner also holds open what it looked at: a held directory
+// reaches that card or nothing, while a name may come to mean another (kernel-facts: E4d).
+//
+// A VFIO driver is given a device only when its user can open it afterwards. That is a question
+// about the whole IOMMU group: any member on a driver that takes the group's DMA for the host keeps
+// user space out (linux drivers/iommu/iommu.c:iommu_device_use_default_domain; before 5.19
+// drivers/vfio/vfio.c:vfio_dev_viable). And the bind itself would succeed, so nobody else would say
+// so. Bridges are never taken along: what is behind them would be cut off.
+//
+// Which way a device goes to its driver is chosen by what the device has (choose_mechanism.cc). The
+// override is the only one that names one device and no other: new_id re-offers every device
+// without a driver that the driver matches, whatever drivers_autoprobe says (kernel-facts: findings
+// 2 and 3). A device that is where it shall be is not touched, not even its override.
+//
+// Each device is read once and by few attributes, as a group can have hundreds of members and a
+// plan is made while somebody waits.
 #include "plan/planner.h"
 #include "plan/choose_mechanism.h"
 

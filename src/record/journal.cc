@@ -1,3 +1,23 @@
+// What is durably known of a change, in the form of docs/journal-format.md.
+//
+// A crash can come between any two writes, so the order is all: the intention is on the disk, and
+// its directory synced, before the first write to sysfs; when that fails nothing is written there.
+// The first line is made whole under another name and then renamed, so an open journal never has
+// half of it. It holds what the way back needs: what each device was, which card it was (its
+// instance, as an address comes to mean another card), and how each setting is taken back.
+//
+// Later lines are appended without a sync, and any of them may be missing, torn or damaged. That
+// is safe as recover() looks at the machine afresh and takes no line for the truth: "done" only
+// saves it from undoing what had worked. So these functions return nothing, and a full disk in the
+// middle of a change does not end it.
+//
+// That a change has ended is one rename(2). If it fails the journal stays open, and recover() finds
+// nothing left to do.
+//
+// A journal is input like any other when it is read: the file may be of another version or another
+// boot, or made by somebody who wants a root process to write for him. Each line has a checksum
+// against accidents, numbers are held against the devices that there are, and a setting whose file
+// anybind never writes is kNotPermitted, and ends it (may_be_written() in plan/plan_settings.cc).
 #include "record/journal.h"
 
 #include <algorithm>

@@ -2,6 +2,20 @@
 // and dev/char are small, and each of their entries is a link whose text is the path through all
 // devices above it. So one look at them finds everything that hangs on any of the devices, however
 // deep: a disk behind a hub behind a USB controller, a card behind a bridge.
+//
+// The kernel does not ask anybody before it takes a driver away: `unbind` of a disk with a mounted
+// file system succeeds, and the file system is gone. Only VFIO's unbind waits for its user, and
+// that wait cannot be ended (kernel-facts: finding 7). So the question has to be asked here, and
+// right before the write, as an answer is old at once.
+//
+// What can go wrong is to miss a use, and to see one that is none. To miss one loses data, so every
+// namespace of mounts and of networks is looked at, and what could not be looked at is told
+// (InUse::unseen), not taken for unused. To see too many makes people ignore all of them. So each
+// guard has a name and can be ignored by itself, says who it is and what would free the device, and
+// a device on a driver for user space counts as used only when its VFIO files are open.
+//
+// A guard that cannot read its file finds nothing. That is no reason to refuse: without /proc, or
+// in a lab, nobody is there to be found.
 #include "users/guards.h"
 
 #include <algorithm>
