@@ -4,7 +4,9 @@ no component (a .cc with its .h) is part of a circle.
 
 Also: no literal /sys, /proc or /dev path outside src/host/this_machine.cc (the real machine), src/lab (which
 puts another one in its place) and src/cli, but for texts marked as "never opened", and nothing
-that makes the modelled kernel depend on time, chance or hash order.
+that makes the modelled kernel depend on time, chance or hash order. And no text of the library names a verb or an
+option of the command (an Advice does that, and src/cli/advice.cc says what to type), but for texts below a
+comment "not advice: " with the reason.
 """
 
 import pathlib
@@ -38,10 +40,18 @@ MAY_USE = {
 }
 DETERMINISTIC = {"drivercore", "race"}
 
+# The library, which says no word of the command line.
+LIBRARY = {"base", "host", "inventory", "users", "doctor", "plan", "record", "change", "engine", "capture"}
+
 PUBLIC = ROOT / "include/anybind"
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 REAL_PATH = re.compile(r'"/(sys|proc|dev)(/|")')
+# A string literal, or the comment that ends the line.
+LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"|//.*')
+VERBS = "|".join(re.findall(r'^    \{"([a-z]+)", "', (ROOT / "src/cli/main.cc").read_text(), re.MULTILINE))
+# Also where the verb is put behind it: "anybind " + verb, "anybind {}".
+COMMAND = re.compile(rf"\banybind (({VERBS})\b|\{{|$)|(^|[ (`])--[a-z]")
 CHANCE = re.compile(r"unordered_(map|set)|random_device|system_clock|steady_clock|\btime\(")
 
 
@@ -91,12 +101,19 @@ def circles(files: list[pathlib.Path]) -> list[str]:
     return found
 
 
+def names_command(line: str) -> bool:
+    """A text in it tells what to type for this command."""
+    texts = [match[1] for match in LITERAL.finditer(line) if match[1] is not None]
+    return any(COMMAND.search(text) for text in texts) and not INCLUDE.match(line)
+
+
 def complaints(path: pathlib.Path) -> list[str]:
     folder = folder_of(place_of(path))
     if folder not in MAY_USE:
         return [f"{path.relative_to(ROOT)}: folder {folder} is not in the table of layers"]
     found = []
     test = path.name.endswith("_test.cc")
+    above = ""
     for number, line in enumerate(path.read_text().splitlines(), 1):
         where = f"{path.relative_to(ROOT)}:{number}"
         if match := INCLUDE.match(line):
@@ -108,8 +125,11 @@ def complaints(path: pathlib.Path) -> list[str]:
         code, _, comment = line.partition("//")
         if not test and folder not in {"cli", "lab"} and path.name != "this_machine.cc" and REAL_PATH.search(code) and "never opened" not in comment:
             found.append(f"{where}: a path of the real machine outside src/cli and src/lab")
+        if not test and folder in LIBRARY and names_command(line) and "// not advice: " not in above:
+            found.append(f"{where}: a text of the library names a verb or an option of the command: make it an Advice")
         if not test and folder.split("/")[0] in DETERMINISTIC and CHANCE.search(line):
             found.append(f"{where}: {folder} must give the same bytes for the same input")
+        above = line
     return found
 
 

@@ -14,7 +14,7 @@
 namespace anybind {
 namespace doctor {
 
-void Report::add(Verdict verdict, std::string what, std::string fix) {
+void Report::add(Verdict verdict, std::string what, Remark fix) {
   if (++lines_ > kMostLines) {
     out_.back().what += out_.back().what.ends_with(kMore) ? "" : kMore;
     out_.back().verdict = std::max(out_.back().verdict, verdict);

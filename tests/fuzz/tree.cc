@@ -50,7 +50,8 @@ constexpr const char* kAliases =
 void look_at(const Error& error) {
   require(!error.message().empty(), "an error without a message");
   fuzz::require_printable(error.message(), "a message that is not printable");
-  for (const std::string& line : error.details) require(fuzz::is_plain(line), "a detail", line);
+  for (const std::string& line : plain(error.details))
+    require(fuzz::is_plain(line), "a detail", line);
 }
 
 template <class T>
