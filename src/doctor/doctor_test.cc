@@ -214,7 +214,7 @@ TEST_F(DoctorTest, ALimitOfLockedMemoryCountsForOthersThanRoot) {
   user.is_root = false;
   EXPECT_THAT(of("memlock", user),
               ElementsAre(is_finding(Verdict::kWarning, "8 MB", "limits.conf")));
-  EXPECT_THAT(of("root", user), ElementsAre(is_finding(Verdict::kUnknown, "not root", "sudo")));
+  EXPECT_THAT(of("root", user), ElementsAre(is_finding(Verdict::kUnknown, "not root", "as root")));
 }
 
 TEST_F(DoctorTest, AMachineOfWhichOnlySysfsIsSeenIsToldApart) {

@@ -32,6 +32,7 @@
 #include "oracle.h"
 #include "plan/plan_functions.h"
 #include "plan/planner.h"
+#include "record/origins.h"
 #include "scratch.h"
 #include "users/guards.h"
 #include "users/refusal.h"
