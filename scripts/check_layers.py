@@ -4,7 +4,9 @@ no component (a .cc with its .h) is part of a circle.
 
 Also: the library asks for no clock, rights or kernel but in src/host; no literal path of the real machine stands outside
 src/host/this_machine.cc, src/lab (which puts another machine in its place) and src/cli, but for texts marked as "never
-opened"; and nothing makes the modelled kernel depend on time, chance or hash order.
+opened"; and nothing makes the modelled kernel depend on time, chance or hash order. And no text of the library
+names a verb or an option of the command (an Advice does that, and src/cli/advice.cc says what to type), but for texts
+below a comment "not advice: " with the reason.
 """
 
 import pathlib
@@ -38,13 +40,20 @@ MAY_USE = {
 }
 DETERMINISTIC = {"drivercore", "race"}
 
+# The library, which says no word of the command line.
+LIBRARY = {"base", "host", "inventory", "users", "doctor", "plan", "record", "change", "engine", "wire", "capture"}
+
 PUBLIC = ROOT / "include/anybind"
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
-LIBRARY = {"base", "host", "inventory", "users", "doctor", "plan", "record", "change", "engine", "wire", "capture"}
 REAL_PATH = re.compile(r'"/(sys|proc|dev|run|lib|etc|usr|sbin|bin|var|boot)(/|")')
 # What a Host is asked for instead; the real one is in src/host.
 ASKS_MACHINE = re.compile(r"(steady|system)_clock::now|std::time\(|sleep_for|getpid\(|getuid\(|geteuid\(|uname\(|getenv\(")
+# A string literal, or the comment that ends the line.
+LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"|//.*')
+VERBS = "|".join(re.findall(r'^    \{"([a-z]+)", "', (ROOT / "src/cli/main.cc").read_text(), re.MULTILINE))
+# Also where the verb is put behind it: "anybind " + verb, "anybind {}".
+COMMAND = re.compile(rf"\banybind (({VERBS})\b|\{{|$)|(^|[ (`])--[a-z]")
 CHANCE = re.compile(r"unordered_(map|set)|random_device|system_clock|steady_clock|\btime\(")
 
 
@@ -94,12 +103,19 @@ def circles(files: list[pathlib.Path]) -> list[str]:
     return found
 
 
+def names_command(line: str) -> bool:
+    """A text in it tells what to type for this command."""
+    texts = [match[1] for match in LITERAL.finditer(line) if match[1] is not None]
+    return any(COMMAND.search(text) for text in texts) and not INCLUDE.match(line)
+
+
 def complaints(path: pathlib.Path) -> list[str]:
     folder = folder_of(place_of(path))
     if folder not in MAY_USE:
         return [f"{path.relative_to(ROOT)}: folder {folder} is not in the table of layers"]
     found = []
     test = path.name.endswith("_test.cc")
+    above = ""
     for number, line in enumerate(path.read_text().splitlines(), 1):
         where = f"{path.relative_to(ROOT)}:{number}"
         if match := INCLUDE.match(line):
@@ -114,8 +130,11 @@ def complaints(path: pathlib.Path) -> list[str]:
             found.append(f"{where}: a path of the real machine outside src/cli and src/lab")
         if not test and folder in LIBRARY - {"host"} and ASKS_MACHINE.search(code):
             found.append(f"{where}: {folder} asks the machine itself: Host has clock, rights and kernel")
+        if not test and folder in LIBRARY and names_command(line) and "// not advice: " not in above:
+            found.append(f"{where}: a text of the library names a verb or an option of the command: make it an Advice")
         if not test and folder.split("/")[0] in DETERMINISTIC and CHANCE.search(line):
             found.append(f"{where}: {folder} must give the same bytes for the same input")
+        above = line
     return found
 
 

@@ -6,7 +6,7 @@ using namespace anybind;
 
 int complain(const Error& error) {
   std::fprintf(stderr, "give: %s\n", error.message().c_str());
-  for (const auto& line : error.details) std::fprintf(stderr, "  %s\n", line.c_str());
+  for (const auto& line : error.details) std::fprintf(stderr, "  %s\n", line.plain().c_str());
   if (error.kind == ErrorKind::kRefused) return std::fputs("nothing was touched\n", stderr), 3;
   return error.kind == ErrorKind::kNotFound ? 6 : 1;
 }

@@ -4,6 +4,7 @@
 // engine/machine.h; the others are the values that it takes and gives.
 // Errors are values (base/error.h). No call prints; those that block, or write, say so. Static
 // library; no promise of a stable ABI before 1.0.
+#include "anybind/base/advice.h"
 #include "anybind/base/error.h"
 #include "anybind/base/ids.h"
 #include "anybind/change/listener.h"

@@ -24,7 +24,7 @@ Error from_errno(Errno err, std::string operation, std::string object, ErrorKind
                .operation = std::move(operation),
                .object = std::move(object),
                .why = {},
-               .next = rights ? "run it as root, on a machine whose sysfs is writable" : ""};
+               .advice = rights ? "run it as root, on a machine whose sysfs is writable" : ""};
 }
 
 }  // namespace anybind

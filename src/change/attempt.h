@@ -20,7 +20,7 @@ inline Error error_of(const std::exception& thrown) noexcept {
       return out;
     }
     out.why = "there is no memory left";
-    out.next = "free some, or raise the limit (ulimit -v), and try again";
+    out.advice = "free some, or raise the limit (ulimit -v), and try again";
   } catch (const std::exception&) {
     out.why = "out of memory";
   }
@@ -52,6 +52,14 @@ template <class Work>
 void try_to(const Work& work) {
   (void)attempt([&] {
     work();
+    return Result<>();
+  });
+}
+
+/// Says that recover() is what to do next: the words of an error need memory too.
+inline void advise_recovery(Error& error) {
+  (void)attempt_twice([&] {
+    error.advice = Action::kRecover;
     return Result<>();
   });
 }

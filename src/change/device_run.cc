@@ -86,7 +86,7 @@ Error state_error(const DeviceId& device, const Step& step, std::string why) {
           .operation = operation_of(step),
           .object = device.str(),
           .why = std::move(why),
-          .next = fmt::format("anybind show {}: someone else may be changing it", device.str())};
+          .advice = Remark(Action::kShow, {device.str()}) + ": someone else may be changing it"};
 }
 
 Error gone_error(const DeviceId& device, std::string why) {
@@ -94,7 +94,7 @@ Error gone_error(const DeviceId& device, std::string why) {
           .operation = "bind",
           .object = device.str(),
           .why = std::move(why),
-          .next = "anybind list"};
+          .advice = Action::kList};
 }
 
 /// Whoever has the device by its driver loses it.
@@ -108,7 +108,7 @@ Error left_in_use(const DeviceId& device, Error found) {
   found.operation = "put back";
   found.object = device.str();
   found.why = "it is in use, and was left as it is";
-  found.next = "free it, then: anybind recover";
+  found.advice = Remark("free it, then: ") + Action::kRecover;
   return found;
 }
 
@@ -179,7 +179,7 @@ Result<> DeviceRun::settle() {
        .why = fmt::format("a bind or unbind of it by somebody else has been under way for "
                           "{:.3g} s",
                           std::chrono::duration<double>(options_.patience).count()),
-       .next = fmt::format("anybind show {}, and try again when that has ended", device_.str())});
+       .advice = Remark(Action::kShow, {device_.str()}) + ", and try again when that has ended"});
 }
 
 Result<> DeviceRun::prove(const std::optional<DriverName>& driver) {
@@ -194,7 +194,7 @@ Result<> DeviceRun::prove(const std::optional<DriverName>& driver) {
                .object = device_.str(),
                .why = fmt::format("{} was about to take it and did not: {} has it now",
                                   describe(driver), describe(*now)),
-               .next = fmt::format("anybind show {}, then try again", device_.str())});
+               .advice = Remark(Action::kShow, {device_.str()}) + ", then try again"});
 }
 
 bool DeviceRun::answers() {
@@ -466,7 +466,7 @@ Error setting_error(const std::string& path, Error error) {
   if (error.kind == ErrorKind::kNotPermitted || !path.ends_with("/new_id")) return error;
   if (err.value == EEXIST) {
     error.why = "the driver knows that id already, from somebody else";
-    error.next = "--mechanism bind";
+    error.advice = {Action::kMechanism, {"bind"}};
   } else if (err.value == EINVAL) {
     error.why = "the driver takes no id without the data of one of its own";
   }
@@ -545,7 +545,7 @@ Result<> undo_settings(Sysfs& root, const Plan& plan, std::size_t from, std::siz
   Error error{.kind = ErrorKind::kIncomplete,
               .operation = "take back",
               .object = "settings",
-              .next = "anybind recover"};
+              .advice = Action::kRecover};
   for (std::size_t i = to; i-- > from;) {
     const Setting& setting = plan.settings[i];
     if (!is_meant(setting, which)) continue;

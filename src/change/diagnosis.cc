@@ -33,7 +33,7 @@ constexpr std::size_t kMostHolders = 4;
 /// A cause that was found, and what to type about it.
 struct Cause {
   std::string why;
-  std::string next{};
+  Remark advice{};
 };
 
 bool is_there(Sysfs& root, const std::string& directory) {
@@ -87,7 +87,7 @@ Cause why_deferred(const FailedStep& failed) {
   } else {
     out.why += ": something that it needs is not there yet";
     if (!failed.host.sysfs.read(kDeferred))
-      out.next = "mount -t debugfs debugfs /sys/kernel/debug: what it waits for may stand there";
+      out.advice = "mount -t debugfs debugfs /sys/kernel/debug: what it waits for may stand there";
   }
   return out;
 }
@@ -149,13 +149,13 @@ std::optional<Cause> why_memory(const FailedStep& failed,
                              : std::vector<std::string>();
     if (!holders.empty()) {
       return Cause{.why = fmt::format("its memory is held by {}", join_words(holders)),
-                   .next = std::ranges::any_of(holders, is_framebuffer)
-                               ? "a framebuffer of the firmware lets go with video=efifb:off or "
-                                 "initcall_blacklist=sysfb_init on the kernel command line"
-                               : "it stands in /proc/iomem; make it let go first"};
+                   .advice = std::ranges::any_of(holders, is_framebuffer)
+                                 ? "a framebuffer of the firmware lets go with video=efifb:off or "
+                                   "initcall_blacklist=sysfb_init on the kernel command line"
+                                 : "it stands in /proc/iomem; make it let go first"};
     }
     return Cause{.why = "something else holds its memory, often a framebuffer of the firmware",
-                 .next = "grep -i fb /proc/iomem"};
+                 .advice = "grep -i fb /proc/iomem"};
   }
   return std::nullopt;
 }
@@ -165,17 +165,18 @@ std::optional<Cause> why_memory(const FailedStep& failed,
 std::optional<Cause> why_functions(const FailedStep& failed) {
   const std::string count(trim_newline(failed.dir.read("sriov_numvfs").value_or("0")));
   if (!is_vfio_driver(failed.step.value) || count == "0") return std::nullopt;
-  return Cause{.why = fmt::format("{} does not take it while it has virtual functions: {}",
-                                  failed.step.value, printable(count)),
-               .next = fmt::format("remove them: anybind vfs {} 0", failed.device.str())};
+  return Cause{
+      .why = fmt::format("{} does not take it while it has virtual functions: {}",
+                         failed.step.value, printable(count)),
+      .advice = "remove them: " + Remark(Action::kMakeFunctions, {failed.device.str(), "0"})};
 }
 
 Cause why_busy(const FailedStep& failed) {
   const auto driver = read_driver(failed.dir);
   if (driver && *driver) {
     return {.why = (*driver)->str() + " took it meanwhile",
-            .next = fmt::format("anybind show {}: someone else may be changing it",
-                                failed.device.str())};
+            .advice =
+                Remark(Action::kShow, {failed.device.str()}) + ": someone else may be changing it"};
   }
   if (auto functions = why_functions(failed)) return *std::move(functions);
   const auto group = read_iommu_group(failed.dir).value_or(std::nullopt);
@@ -183,7 +184,7 @@ Cause why_busy(const FailedStep& failed) {
   if (group && !users.empty()) {
     return {.why = fmt::format("IOMMU group {} is in use by user space: it is open in {}", *group,
                                join_words(users)),
-            .next = "end that process first"};
+            .advice = "end that process first"};
   }
   return {.why = "its IOMMU group is in use by user space, or " + failed.step.value +
                  " found busy what it needs"};
@@ -257,13 +258,13 @@ void add_reasons(Error& error, const FailedStep& failed) {
       cause = tries ? why_not_bound(failed, error.err) : why_not_probed(failed, error.err);
     }
     error.why = std::move(cause->why);
-    if (!cause->next.empty()) {
-      error.next = std::move(cause->next);
+    if (!cause->advice.empty()) {
+      error.advice = std::move(cause->advice);
     } else if (tries) {
-      error.next = fmt::format("anybind explain {} {}", failed.device.str(), failed.step.value);
+      error.advice = {Action::kExplain, {failed.device.str(), failed.step.value}};
     }
   }
-  for (std::string& line : said) error.details.push_back("kernel: " + std::move(line));
+  for (std::string& line : said) error.details.emplace_back("kernel: " + std::move(line));
 }
 
 }  // namespace anybind

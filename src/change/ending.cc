@@ -15,7 +15,7 @@ namespace anybind {
 
 void say_still_open(Error& cause, const char* machine, const Error& why) {
   cause.kind = ErrorKind::kIncomplete;
-  cause.next = "anybind recover";
+  advise_recovery(cause);
   try_to([&] {
     std::string text = cause.why.empty() && cause.err.value != 0 ? cause.err.text() : cause.why;
     if (!text.empty()) text += "; ";
@@ -29,7 +29,7 @@ Result<> look_at_end(Sysfs& root, const HeldPlan& plan, std::size_t at, Binding&
                      std::vector<std::size_t>& lost) {
   CHECK(at < plan.devices.size(), "only devices of the plan are looked at in the end");
   const DevicePlan& of = plan.devices[at];
-  Error error{.operation = "bind", .object = of.device.str(), .next = "anybind list"};
+  Error error{.operation = "bind", .object = of.device.str(), .advice = Action::kList};
   std::shared_ptr<Sysfs> dir = plan.held.device(of.device);
   const bool is_held = dir != nullptr;
   if (dir == nullptr) dir = TRY(open_device(root, of.device));

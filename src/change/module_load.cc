@@ -19,7 +19,7 @@ void add_messages(Error& error, const Host& host, const std::string& module) {
   std::set<std::string> said;
   for (const std::string& name : {module, module_key(module)}) {
     for (std::string& line : messages_about(all, "module", name, "")) {
-      if (said.insert(line).second) error.details.push_back("kernel: " + std::move(line));
+      if (said.insert(line).second) error.details.emplace_back("kernel: " + std::move(line));
     }
   }
 }

@@ -137,7 +137,7 @@ TEST_F(NoIommu, IsNeverUsedUnasked) {
   EXPECT_THAT(plan(false).error().why, HasSubstr("the IOMMU is off"));
   tree_.put(kMode, "Y\n");
   EXPECT_EQ(plan(false).error().kind, ErrorKind::kRefused);
-  EXPECT_THAT(plan(false).error().next, HasSubstr("--no-iommu"));
+  EXPECT_TRUE(plan(false).error().advice.names(Action::kAllowNoIommu));
 }
 
 TEST_F(NoIommu, AskedForItIsSwitchedOnWithAWarning) {
@@ -146,7 +146,8 @@ TEST_F(NoIommu, AskedForItIsSwitchedOnWithAWarning) {
   ASSERT_THAT(asked->settings, SizeIs(1));
   EXPECT_EQ(shell_line(asked->settings[0], "/sys"), std::string("echo Y > /sys/") + kMode);
   EXPECT_EQ(asked->settings[0].undo_bytes, "N");
-  EXPECT_THAT(asked->warnings, ElementsAre(HasSubstr("all memory")));
+  EXPECT_THAT(plain(asked->warnings), ElementsAre(HasSubstr("all memory")));
+  EXPECT_TRUE(asked->warnings[0].names(Action::kUndo));
   tree_.put(kMode, "Y\n");
   EXPECT_THAT(plan(true)->settings, IsEmpty());
   EXPECT_THAT(plan(true)->warnings, SizeIs(1));

@@ -48,10 +48,9 @@ Error left_behind_error(std::string operation, std::string object, const Abandon
           .operation = std::move(operation),
           .object = std::move(object),
           .why = std::move(why),
-          .next = holders.empty()
-                      ? fmt::format("wait until process {} has ended, then: anybind recover",
-                                    process.pid)
-                      : "end that process, then: anybind recover"};
+          .advice = (holders.empty() ? fmt::format("wait until process {} has ended", process.pid)
+                                     : "end that process") +
+                    ", then: " + Action::kRecover};
 }
 
 StuckWrite stuck_write(std::optional<std::size_t> device, const Abandoned& process,

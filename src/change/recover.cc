@@ -105,12 +105,14 @@ class OneRecovery {
                    *entry_.ending == Ending::kDone ? What::kFinished : What::kUndone);
     const auto stuck = still_waiting(entry_, host_.own_proc);
     if (!stuck.empty()) {
-      return left({.kind = ErrorKind::kIncomplete,
-                   .operation = "recover",
-                   .object = fmt::format("transaction {}", entry_.id),
-                   .why = join_words(stuck),
-                   .next = "wait until that has ended, or end whoever has the device open; "
-                           "then: anybind recover"});
+      return left(
+          {.kind = ErrorKind::kIncomplete,
+           .operation = "recover",
+           .object = fmt::format("transaction {}", entry_.id),
+           .why = join_words(stuck),
+           .advice = Remark("wait until that has ended, or end whoever has the device open; "
+                            "then: ") +
+                     Action::kRecover});
     }
     // Whether the last thing was done cannot be seen: to put devices back could be wrong.
     bool late_done = false;
@@ -162,9 +164,10 @@ class OneRecovery {
       error.why +=
           fmt::format("; {} where it was to go{}", unwilling.size() == 1 ? "it is" : "they are",
                       nothing_else ? ", the other devices are as before" : "");
-      error.next = fmt::format(
-          "anybind recover tries again; to leave it so, move journal-{}.open out of the way",
-          entry_.id);
+      error.advice =
+          Action::kRecover +
+          fmt::format(" tries again; to leave it so, move journal-{}.open out of the way",
+                      entry_.id);
       return left(std::move(error));
     }
     if (stuck_) return left(join(failures));
@@ -192,15 +195,15 @@ class OneRecovery {
     Error out = errors.front();
     out.kind = ErrorKind::kIncomplete;
     if (errors.size() == 1) {
-      if (!out.next.contains("recover"))
-        out.next += std::string(out.next.empty() ? "" : ", then: ") + "anybind recover";
+      if (!out.advice.names(Action::kRecover))
+        out.advice += (out.advice.empty() ? "" : ", then: ") + Remark(Action::kRecover);
       return out;
     }
     std::vector<std::string> messages;
     out.details.clear();
     for (const Error& error : errors) {
       messages.push_back(error.message());
-      for (const std::string& line : error.details) {
+      for (const Remark& line : error.details) {
         if (std::ranges::find(out.details, line) == out.details.end()) out.details.push_back(line);
       }
     }
@@ -208,7 +211,7 @@ class OneRecovery {
     out.operation = "put back";
     out.object = "these devices";
     out.why = join_words(messages);
-    out.next = "anybind recover";
+    out.advice = Action::kRecover;
     return out;
   }
 
@@ -424,7 +427,8 @@ Recovered recover_one(const Host& host, std::uint64_t id, Records records, Liste
                   .operation = "recover",
                   .object = fmt::format("transaction {}", id),
                   .why = "of which boot it is cannot be told: the boot id could not be read",
-                  .next = "look at its devices with `anybind list`, then remove its file"});
+                  .advice = Remark("look at its devices with `") + Action::kList +
+                            "`, then remove its file"});
   }
   if (!entry) {
     out.error = entry.error();
@@ -457,7 +461,7 @@ Recovered recover_or_leave(const Host& host, std::uint64_t id, Records records, 
                            .operation = "recover",
                            .object = fmt::format("transaction {}", id),
                            .why = thrown.what(),
-                           .next = "anybind recover"}};
+                           .advice = Action::kRecover}};
   }
 }
 

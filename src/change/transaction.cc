@@ -170,7 +170,7 @@ Result<> Run::check_open_transactions() {
                  .object = object,
                  .why = fmt::format("transaction {} ({}) was cut off and is still open{}", entry.id,
                                     entry.command, waiting.empty() ? "" : ": " + waiting),
-                 .next = "anybind recover"});
+                 .advice = Action::kRecover});
   };
   for (const std::uint64_t id : records_.journal->open()) {
     const auto entry = TRY(records_.journal->read(id));
@@ -421,7 +421,7 @@ Error Run::roll_back(Error cause) {
     whole = false;
     try_to([&] {
       left.push_back(back.error().message());
-      for (const std::string& line : back.error().details) {
+      for (const Remark& line : back.error().details) {
         if (std::ranges::find(cause.details, line) == cause.details.end())
           cause.details.push_back(line);
       }
@@ -447,13 +447,14 @@ Error Run::roll_back(Error cause) {
   });
   if (whole && left.empty()) return cause;
   cause.kind = ErrorKind::kIncomplete;
-  cause.next = "anybind recover";
+  advise_recovery(cause);
   try_to([&] {
     cause.why = fmt::format("{}; and putting things back failed: {}",
                             cause.why.empty() ? cause.err.text() : cause.why, join_words(left));
-    cause.next = records_.journal != nullptr
-                     ? "anybind recover tries again"
-                     : "anybind list, then anybind restore DEVICE for what is not as it should be";
+    cause.advice = records_.journal != nullptr
+                       ? Action::kRecover + Remark(" tries again")
+                       : Action::kList + Remark(", then ") + Remark(Action::kRestore, {"DEVICE"}) +
+                             " for what is not as it should be";
   });
   return cause;
 }
@@ -534,12 +535,12 @@ Result<std::vector<Outcome>> Run::settle() {
 Error Run::end_as_before(Error cause) {
   if (blind_) {  // putting the devices back could be wrong
     cause.kind = ErrorKind::kIncomplete;
-    cause.next = "anybind recover";
+    advise_recovery(cause);
     return cause;
   }
   try_to([&] {
     for (const std::string& module : modules_loaded_)
-      cause.details.push_back("the module " + module + " was loaded, and stays");
+      cause.details.emplace_back("the module " + module + " was loaded, and stays");
   });
   Error error = roll_back(std::move(cause));
   if (error.kind == ErrorKind::kIncomplete) return error;

@@ -4,6 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/advice.h"
+#include "cli/exit_code.h"
+
 namespace anybind::cli {
 namespace {
 
@@ -52,14 +55,14 @@ const char* kind_word(ErrorKind kind) {
 
 OrderedJson error_object(const Error& error) {
   OrderedJson out = {{"code", kind_word(error.kind)},
-                     {"exit", static_cast<int>(error.kind)},
+                     {"exit", exit_code(error.kind)},
                      {"errno", nullptr},
                      {"message", error.message()},
                      {"operation", error.operation},
                      {"object", error.object},
                      {"why", error.why.empty() ? error.err.text() : error.why},
-                     {"details", error.details},
-                     {"next", error.next}};
+                     {"details", texts_of(error.details)},
+                     {"next", text_of(error.advice)}};
   if (error.err.value != 0) out["errno"] = error.err.name();
   return out;
 }
@@ -137,10 +140,10 @@ void JsonScript::add(const Afterwards& step) {
 
 std::string JsonScript::text(const Plan& plan,
                              const Result<std::vector<Outcome>>& predicted) const {
-  std::vector<std::string> warnings = plan.warnings;
+  std::vector<std::string> warnings = texts_of(plan.warnings);
   warnings.insert(warnings.end(), recorded_->warnings.begin(), recorded_->warnings.end());
   OrderedJson out = {{"steps", recorded_->steps},
-                     {"notes", plan.notes},
+                     {"notes", texts_of(plan.notes)},
                      {"warnings", std::move(warnings)},
                      {"predicted", nullptr}};
   if (predicted) {

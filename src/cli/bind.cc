@@ -24,7 +24,7 @@ Result<DriverName> driver_argument(Sysfs& root, const std::string& word) {
   return fail({.kind = ErrorKind::kUsage,
                .object = word,
                .why = "this is a device, but the last argument must be a driver",
-               .next = fmt::format("anybind bind {} vfio-pci, for instance", shell_quote(word))});
+               .advice = fmt::format("anybind bind {} vfio-pci, for instance", shell_quote(word))});
 }
 
 Result<int> run_bind(Context& context, const ChangeOptions& options) {

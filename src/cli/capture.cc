@@ -28,7 +28,7 @@ Result<> write_new(const std::string& file, std::string_view text) {
   const Descriptor out(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
   if (out.get() < 0) {
     Error error = from_errno(Errno{errno}, "write", file);
-    if (error.err.value == EEXIST) error.next = "name another file, or remove that one";
+    if (error.err.value == EEXIST) error.advice = "name another file, or remove that one";
     return fail(std::move(error));
   }
   while (!text.empty()) {

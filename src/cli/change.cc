@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "capture/rehearsal.h"
+#include "cli/advice.h"
 #include "cli/answer_json.h"
 #include "cli/narrator.h"
 #include "cli/say.h"
@@ -31,9 +32,9 @@ class Script final : public Listener {
   explicit Script(const Context& context) : context_(context) {}
 
   void on_plan(const Plan& plan) override {
-    for (const std::string& warning : plan.warnings) print_warning(context_, warning);
+    for (const Remark& warning : plan.warnings) print_warning(context_, text_of(warning));
     if (context_.verbosity < 0) return;
-    for (const std::string& note : plan.notes) say(context_.out, "# {}\n", printable(note));
+    for (const Remark& note : plan.notes) say(context_.out, "# {}\n", printable(text_of(note)));
   }
   void on_module(const ModuleLoad& load) override {
     say(context_.out, "{}  # {}\n", printable(shell_line(load), 1024), printable(load.reason));
@@ -81,7 +82,7 @@ class QuietScript final : public Listener {
  public:
   QuietScript(const Context& context, JsonScript& script) : context_(context), script_(script) {}
   void on_plan(const Plan& plan) override {
-    for (const std::string& warning : plan.warnings) print_warning(context_, warning);
+    for (const Remark& warning : plan.warnings) print_warning(context_, text_of(warning));
   }
   void on_module(const ModuleLoad& load) override { script_.on_module(load); }
   void on_step(const DeviceId& device, const Step& step) override { script_.on_step(device, step); }

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "cli/advice.h"
 #include "inventory/pci_class.h"
 
 namespace anybind::cli {
@@ -184,7 +185,7 @@ void use_lines(Page& page, const DeviceId& id, const InUse& in_use) {
   for (const Blocker& blocker : in_use.blockers) {
     if (blocker.device != id) continue;
     page.line(label, fmt::format("{}: {}", blocker.name, blocker.who), Style::kNotable);
-    page.line("", "  " + blocker.next, Style::kDim);
+    page.line("", "  " + text_of(blocker.advice), Style::kDim);
     label = "";
   }
   if (in_use.unseen != 0) page.line(label, unseen_words(in_use.unseen), Style::kDim);

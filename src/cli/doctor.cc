@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "cli/advice.h"
 #include "cli/session.h"
 #include "cli/table.h"
 #include "cli/verb.h"
@@ -62,7 +63,7 @@ class Report {
     out_ += fmt::format("{:<{}}", finding.check, check_width_);
     lines(printable(finding.what, kLongestText), "", Style::kPlain, false);
     if (finding.fix.empty()) return;
-    lines(printable(finding.fix, kLongestText), "-> ", Style::kHead, true);
+    lines(printable(text_of(finding.fix), kLongestText), "-> ", Style::kHead, true);
   }
   void add(const std::string& line) { out_ += line; }
   [[nodiscard]] const std::string& text() const { return out_; }
@@ -102,7 +103,7 @@ std::string as_json(const std::vector<Finding>& findings) {
     rows.push_back({{"check", finding.check},
                     {"verdict", verdict_word(finding.verdict)},
                     {"what", finding.what},
-                    {"fix", finding.fix.empty() ? json(nullptr) : json(finding.fix)}});
+                    {"fix", finding.fix.empty() ? json(nullptr) : json(text_of(finding.fix))}});
   }
   const json all = {{"ready", is_ready(findings)}, {"findings", std::move(rows)}};
   return all.dump(2, ' ', true, json::error_handler_t::replace) + "\n";

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "cli/advice.h"
 #include "cli/session.h"
 #include "cli/verb.h"
 #include "engine/engine.h"
@@ -97,9 +98,9 @@ std::string answer_text(const Explanation& e, const DriverName& driver,
   std::string out = fmt::format("\n{} cannot have it as things are:\n", name);
   for (std::size_t i = 0; i < obstacles.size(); ++i) {
     out += "  - " + printable(obstacles[i].what, 1024) + "\n";
-    const bool again = i + 1 < obstacles.size() && obstacles[i + 1].next == obstacles[i].next;
-    if (!obstacles[i].next.empty() && !again)
-      out += "    " + printable(obstacles[i].next, 1024) + "\n";
+    const bool again = i + 1 < obstacles.size() && obstacles[i + 1].advice == obstacles[i].advice;
+    if (!obstacles[i].advice.empty() && !again)
+      out += "    " + printable(text_of(obstacles[i].advice), 1024) + "\n";
   }
   return out;
 }
@@ -117,7 +118,8 @@ std::string group_text(const Viability& viability) {
   }
   for (const std::string& line : viability.isolation)
     out += field("not isolated", printable(line, 1024));
-  for (const std::string& line : viability.changes) out += field("to do", printable(line, 1024));
+  for (const Remark& line : viability.changes)
+    out += field("to do", printable(text_of(line), 1024));
   return out;
 }
 
@@ -133,7 +135,7 @@ json to_json(const Viability& viability) {
           {"rule", viability.rule},
           {"others", std::move(members)},
           {"missing_isolation", viability.isolation},
-          {"changes", viability.changes}};
+          {"changes", texts_of(viability.changes)}};
 }
 
 json optional_json(const auto& value) {
@@ -172,7 +174,7 @@ json to_json(const Explanation& e) {
 json to_json(const DriverName& driver, const std::vector<Obstacle>& obstacles) {
   json rows = json::array();
   for (const Obstacle& obstacle : obstacles)
-    rows.push_back({{"what", obstacle.what}, {"next", obstacle.next}});
+    rows.push_back({{"what", obstacle.what}, {"next", text_of(obstacle.advice)}});
   return {{"name", driver.str()}, {"possible", obstacles.empty()}, {"obstacles", std::move(rows)}};
 }
 
@@ -188,8 +190,8 @@ std::optional<Mechanism> find_mechanism(Context& context, const Explanation& e,
       choose_mechanism(context.sysfs, e.device.id, **dir, driver, context.session.host().modules);
   if (mechanism) return *mechanism;
   const Error& error = mechanism.error();
-  const std::string next = error.details.empty() ? "" : join_words(error.details, "then");
-  obstacles.push_back({.what = error.why, .next = next});
+  const std::string next = error.details.empty() ? "" : join_words(texts_of(error.details), "then");
+  obstacles.push_back({.what = error.why, .advice = next});
   return std::nullopt;
 }
 
@@ -201,7 +203,7 @@ std::vector<Obstacle> all_obstacles(Context& context, const Explanation& e,
   if (e.device.driver == driver) return out;
   for (const Blocker& blocker : context.session.in_use({e.device.id}).blockers) {
     out.push_back({.what = fmt::format("in use, {}: {}", blocker.name, blocker.who),
-                   .next = fmt::format("{} (or --ignore {})", blocker.next, blocker.name)});
+                   .advice = blocker.way_out()});
   }
   return out;
 }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/advice.h"
 #include "inventory/pci_class.h"
 
 namespace anybind::cli {
@@ -58,7 +59,8 @@ std::map<DeviceId, Json> use_arrays(const InUse& in_use) {
   std::map<DeviceId, Json> out;
   for (const Blocker& blocker : in_use.blockers) {
     Json& array = out.try_emplace(blocker.device, Json::array()).first->second;
-    array.push_back({{"guard", blocker.name}, {"who", blocker.who}, {"next", blocker.next}});
+    array.push_back(
+        {{"guard", blocker.name}, {"who", blocker.who}, {"next", text_of(blocker.advice)}});
   }
   return out;
 }

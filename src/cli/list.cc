@@ -30,7 +30,7 @@ constexpr unsigned kMostThreads = 8;
 
 Result<std::vector<DeviceId>> all_pci_devices(Context& context) {
   auto ids = read_device_ids(context.sysfs, BusName::literal("pci"));
-  if (!ids) ids.error().next = "anybind list 'platform/*', if this machine has no PCI";
+  if (!ids) ids.error().advice = "anybind list 'platform/*', if this machine has no PCI";
   return ids;
 }
 

@@ -22,8 +22,10 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "cli/advice.h"
 #include "cli/answer_json.h"
 #include "cli/arguments.h"
+#include "cli/exit_code.h"
 #include "cli/say.h"
 #include "cli/session.h"
 #include "cli/signals.h"
@@ -107,10 +109,10 @@ void print_help() {
 
 int report(const Error& error) {
   std::string text = "anybind: " + error.message() + "\n";
-  for (const std::string& line : error.details) text += "  " + printable(line, 1024) + "\n";
-  if (!error.next.empty()) text += "  " + printable(error.next, 1024) + "\n";
+  for (const Remark& line : error.details) text += "  " + printable(text_of(line), 1024) + "\n";
+  if (!error.advice.empty()) text += "  " + printable(text_of(error.advice), 1024) + "\n";
   std::fputs(text.c_str(), stderr);
-  return static_cast<int>(error.kind);
+  return exit_code(error.kind);
 }
 
 /// The same, and for programs as JSON on standard output, where nothing else is then.
@@ -120,7 +122,8 @@ int answer(const Error& error, bool json) {
 }
 
 Error usage_error(std::string why, std::string next) {
-  return {.kind = ErrorKind::kUsage, .object = "", .why = std::move(why), .next = std::move(next)};
+  return {
+      .kind = ErrorKind::kUsage, .object = "", .why = std::move(why), .advice = std::move(next)};
 }
 
 /// The help page of one verb, with its own usage line and without a list of positional words.

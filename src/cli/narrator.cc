@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "cli/advice.h"
 #include "cli/say.h"
 #include "cli/signals.h"
 #include "cli/table.h"
@@ -48,9 +49,9 @@ void Narrator::on_waiting(const std::string& owner) {
 }
 
 void Narrator::on_plan(const Plan& plan) {
-  for (const std::string& warning : plan.warnings) print_warning(context_, warning);
+  for (const Remark& warning : plan.warnings) print_warning(context_, text_of(warning));
   if (context_.verbosity >= 0 && !context_.json) {
-    for (const std::string& note : plan.notes) say(context_.out, "{}\n", printable(note));
+    for (const Remark& note : plan.notes) say(context_.out, "{}\n", printable(text_of(note)));
   }
   begin(plan.devices.size() + (plan.makes ? plan.makes->count : 0));
 }

@@ -11,7 +11,7 @@ Run setup_lab(CLI::App& app) {
     return fail({.kind = ErrorKind::kFailed,
                  .object = "lab",
                  .why = "this anybind was built without libfuse3",
-                 .next = "build it with libfuse3-dev; without it: anybind --lab FILE list"});
+                 .advice = "build it with libfuse3-dev; without it: anybind --lab FILE list"});
   };
 }
 

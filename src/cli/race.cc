@@ -38,7 +38,7 @@ Result<std::vector<const Row*>> chosen(std::span<const Row> all,
     return fail({.kind = ErrorKind::kUsage,
                  .object = printable(name),
                  .why = "no such " + what,
-                 .next = "there are " + join_words(known)});
+                 .advice = "there are " + join_words(known)});
   }
   std::vector<const Row*> out;
   for (const Row& row : all) {
@@ -62,7 +62,7 @@ Result<int> run_replay(Context& context, const RaceOptions& options) {
   if (options.words.size() != 2) {
     return fail({.kind = ErrorKind::kUsage,
                  .why = "replay takes one token",
-                 .next = "anybind race replay TOKEN"});
+                 .advice = "anybind race replay TOKEN"});
   }
   const std::string& token = options.words[1];
   const race::Story story = TRY(race::replay(token));
@@ -110,7 +110,7 @@ Result<int> run_race(Context& context, const RaceOptions& options) {
   return fail({.kind = ErrorKind::kUsage,
                .object = printable(options.words[0]),
                .why = "race takes options, or replay and a token",
-               .next = "anybind race --help"});
+               .advice = "anybind race --help"});
 }
 
 }  // namespace

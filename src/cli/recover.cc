@@ -80,9 +80,9 @@ std::optional<Error> what_is_left(const std::vector<Recovered>& all) {
       out = one.error;
       continue;
     }
-    out->details.push_back(fmt::format("change {}: {}", one.id, one.error->message()));
-    for (const std::string& line : one.error->details) out->details.push_back("  " + line);
-    if (one.error->next != out->next) out->details.push_back("  " + one.error->next);
+    out->details.emplace_back(fmt::format("change {}: {}", one.id, one.error->message()));
+    for (const Remark& line : one.error->details) out->details.push_back("  " + line);
+    if (one.error->advice != out->advice) out->details.push_back("  " + one.error->advice);
   }
   return out;
 }

@@ -24,7 +24,7 @@ Result<Request> parse(Context& context, const VfsOptions& options) {
     return fail({.kind = ErrorKind::kUsage,
                  .object = options.words[1],
                  .why = "not a number of virtual functions",
-                 .next = "anybind vfs PF 8, for instance"});
+                 .advice = "anybind vfs PF 8, for instance"});
   }
   const auto devices =
       TRY(select_devices_unchecked(context.sysfs, {options.words[0]}, context.sysfs_root));

@@ -40,13 +40,13 @@ class Report {
     lines_ = 0;
   }
   void ok(std::string what) { add(Verdict::kOk, std::move(what), ""); }
-  void unknown(std::string what, std::string fix) {
+  void unknown(std::string what, Remark fix) {
     add(Verdict::kUnknown, std::move(what), std::move(fix));
   }
-  void warning(std::string what, std::string fix) {
+  void warning(std::string what, Remark fix) {
     add(Verdict::kWarning, std::move(what), std::move(fix));
   }
-  void problem(std::string what, std::string fix) {
+  void problem(std::string what, Remark fix) {
     add(Verdict::kProblem, std::move(what), std::move(fix));
   }
   [[nodiscard]] bool empty() const { return lines_ == 0; }
@@ -54,7 +54,7 @@ class Report {
  private:
   static constexpr std::size_t kMostLines = 8;  // of one check
   static constexpr std::string_view kMore = "; and others like it";
-  void add(Verdict verdict, std::string what, std::string fix);
+  void add(Verdict verdict, std::string what, Remark fix);
 
   std::vector<Finding>& out_;
   std::string_view check_;

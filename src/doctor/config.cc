@@ -45,7 +45,7 @@ void judge_override(const Observed& seen, const DeviceId& id, const std::string&
   const std::string now = driver ? "on " + driver->str() : std::string("without a driver");
   out.warning(fmt::format("{} is {}, and its override is {}, {}", id.str(), now, wanted,
                           is_there ? "which gets it at the next probe" : "which is no driver here"),
-              fmt::format("anybind restore {}, or bind it to {}", id.str(), wanted));
+              Remark(Action::kRestore, {id.str()}) + ", or bind it to " + wanted);
 }
 
 std::vector<DeviceId> devices_on(const Host& host, const BusName& bus) {
@@ -83,7 +83,7 @@ std::vector<std::string> managed_devices(std::string_view xml) {
 
 void check_changes(const Observed& seen, Report& out) {
   if (!seen.changes.seen)
-    return out.unknown("the journal of changes cannot be read by this user", "sudo anybind doctor");
+    return out.unknown("the journal of changes cannot be read by this user", Action::kCheckAsRoot);
   std::vector<std::string> numbers;
   numbers.reserve(seen.changes.open.size());
   for (const auto id : seen.changes.open) numbers.push_back(std::to_string(id));
@@ -91,14 +91,14 @@ void check_changes(const Observed& seen, Report& out) {
   out.warning(fmt::format("{} {} not ended (or goes on right now)",
                           (numbers.size() == 1 ? "change " : "changes ") + some_of(numbers),
                           numbers.size() == 1 ? "has" : "have"),
-              "anybind recover");
+              Action::kRecover);
 }
 
 namespace {
 
 void tell_busy(const DeviceId& id, Report& out) {
   out.unknown(id.str() + " is busy: the kernel holds its lock, and its override is not known",
-              "anybind show " + id.str());
+              {Action::kShow, {id.str()}});
 }
 
 }  // namespace
@@ -133,10 +133,9 @@ void check_autoprobe(const Observed& seen, Report& out) {
   for (const std::string& bus : names_in(seen.host, "bus")) {
     const std::string file = fmt::format("bus/{}/drivers_autoprobe", bus);
     if (value_of(seen.host, file) != "0") continue;
-    out.warning(
-        fmt::format("{} is 0: drivers that load get no device of this bus", file),
-        fmt::format("{}echo 1 > {}/{}", seen.changes.open.empty() ? "" : "anybind recover, or: ",
-                    seen.host.sysfs_root, file));
+    out.warning(fmt::format("{} is 0: drivers that load get no device of this bus", file),
+                (seen.changes.open.empty() ? Remark() : Remark(Action::kRecover) + ", or: ") +
+                    fmt::format("echo 1 > {}/{}", seen.host.sysfs_root, file));
   }
   if (out.empty()) out.ok("on for every bus");
 }
@@ -171,7 +170,7 @@ void check_display(const Observed& seen, Report& out) {
       continue;
     out.warning(fmt::format("{} has the memory of the boot display{}: vfio-pci could not have it",
                             id.str(), boot_display.empty() ? "" : " " + boot_display),
-                fmt::format("before that display is given away: anybind unbind {}", id.str()));
+                "before that display is given away: " + Remark(Action::kUnbind, {id.str()}));
   }
   if (out.empty() && !boot_display.empty())
     out.ok(fmt::format("the machine boots on {}; others can be given away", boot_display));
@@ -197,8 +196,8 @@ void check_driverctl(const Observed& seen, Report& out) {
       out.warning(
           fmt::format("gives {} to {} at each boot and hot-plug, but now it is on {}", address,
                       driver, device->driver ? device->driver->str() : "no driver"),
-          fmt::format("driverctl unset-override {0}, or: anybind bind {0} {1}", address,
-                      shell_quote(driver)));
+          fmt::format("driverctl unset-override {}, or: ", address) +
+              Remark(Action::kBind, {address, driver}));
     }
   }
   if (!met.empty()) out.ok(fmt::format("gives {} their drivers at boot", some_of(met)));
@@ -231,7 +230,7 @@ void check_libvirt(const Observed& seen, Report& out) {
   const auto listed = seen.host.files.list(dir);
   if (!listed && listed.error().value == EACCES)
     return out.unknown("/etc/libvirt/qemu cannot be read by this user",  // by name never opened
-                       "sudo anybind doctor");
+                       Action::kCheckAsRoot);
   for (const std::string& name : files_in(seen.host, dir)) {
     if (!name.ends_with(".xml")) continue;
     auto devices =

@@ -15,7 +15,7 @@
 namespace anybind {
 namespace doctor {
 
-void Report::add(Verdict verdict, std::string what, std::string fix) {
+void Report::add(Verdict verdict, std::string what, Remark fix) {
   if (++lines_ > kMostLines) {
     CHECK(!out_.empty(), "before the line that is one too many there were others");
     out_.back().what += out_.back().what.ends_with(kMore) ? "" : kMore;

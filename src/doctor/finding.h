@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/advice.h"
+
 namespace anybind {
 
 enum class Verdict : std::uint8_t {
@@ -22,7 +24,7 @@ struct Finding {
   std::string check;  ///< stable: docs/doctor.md
   Verdict verdict = Verdict::kOk;
   std::string what;
-  std::string fix;  ///< what to type or to change; empty when there is nothing to do
+  Remark fix;  ///< what to do or to change; empty when there is nothing to do
   friend bool operator==(const Finding&, const Finding&) = default;
 };
 

@@ -174,9 +174,8 @@ void check_groups(const Observed& seen, Report& out) {
   out.warning(fmt::format("{} {} more than one card, which can only be given away together{}",
                           (mixed.size() == 1 ? "group " : "groups ") + some_of(mixed),
                           mixed.size() == 1 ? "holds" : "hold", why),
-              fmt::format("see which isolation is missing: anybind explain {} vfio-pci; another "
-                          "slot may help",
-                          example));
+              "see which isolation is missing: " + Remark(Action::kExplain, {example, "vfio-pci"}) +
+                  "; another slot may help");
 }
 
 void check_viability(const Observed& seen, Report& out) {

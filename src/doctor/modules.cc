@@ -49,6 +49,10 @@ std::string takes(const Observed& seen, const std::string& what, std::string_vie
                      names.empty() ? ", of which there is none now" : ": " + some_of(names));
 }
 
+Remark and_bind_by_device() {
+  return ", and bind by device: " + Remark(Action::kBind, {"DEVICE", "vfio-pci"});
+}
+
 /// A line that keeps modprobe from loading `module`: "install vfio-pci /bin/false".
 const ConfigLine* forbids(const Observed& seen, std::string_view module) {
   for (const ConfigLine& line : seen.modprobe) {
@@ -149,7 +153,7 @@ void check_command_line(const Observed& seen, Report& out) {
                   how_to_remove(seen, word));
     } else if (name == "vfio_pci.ids" || name == "pci_stub.ids") {
       out.warning(takes(seen, name.substr(0, name.find('.')), *parameter(seen, name)),
-                  how_to_remove(seen, word) + ", and bind by device: anybind bind DEVICE vfio-pci");
+                  how_to_remove(seen, word) + and_bind_by_device());
     } else if (name == "pcie_acs_override") {
       out.warning(fmt::format("{} splits groups that the hardware does not isolate", word),
                   how_to_remove(seen, word));
@@ -172,8 +176,7 @@ void check_modprobe(const Observed& seen, Report& out) {
     if (words[0] == "options" && is_for_user_space(words[1])) {
       for (const std::string& word : words) {
         if (word.starts_with("ids="))
-          out.warning(takes(seen, words[1], word.substr(4)),
-                      fmt::format("{}, and bind by device: anybind bind DEVICE vfio-pci", fix));
+          out.warning(takes(seen, words[1], word.substr(4)), fix + and_bind_by_device());
         if (word.starts_with("allow_unsafe_interrupts=") ||
             word.starts_with("enable_unsafe_noiommu_mode="))
           out.warning(fmt::format("{} sets {} of {}", line.file, word, words[1]), fix);

@@ -36,6 +36,7 @@ void check_container_node(const Observed& seen, const Accounts& accounts, Report
   }
   if (is_loaded && !is_right(seen.host, "class/misc/vfio/dev", *status)) {
     return out.problem(fmt::format("{} is not the node of vfio", kContainer),
+                       // not advice: udevadm's option
                        "rm it, and: udevadm trigger --sysname-match=vfio");
   }
   constexpr unsigned kAnybody = 0666;
@@ -62,7 +63,7 @@ void check_root(const Observed& seen, Report& out) {
     out.ok("this is root");
   } else {
     out.unknown("not root: some things cannot be seen, and binding needs root",
-                "sudo anybind doctor");
+                Action::kCheckAsRoot);
   }
 }
 
@@ -108,9 +109,12 @@ void check_nodes(const Observed& seen, Report& out) {
   const auto look = [&](const std::string& path, const std::string& number) {
     const auto status = host.files.status(path);
     if (!status) {
-      out.warning(fmt::format("there is no /{}", path), "udevadm trigger --subsystem-match=vfio");
+      out.warning(fmt::format("there is no /{}", path),
+                  // not advice: udevadm's option
+                  "udevadm trigger --subsystem-match=vfio");
     } else if (!is_right(host, number, *status)) {
       out.warning(fmt::format("/{} is the node of something else", path),
+                  // not advice: udevadm's option
                   fmt::format("rm /{}, and: udevadm trigger --subsystem-match=vfio", path));
     } else {
       by_owner[owner_of(*status, accounts)].push_back(path.substr(path.find("vfio/") + 5));

@@ -69,7 +69,7 @@ Result<HeldPlan> plan_functions(const Host& host, const Request& request) {
 Result<HeldPlan> plan_taking_back(const Host& host, const Request& request, const Memory& memory) {
   const JournalEntry entry = TRY(change_to_undo(memory.journal, request.change));
   HeldPlan out = TRY(plan_undo(host, entry.plan(), entry.id));
-  out.notes.insert(out.notes.begin(), fmt::format("undo {}: {}", entry.id, entry.command));
+  out.notes.insert(out.notes.begin(), Remark(fmt::format("undo {}: {}", entry.id, entry.command)));
   return out;
 }
 
@@ -89,8 +89,10 @@ Result<> check(const Request& request) {
 Result<std::optional<Owner>> owner_of(const Host& host, const Request& request) {
   if (request.owner.empty()) return std::optional<Owner>();
   const auto refuse = [&](const char* why) {
-    return fail(
-        {.kind = ErrorKind::kUsage, .operation = "--owner", .object = request.owner, .why = why});
+    return fail({.kind = ErrorKind::kUsage,
+                 .operation = "give the nodes to",
+                 .object = request.owner,
+                 .why = why});
   };
   if (request.verb != Request::Verb::kBind || !is_vfio_driver(request.driver->str()))
     return refuse("only a VFIO driver has nodes to give away");
@@ -128,7 +130,7 @@ Error busy_error(const Host& host, Error error) {
   error.why = "it is busy: " + why_busy(host, error.object);
   if (left_in(host, error.object).empty()) return error;
   error.kind = ErrorKind::kIncomplete;
-  error.next = "anybind recover, once that process has ended";
+  error.advice = Remark(Action::kRecover) + ", once that process has ended";
   return error;
 }
 

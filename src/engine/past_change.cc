@@ -14,7 +14,7 @@ Error no_transaction(const std::string& which, std::string why) {
           .operation = "undo",
           .object = which,
           .why = std::move(why),
-          .next = "anybind history"};
+          .advice = Action::kHistory};
 }
 
 /// Was done in this boot.

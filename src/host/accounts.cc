@@ -45,7 +45,7 @@ Result<std::uint32_t> number_of(std::string_view table, std::string_view text, c
                .object = std::string(text),
                .why = fmt::format("no such {} in /etc/{}", kind,  // never opened
                                   kind == std::string_view("user") ? "passwd" : "group"),
-               .next = "a number does for one that a directory server knows"});
+               .advice = "a number does for one that a directory server knows"});
 }
 
 }  // namespace

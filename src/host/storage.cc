@@ -190,7 +190,8 @@ class PosixStorage final : public Storage {
             .operation = "trust",
             .object = std::move(what),
             .why = std::move(why) + "; nothing was read or changed",
-            .next = "use a directory of your own that nobody else may write to: --state DIR"};
+            .advice = Remark("use a directory of your own that nobody else may write to: ") +
+                      Action::kStateDirectory};
   }
 
   std::string lock_owner() {

@@ -95,7 +95,7 @@ TEST_F(StorageTest, WhatOthersMayWriteIsNotTrusted) {
     const auto usable = storage->usable();
     ASSERT_FALSE(usable);
     EXPECT_EQ(usable.error().kind, ErrorKind::kNotPermitted);
-    EXPECT_FALSE(usable.error().next.empty());
+    EXPECT_TRUE(usable.error().advice.names(Action::kStateDirectory));
     EXPECT_EQ(storage->replace("x", "1").error().value, EPERM);
     EXPECT_EQ(storage->read("x").error().value, EPERM);
     EXPECT_EQ(storage->lock("me", kNever).error().value, EPERM);

@@ -117,7 +117,7 @@ Error read_error(Errno err, std::string operation, const DeviceId& device) {
   if (err.value != ETIMEDOUT) return out;
   out.why =
       "it is busy: the kernel holds its lock, for a bind, an unbind or a reset that has not ended";
-  out.next = "anybind show " + device.str() + ", and try again when that has ended";
+  out.advice = Remark(Action::kShow, {device.str()}) + ", and try again when that has ended";
   return out;
 }
 

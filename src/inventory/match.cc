@@ -114,13 +114,13 @@ void add_group_obstacles(Sysfs& root, const Explanation& e, const DriverName& dr
   }
   for (const GroupMember& member : e.group->members) {
     if (!member.blocks_user_space(rule) || member.id == e.device.id) continue;
-    // --group leaves bridges alone.
-    const std::string next = member.is_bridge ? fmt::format("anybind unbind {}", member.id.str())
-                                              : fmt::format("anybind bind --group {} {}",
-                                                            e.device.id.str(), driver.str());
+    // Taking the whole group leaves bridges alone.
+    const Remark next = member.is_bridge
+                            ? Remark(Action::kUnbind, {member.id.str()})
+                            : Remark(Action::kBindGroup, {e.device.id.str(), driver.str()});
     out.push_back({.what = fmt::format("IOMMU group {} is not viable: {} is on {}", e.group->number,
                                        member.id.str(), member.driver->str()),
-                   .next = next});
+                   .advice = next});
   }
 }
 
@@ -186,7 +186,7 @@ Result<Explanation> explain_device(Sysfs& root, const DeviceId& id,
     return fail({.kind = ErrorKind::kNotFound,
                  .object = id.str(),
                  .why = "no such device",
-                 .next = "anybind list"});
+                 .advice = Action::kList});
   }
   Explanation out{.device = TRY(read_device(**dir, id))};
   out.candidates = with_drivers(root, id.bus, match_aliases(modules_alias, out.device.modalias));
@@ -203,9 +203,9 @@ Obstacle no_group_obstacle(Sysfs& root) {
   const auto groups = root.list("kernel/iommu_groups");
   if (groups && !groups->empty())
     return {.what = "it is in no IOMMU group, as other devices are: the IOMMU does not cover it",
-            .next = ""};
+            .advice = {}};
   return {.what = "it is in no IOMMU group: the IOMMU is off, or there is none",
-          .next =
+          .advice =
               "switch it on in the firmware and add intel_iommu=on (on AMD it is on by itself) "
               "to the kernel command line"};
 }
@@ -216,27 +216,27 @@ std::vector<Obstacle> obstacles_for(Sysfs& root, const Explanation& e, const Dri
   const DeviceId& id = e.device.id;
   if (e.device.busy) {
     const Error error = read_error({ETIMEDOUT}, "", id);
-    out.push_back({.what = error.why, .next = error.next});
+    out.push_back({.what = error.why, .advice = error.advice});
   }
   const bool registered = is_registered(root, id.bus, driver.str());
   const auto module = registered || modules == nullptr ? std::nullopt : modules->find(driver.str());
   if (module && !module->forbidden.empty()) {
     out.push_back({.what = fmt::format("its module {} shall never be loaded: {}", module->name,
                                        module->forbidden),
-                   .next = ""});
+                   .advice = {}});
   } else if (!registered &&
              (!module || module->built_in || root.open_dir("module/" + module_key(module->name)))) {
     const auto names = read_driver_names(root, id.bus);
     const auto near = names ? nearest(driver.str(), *names) : std::vector<std::string>{};
     out.push_back(
         {.what = fmt::format("no driver {} on the {} bus now", driver.str(), id.bus.str()),
-         .next = near.empty()
-                     ? "load its module, for instance: modprobe " + shell_quote(driver.str())
-                     : "did you mean " + join_words(near, "or") + "?"});
+         .advice = near.empty()
+                       ? "load its module, for instance: modprobe " + shell_quote(driver.str())
+                       : "did you mean " + join_words(near, "or") + "?"});
   }
   if (is_vfio_driver(driver.str())) add_group_obstacles(root, e, driver, rule, out);
   if (e.device.pci && e.device.pci->is_bridge()) {
-    out.push_back({.what = "it is a bridge: everything behind it would be cut off", .next = ""});
+    out.push_back({.what = "it is a bridge: everything behind it would be cut off", .advice = {}});
   }
   return out;
 }

@@ -27,7 +27,7 @@ struct Candidate {
 /// What speaks against a binding, and what to do about it.
 struct Obstacle {
   std::string what;
-  std::string next;  ///< what to type; may be empty
+  Remark advice;  ///< what to do; may be empty
   friend bool operator==(const Obstacle&, const Obstacle&) = default;
 };
 

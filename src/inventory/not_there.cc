@@ -17,17 +17,17 @@ namespace {
 using Words = std::vector<std::string>;
 
 /// `near` as a question, each with `prefix`; `otherwise` when there are none.
-std::string did_you_mean(Words near, std::string_view prefix, std::string otherwise) {
+Remark did_you_mean(Words near, std::string_view prefix, Remark otherwise) {
   if (near.empty()) return otherwise;
   for (std::string& word : near) word = shell_quote(fmt::format("{}{}", prefix, word));
   return fmt::format("did you mean {}?", join_words(near, "or"));
 }
 
-Error not_found(std::string_view typed, std::string why, std::string next) {
+Error not_found(std::string_view typed, std::string why, Remark next) {
   return {.kind = ErrorKind::kNotFound,
           .object = std::string(typed),
           .why = std::move(why),
-          .next = std::move(next)};
+          .advice = std::move(next)};
 }
 
 Words bus_names(Sysfs& root) {
@@ -100,8 +100,7 @@ Error no_such_device(Sysfs& root, const DeviceId& id, std::string_view typed) {
   }
   const bool pci = id.bus.str() == "pci";
   const std::string prefix = pci ? "" : id.bus.str() + "/";
-  const std::string listing =
-      pci ? "anybind list" : fmt::format("anybind list {}", shell_quote(prefix + "*"));
+  const Remark listing = pci ? Remark(Action::kList) : Remark(Action::kList, {prefix + "*"});
   return not_found(typed, "no such device",
                    did_you_mean(nearest(id.name.str(), names), prefix, listing));
 }
@@ -129,7 +128,7 @@ Error no_such_driver(Sysfs& root, const BusName& bus, const DriverName& driver,
       driver.str(), std::move(why),
       did_you_mean(std::move(near), "",
                    modules.empty() ? "load its module: modprobe " + shell_quote(driver.str())
-                                   : "anybind explain DEVICE tells what matches"));
+                                   : Remark(Action::kExplain, {"DEVICE"}) + " tells what matches"));
 }
 
 Error no_such_word(Sysfs& root, std::string_view typed) {
@@ -138,7 +137,7 @@ Error no_such_word(Sysfs& root, std::string_view typed) {
     return not_found(typed, why, did_you_mean(std::move(twins), "", ""));
   const std::string word(typed);
   if (is_sysfs_name(typed) && root.open_dir("bus/" + word))
-    return not_found(typed, "this is a bus", fmt::format("anybind list '{}/*'", word));
+    return not_found(typed, "this is a bus", {Action::kList, {word + "/*"}});
   if (std::ranges::binary_search(driver_names(root), word)) {
     return not_found(typed, "this is a driver",
                      fmt::format("its devices: driver:{}", shell_quote(word)));
@@ -152,12 +151,13 @@ Error no_such_word(Sysfs& root, std::string_view typed) {
     return {.kind = ErrorKind::kUsage,
             .object = word,
             .why = "a bare number could be anything",
-            .next = "an address such as 03:00.0, id:VENDOR:DEVICE, or group:N"};
+            .advice = "an address such as 03:00.0, id:VENDOR:DEVICE, or group:N"};
   }
   Words near = nearest(typed, read_interface_names(root));
   if (near.empty()) near = near_devices(root, typed);
   return not_found(typed, why,
-                   did_you_mean(std::move(near), "", "anybind list; anybind --help for the forms"));
+                   did_you_mean(std::move(near), "",
+                                Remark(Action::kList) + "; " + Action::kHelp + " for the forms"));
 }
 
 }  // namespace anybind

@@ -25,18 +25,18 @@ const BusName& pci_bus() {
   return kPci;
 }
 
-Error not_understood(std::string_view text, std::string why, std::string next) {
+Error not_understood(std::string_view text, std::string why, Remark next) {
   return {.kind = ErrorKind::kUsage,
           .object = std::string(text),
           .why = std::move(why),
-          .next = std::move(next)};
+          .advice = std::move(next)};
 }
 
 Error nothing_matches(std::string_view text) {
   return {.kind = ErrorKind::kNotFound,
           .object = std::string(text),
           .why = "nothing matches",
-          .next = "anybind list"};
+          .advice = Action::kList};
 }
 
 bool exists(Sysfs& root, const DeviceId& id) {
@@ -85,8 +85,7 @@ Result<Devices> by_bus_and_name(Sysfs& root, std::string_view typed) {
   const auto slash = typed.find('/');
   const auto bus = BusName::parse(typed.substr(0, slash));
   auto name = DeviceName::parse(typed.substr(slash + 1));
-  if (!bus || !name)
-    return fail(not_understood(typed, "not of the form bus/name", "anybind --help"));
+  if (!bus || !name) return fail(not_understood(typed, "not of the form bus/name", Action::kHelp));
   if (!root.open_dir("bus/" + bus->str())) return fail(no_such_bus(root, *bus, typed));
   const auto address = *bus == pci_bus() ? PciAddress::parse(name->str()) : std::nullopt;
   if (address) return by_pci_address(root, *address, typed);
@@ -269,7 +268,7 @@ Result<Devices> unite(const std::vector<std::string>& texts, const Select& selec
 
 Result<Devices> select_devices(Sysfs& root, std::string_view text, std::string_view sysfs_root) {
   if (text.empty() || text.size() > Sysfs::kPageSize) {
-    return fail(not_understood(text, "not a device", "anybind --help tells the forms"));
+    return fail(not_understood(text, "not a device", Remark(Action::kHelp) + " tells the forms"));
   }
   Devices out = TRY(by_any_form(root, text, sysfs_root));
   if (out.empty()) return fail(nothing_matches(text));

@@ -195,22 +195,21 @@ MemberRole role_of(const GroupMember& member, GroupRule rule) {
   return out;
 }
 
-std::vector<std::string> changes_for(const Viability& state, const std::vector<DeviceId>& going) {
-  std::string others;
-  std::string bridges;
+std::vector<Remark> changes_for(const Viability& state, const std::vector<DeviceId>& going) {
+  std::vector<std::string> others;
+  std::vector<std::string> bridges;
   for (const MemberRole& role : state.members) {
-    if (role.blocks) (role.member.is_bridge ? bridges : others) += " " + role.member.id.str();
+    if (role.blocks) (role.member.is_bridge ? bridges : others).push_back(role.member.id.str());
   }
-  std::vector<std::string> out;
+  std::vector<Remark> out;
   if (!others.empty()) {
-    out.push_back(fmt::format("anybind bind --group {} DRIVER, or anybind unbind{}",
-                              going.empty() ? "DEVICE" : going.front().str(), others));
+    const std::string device = going.empty() ? "DEVICE" : going.front().str();
+    out.push_back(Remark(Action::kBindGroup, {device, "DRIVER"}) + ", or " +
+                  Remark(Action::kUnbind, others));
   }
-  if (!bridges.empty()) {
-    out.push_back(fmt::format("anybind unbind{}, a bridge, which --group leaves alone", bridges));
-  }
+  if (!bridges.empty()) out.emplace_back(Action::kUnbindBridge, bridges);
   if (!state.isolation.empty() && !(others.empty() && bridges.empty())) {
-    out.push_back("or put the card into another slot, below a port with ACS");
+    out.emplace_back("or put the card into another slot, below a port with ACS");
   }
   return out;
 }

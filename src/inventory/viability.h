@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "base/advice.h"
 #include "base/ids.h"
 #include "host/sysfs.h"
 #include "inventory/group.h"
@@ -24,7 +25,7 @@ struct Viability {
   std::string rule;                    ///< of the running kernel, in words
   std::vector<MemberRole> members;     ///< all but the ones that are going, in address order
   std::vector<std::string> isolation;  ///< which is missing, as far as sysfs shows; may be empty
-  std::vector<std::string> changes;    ///< what would make it viable; empty when it is
+  std::vector<Remark> changes;         ///< what would make it viable; empty when it is
 };
 
 /// Judges the group as if all of `going`, members of it, were on a user-space driver. Reads the

@@ -70,8 +70,8 @@ TEST_F(ViabilityTest, EachOtherMemberIsNamedWithWhatItMeans) {
   EXPECT_THAT(it.members[0].why, HasSubstr("leaves the DMA of the group alone"));
   EXPECT_EQ(it.members[1].member.id, pci_id(kSound));
   EXPECT_TRUE(it.members[1].blocks);
-  EXPECT_THAT(it.changes, ElementsAre("anybind bind --group 0000:01:00.0 DRIVER, or anybind unbind "
-                                      "0000:01:00.1"));
+  EXPECT_THAT(it.changes, ElementsAre(Remark(Action::kBindGroup, {kGraphics, "DRIVER"}) + ", or " +
+                                      Remark(Action::kUnbind, {kSound})));
   EXPECT_THAT(it.isolation, IsEmpty()) << "nothing can be read";
 }
 
@@ -81,7 +81,7 @@ TEST_F(ViabilityTest, ABridgeOnAHostDriverBlocksOnlyByTheNewerRule) {
   EXPECT_FALSE(judge_group(tree_.sysfs(), group, {}, GroupRule::kDmaOwnership).viable);
   EXPECT_TRUE(judge_group(tree_.sysfs(), group, {}, GroupRule::kDriverList).viable);
   EXPECT_THAT(judge_group(tree_.sysfs(), group, {}, GroupRule::kDmaOwnership).changes,
-              ElementsAre(HasSubstr("unbind 0000:00:02.0, a bridge")));
+              ElementsAre(Remark(Action::kUnbindBridge, {"0000:00:02.0"})));
 }
 
 TEST_F(ViabilityTest, APortWithoutAcsAndFunctionsWithoutIt) {

@@ -31,7 +31,7 @@ Result<std::vector<DeviceId>> virtual_functions(Sysfs& root, const DeviceId& pf,
                    .operation = "find the virtual functions of",
                    .object = pf.str(),
                    .why = fmt::format("virtfn{} is not there: {}", i, link.error().text()),
-                   .next = "anybind show " + pf.str()});
+                   .advice = {Action::kShow, {pf.str()}}});
     }
     out.push_back({.bus = pf.bus, .name = TRY(DeviceName::parse(std::string(link_name(*link))))});
   }

@@ -23,15 +23,17 @@ constexpr std::size_t kMostWords = 32;
 constexpr std::uint64_t kMaxProbeMs = 3'600'000;
 
 Error usage(std::string why) {
-  return {
-      .kind = ErrorKind::kUsage, .object = "", .why = std::move(why), .next = "anybind lab --help"};
+  return {.kind = ErrorKind::kUsage,
+          .object = "",
+          .why = std::move(why),
+          .advice = "anybind lab --help"};
 }
 Error not_found(std::string operation, std::string object, std::string why, std::string next = "") {
   return {.kind = ErrorKind::kNotFound,
           .operation = std::move(operation),
           .object = std::move(object),
           .why = std::move(why),
-          .next = std::move(next)};
+          .advice = std::move(next)};
 }
 
 /// A PCI address may be typed in its short forms; other buses' names are taken as they are.
@@ -166,7 +168,7 @@ Result<std::string> set_group(Machine& machine, const Words& words) {
                .object = "IOMMU group " + words[2],
                .why = "no such group, taken already, none of it on a VFIO driver, or a host driver "
                       "in it",
-               .next = "anybind list group:" + words[2]});
+               .advice = "anybind list group:" + words[2]});
 }
 
 Result<std::string> save(Machine& machine, const Words& /*words*/) {

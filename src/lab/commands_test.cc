@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "drivercore/file/machine.h"
 
 namespace anybind::lab {
@@ -20,14 +22,16 @@ device = [
 ]
 )";
 
+constexpr std::optional<ErrorKind> kNone;
+
 class CommandsTest : public testing::Test {
  protected:
   CommandsTest() : machine_(drivercore::load_machine(kMachine, "test").value()) {}
 
-  /// The code of what came of it, and 0 for success.
-  int code(const std::vector<std::string>& words) {
+  /// Of the error that came of it; kNone for success.
+  std::optional<ErrorKind> kind(const std::vector<std::string>& words) {
     const auto done = run_command(machine_, words);
-    return done ? 0 : static_cast<int>(done.error().kind);
+    return done ? kNone : std::optional(done.error().kind);
   }
   std::string driver_of(const std::string& address) {
     return machine_.look([&](drivercore::DriverCore& core) {
@@ -45,42 +49,42 @@ class CommandsTest : public testing::Test {
 };
 
 TEST_F(CommandsTest, WantTheirNumberOfWords) {
-  EXPECT_EQ(code({"remove", "03:00.0", "04:00.0"}), 2);
+  EXPECT_EQ(kind({"remove", "03:00.0", "04:00.0"}), ErrorKind::kUsage);
   EXPECT_EQ(driver_of("0000:03:00.0"), "e1000e");
-  EXPECT_EQ(code({"remove"}), 2);
-  EXPECT_EQ(code({"save", "now"}), 2);
-  EXPECT_EQ(code({}), 2);
-  EXPECT_EQ(code({"remove", "03:00.0"}), 0);
+  EXPECT_EQ(kind({"remove"}), ErrorKind::kUsage);
+  EXPECT_EQ(kind({"save", "now"}), ErrorKind::kUsage);
+  EXPECT_EQ(kind({}), ErrorKind::kUsage);
+  EXPECT_EQ(kind({"remove", "03:00.0"}), kNone);
   EXPECT_EQ(driver_of("0000:03:00.0"), "gone");
 }
 
 TEST_F(CommandsTest, AModaliasLoadsWhatMatchesByItselfAndNoVariantOfVfio) {
-  EXPECT_EQ(code({"load", "pci:v00008086d00001572sv00000000sd00000000bc02sc00i00"}), 0);
+  EXPECT_EQ(kind({"load", "pci:v00008086d00001572sv00000000sd00000000bc02sc00i00"}), kNone);
   EXPECT_EQ(driver_of("0000:04:00.0"), "i40e");
   EXPECT_FALSE(is_loaded("mlx5-vfio-pci"));
   EXPECT_FALSE(is_loaded("vfio-pci"));
 }
 
 TEST_F(CommandsTest, IdsOfALoadAreThoseOfItsDriver) {
-  EXPECT_EQ(code({"load", "vfio_pci", "ids=8086:9999,8086:1572"}), 0);
+  EXPECT_EQ(kind({"load", "vfio_pci", "ids=8086:9999,8086:1572"}), kNone);
   EXPECT_EQ(driver_of("0000:04:00.0"), "vfio-pci");
   EXPECT_EQ(driver_of("0000:03:00.0"), "e1000e");
 }
 
 TEST_F(CommandsTest, AGroupIsHeldOrFreeAndNothingElse) {
-  ASSERT_EQ(code({"load", "vfio_pci", "ids=8086:1572"}), 0);
-  EXPECT_EQ(code({"set", "group", "4", "held"}), 0);
-  EXPECT_EQ(code({"set", "group", "4", "hold"}), 2);
-  EXPECT_EQ(code({"set", "group", "4", "held"}), 3) << "it is held still";
-  EXPECT_EQ(code({"set", "group", "4", "free"}), 0);
-  EXPECT_EQ(code({"set", "group", "4", "held"}), 0);
+  ASSERT_EQ(kind({"load", "vfio_pci", "ids=8086:1572"}), kNone);
+  EXPECT_EQ(kind({"set", "group", "4", "held"}), kNone);
+  EXPECT_EQ(kind({"set", "group", "4", "hold"}), ErrorKind::kUsage);
+  EXPECT_EQ(kind({"set", "group", "4", "held"}), ErrorKind::kRefused) << "it is held still";
+  EXPECT_EQ(kind({"set", "group", "4", "free"}), kNone);
+  EXPECT_EQ(kind({"set", "group", "4", "held"}), kNone);
 }
 
 TEST_F(CommandsTest, AProbeTakesAnHourAtMost) {
-  EXPECT_EQ(code({"set", "probe-time", "e1000e", "3600000"}), 0);
-  EXPECT_EQ(code({"set", "probe-time", "e1000e", "3600001"}), 2);
-  EXPECT_EQ(code({"set", "probe-time", "nosuch", "1"}), 6);
-  EXPECT_EQ(code({"set", "probe-time", "e1000e", "1s"}), 2);
+  EXPECT_EQ(kind({"set", "probe-time", "e1000e", "3600000"}), kNone);
+  EXPECT_EQ(kind({"set", "probe-time", "e1000e", "3600001"}), ErrorKind::kUsage);
+  EXPECT_EQ(kind({"set", "probe-time", "nosuch", "1"}), ErrorKind::kNotFound);
+  EXPECT_EQ(kind({"set", "probe-time", "e1000e", "1s"}), ErrorKind::kUsage);
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ Result<> check_private(const std::string& dir) {
                  .operation = "use",
                  .object = printable(dir),
                  .why = "it is not a directory that only you can enter",
-                 .next = "remove it, or set XDG_RUNTIME_DIR"});
+                 .advice = "remove it, or set XDG_RUNTIME_DIR"});
   }
   return {};
 }
@@ -78,7 +78,7 @@ Error bad_name(const std::string& name) {
   return {.kind = ErrorKind::kUsage,
           .object = printable(name),
           .why = "a lab's name is up to 64 letters, digits, '-', '_' and '.'",
-          .next = "anybind lab list"};
+          .advice = "anybind lab list"};
 }
 
 std::optional<sockaddr_un> address_of(const std::string& path) {
@@ -163,26 +163,37 @@ Words split_words(std::string_view bytes) {
   return out;
 }
 
-/// The exit code, then the text; of an error its message, NUL, and what to type next.
+/// How an error's kind goes over the socket; 0 is success. Both ends may be of different versions.
+constexpr auto kKinds = std::to_array<ErrorKind>({ErrorKind::kFailed, ErrorKind::kUsage,
+                                                  ErrorKind::kRefused, ErrorKind::kIncomplete,
+                                                  ErrorKind::kNotPermitted, ErrorKind::kNotFound});
+
+std::size_t number_of(ErrorKind kind) {
+  const auto* at = std::ranges::find(kKinds, kind);
+  return static_cast<std::size_t>(at - kKinds.begin()) + 1;
+}
+
+/// The number, then the text; of an error its message, NUL, and what to do next.
 std::string answer_text(const Result<std::string>& result) {
   if (result) return "0\n" + *result;
   const Error& error = result.error();
-  return fmt::format("{}\n{}{}{}", static_cast<int>(error.kind), error.message(), '\0', error.next);
+  return fmt::format("{}\n{}{}{}", number_of(error.kind), error.message(), '\0',
+                     error.advice.plain());
 }
 
 Result<std::string> parse_answer(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));  // signs of life
   const auto line = text.find('\n');
-  const auto code = parse_decimal(text.substr(0, line), 6);
+  const auto code = parse_decimal(text.substr(0, line), kKinds.size());
   if (line == std::string_view::npos || !code) {
     return fail({.object = "the lab", .why = "it went away before it had answered"});
   }
   text.remove_prefix(line + 1);
   if (*code == 0) return std::string(text);
   const auto end = std::min(text.find('\0'), text.size());
-  return fail({.kind = static_cast<ErrorKind>(*code),
+  return fail({.kind = kKinds[*code - 1],
                .why = std::string(text.substr(0, end)),
-               .next = std::string(text.substr(std::min(end + 1, text.size())))});
+               .advice = std::string(text.substr(std::min(end + 1, text.size())))});
 }
 
 /// Has the lab that listens at `path`, and is called `name` by who asks, run a command.
@@ -193,7 +204,7 @@ Result<std::string> ask_at(const std::string& path, const std::string& name, con
                  .operation = "ask",
                  .object = name.empty() ? "the lab" : "the lab " + name,
                  .why = "its socket is another user's",
-                 .next = "anybind lab list"});
+                 .advice = "anybind lab list"});
   }
   if (socket.get() < 0) {
     return fail({.kind = ErrorKind::kNotFound,
@@ -201,7 +212,7 @@ Result<std::string> ask_at(const std::string& path, const std::string& name, con
                  .operation = "reach",
                  .object = name.empty() ? "the lab" : "the lab " + name,
                  .why = "it is not running",
-                 .next = "anybind lab list"});
+                 .advice = "anybind lab list"});
   }
   std::string bytes;
   for (const std::string& word : words) bytes += word + '\0';
@@ -212,7 +223,7 @@ Result<std::string> ask_at(const std::string& path, const std::string& name, con
   if (!answer && (errno == EAGAIN || errno == EWOULDBLOCK)) {
     return fail({.object = name.empty() ? "the lab" : "the lab " + name,
                  .why = fmt::format("it has said nothing for {} seconds", kPatience),
-                 .next = "end it, and start it again"});
+                 .advice = "end it, and start it again"});
   }
   return parse_answer(answer.value_or(""));
 }
@@ -243,12 +254,12 @@ Result<std::string> path_of_lab(const std::string& name) {
     return fail({.kind = ErrorKind::kNotFound,
                  .object = "the lab",
                  .why = "none is running",
-                 .next = "anybind lab shell FILE, in another terminal"});
+                 .advice = "anybind lab shell FILE, in another terminal"});
   }
   return fail({.kind = ErrorKind::kUsage,
                .object = "the lab",
                .why = "more than one is running: " + join_words(labs),
-               .next = "add --name NAME"});
+               .advice = "add --name NAME"});
 }
 
 }  // namespace
@@ -264,7 +275,7 @@ Result<ControlSocket> ControlSocket::open(const std::string& name) {
     return fail({.kind = ErrorKind::kRefused,
                  .object = own,
                  .why = "a lab of this name is running",
-                 .next = "anybind lab list"});
+                 .advice = "anybind lab list"});
   }
   (void)::unlink(path.c_str());
   out.socket_ = make_socket();

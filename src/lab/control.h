@@ -15,7 +15,7 @@ class ControlServer;
 
 /// How the commands of `anybind lab` reach a lab: a socket in a directory that only its owner can
 /// enter. One connection is one command: words ended by NUL, then the answer: a blank now and then
-/// while the command runs, a line with the exit code, and a text.
+/// while the command runs, a line with a number (0, or of the kind of the error), and a text.
 using Words = std::vector<std::string>;
 
 /// A lab that others can talk to.

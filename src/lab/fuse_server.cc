@@ -242,7 +242,7 @@ Error fuse_error(std::string object) {
           .operation = "mount the lab at",
           .object = std::move(object),
           .why = "FUSE refused it",
-          .next = "see the line above; a user other than root needs fusermount3 (package fuse3)"};
+          .advice = "see the line above; a user other than root needs fusermount3 (package fuse3)"};
 }
 
 }  // namespace

@@ -111,7 +111,7 @@ Result<> check_writable(const std::vector<std::string>& directories) {
       return fail({.kind = ErrorKind::kUsage,
                    .object = printable(directory),
                    .why = "it cannot be writable in a lab, which stands in its place",
-                   .next = "name a directory of your own: --writable DIR"});
+                   .advice = "name a directory of your own: --writable DIR"});
     }
   }
   return {};

@@ -67,13 +67,13 @@ Error setup_error(const std::string& message) {
             .operation = what,
             .object = "for the lab",
             .why = "",
-            .next =
+            .advice =
                 "the lab needs user namespaces, also for root (user.max_user_namespaces, "
                 "kernel.unprivileged_userns_clone=1, "
                 "kernel.apparmor_restrict_unprivileged_userns=0) and FUSE; without them: "
                 "anybind --lab FILE list"};
   if (what == "open /dev/fuse") {
-    out.next = "modprobe fuse; without it: anybind --lab FILE list";
+    out.advice = "modprobe fuse; without it: anybind --lab FILE list";
   } else if (what == "run") {
     out = {.kind = ErrorKind::kNotFound,
            .err = Errno{error},

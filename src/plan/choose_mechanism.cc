@@ -23,11 +23,11 @@ bool has_file(Sysfs& dir, const std::string& name) {
 
 // ---- why not
 
-Error refuse(const DeviceId& device, std::string why, std::string next) {
+Error refuse(const DeviceId& device, std::string why, Remark next) {
   return {.kind = ErrorKind::kRefused,
           .object = device.str(),
           .why = std::move(why),
-          .next = std::move(next)};
+          .advice = std::move(next)};
 }
 
 Error not_loaded(const DeviceId& device, const DriverName& driver) {
@@ -45,8 +45,8 @@ Error not_offered(const DeviceId& device, const DriverName& driver, Mechanism wa
   for (const Mechanism one : offered) names.emplace_back(name_of(one));
   return refuse(
       device, fmt::format("this kernel has no {} to give it to {}", name_of(wanted), driver.str()),
-      names.empty() ? "anybind explain " + shell_quote(device.str())
-                    : "--mechanism " + join_words(names, "or"));
+      names.empty() ? Remark(Action::kExplain, {device.str()})
+                    : Remark(Action::kMechanism, std::move(names)));
 }
 
 /// A client's name says what it is, and only whoever declared it can say something else.
@@ -64,10 +64,10 @@ void add_i2c_lines(const DeviceId& device, const OwnIds& own, Error& error) {
   }
   if (names.empty()) return;
   const std::string adapter = "/sys/bus/i2c/devices/i2c-" + name.substr(0, dash);  // never opened
-  error.details.push_back("if new_device made it, it can be made again under a name that " +
-                          std::string("the driver knows: ") + join_words(names, "or"));
-  error.details.push_back(fmt::format("echo 0x{:02x} > {}/delete_device", *address, adapter));
-  error.details.push_back(
+  error.details.emplace_back("if new_device made it, it can be made again under a name that " +
+                             std::string("the driver knows: ") + join_words(names, "or"));
+  error.details.emplace_back(fmt::format("echo 0x{:02x} > {}/delete_device", *address, adapter));
+  error.details.emplace_back(
       fmt::format("echo {} 0x{:02x} > {}/new_device", names.front(), *address, adapter));
 }
 
@@ -77,7 +77,7 @@ Error nothing_works(const DeviceId& device, const DriverName& driver, const OwnI
   Error error = refuse(device,
                        fmt::format("{} has no id for it, and the {} bus has no way to give it one",
                                    driver.str(), bus),
-                       "anybind explain " + shell_quote(device.str()));
+                       {Action::kExplain, {device.str()}});
   if (!files.contains("bind") && !files.contains("new_id")) {
     error.why = driver.str() + " cannot be bound by hand: it has no bind file";
   } else if (files.contains("new_id") && !files.contains("remove_id")) {
@@ -87,8 +87,7 @@ Error nothing_works(const DeviceId& device, const DriverName& driver, const OwnI
         driver.str(), bus);
   } else if (bus == "usb" && !device.name.str().contains(':')) {
     error.why = "it is a whole USB device, and " + driver.str() + " drives interfaces";
-    error.next = fmt::format("anybind bind {} {}", shell_quote(device.str() + ":1.0"),
-                             shell_quote(driver.str()));
+    error.advice = {Action::kBind, {device.str() + ":1.0", driver.str()}};
   } else if (bus == "i2c") {
     add_i2c_lines(device, own, error);
   }

@@ -66,7 +66,7 @@ Error brings_another(Sysfs& root, const std::string& module, const BusName& bus,
   const std::string prefix = bus.str() + ":";
   for (const std::string& name : drivers) {
     if (!name.starts_with(prefix)) continue;
-    out.next = "did you mean " + shell_quote(name.substr(prefix.size())) + "?";
+    out.advice = "did you mean " + shell_quote(name.substr(prefix.size())) + "?";
     break;
   }
   return out;
@@ -89,19 +89,20 @@ Result<> plan_load(Sysfs& root, ModuleLoader& modules, Plan& plan, const BusName
                  .operation = "load",
                  .object = facts->name,
                  .why = "it shall never be loaded: " + facts->forbidden,
-                 .next = facts->forbidden.starts_with("the kernel")
-                             ? "take it from the kernel command line, and boot again"
-                             : "remove that line, or: modprobe --ignore-install " +
-                                   shell_quote(facts->name)});
+                 .advice = facts->forbidden.starts_with("the kernel")
+                               ? "take it from the kernel command line, and boot again"
+                               // not advice: modprobe's option
+                               : "remove that line, or: modprobe --ignore-install " +
+                                     shell_quote(facts->name)});
   }
   plan.modules.push_back({.module = facts->name,
                           .bus = bus,
                           .driver = driver,
                           .reason = "there is no driver " + driver.str() + " yet"});
-  plan.notes.push_back(fmt::format("the module {} is loaded first: there is no driver {} yet",
-                                   facts->name, driver.str()));
+  plan.notes.emplace_back(fmt::format("the module {} is loaded first: there is no driver {} yet",
+                                      facts->name, driver.str()));
   if (!facts->blacklisted.empty()) {
-    plan.notes.push_back(
+    plan.notes.emplace_back(
         fmt::format("{} is on the blacklist of {}, which keeps it from being loaded by itself; it "
                     "is loaded since it was asked for by name",
                     facts->name, facts->blacklisted));
@@ -125,7 +126,7 @@ void note_side_effects(Sysfs& root, ModuleLoader& modules, Plan& plan) {
     }
     if (more != 0) taken.push_back(fmt::format("{} more", more));
     if (taken.empty()) continue;
-    plan.notes.push_back(fmt::format(
+    plan.notes.emplace_back(fmt::format(
         "loading {} gives its drivers also what they match and nobody has: {}; that is not taken "
         "back",
         load.module, join_words(taken)));
@@ -142,9 +143,10 @@ void note_variants(Sysfs& root, ModuleLoader& modules, Plan& plan) {
     if (!modalias) continue;
     for (const Candidate& variant :
          vfio_variants(root, device.device.bus, std::string(trim_newline(*modalias)), aliases)) {
-      plan.notes.push_back(
-          fmt::format("a variant driver for {0} exists: {1} (module {2}); anybind bind {0} {1}",
-                      device.device.str(), variant.driver, variant.module));
+      const std::string id = device.device.str();
+      plan.notes.push_back(fmt::format("a variant driver for {} exists: {} (module {}); ", id,
+                                       variant.driver, variant.module) +
+                           Remark(Action::kBind, {id, variant.driver}));
     }
   }
 }

@@ -13,11 +13,11 @@
 namespace anybind {
 namespace {
 
-Error no_functions(const DeviceId& pf, std::string why, std::string next) {
+Error no_functions(const DeviceId& pf, std::string why, Remark next) {
   return {.kind = ErrorKind::kRefused,
           .object = pf.str(),
           .why = std::move(why),
-          .next = std::move(next)};
+          .advice = std::move(next)};
 }
 
 /// A number in an attribute of `dir`.
@@ -36,14 +36,14 @@ Result<unsigned> read_number(Sysfs& dir, const DeviceId& pf, const std::string& 
 Result<> check_number(const DeviceId& pf, unsigned now, unsigned count, unsigned total) {
   if (count > total) {
     return fail(no_functions(pf, fmt::format("it has at most {} virtual functions", total),
-                             fmt::format("anybind vfs {} {}", pf.str(), total)));
+                             {Action::kMakeFunctions, {pf.str(), std::to_string(total)}}));
   }
   if (now == 0 || count == 0) return {};
   return fail(no_functions(pf,
                            fmt::format("it has {} virtual functions, and the kernel can only "
                                        "change that to none",
                                        now),
-                           fmt::format("anybind vfs {} 0", pf.str())));
+                           {Action::kMakeFunctions, {pf.str(), "0"}}));
 }
 
 }  // namespace
@@ -56,7 +56,8 @@ Result<HeldPlan> plan_virtual_functions(const Host& host, const NewFunctions& fu
   const auto instance = dir->instance();
   if (!instance) return fail(from_errno(instance.error(), "look at", pf.str()));
   if (!dir->read("sriov_totalvfs")) {
-    return fail(no_functions(pf, "it has no SR-IOV capability", "anybind list class:network"));
+    return fail(
+        no_functions(pf, "it has no SR-IOV capability", {Action::kList, {"class:network"}}));
   }
   const unsigned total = TRY(read_number(*dir, pf, "sriov_totalvfs"));
   const unsigned now = TRY(read_number(*dir, pf, "sriov_numvfs"));
@@ -71,7 +72,7 @@ Result<HeldPlan> plan_virtual_functions(const Host& host, const NewFunctions& fu
   const auto bound = read_driver(*dir);
   if (!bound || !*bound) {
     return fail(no_functions(pf, "it has no driver, which would have to create them",
-                             fmt::format("anybind restore {}", pf.str())));
+                             {Action::kRestore, {pf.str()}}));
   }
   const Setting number{.path = pf.path() + "/sriov_numvfs",
                        .bytes = std::to_string(count),
@@ -86,7 +87,7 @@ Result<HeldPlan> plan_virtual_functions(const Host& host, const NewFunctions& fu
     const auto all = TRY(virtual_functions(root, pf, now));
     plan = TRY(plan_unbind(host, all));
     plan.settings.push_back(number);
-    plan.notes.push_back(
+    plan.notes.emplace_back(
         fmt::format("{} has {} virtual functions, which are removed", pf.str(), now));
     return plan;
   }

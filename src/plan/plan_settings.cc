@@ -104,13 +104,13 @@ class Settings {
         "{} without a driver would go to {} too, for new_id offers it every such device",
         join_words(names), request_.driver.str());
     if (request_.ignores_same_id) {
-      plan_.warnings.push_back(what);
+      plan_.warnings.emplace_back(what);
       return {};
     }
     return fail({.kind = ErrorKind::kRefused,
                  .object = of.device.str(),
                  .why = what,
-                 .next = fmt::format("name them too, or --ignore {}", kSameId)});
+                 .advice = "name them too, or " + Remark(Action::kIgnore, {std::string(kSameId)})});
   }
 
   Sysfs& root_;
@@ -138,25 +138,26 @@ Result<> add_no_iommu_mode(Sysfs& root, const BindRequest& request, const Device
       return fail({.kind = ErrorKind::kRefused,
                    .object = device,
                    .why = none.what + fmt::format("; {} would refuse it", request.driver.str()),
-                   .next = std::move(none.next)});
+                   .advice = std::move(none.advice)});
     }
     return fail({.kind = ErrorKind::kRefused,
                  .object = device,
                  .why = "it is in no IOMMU group, and VFIO's no-IOMMU mode is on: whoever has the "
                         "device could read and write all memory",
-                 .next = "--no-iommu, if that is meant"});
+                 .advice = Remark(Action::kAllowNoIommu) + ", if that is meant"});
   }
   if (!mode && plan.modules.empty()) {
     return fail(
         {.kind = ErrorKind::kRefused,
          .object = device,
          .why = fmt::format("there is no {}: this kernel has no no-IOMMU mode", kNoIommuMode),
-         .next = "a kernel with CONFIG_VFIO_NOIOMMU, or an IOMMU"});
+         .advice = "a kernel with CONFIG_VFIO_NOIOMMU, or an IOMMU"});
   }
-  plan.warnings.push_back(fmt::format(
-      "{}: no IOMMU keeps it from reading and writing all memory: who has it has the machine; the "
-      "kernel is tainted, and the no-IOMMU mode stays on (anybind undo takes it back)",
-      device));
+  plan.warnings.push_back(
+      fmt::format("{}: no IOMMU keeps it from reading and writing all memory: who has it has the "
+                  "machine; the kernel is tainted, and the no-IOMMU mode stays on (",
+                  device) +
+      Remark(Action::kUndo) + " takes it back)");
   if (is_on) return {};
   plan.settings.push_back({.path = kNoIommuMode,
                            .bytes = "Y",
@@ -175,13 +176,13 @@ void add_words(const BindRequest& request, const std::set<Mechanism>& used, Plan
     CHECK(info.mechanism == mechanism, "the table of mechanisms is in their order");
     if (!request.mechanism) {
       if (!names_driver(mechanism))
-        plan.notes.push_back(fmt::format("no driver_override there: by {}", info.name));
+        plan.notes.emplace_back(fmt::format("no driver_override there: by {}", info.name));
       continue;
     }
     if (info.warning.empty()) continue;
-    const std::string row =
-        info.row.empty() ? "" : fmt::format(" (anybind race --mechanism {})", info.row);
-    plan.warnings.push_back(fmt::format("{}: {}{}", info.name, info.warning, row));
+    Remark warning = fmt::format("{}: {}", info.name, info.warning);
+    if (!info.row.empty()) warning += " (" + Remark(Action::kRace, {std::string(info.row)}) + ")";
+    plan.warnings.push_back(std::move(warning));
   }
 }
 

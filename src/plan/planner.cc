@@ -119,7 +119,7 @@ Result<bool> is_bridge(Sysfs& dir, const DeviceId& device) {
                .operation = "read the class of",
                .object = device.str(),
                .why = "it says none, so it may be a bridge",
-               .next = "anybind show " + device.str()});
+               .advice = {Action::kShow, {device.str()}}});
 }
 
 /// The IOMMU groups that a plan touches, each listed once.
@@ -172,17 +172,17 @@ Result<> refuse_group(const Host& host, unsigned group, const std::set<DeviceId>
     const std::string driver = role.member.driver ? role.member.driver->str() : "no driver";
     const std::string who = fmt::format("{} ({})", role.member.id.str(), driver);
     if (role.blocks) in_the_way.push_back(who);
-    error.details.push_back(printable(who + ": " + role.why, kLongestLine));
+    error.details.emplace_back(printable(who + ": " + role.why, kLongestLine));
   }
   for (const std::string& line : viability.isolation)
-    error.details.push_back(printable("not isolated: " + line, kLongestLine));
+    error.details.emplace_back(printable("not isolated: " + line, kLongestLine));
   error.why = fmt::format(
       "{} {} on a host driver; as long as that is so, no user of {} can open "
       "the group",
       join_words(in_the_way), in_the_way.size() == 1 ? "is" : "are", request.driver.str());
-  error.next = "add --group to take the whole group, or name those devices too";
+  error.advice = Remark(Action::kTakeGroup) + ", or name those devices too";
   // Then only bridges are left in the way.
-  if (request.whole_group && !viability.changes.empty()) error.next = viability.changes.front();
+  if (request.whole_group && !viability.changes.empty()) error.advice = viability.changes.front();
   return fail(std::move(error));
 }
 
@@ -196,9 +196,9 @@ Result<std::vector<DeviceId>> companions(Sysfs& root, Groups& groups, unsigned g
     const auto dir = TRY(open_device(root, id));
     if (dir == nullptr) continue;  // unplugged meanwhile
     if (TRY(is_bridge(*dir, id))) {
-      plan.notes.push_back(fmt::format("{} is a bridge: left alone", id.str()));
+      plan.notes.emplace_back(fmt::format("{} is a bridge: left alone", id.str()));
     } else {
-      plan.notes.push_back(fmt::format("{} is in the same IOMMU group ({})", id.str(), group));
+      plan.notes.emplace_back(fmt::format("{} is in the same IOMMU group ({})", id.str(), group));
       out.push_back(id);
     }
   }
@@ -250,7 +250,7 @@ Result<> check_groups(const Host& host, const std::vector<Look>& looks, Groups& 
       return fail({.kind = ErrorKind::kRefused,
                    .object = look.device.str(),
                    .why = "it is a bridge; binding it would cut off everything behind it",
-                   .next = "leave it out: bridges do not hinder the other members of a group"});
+                   .advice = "leave it out: bridges do not hinder the other members of a group"});
     }
     if (!seen.insert(*look.group).second) continue;
     const auto* group = TRY(groups.members(*look.group));
@@ -296,7 +296,7 @@ Result<Mechanism> mechanism_for(const Host& host, const Look& look, const BindRe
                .object = look.device.str(),
                .why = fmt::format("its override names {}, and so {} cannot give it to another",
                                   *named, name_of(mechanism)),
-               .next = fmt::format("anybind restore {}", look.device.str())});
+               .advice = {Action::kRestore, {look.device.str()}}});
 }
 
 /// Bound there already, and nothing says otherwise: not to be disturbed, also not its override.
@@ -345,7 +345,7 @@ Result<HeldPlan> plan_unbind(const Host& host, const std::vector<DeviceId>& devi
     if (names_driver(mechanism)) {
       goal.driver_override = "none";
     } else {
-      plan.notes.push_back(fmt::format(
+      plan.notes.emplace_back(fmt::format(
           "{}: the {} bus has no driver_override, so nothing keeps other drivers away from it",
           look.device.str(), look.device.bus.str()));
     }
@@ -375,7 +375,7 @@ Result<> add_functions(const Host& host, const Look& look, const Origin& origin,
   }
   if (*has == wanted) return {};
   const unsigned next = *has == 0 ? wanted : 0;
-  plan.notes.push_back(
+  plan.notes.emplace_back(
       fmt::format("{} had {} virtual functions, and has {}{}", look.device.str(), wanted, *has,
                   next == wanted ? "" : ": removed now, and made by the next restore"));
   if (*has != 0) {
@@ -419,7 +419,7 @@ Result<HeldPlan> plan_restore(const Host& host, const std::vector<DeviceId>& dev
     keep_driver(root, plan, look);
     plan_device(plan, look, std::move(goal), TRY(plain_mechanism_of(root, look)));
     if (origin && !origin->had.up.empty() && look.binding.driver != origin->binding.driver) {
-      plan.notes.push_back(
+      plan.notes.emplace_back(
           fmt::format("{} was up, and is set up again", join_words(origin->had.up)));
     }
   }
@@ -439,7 +439,7 @@ Result<HeldPlan> plan_undo(const Host& host, const Plan& done, std::uint64_t id)
     auto look = look_at(root, was.device, With::kBindingOnly);
     if (!look && look.error().kind != ErrorKind::kNotFound) return fail(look.error());
     if (!look || look->instance != was.instance) {
-      plan.notes.push_back(fmt::format("{} is no longer there: left out", was.device.str()));
+      plan.notes.emplace_back(fmt::format("{} is no longer there: left out", was.device.str()));
       continue;
     }
     if (was.before.driver)

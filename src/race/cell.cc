@@ -304,7 +304,7 @@ Error bad_token(const std::string& token, std::string why) {
           .operation = "replay",
           .object = token,
           .why = std::move(why),
-          .next = "anybind race prints a token for each broken promise"};
+          .advice = "anybind race prints a token for each broken promise"};
 }
 
 /// Mechanism, scenarios, number, schedule.
@@ -414,7 +414,7 @@ Result<SearchResult> explore(const Setting& setting, std::size_t number,
   return fail({.operation = "race",
                .object = token_of(cell, number, *found.contradiction),
                .why = "two points that were taken for one go on differently",
-               .next = "this is a fault of the explorer; please report it with this token"});
+               .advice = "this is a fault of the explorer; please report it with this token"});
 }
 
 Result<Cell> explore(const Mechanism& mechanism, const std::vector<const Scenario*>& scenarios,

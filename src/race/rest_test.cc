@@ -27,6 +27,9 @@ class Nobody final : public Stage::Watcher {
   void on_answer(unsigned /*actor*/, const std::string& /*answer*/) override {}
 };
 
+/// Of a change that made no error.
+constexpr std::optional<ErrorKind> kDone;
+
 /// `path` below the device or the bus, and what is written there.
 struct Line {
   std::string path;
@@ -81,7 +84,8 @@ class Meeting {
     return stage_.kernel().find("pci", kName)->driver_override;
   }
   /// 0: done; else the code of the error.
-  [[nodiscard]] int said() const { return *said_; }
+  /// The kind of its error; kDone without one.
+  [[nodiscard]] std::optional<ErrorKind> said() const { return *said_; }
 
   static constexpr unsigned kChange = 0;
   static constexpr unsigned kOther = 1;
@@ -93,19 +97,19 @@ class Meeting {
     }
     return false;
   }
-  int change(const Planner& planner) {
+  std::optional<ErrorKind> change(const Planner& planner) {
     const DeviceId device{.bus = BusName::literal("pci"), .name = DeviceName::literal(kName)};
     const auto plan = planner(*sysfs_, device);
-    if (!plan) return static_cast<int>(plan.error().kind);
+    if (!plan) return plan.error().kind;
     Listener listener;
     const auto done = run(*sysfs_, *plan, nullptr, listener, {.find_causes = false});
-    return done ? 0 : static_cast<int>(done.error().kind);
+    return done ? kDone : std::optional(done.error().kind);
   }
 
   Nobody nobody_;
   Stage stage_;
   std::unique_ptr<Sysfs> sysfs_;
-  std::optional<int> said_;
+  std::optional<std::optional<ErrorKind>> said_;
 };
 
 Result<HeldPlan> to_the_target(Sysfs& sysfs, const DeviceId& device) {
@@ -150,7 +154,7 @@ TEST(Rest, ADeviceThatSomebodyElseIsBindingIsNotTakenForBound) {
                                    {"bus/pci/drivers_probe", kName}};
   const auto met = meet(kernel, lines, [](Meeting& meeting) {
     EXPECT_NE(meeting.link(), kTarget) << "no probe of it succeeds";
-    EXPECT_NE(meeting.said(), 0) << "it says that it is done";
+    EXPECT_NE(meeting.said(), kDone) << "it says that it is done";
   });
   EXPECT_GT(met, 0U);
 }
@@ -163,7 +167,7 @@ TEST(Rest, ADeviceIsNotTakenForPutBackWhileItsFormerDriverProbesIt) {
                                    {"bus/pci/drivers/" + std::string(kHost) + "/bind", kName}};
   std::size_t failed = 0;
   const auto met = meet(kernel, lines, [&](Meeting& meeting) {
-    if (meeting.said() != static_cast<int>(ErrorKind::kFailed)) return;
+    if (meeting.said() != ErrorKind::kFailed) return;
     ++failed;
     EXPECT_EQ(meeting.link(), kHost) << "it says that all is as before";
     EXPECT_EQ(meeting.override_of(), std::nullopt) << "it says that all is as before";
@@ -183,7 +187,7 @@ TEST(Rest, ADeviceIsOfferedOnceMoreWhenSomebodyElsesProbeWasInTheWay) {
   const auto met = meet(
       kernel, lines,
       [](Meeting& meeting) {
-        EXPECT_EQ(meeting.said(), 0);
+        EXPECT_EQ(meeting.said(), kDone);
         EXPECT_EQ(meeting.link(), kHost);
         EXPECT_EQ(meeting.override_of(), std::nullopt);
       },

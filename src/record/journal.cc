@@ -172,7 +172,8 @@ Error damaged(std::uint64_t id, std::string why) {
           .operation = "read",
           .object = file_name(id, kOpen),
           .why = "not understood: " + std::move(why),
-          .next = "look at the devices with `anybind list`, then move the file out of the way"};
+          .advice = Remark("look at the devices with `") + Action::kList +
+                    "`, then move the file out of the way"};
 }
 
 /// Throws json::exception.
@@ -388,7 +389,7 @@ Result<> Journal::close(Ending ending) {
   if (!renamed) {
     Error error = from_errno(renamed.error(), "close", open_name);
     error.kind = ErrorKind::kIncomplete;
-    error.next = "anybind recover";
+    error.advice = Action::kRecover;
     return fail(std::move(error));
   }
   std::erase(open_, id);

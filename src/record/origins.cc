@@ -27,7 +27,7 @@ Error damaged(std::string why) {
           .operation = "read",
           .object = std::string(kFile),
           .why = "not understood: " + std::move(why),
-          .next = "move the file out of the way; `restore` then goes by the default match"};
+          .advice = "move the file out of the way; `restore` then goes by the default match"};
 }
 
 /// Why the text of a file is not what was written. Before there was a checksum, a file had three

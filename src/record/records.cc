@@ -23,10 +23,11 @@ Result<Memory> Memory::lock(const Host& host, const Storage::Wait& wait, OnDamag
     return fail({.object = "bindings",
                  .why = "this boot has no name: /proc/sys/kernel/random/boot_id cannot be read; "
                         "nothing was changed",
-                 .next = "mount -t proc proc /proc"});
+                 .advice = "mount -t proc proc /proc"});
   }
   TRY(storage.usable());
   std::string owner;
+  // not advice: it is who has the lock
   const auto locked = storage.lock("anybind " + host.command, [&](const std::string& who) {
     owner = who;
     return wait(who);
@@ -35,7 +36,7 @@ Result<Memory> Memory::lock(const Host& host, const Storage::Wait& wait, OnDamag
     return fail({.kind = ErrorKind::kRefused,
                  .object = "bindings",
                  .why = fmt::format("another anybind is changing them: process {}", owner),
-                 .next = "wait until it has ended"});
+                 .advice = "wait until it has ended"});
   }
   if (!locked) {
     return fail(from_errno(locked.error(), "lock", "the directory of remembered drivers",

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/advice.h"
 #include "base/ids.h"
 #include "host/sysfs.h"
 
@@ -13,9 +14,13 @@ namespace anybind {
 /// Somebody who uses a device, so that taking its driver away would do harm.
 struct Blocker {
   DeviceId device;
-  std::string name;  ///< stable, for --ignore: docs/guards.md
+  std::string name;  ///< stable, for a request to ignore it: docs/guards.md
   std::string who;   ///< in words; names in it come from outside
-  std::string next;  ///< what to type to free the device
+  Remark advice;     ///< what to do to free the device
+  /// The same, or to ignore it.
+  [[nodiscard]] Remark way_out() const {
+    return advice + " (or " + Remark(Action::kIgnore, {name}) + ")";
+  }
   friend bool operator==(const Blocker&, const Blocker&) = default;
 };
 

@@ -100,6 +100,7 @@ std::string advice(Sysfs& root, const std::string& holder, const std::string& ma
   if (uuid.starts_with("mpath-")) return "multipath -f " + name;
   if (!mapper.empty()) return "dmsetup remove " + name;
   if (root.read(dir + "/md/level"))
+    // not advice: mdadm's option
     return fmt::format("mdadm --stop {}{}", kDev, shell_quote(holder));
   if (holder.starts_with("bcache"))
     return fmt::format("echo 1 > /sys/block/{}/bcache/stop", shell_quote(holder));

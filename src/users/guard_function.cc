@@ -61,7 +61,7 @@ void look_at_bridge(Sysfs& root, const Target& target, Findings& out) {
       const auto driver = root.read_link(todo.back() + "/driver");
       if (!driver || link_name(*driver) == "pcieport") continue;
       out.add(target, "bridge", fmt::format("{} behind it is on {}", name, link_name(*driver)),
-              fmt::format("anybind unbind {}", name));
+              {Action::kUnbind, {name}});
     }
   }
 }

@@ -38,7 +38,7 @@ struct Target {
 /// Collects what is found, each finding once and no flood of one kind.
 class Findings {
  public:
-  void add(const Target& target, std::string_view name, std::string who, std::string next);
+  void add(const Target& target, std::string_view name, std::string who, Remark advice);
   [[nodiscard]] std::vector<Blocker> take() &&;
 
  private:

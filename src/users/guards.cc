@@ -34,12 +34,12 @@
 namespace anybind {
 namespace guards {
 
-void Findings::add(const Target& target, std::string_view name, std::string who, std::string next) {
+void Findings::add(const Target& target, std::string_view name, std::string who, Remark advice) {
   Found& found = by_place_[target.place];
   Blocker blocker{.device = target.device,
                   .name = std::string(name),
                   .who = std::move(who),
-                  .next = std::move(next)};
+                  .advice = std::move(advice)};
   if (std::ranges::find(found.blockers, blocker) != found.blockers.end()) return;
   if (++found.count[blocker.name] <= kMostOfAKind) found.blockers.push_back(std::move(blocker));
 }

@@ -112,7 +112,7 @@ class Guards : public testing::Test {
   std::vector<std::string> words() {
     std::vector<std::string> out;
     for (const Blocker& blocker : in_use({pci_id(kNic)}).blockers)
-      out.push_back(blocker.who + " | " + blocker.next);
+      out.push_back(blocker.who + " | " + blocker.advice.plain());
     return out;
   }
   /// A node of the card, whose number is that of /dev/null, and one that nobody has.
@@ -402,7 +402,7 @@ TEST_F(Guards, EachHolderWithTheCommandThatFreesIt) {
   mapper();
   const auto next = [&](const std::string& uuid) {
     tree_.put("devices/virtual/block/dm-0/dm/uuid", uuid);
-    return in_use({pci_id(kNic)}).blockers.at(0).next;
+    return in_use({pci_id(kNic)}).blockers.at(0).advice.plain();
   };
   EXPECT_EQ(next("LVM-abc"), "vgchange -an vg");
   EXPECT_EQ(next("CRYPT-LUKS2-abc"), "cryptsetup close vg-root");

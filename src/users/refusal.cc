@@ -10,7 +10,15 @@
 namespace anybind {
 namespace {
 
-constexpr std::size_t kLongest = 512;  // of a line
+constexpr std::size_t kLongest = 512;  // of a text from outside
+
+/// As it may stand among the details of an error.
+Remark shown(Remark remark) {
+  for (Advice& part : remark.parts) {
+    for (std::string& operand : part.operands) operand = printable(operand, kLongest);
+  }
+  return remark;
+}
 
 }  // namespace
 
@@ -25,13 +33,11 @@ Result<> MachineUsers::refuse(const std::vector<Asked>& devices) const {
       .kind = ErrorKind::kRefused, .object = blockers.front().device.str(), .why = "in use"};
   if (blockers.front().device != blockers.back().device) error.object = "these devices";
   for (const Blocker& blocker : blockers) {
-    const auto line = [&](const std::string& text) {
-      error.details.push_back(printable(text, kLongest));
-    };
-    line(fmt::format("{}  {}: {}", blocker.device.str(), blocker.name, blocker.who));
-    line(fmt::format("  {} (or --ignore {})", blocker.next, blocker.name));
+    error.details.push_back(
+        shown(fmt::format("{}  {}: {}", blocker.device.str(), blocker.name, blocker.who)));
+    error.details.push_back(shown("  " + blocker.way_out()));
   }
-  if (unseen != 0) error.details.push_back(unseen_words(unseen));
+  if (unseen != 0) error.details.emplace_back(unseen_words(unseen));
   return fail(std::move(error));
 }
 

@@ -69,7 +69,7 @@ TEST_F(ModuleLoads, ADriverThatIsNotThereIsLoadedFirst) {
   const auto made = plan({kNicA, kDisk});
   ASSERT_TRUE(made) << made.error().message();
   EXPECT_THAT(made->modules, ElementsAre(testing::Field(&ModuleLoad::module, "vfio_pci")));
-  EXPECT_THAT(made->notes, ElementsAre(HasSubstr("the module vfio_pci is loaded first")));
+  EXPECT_THAT(plain(made->notes), ElementsAre(HasSubstr("the module vfio_pci is loaded first")));
   EXPECT_EQ(all(), before) << "planning only reads";
   ASSERT_TRUE(run_plan(*made));
   EXPECT_THAT(loader_.loaded, ElementsAre("vfio_pci"));
@@ -107,7 +107,7 @@ TEST_F(ModuleLoads, AModuleThatBringsAnotherDriverIsNotFound) {
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().kind, ErrorKind::kNotFound);
   EXPECT_THAT(outcome.error().why, HasSubstr("it has pci:pci-stub"));
-  EXPECT_EQ(outcome.error().next, "did you mean pci-stub?");
+  EXPECT_EQ(outcome.error().advice, "did you mean pci-stub?");
   EXPECT_THAT(outcome.error().details, ElementsAre("the module pci_stub was loaded, and stays"));
   EXPECT_EQ(all(), before);
   EXPECT_EQ(plan({kNicA}, "pci_stub").error().kind, ErrorKind::kNotFound) << "it is loaded by now";
@@ -146,14 +146,14 @@ TEST_F(ModuleLoads, ADeviceThatTheLoadItselfBoundIsWhereItShouldBe) {
 TEST_F(ModuleLoads, OthersThatTheLoadWouldBindAreNamed) {
   ASSERT_EQ(write("bus/pci/devices/0000:05:00.0/driver_override", "vfio-pci"), 0);
   ASSERT_EQ(write("bus/pci/drivers/igc/unbind", "0000:05:00.0"), 0);
-  EXPECT_THAT(plan({kNicA})->notes, Contains(HasSubstr("0000:05:00.0")));
+  EXPECT_THAT(plain(plan({kNicA})->notes), Contains(HasSubstr("0000:05:00.0")));
   // By its id; and one that an override keeps away is not named.
   ASSERT_TRUE(core_.unload_module("igc"));
   ASSERT_EQ(write("bus/pci/devices/0000:05:00.0/driver_override", "\n"), 0);
-  EXPECT_THAT(plan({kDisk}, "igc")->notes,
+  EXPECT_THAT(plain(plan({kDisk}, "igc")->notes),
               Contains(HasSubstr("0000:04:00.0 and 0000:05:00.0; that is not taken back")));
   ASSERT_EQ(write("bus/pci/devices/0000:05:00.0/driver_override", "none"), 0);
-  EXPECT_THAT(plan({kDisk}, "igc")->notes, Not(Contains(HasSubstr("0000:05:00.0"))));
+  EXPECT_THAT(plain(plan({kDisk}, "igc")->notes), Not(Contains(HasSubstr("0000:05:00.0"))));
 }
 
 TEST_F(ModuleLoads, OneThatIsForbiddenIsRefusedAndABlacklistedOneIsNoted) {
@@ -162,9 +162,9 @@ TEST_F(ModuleLoads, OneThatIsForbiddenIsRefusedAndABlacklistedOneIsNoted) {
   const auto refused = plan({kNicA});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, ErrorKind::kRefused);
-  EXPECT_THAT(refused.error().next, HasSubstr("--ignore-install"));
+  EXPECT_THAT(refused.error().advice.plain(), HasSubstr("--ignore-install"));
   loader_.facts = ModuleFacts{.name = "vfio-pci", .blacklisted = "/x.conf"};
-  EXPECT_THAT(plan({kNicA})->notes, Contains(HasSubstr("blacklist of /x.conf")));
+  EXPECT_THAT(plain(plan({kNicA})->notes), Contains(HasSubstr("blacklist of /x.conf")));
   loader_.facts = ModuleFacts{.name = "vfio-pci", .built_in = true};
   EXPECT_THAT(plan({kNicA}).error().why, HasSubstr("built into this kernel"));
 }
@@ -174,7 +174,7 @@ TEST_F(ModuleLoads, ANameThatIsNoModuleGivesTheNearest) {
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().kind, ErrorKind::kNotFound);
   EXPECT_THAT(missing.error().why, HasSubstr("no module of that name"));
-  EXPECT_THAT(missing.error().next, HasSubstr("vfio_pci"));
+  EXPECT_THAT(missing.error().advice.plain(), HasSubstr("vfio_pci"));
 }
 
 TEST_F(ModuleLoads, AnInterruptionBeforeTheLoadLeavesEverything) {
@@ -204,7 +204,8 @@ TEST_F(ModuleLoads, AVariantOfVfioPciThatIsMadeForTheDeviceIsProposed) {
       "alias pci:v00008086d000015F3sv*sd*bc*sc*i* igc\n";
   EXPECT_THAT(plan({kNicA, kDisk})->notes,
               ElementsAre("a variant driver for 0000:04:00.0 exists: igc_vfio_pci (module "
-                          "igc_vfio_pci); anybind bind 0000:04:00.0 igc_vfio_pci"));
+                          "igc_vfio_pci); " +
+                          Remark(Action::kBind, {"0000:04:00.0", "igc_vfio_pci"})));
   EXPECT_THAT(plan({kDisk})->notes, IsEmpty());
   loader_.text = "alias vfio_pci:\nalias vfio_pci:v* \nvfio_pci:";
   EXPECT_THAT(plan({kNicA})->notes, IsEmpty());

@@ -92,7 +92,7 @@ TEST_F(PatienceTest, AnyUnbindMayBeLeftBehind) {
   EXPECT_THAT(done.error().why,
               AllOf(HasSubstr("has not returned after 120 s"),
                     HasSubstr("process " + std::to_string(waiting_.pid()) + " is left waiting")));
-  EXPECT_THAT(done.error().next, HasSubstr("anybind recover"));
+  EXPECT_TRUE(done.error().advice.names(Action::kRecover));
   EXPECT_EQ(state_of(kDisk), "nvme (unset)") << "the other one is put back";
   const JournalEntry entry = open_entry();
   ASSERT_THAT(entry.stuck, SizeIs(1));
@@ -156,7 +156,7 @@ TEST_F(PatienceTest, ASettingMayBeLeftBehind) {
   const auto done = go(by_new_id(*faulty_));
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().kind, ErrorKind::kIncomplete);
-  EXPECT_EQ(done.error().next, "anybind recover");
+  EXPECT_EQ(done.error().advice, Action::kRecover);
   const JournalEntry entry = open_entry();
   ASSERT_THAT(entry.stuck, SizeIs(1));
   EXPECT_EQ(entry.stuck[0].device, std::nullopt);

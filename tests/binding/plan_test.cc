@@ -45,7 +45,7 @@ TEST_F(Planner, RefusesAMemberOfAGroupThatIsNotViableAndNamesTheOthers) {
   ASSERT_FALSE(plan);
   EXPECT_EQ(plan.error().kind, ErrorKind::kRefused);
   EXPECT_THAT(plan.error().message(), HasSubstr("0000:03:00.1 (snd_hda_intel)"));
-  EXPECT_THAT(plan.error().next, HasSubstr("--group"));
+  EXPECT_TRUE(plan.error().advice.names(Action::kTakeGroup));
 }
 
 TEST_F(Planner, LooksAtTheGroupOfEachDevice) {
@@ -66,7 +66,7 @@ TEST_F(Planner, TakesTheWholeGroupButNotItsBridge) {
   std::vector<DeviceId> devices;
   for (const DevicePlan& device : plan->devices) devices.push_back(device.device);
   EXPECT_THAT(devices, ElementsAre(kGpuAudio, kGpu));
-  EXPECT_THAT(plan->notes, testing::Contains(HasSubstr("0000:00:03.0 is a bridge")));
+  EXPECT_THAT(plain(plan->notes), testing::Contains(HasSubstr("0000:00:03.0 is a bridge")));
 }
 
 TEST_F(Planner, RefusesABridge) {
@@ -84,7 +84,7 @@ TEST_F(Planner, AnUnknownDriverIsNotFoundWithTheNearestNames) {
   const auto plan = plan_bind(*sysfs_, {.devices = {kNicA}, .driver = driver("vfio_pci")});
   ASSERT_FALSE(plan);
   EXPECT_EQ(plan.error().kind, ErrorKind::kNotFound);
-  EXPECT_THAT(plan.error().next, HasSubstr("vfio-pci"));
+  EXPECT_THAT(plan.error().advice.plain(), HasSubstr("vfio-pci"));
 }
 
 TEST_F(Planner, AnUnknownDeviceIsNotFound) {

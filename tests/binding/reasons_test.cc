@@ -39,7 +39,7 @@ TEST_F(Reasons, OfAFailedProbeAreTheErrnoInWordsAndWhatTheKernelSaid) {
   EXPECT_THAT(error.message(), HasSubstr("the probe of vfio-pci failed: Input/output error"));
   EXPECT_THAT(error.details, ElementsAre("kernel: igc 0000:04:00.0 eth0: down",
                                          "kernel: probe with driver vfio-pci failed: \\x1b[2J"));
-  EXPECT_EQ(error.next, "anybind explain 0000:04:00.0 vfio-pci");
+  EXPECT_EQ(error.advice, Remark(Action::kExplain, {"0000:04:00.0", "vfio-pci"}));
 }
 
 TEST_F(Reasons, OfARollBackThatFailsAreToldToo) {
@@ -75,7 +75,7 @@ TEST_F(Reasons, WithoutAnIommuAVfioDriverSaysSo) {
   ASSERT_FALSE(plan) << "the driver would say it when the host driver has gone";
   EXPECT_EQ(plan.error().kind, ErrorKind::kRefused);
   EXPECT_THAT(plan.error().message(), HasSubstr("the IOMMU is off"));
-  EXPECT_THAT(plan.error().next, HasSubstr("kernel command line"));
+  EXPECT_THAT(plan.error().advice.plain(), HasSubstr("kernel command line"));
 }
 
 TEST_F(Reasons, ADeviceThatAnotherDriverTookNamesIt) {
@@ -144,7 +144,7 @@ TEST_F(ReasonsInATree, ADeferredProbeKnowsOfASupplierThatIsNotThere) {
   tree_.put(file, "0\n");
   const Error error = error_with(EAGAIN);
   EXPECT_THAT(error.why, HasSubstr("something that it needs is not there yet"));
-  EXPECT_THAT(error.next, HasSubstr("mount -t debugfs"));
+  EXPECT_THAT(error.advice.plain(), HasSubstr("mount -t debugfs"));
   tree_.put(file, "1\n");
   EXPECT_THAT(error_with(EAGAIN).why, HasSubstr("by what the firmware says, is not there yet"));
 }
@@ -174,7 +174,7 @@ TEST_F(ReasonsInATree, APhysicalFunctionWithVirtualOnesIsNotForVfio) {
   tree_.put(file, "4\n");
   const Error error = error_with(EBUSY, Step::Kind::kBind, "vfio-pci");
   EXPECT_EQ(error.why, "vfio-pci does not take it while it has virtual functions: 4");
-  EXPECT_EQ(error.next, "remove them: anybind vfs 0000:04:00.0 0");
+  EXPECT_EQ(error.advice, "remove them: " + Remark(Action::kMakeFunctions, {"0000:04:00.0", "0"}));
   EXPECT_THAT(error_with(EBUSY).why, HasSubstr("drv found busy what it needs"));
 }
 
@@ -197,10 +197,10 @@ TEST_F(ReasonsInATree, MemoryThatTheFirmwareHoldsIsNamed) {
             "  e0000000-e0ffffff : 0000:05:00.0\n");
   const Error error = error_with(EBUSY);
   EXPECT_EQ(error.why, "its memory is held by BOOTFB");
-  EXPECT_THAT(error.next, HasSubstr("command line"));
+  EXPECT_THAT(error.advice.plain(), HasSubstr("command line"));
   tree_.put("proc/iomem", "d0000000-dfffffff : 0000:04:00.0\n  d0000000-d00fffff : ramoops\n");
   EXPECT_EQ(error_with(EBUSY).why, "its memory is held by ramoops");
-  EXPECT_THAT(error_with(EBUSY).next, HasSubstr("/proc/iomem"));
+  EXPECT_THAT(error_with(EBUSY).advice.plain(), HasSubstr("/proc/iomem"));
 }
 
 TEST_F(ReasonsInATree, HostileMessagesAndFilesAreHarmless) {

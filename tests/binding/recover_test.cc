@@ -109,7 +109,7 @@ TEST_F(RecoverTest, AChangeOfADeviceWithAnOpenTransactionIsRefused) {
   const auto outcome = go(*sysfs_, *to_vfio({kNicA}));
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().kind, ErrorKind::kIncomplete);
-  EXPECT_EQ(outcome.error().next, "anybind recover");
+  EXPECT_EQ(outcome.error().advice, Action::kRecover);
   EXPECT_TRUE(go(*sysfs_, *to_vfio({kNicB}))) << "another device is free";
 }
 

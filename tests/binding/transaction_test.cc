@@ -387,7 +387,7 @@ TEST(OriginsTest, ADamagedFileIsAnErrorAndNotAnEmptyMemory) {
     ASSERT_TRUE(storage->replace("origins.json", file));
     const auto loaded = Origins::load(*storage, "b");
     ASSERT_FALSE(loaded) << file;
-    EXPECT_FALSE(loaded.error().next.empty()) << file;
+    EXPECT_FALSE(loaded.error().advice.empty()) << file;
   }
 }
 

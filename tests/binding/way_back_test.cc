@@ -340,7 +340,7 @@ TEST_F(WayBackTest, WithoutANameOfThisBootNothingIsChangedOrDropped) {
   const auto locked = Memory::lock(unnamed, never);
   ASSERT_FALSE(locked);
   EXPECT_EQ(locked.error().kind, ErrorKind::kFailed);
-  EXPECT_THAT(locked.error().next, HasSubstr("/proc"));
+  EXPECT_THAT(locked.error().advice.plain(), HasSubstr("/proc"));
   cut_off({kNicA}, kStepsOfOne);
   Origins memory = Origins::none(files_, "");
   Journal nameless = *Journal::load(files_, "", "test", 0);

@@ -165,7 +165,7 @@ void look_at_guards(Sysfs& sysfs, const Proc& proc) {
   require(refused.has_value() == in_use.blockers.empty(), "seen, and not refused");
   if (refused) return;
   fuzz::require_printable(refused.error().message(), "a message that is not printable");
-  for (const std::string& line : refused.error().details) {
+  for (const std::string& line : plain(refused.error().details)) {
     fuzz::require_printable(line, "a detail that is not printable");
   }
 }

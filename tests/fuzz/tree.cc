@@ -32,6 +32,7 @@
 #include "oracle.h"
 #include "plan/plan_functions.h"
 #include "plan/planner.h"
+#include "record/origins.h"
 #include "scratch.h"
 #include "users/guards.h"
 #include "users/refusal.h"
@@ -50,7 +51,8 @@ constexpr const char* kAliases =
 void look_at(const Error& error) {
   require(!error.message().empty(), "an error without a message");
   fuzz::require_printable(error.message(), "a message that is not printable");
-  for (const std::string& line : error.details) require(fuzz::is_plain(line), "a detail", line);
+  for (const std::string& line : plain(error.details))
+    require(fuzz::is_plain(line), "a detail", line);
 }
 
 template <class T>

@@ -5,33 +5,34 @@
 #include <utility>
 #include <vector>
 
+#include "anybind/base/advice.h"
 #include "anybind/base/errno.h"
 
 namespace anybind {
 
-/// Why something was not done. The numbers are the exit codes of the command line: a contract.
+/// Why something was not done.
 enum class ErrorKind {
-  kFailed = 1,        ///< tried, failed, and everything is as it was before
-  kUsage = 2,         ///< the request makes no sense; nothing was tried
-  kRefused = 3,       ///< a guard or the IOMMU group forbids it; nothing was tried
-  kIncomplete = 4,    ///< tried, failed, and not everything could be put back
-  kNotPermitted = 5,  ///< the kernel wants other rights
-  kNotFound = 6,      ///< no such device or driver
+  kFailed,        ///< tried, failed, and everything is as it was before
+  kUsage,         ///< the request makes no sense; nothing was tried
+  kRefused,       ///< a guard or the IOMMU group forbids it; nothing was tried
+  kIncomplete,    ///< tried, failed, and not everything could be put back
+  kNotPermitted,  ///< the kernel wants other rights
+  kNotFound,      ///< no such device or driver
 };
 
-/// An error as a value: what failed, on which object, why, and what to type next.
+/// An error as a value: what failed, on which object, why, and what to do next.
 /// Library code returns it and never prints.
 struct Error {
   ErrorKind kind = ErrorKind::kFailed;
-  Errno err{};                         ///< 0 when no system call is behind it
-  std::string operation{};             ///< what was tried: "bind", "write driver_override"
-  std::string object{};                ///< on what: "0000:03:00.0"
-  std::string why{};                   ///< in words; when empty, the errno's text is used
-  std::string next{};                  ///< what to type next; may be empty
-  std::vector<std::string> details{};  ///< more about why, a line each, printable
+  Errno err{};                    ///< 0 when no system call is behind it
+  std::string operation{};        ///< what was tried: "bind", "write driver_override"
+  std::string object{};           ///< on what: "0000:03:00.0"
+  std::string why{};              ///< in words; when empty, the errno's text is used
+  Remark advice{};                ///< what to do next; may be empty
+  std::vector<Remark> details{};  ///< more about why, a line each, printable
 
-  /// "operation object: why (ERRNO)", one line, without `next` and `details`. Text from outside is
-  /// made printable.
+  /// "operation object: why (ERRNO)", one line, without `advice` and `details`. Text from outside
+  /// is made printable.
   [[nodiscard]] std::string message() const;
 };
 

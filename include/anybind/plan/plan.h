@@ -99,9 +99,9 @@ struct Plan {
   std::vector<DevicePlan> devices;
   std::optional<NewFunctions> makes{};  ///< joins `devices` once the settings are written
   bool restores = false;  ///< gives back what there was: afterwards nothing needs to be remembered
-  std::uint64_t undoes = 0;             ///< takes this transaction of the journal back; 0: none
-  std::vector<std::string> notes;       ///< what the planner decided by itself, one line each
-  std::vector<std::string> warnings{};  ///< what can go wrong with what was asked for, likewise
+  std::uint64_t undoes = 0;        ///< takes this transaction of the journal back; 0: none
+  std::vector<Remark> notes;       ///< what the planner decided by itself, one line each
+  std::vector<Remark> warnings{};  ///< what can go wrong with what was asked for, likewise
   [[nodiscard]] bool empty() const;
   /// How many settings come before the devices.
   [[nodiscard]] std::size_t early_settings() const;

@@ -54,7 +54,7 @@ Result<KernelProfile> find_profile(std::string_view name) {
   return fail({.kind = ErrorKind::kUsage,
                .object = std::string(name),
                .why = "no such kernel profile",
-               .next = "there are " + join_words(names)});
+               .advice = "there are " + join_words(names)});
 }
 
 }  // namespace anybind::drivercore

@@ -63,7 +63,8 @@ class Loader {
  private:
   Result<> load_top(TomlReader& in) {
     const auto profile = find_profile(in.text("kernel", "linux-6.12"));
-    if (!profile) in.complain("kernel", profile.error().why + "; " + profile.error().next);
+    if (!profile)
+      in.complain("kernel", profile.error().why + "; " + profile.error().advice.plain());
     state_.profile = kernel_ != nullptr ? *kernel_ : profile.value_or(KernelProfile{});
     state_.iommu = in.flag("iommu", true);
     state_.seqnum = static_cast<std::uint64_t>(in.number("seqnum", 1, INT64_MAX, 1));

@@ -14,7 +14,7 @@ Error machine_error(std::string_view file, const toml::source_region& where, std
   return {.kind = ErrorKind::kUsage,
           .object = fmt::format("{}:{}:{}", file, where.begin.line, where.begin.column),
           .why = std::move(why),
-          .next = "docs/machine-file.md describes the form"};
+          .advice = "docs/machine-file.md describes the form"};
 }
 
 const toml::node* TomlReader::take(std::string_view key) {

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/advice.h"
+
+namespace anybind::cli {
+
+/// A remark of the library in the words of this command: an action is what to type for it, each
+/// operand one word for a shell. Text from outside is as it came: printable() is for who prints.
+[[nodiscard]] std::string text_of(const Remark& remark);
+
+/// Each of them.
+[[nodiscard]] std::vector<std::string> texts_of(const std::vector<Remark>& remarks);
+
+}  // namespace anybind::cli
