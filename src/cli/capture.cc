@@ -10,9 +10,11 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "base/try.h"
+#include "cli/answer.h"
 #include "cli/say.h"
 #include "cli/session.h"
 #include "cli/verb.h"
@@ -55,10 +57,18 @@ Result<int> run_capture(Context& context, const std::string& file) {
   }
   const std::string text = drivercore::save_machine(state);
   if (file.empty() || file == "-") {
-    std::fputs(text.c_str(), context.out);
+    if (context.json) {
+      answer(context, {{"machine", text}});
+    } else {
+      put(context.out, text);
+    }
     return 0;
   }
   TRY(write_new(file, text));
+  if (context.json) {
+    answer(context,
+           {{"file", file}, {"devices", state.devices.size()}, {"drivers", state.drivers.size()}});
+  }
   if (context.verbosity >= 0) {
     say(context.err, "{} devices and {} drivers; try: anybind --lab {} list\n",
         state.devices.size(), state.drivers.size(), shell_quote(file));

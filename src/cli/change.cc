@@ -10,18 +10,21 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <CLI/Validators.hpp>
+#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "base/try.h"
 #include "capture/rehearsal.h"
 #include "cli/advice.h"
-#include "cli/answer_json.h"
+#include "cli/answer.h"
 #include "cli/narrator.h"
 #include "cli/say.h"
 #include "cli/signals.h"
 #include "cli/table.h"
 #include "engine/engine.h"
 #include "users/guards.h"
+#include "wire/dry_run.h"
+#include "wire/outcome.h"
 
 namespace anybind::cli {
 namespace {
@@ -65,7 +68,7 @@ std::string driver_words(const std::optional<DriverName>& driver) {
 
 std::string outcome_line(const Outcome& outcome) {
   const std::string device = printable(outcome.device.str());
-  if (!outcome.changed || !is_different(outcome)) {
+  if (!outcome.changed || !wire::is_different(outcome)) {
     return fmt::format("{}  {}: {}", device, driver_words(outcome.after.driver),
                        outcome.changed ? "as it was" : "nothing to do");
   }
@@ -80,7 +83,7 @@ std::string outcome_line(const Outcome& outcome) {
 /// The records of an answer in JSON, whose warnings go to standard error.
 class QuietScript final : public Listener {
  public:
-  QuietScript(const Context& context, JsonScript& script) : context_(context), script_(script) {}
+  QuietScript(const Context& context, wire::DryRun& script) : context_(context), script_(script) {}
   void on_plan(const Plan& plan) override {
     for (const Remark& warning : plan.warnings) print_warning(context_, text_of(warning));
   }
@@ -94,13 +97,13 @@ class QuietScript final : public Listener {
 
  private:
   const Context& context_;
-  JsonScript& script_;
+  wire::DryRun& script_;
 };
 
 /// What Request::owner will get, as lines for a shell: the nodes are not there yet.
-std::vector<Afterwards> chown_lines(const Context& context, const Plan& plan,
-                                    const Request& request) {
-  std::vector<Afterwards> out;
+std::vector<wire::Afterwards> chown_lines(const Context& context, const Plan& plan,
+                                          const Request& request) {
+  std::vector<wire::Afterwards> out;
   if (request.owner.empty()) return out;
   for (const std::string& node : nodes_to_give(context.session.host(), plan)) {
     out.push_back(
@@ -114,21 +117,24 @@ std::vector<Afterwards> chown_lines(const Context& context, const Plan& plan,
 Result<int> try_out(Context& context, const Request& request) {
   const Session& session = context.session;
   if (context.json) {
-    JsonScript steps(context.sysfs_root);
+    wire::DryRun steps(context.sysfs_root);
     QuietScript listener(context, steps);
     const Rehearsal tried = TRY(rehearse(session.host(), session.lab(), request, listener));
     if (tried.predicted) {
-      for (const Afterwards& step : chown_lines(context, tried.plan, request)) steps.add(step);
+      for (const wire::Afterwards& step : chown_lines(context, tried.plan, request))
+        steps.add(step);
     }
-    std::fputs(steps.text(tried.plan, tried.predicted).c_str(), context.out);
-    context.answered = true;
+    wire::Json told =
+        steps.value(request, tried.plan, tried.predicted ? &*tried.predicted : nullptr);
+    if (!tried.predicted) told["error"] = error_value(tried.predicted.error());
+    answer(context, told);
     if (!tried.predicted) return fail(tried.predicted.error());
     return 0;
   }
   Script script(context);
   const Rehearsal tried = TRY(rehearse(session.host(), session.lab(), request, script));
   if (!tried.predicted) return fail(tried.predicted.error());
-  for (const Afterwards& step : chown_lines(context, tried.plan, request))
+  for (const wire::Afterwards& step : chown_lines(context, tried.plan, request))
     say(context.out, "{}  # {}\n", printable(step.shell, 1024), printable(step.reason));
   say(context.out, "# predicted{}:\n", tried.plan.empty() ? " (nothing to do)" : "");
   for (const Outcome& outcome : *tried.predicted)
@@ -139,13 +145,11 @@ Result<int> try_out(Context& context, const Request& request) {
 }  // namespace
 
 void print_outcomes(const Context& context, const std::vector<Outcome>& outcomes) {
+  if (context.json) return answer(context, wire::to_json(outcomes));
+  if (context.verbosity < 0) return;
   std::string text;
-  if (context.json) {
-    text = outcomes_json(outcomes);
-  } else if (context.verbosity >= 0) {
-    for (const Outcome& outcome : outcomes) text += outcome_line(outcome) + "\n";
-  }
-  std::fputs(text.c_str(), context.out);
+  for (const Outcome& outcome : outcomes) text += outcome_line(outcome) + "\n";
+  put(context.out, text);
 }
 
 void add_timeout(CLI::App& app, ChangeOptions& options) {

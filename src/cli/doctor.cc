@@ -12,15 +12,16 @@
 
 #include "base/text.h"
 #include "cli/advice.h"
+#include "cli/answer.h"
+#include "cli/say.h"
 #include "cli/session.h"
 #include "cli/table.h"
 #include "cli/verb.h"
 #include "engine/engine.h"
+#include "wire/finding.h"
 
 namespace anybind::cli {
 namespace {
-
-using nlohmann::json;
 
 constexpr std::size_t kLongestText = 1024;  // of a text
 constexpr std::size_t kVerdictWidth = 9;    // "problem" and a gap
@@ -97,36 +98,22 @@ std::string summary(const std::vector<Finding>& findings) {
                      count(Verdict::kProblem, "problem"), count(Verdict::kWarning, "warning"));
 }
 
-std::string as_json(const std::vector<Finding>& findings) {
-  json rows = json::array();
-  for (const Finding& finding : findings) {
-    rows.push_back({{"check", finding.check},
-                    {"verdict", verdict_word(finding.verdict)},
-                    {"what", finding.what},
-                    {"fix", finding.fix.empty() ? json(nullptr) : json(text_of(finding.fix))}});
-  }
-  const json all = {{"ready", is_ready(findings)}, {"findings", std::move(rows)}};
-  return all.dump(2, ' ', true, json::error_handler_t::replace) + "\n";
-}
-
 Result<int> run_doctor(Context& context) {
   KnownChanges changes;
   const auto known = read_memory(context.session.host());
   changes.seen = known.has_value();
   if (known) changes.open = known->journal.open();
   const auto findings = examine(context.session.host(), changes);
-  std::string text;
   if (context.json) {
-    text = as_json(findings);
-  } else {
-    Report report(context, findings);
-    for (const Finding& finding : findings) {
-      if (context.verbosity >= 0 || finding.verdict >= Verdict::kWarning) report.add(finding);
-    }
-    if (context.verbosity >= 0) report.add(summary(findings));
-    text = report.text();
+    answer(context, wire::to_json(findings));
+    return is_ready(findings) ? 0 : 1;
   }
-  std::fwrite(text.data(), 1, text.size(), context.out);
+  Report report(context, findings);
+  for (const Finding& finding : findings) {
+    if (context.verbosity >= 0 || finding.verdict >= Verdict::kWarning) report.add(finding);
+  }
+  if (context.verbosity >= 0) report.add(summary(findings));
+  put(context.out, report.text());
   return is_ready(findings) ? 0 : 1;
 }
 

@@ -10,6 +10,8 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "cli/advice.h"
+#include "cli/answer.h"
+#include "cli/say.h"
 #include "cli/session.h"
 #include "cli/verb.h"
 #include "engine/engine.h"
@@ -21,11 +23,10 @@
 #include "inventory/viability.h"
 #include "plan/choose_mechanism.h"
 #include "plan/mechanism.h"
+#include "wire/explain.h"
 
 namespace anybind::cli {
 namespace {
-
-using nlohmann::json;
 
 struct ExplainOptions {
   std::vector<std::string> words;
@@ -123,61 +124,6 @@ std::string group_text(const Viability& viability) {
   return out;
 }
 
-json to_json(const Viability& viability) {
-  json members = json::array();
-  for (const MemberRole& role : viability.members) {
-    members.push_back({{"bus", role.member.id.bus.str()},
-                       {"address", role.member.id.name.str()},
-                       {"blocks", role.blocks},
-                       {"why", role.why}});
-  }
-  return {{"viable", viability.viable},
-          {"rule", viability.rule},
-          {"others", std::move(members)},
-          {"missing_isolation", viability.isolation},
-          {"changes", texts_of(viability.changes)}};
-}
-
-json optional_json(const auto& value) {
-  return value ? json(value->str()) : json(nullptr);
-}
-
-json to_json(const Explanation& e) {
-  json candidates = json::array();
-  for (const Candidate& c : e.candidates) {
-    candidates.push_back({{"module", c.module},
-                          {"driver", c.driver.empty() ? json(nullptr) : json(c.driver)},
-                          {"rule", c.rule},
-                          {"vfio_variant", c.is_vfio}});
-  }
-  json members = json::array();
-  for (const GroupMember& m : e.group ? e.group->members : std::vector<GroupMember>{}) {
-    members.push_back({{"bus", m.id.bus.str()},
-                       {"address", m.id.name.str()},
-                       {"driver", optional_json(m.driver)},
-                       {"bridge", m.is_bridge},
-                       {"blocks_user_space", m.blocks_user_space()}});
-  }
-  const auto& override = e.device.driver_override;
-  return {{"bus", e.device.id.bus.str()},
-          {"address", e.device.id.name.str()},
-          {"driver", optional_json(e.device.driver)},
-          {"driver_override", override ? json(*override) : json(nullptr)},
-          {"iommu_group", e.group ? json(e.group->number) : json(nullptr)},
-          {"group_members", std::move(members)},
-          {"gated", e.is_gated},
-          {"busy", e.device.busy},
-          {"candidates", std::move(candidates)},
-          {"verdict", e.verdict}};
-}
-
-json to_json(const DriverName& driver, const std::vector<Obstacle>& obstacles) {
-  json rows = json::array();
-  for (const Obstacle& obstacle : obstacles)
-    rows.push_back({{"what", obstacle.what}, {"next", text_of(obstacle.advice)}});
-  return {{"name", driver.str()}, {"possible", obstacles.empty()}, {"obstacles", std::move(rows)}};
-}
-
 /// How `bind` would do it; an obstacle when it cannot.
 std::optional<Mechanism> find_mechanism(Context& context, const Explanation& e,
                                         const DriverName& driver,
@@ -226,13 +172,6 @@ std::string variant_text(const DeviceId& device, const std::vector<Candidate>& v
   return out;
 }
 
-json to_json(const std::vector<Candidate>& variants) {
-  json out = json::array();
-  for (const Candidate& variant : variants)
-    out.push_back({{"driver", variant.driver}, {"module", variant.module}});
-  return out;
-}
-
 /// As bind does: a name that no driver and no module has is a mistake, and no question.
 Result<> check_driver(Context& context, const DeviceId& device, const DriverName& driver) {
   ModuleLoader* modules = context.session.host().modules;
@@ -244,6 +183,25 @@ Result<> check_driver(Context& context, const DeviceId& device, const DriverName
   return fail(no_such_driver(context.sysfs, device.bus, driver, modules->names()));
 }
 
+wire::DriverAnswer ask(Context& context, const Explanation& e, const DriverName& driver,
+                       const std::string& aliases) {
+  const DeviceId& id = e.device.id;
+  wire::DriverAnswer out{.driver = driver, .obstacles = all_obstacles(context, e, driver)};
+  if (e.device.driver != driver) out.mechanism = find_mechanism(context, e, driver, out.obstacles);
+  if (e.group && is_vfio_driver(driver.str()))
+    out.group = judge_group(context.sysfs, *e.group, {id}, context.session.host().rule);
+  out.variants = variants_of(context, e, driver, aliases);
+  out.loads_module =
+      out.obstacles.empty() && !context.sysfs.open_dir(driver_path(id.bus, driver)).has_value();
+  return out;
+}
+
+std::string asked_text(const Explanation& e, const wire::DriverAnswer& asked) {
+  std::string out = asked.group ? group_text(*asked.group) : "";
+  out += answer_text(e, asked.driver, asked.obstacles, asked.mechanism, asked.loads_module);
+  return out + variant_text(e.device.id, asked.variants);
+}
+
 Result<int> run_explain(Context& context, const ExplainOptions& options) {
   const auto devices =
       TRY(select_devices(context.sysfs, options.words.front(), context.sysfs_root));
@@ -252,38 +210,23 @@ Result<int> run_explain(Context& context, const ExplainOptions& options) {
   ModuleLoader* modules = context.session.host().modules;
   const std::string aliases = modules == nullptr ? "" : std::string(modules->aliases());
   PciNames names(context.names_file);
-  json rows = json::array();
+  wire::Json rows = wire::Json::array();
   std::string text;
   for (const DeviceId& id : devices) {
     if (driver) TRY(check_driver(context, id, *driver));
     const Explanation e = TRY(explain_device(context.sysfs, id, aliases));
-    auto obstacles = driver ? all_obstacles(context, e, *driver) : std::vector<Obstacle>{};
-    std::optional<Mechanism> mechanism;
-    if (driver && e.device.driver != driver)
-      mechanism = find_mechanism(context, e, *driver, obstacles);
-    rows.push_back(to_json(e));
-    if (driver) {
-      rows.back()["asked"] = to_json(*driver, obstacles);
-      rows.back()["asked"]["mechanism"] = mechanism ? json(name_of(*mechanism)) : json(nullptr);
-    }
-    std::optional<Viability> viability;
-    if (driver && e.group && is_vfio_driver(driver->str())) {
-      viability = judge_group(context.sysfs, *e.group, {id}, context.session.host().rule);
-      rows.back()["asked"]["group"] = to_json(*viability);
-    }
+    std::optional<wire::DriverAnswer> asked;
+    if (driver) asked = ask(context, e, *driver, aliases);
+    rows.push_back(wire::to_json(e, asked ? &*asked : nullptr));
     const std::string why = e.device.busy ? why_busy(context.session.host(), id.str()) : "";
     text += (text.empty() ? "" : "\n") + head_text(e, names, why) + match_text(e);
-    if (viability) text += group_text(*viability);
-    if (!driver) continue;
-    const auto variants = variants_of(context, e, *driver, aliases);
-    const bool registered =
-        context.sysfs.open_dir(driver_path(e.device.id.bus, *driver)).has_value();
-    text += answer_text(e, *driver, obstacles, mechanism, !registered) + variant_text(id, variants);
-    rows.back()["asked"]["variants"] = to_json(variants);
-    rows.back()["asked"]["loads_module"] = obstacles.empty() && !registered;
+    if (asked) text += asked_text(e, *asked);
   }
-  if (context.json) text = rows.dump(2, ' ', true, json::error_handler_t::replace) + "\n";
-  std::fputs(text.c_str(), context.out);
+  if (context.json) {
+    answer(context, rows);
+  } else {
+    put(context.out, text);
+  }
   return 0;
 }
 

@@ -9,11 +9,13 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "cli/answer.h"
 #include "cli/say.h"
 #include "cli/session.h"
 #include "cli/table.h"
 #include "cli/verb.h"
 #include "engine/engine.h"
+#include "wire/history.h"
 
 namespace anybind::cli {
 namespace {
@@ -64,20 +66,11 @@ std::vector<Row> rows_of(const Journal& journal) {
   return rows;
 }
 
-std::string json_of(const std::vector<Row>& rows) {
-  nlohmann::json out = nlohmann::json::array();
-  for (const Row& row : rows) {
-    nlohmann::json one = {{"id", row.id}, {"result", row.result}};
-    if (row.entry) {
-      nlohmann::json devices = nlohmann::json::array();
-      for (const JournalDevice& device : row.entry->devices) devices.push_back(device.device.str());
-      one["time"] = row.entry->time;
-      one["command"] = row.entry->command;
-      one["devices"] = std::move(devices);
-    }
-    out.push_back(std::move(one));
-  }
-  return out.dump(2, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
+wire::Json json_of(const std::vector<Row>& rows) {
+  wire::Json out = wire::Json::array();
+  for (const Row& row : rows)
+    out.push_back(wire::to_json({.id = row.id, .result = row.result, .entry = row.entry}));
+  return out;
 }
 
 void print_rows(const Context& context, const std::vector<Row>& rows) {
@@ -106,7 +99,7 @@ Result<int> run_history(Context& context) {
   const Memory memory = TRY(read_memory(context.session.host()));
   const auto rows = rows_of(memory.journal);
   if (context.json) {
-    say(context.out, "{}", json_of(rows));
+    answer(context, json_of(rows));
   } else if (!rows.empty()) {
     print_rows(context, rows);
   }

@@ -14,6 +14,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "cli/answer.h"
 #include "cli/say.h"
 #include "cli/session.h"
 #include "cli/verb.h"
@@ -58,17 +59,19 @@ Result<int> run_shell(Context& /*context*/, const SharedOptions& options) {
   return run_in_lab(options, {shell != nullptr && shell[0] == '/' ? shell : "/bin/sh"});
 }
 
-Result<int> run_mount(Context& /*context*/, const SharedOptions& options) {
+Result<int> run_mount(Context& context, const SharedOptions& options) {
   auto machine = TRY(load_lab(options->file, options->profile));
-  leave(
-      TRY(lab::mount(std::move(machine), options->directory, options->name, options->foreground)));
+  const int code =
+      TRY(lab::mount(std::move(machine), options->directory, options->name, options->foreground));
+  // Not 0: the process that was to serve it has said why.
+  if (context.json && code == 0) answer(context, {{"mounted", options->directory}});
+  leave(code);
 }
 
 Result<int> run_list(Context& context, const SharedOptions& /*options*/) {
   const auto labs = TRY(lab::running_labs());
   if (context.json) {
-    say(context.out, "{}\n",
-        nlohmann::json(labs).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
+    answer_text(context, wire::line_of(wire::Json(labs)));
   } else {
     for (const std::string& name : labs) say(context.out, "{}\n", name);
   }
@@ -80,6 +83,10 @@ Result<int> run_ask(Context& context, const SharedOptions& options, std::string 
   std::vector<std::string> words = {std::move(command)};
   words.insert(words.end(), options->words.begin(), options->words.end());
   const std::string text = TRY(lab::ask_lab(options->name, words));
+  if (context.json) {
+    answer(context, {{words.front() == "save" ? "machine" : "said", text}});
+    return 0;
+  }
   for (std::size_t at = 0; at < text.size();) {
     const auto end = std::min(text.find('\n', at), text.size());
     say(context.out, "{}\n", printable(std::string_view(text).substr(at, end - at), SIZE_MAX));

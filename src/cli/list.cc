@@ -13,13 +13,14 @@
 #include <CLI/Formatter.hpp>
 
 #include "base/try.h"
+#include "cli/answer.h"
 #include "cli/device_table.h"
-#include "cli/json.h"
 #include "cli/say.h"
 #include "cli/session.h"
 #include "cli/verb.h"
 #include "inventory/inventory.h"
 #include "inventory/select.h"
+#include "wire/device.h"
 
 namespace anybind::cli {
 namespace {
@@ -56,8 +57,8 @@ std::string as_json(Context& context, const std::vector<Device>& devices, PciNam
   const auto in_use = context.verbosity >= 1
                           ? std::optional(context.session.in_use(ids_of(devices)))
                           : std::nullopt;
-  return list_json(devices, syspaths, read_users(context.sysfs), in_use ? &*in_use : nullptr, names,
-                   context.sysfs_root);
+  return wire::list_text(devices, syspaths, read_users(context.sysfs), in_use ? &*in_use : nullptr,
+                         names, context.sysfs_root);
 }
 
 void print_table(Context& context, const std::vector<Device>& devices, PciNames& names,
@@ -82,7 +83,7 @@ Result<int> run_list(Context& context, const std::vector<std::string>& selectors
     std::fwrite(text.data(), 1, text.size(), context.out);
   };
   if (context.json) {
-    sink(as_json(context, devices, names));
+    answer_text(context, as_json(context, devices, names));
   } else {
     print_table(context, devices, names, sink);
   }

@@ -19,11 +19,12 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "base/try.h"
 #include "cli/advice.h"
-#include "cli/answer_json.h"
+#include "cli/answer.h"
 #include "cli/arguments.h"
 #include "cli/exit_code.h"
 #include "cli/say.h"
@@ -86,7 +87,7 @@ void add_globals(CLI::App& app, Globals& globals) {
   app.add_option("--threads", globals.threads, "for reading many devices")->type_name("N");
 }
 
-void print_help() {
+std::string help() {
   std::string text =
       "anybind - binds any device to any driver, safely\n\n"
       "usage: anybind [--sysfs DIR | --lab FILE] [--state DIR] [--json] [--no-color] [-q|-v] VERB "
@@ -104,7 +105,7 @@ void print_help() {
       "exit: 0 done  1 failed, all as before  2 usage  3 refused  4 incomplete  5 not permitted\n"
       "      6 no such device or driver\n"
       "Ctrl-C puts things back; a change whose terminal goes away goes on to its end.\n";
-  std::fputs(text.c_str(), stdout);
+  return text;
 }
 
 int report(const Error& error) {
@@ -115,10 +116,25 @@ int report(const Error& error) {
   return exit_code(error.kind);
 }
 
+/// Whether standard output is for a program: as soon as that is known, also of a command line that
+/// is wrong.
+bool wants_json = false;
+
 /// The same, and for programs as JSON on standard output, where nothing else is then.
-int answer(const Error& error, bool json) {
-  if (json) std::fputs(error_json(error).c_str(), stdout);
+int tell(const Error& error) {
+  if (wants_json) answer_error(error);
   return report(error);
+}
+
+/// What the command says of itself.
+int tell_about(const char* what, const std::string& text) {
+  const bool ends = text.ends_with('\n');
+  if (wants_json) {
+    put(stdout, wire::text_of({{what, text}}));
+  } else {
+    say(stdout, "{}{}", text, ends ? "" : "\n");
+  }
+  return 0;
 }
 
 Error usage_error(std::string why, std::string next) {
@@ -175,8 +191,7 @@ std::string names_file() {
   return "";
 }
 
-/// `answered`: JSON was printed that holds the error, if there is one.
-Result<int> run_verb(const Globals& globals, const Run& run, bool& answered) {
+Result<int> run_verb(const Globals& globals, const Run& run) {
   if (!globals.machine.sysfs.empty() && !globals.machine.lab.empty()) {
     return fail(usage_error("--sysfs and --lab are two machines", "leave one of them out"));
   }
@@ -192,9 +207,7 @@ Result<int> run_verb(const Globals& globals, const Run& run, bool& answered) {
                   .threads = globals.threads,
                   .width = terminal_width(),
                   .session = *session};
-  auto code = run(context);
-  answered = context.answered;
-  return code;
+  return run(context);
 }
 
 /// Whether all that was printed has arrived: no command whose output is lost may answer 0.
@@ -232,20 +245,18 @@ int parse_and_run(const Verb& verb, std::vector<std::string> args, ArgumentReade
   const Run run = verb.setup(app);
   add_globals(app, globals);
   globals.machine.command = command_line(verb.name, args);
-  const bool json = has_word(args, "--json");
   args = reader.ordered(app, std::move(args));
   try {
     std::ranges::reverse(args);  // as CLI11 wants them
     app.parse(std::move(args));
   } catch (const CLI::CallForHelp&) {
-    std::fputs(app.help().c_str(), stdout);
-    return 0;
+    return tell_about("help", app.help());
   } catch (const CLI::ParseError& error) {
-    return answer(usage_error(error.what(), fmt::format("anybind {} --help", verb.name)), json);
+    return tell(usage_error(error.what(), fmt::format("anybind {} --help", verb.name)));
   }
-  bool answered = false;
-  const Result<int> code = run_verb(globals, run, answered);
-  return code ? *code : answer(code.error(), globals.json && !answered);
+  wants_json = globals.json;
+  const Result<int> code = run_verb(globals, run);
+  return code ? *code : tell(code.error());
 }
 
 int run_main(std::vector<std::string> args) {
@@ -253,7 +264,8 @@ int run_main(std::vector<std::string> args) {
     static Globals globals;
     add_globals(app, globals);
   });
-  const bool json = has_word(args, "--json");
+  // What stands behind -- is not for us.
+  wants_json = has_word({args.begin(), std::ranges::find(args, "--")}, "--json");
   auto [name, words] = reader.split(std::move(args));
   const bool helps = name == "help";
   if (helps) {
@@ -263,13 +275,13 @@ int run_main(std::vector<std::string> args) {
     words.emplace_back("--help");
   }
   if (!name) {
-    if (helps) return print_help(), 0;
-    if (has_word(words, "--version")) return std::puts(std::string(kVersion).c_str()) < 0 ? 1 : 0;
-    if (has_word(words, "--help") || has_word(words, "-h")) return print_help(), 0;
-    return answer(usage_error("no verb given", "anybind --help"), json);
+    if (helps) return tell_about("help", help());
+    if (has_word(words, "--version")) return tell_about("version", std::string(kVersion));
+    if (has_word(words, "--help") || has_word(words, "-h")) return tell_about("help", help());
+    return tell(usage_error("no verb given", "anybind --help"));
   }
   const Verb* verb = verb_named(*name);
-  if (verb == nullptr) return answer(unknown_verb(*name), json);
+  if (verb == nullptr) return tell(unknown_verb(*name));
   return parse_and_run(*verb, std::move(words), reader);
 }
 
@@ -299,12 +311,13 @@ int main(int argc, char** argv) {
   try {
     return tell_and_end(run_main(std::vector<std::string>(argv + std::min(argc, 1), argv + argc)));
   } catch (const std::bad_alloc&) {
+    if (wants_json) answer_no_memory();
     put(stderr, "anybind: there is no memory left; raise its limit (ulimit -v), or free some\n");
   } catch (const std::system_error& refused) {
-    say(stderr, "anybind: the system refuses a thread or a file: {}\n  see ulimit -a\n",
-        refused.what());
+    return tell({.why = fmt::format("the system refuses a thread or a file: {}", refused.what()),
+                 .next = "see ulimit -a"});
   } catch (const std::exception& thrown) {
-    say(stderr, "anybind: {}\n", thrown.what());
+    return tell({.why = thrown.what()});
   }
   return 1;
 }

@@ -9,6 +9,8 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "cli/answer.h"
+#include "cli/say.h"
 #include "cli/verb.h"
 #include "race/report.h"
 
@@ -66,15 +68,11 @@ Result<int> run_replay(Context& context, const RaceOptions& options) {
   }
   const std::string& token = options.words[1];
   const race::Story story = TRY(race::replay(token));
-  std::string text;
   if (context.json) {
-    text = race::json_of(story, token).dump(2, ' ', true) + "\n";
-  } else if (options.script) {
-    text = race::script_of(story, token);
+    answer(context, race::json_of(story, token));
   } else {
-    text = race::text_of(story);
+    put(context.out, options.script ? race::script_of(story, token) : race::text_of(story));
   }
-  std::fputs(text.c_str(), context.out);
   return 0;
 }
 
@@ -91,16 +89,19 @@ Result<int> run_table(Context& context, const RaceOptions& options) {
     const std::string page = TRY(race::html_of(table));
     TRY(write_file(options.html, page));
   }
-  std::string text =
-      context.json ? race::json_of(table).dump(2, ' ', true) + "\n" : race::text_of(table);
-  if (!context.json && context.verbosity > 0) {
+  if (context.json) {
+    answer(context, race::json_of(table));
+    return 0;
+  }
+  std::string text = race::text_of(table);
+  if (context.verbosity > 0) {
     for (const auto& cell : table.cells) {
       if (const auto worst = cell.worst()) {
         text += fmt::format("\n{}\n", cell.broken.at(*worst).token);
       }
     }
   }
-  std::fputs(text.c_str(), context.out);
+  put(context.out, text);
   return 0;
 }
 

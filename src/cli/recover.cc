@@ -12,30 +12,18 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "cli/answer.h"
 #include "cli/change.h"
 #include "cli/narrator.h"
 #include "cli/say.h"
 #include "cli/signals.h"
 #include "engine/engine.h"
+#include "wire/history.h"
 
 namespace anybind::cli {
 namespace {
 
 using What = Recovered::What;
-
-const char* word_of(What what) {
-  switch (what) {
-    case What::kNothingOwed:
-      return "void";
-    case What::kFinished:
-      return "finished";
-    case What::kUndone:
-      return "undone";
-    case What::kLeft:
-      break;
-  }
-  return "left";
-}
 
 std::string line_of(const Recovered& one) {
   std::string text = fmt::format("{}  {}", one.id, printable(one.command));
@@ -89,20 +77,7 @@ std::optional<Error> what_is_left(const std::vector<Recovered>& all) {
 
 void print(const Context& context, const std::vector<Recovered>& all) {
   if (context.json) {
-    nlohmann::json rows = nlohmann::json::array();
-    for (const Recovered& one : all) {
-      rows.push_back(
-          {{"id", one.id},
-           {"command", one.command},
-           {"result", word_of(one.what)},
-           {"devices", one.devices},
-           {"gone", one.gone},
-           {"error", one.error ? nlohmann::json(one.error->message()) : nlohmann::json(nullptr)},
-           {"memory",
-            one.memory ? nlohmann::json(one.memory->message()) : nlohmann::json(nullptr)}});
-    }
-    const auto text = rows.dump(2, ' ', true, nlohmann::json::error_handler_t::replace);
-    say(context.out, "{}\n", text);
+    answer(context, wire::to_json(all));
     return;
   }
   if (context.verbosity < 0) return;
@@ -124,7 +99,6 @@ Result<int> run_recover(Context& context, const ChangeOptions& options) {
   } catch (const std::exception&) {  // for want of memory
     put(context.err, "anybind: warning: there was no memory left to say what was done\n");
   }
-  context.answered = true;
   auto left = what_is_left(all.changes);
   if (left) return fail(*std::move(left));
   TRY(kept);

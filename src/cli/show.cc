@@ -6,12 +6,13 @@
 #include <CLI/Formatter.hpp>
 
 #include "base/try.h"
+#include "cli/answer.h"
 #include "cli/device_table.h"
-#include "cli/json.h"
 #include "cli/session.h"
 #include "cli/verb.h"
 #include "engine/engine.h"
 #include "inventory/select.h"
+#include "wire/device.h"
 
 namespace anybind::cli {
 namespace {
@@ -23,17 +24,16 @@ Result<int> run_show(Context& context, const std::vector<std::string>& selectors
   for (const DeviceId& id : ids) devices.push_back(TRY(read_details(context.sysfs, id)));
   const InUse in_use = context.session.in_use(ids);
   PciNames names(context.names_file);
-  std::string text;
   if (context.json) {
-    text = show_json(devices, in_use, names, context.sysfs_root);
-  } else {
-    for (const Details& details : devices) {
-      if (!text.empty()) text += "\n";
-      const std::string why =
-          details.device.busy ? why_busy(context.session.host(), details.device.id.str()) : "";
-      text +=
-          device_page(details, in_use, names, context.sysfs_root, why, {.color = context.color});
-    }
+    answer_text(context, wire::show_text(devices, in_use, names, context.sysfs_root));
+    return 0;
+  }
+  std::string text;
+  for (const Details& details : devices) {
+    if (!text.empty()) text += "\n";
+    const std::string why =
+        details.device.busy ? why_busy(context.session.host(), details.device.id.str()) : "";
+    text += device_page(details, in_use, names, context.sysfs_root, why, {.color = context.color});
   }
   std::fwrite(text.data(), 1, text.size(), context.out);
   return 0;

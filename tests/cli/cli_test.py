@@ -9,47 +9,10 @@ import resource
 import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 
+from case import ANYBIND, DONE, FAILED, HERE, INCOMPLETE, MACHINE, NOT_FOUND, NOT_PERMITTED, REFUSED, USAGE, Case
 from on_terminal import Terminal, screen
-
-HERE = pathlib.Path(__file__).resolve().parent
-MACHINE = HERE / "machine.toml"
-ANYBIND = pathlib.Path(sys.argv.pop(1)).resolve()
-
-DONE, FAILED, USAGE, REFUSED, INCOMPLETE, NOT_PERMITTED, NOT_FOUND = range(7)
-
-
-class Case(unittest.TestCase):
-    """A modelled machine whose state is kept between the commands of one test."""
-
-    def setUp(self) -> None:
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="anybind-cli-"))
-        self.addCleanup(shutil.rmtree, self.dir)
-        self.before = [f"--lab={MACHINE}", f"--state={self.dir / 'state'}"]
-
-    def run_with(self, *args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([ANYBIND, *args], capture_output=True, text=True, timeout=20, check=False,
-                              env={**os.environ, **(env or {})})
-
-    def anybind(self, *args: str, code: int = DONE) -> str:
-        """Runs on the lab; insists on the exit code, and that it fits what was said where."""
-        result = self.run_with(*self.before, *args)
-        self.assertEqual(result.returncode, code, f"{args}: {result.stdout}{result.stderr}")
-        if code:
-            self.assertTrue(result.stderr.startswith("anybind: "), result.stderr)
-        return result.stderr if code else result.stdout
-
-    def devices(self, selector: str = "*") -> dict[str, dict]:
-        return {row["address"]: row for row in json.loads(self.anybind("list", "--json", selector))}
-
-    def state_of(self, address: str) -> tuple[str | None, str | None]:
-        row = self.devices(address)[address]
-        return row["driver"], row["driver_override"]
-
-    def everything(self) -> dict[str, tuple]:
-        return {k: (v["driver"], v["driver_override"]) for k, v in self.devices().items()}
 
 
 class Binding(Case):
@@ -221,7 +184,8 @@ class Binding(Case):
     def test_json_outcome(self) -> None:
         rows = json.loads(self.anybind("bind", "--json", "04:00.0", "05:00.0", "vfio-pci"))
         self.assertEqual([row["after"]["driver"] for row in rows], ["vfio-pci", "vfio-pci"])
-        self.assertEqual(rows[0]["before"], {"driver": "igc", "driver_override": None})
+        self.assertEqual(rows[0]["before"],
+                         {"driver": "igc", "driver_override": None, "has_driver_override": True, "is_preferred": False})
 
     def test_quiet_says_nothing(self) -> None:
         self.assertEqual(self.anybind("bind", "-q", "04:00.0", "vfio-pci"), "")
@@ -580,103 +544,6 @@ class Tree(Case):
                 self.assertNotIn("root:", result.stdout)
                 if extra and result.returncode == DONE:
                     json.loads(result.stdout)
-
-
-class Json(Case):
-    def test_list_keeps_to_its_schema(self) -> None:
-        schema = json.loads((HERE.parent.parent / "docs" / "list.schema.json").read_text())["items"]
-        kinds = {"boolean": bool, "string": str, "integer": int, "array": list, "null": type(None)}
-        for row in json.loads(self.anybind("list", "--json", "*/*")):
-            self.assertEqual([key for key in schema["required"] if key not in row], [])
-            for key, value in row.items():
-                rule = schema["properties"][key]
-                types = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
-                self.assertIsInstance(value, tuple(kinds[kind] for kind in types), f"{key}: {value}")
-                if "pattern" in rule and value is not None:
-                    self.assertRegex(value, rule["pattern"])
-
-
-class JsonOfChanges(Case):
-    """One JSON value on standard output, whatever happens."""
-
-    SCHEMA = json.loads((HERE.parent.parent / "docs" / "change.schema.json").read_text())
-    KINDS = {"string": str, "integer": int, "array": list, "object": dict, "boolean": bool, "null": type(None)}
-
-    def fits(self, value: object, rule: dict) -> bool:
-        """As much of JSON Schema as the file uses."""
-        if "$ref" in rule:
-            return self.fits(value, self.SCHEMA["$defs"][rule["$ref"].rsplit("/", 1)[1]])
-        if "oneOf" in rule:
-            return sum(self.fits(value, one) for one in rule["oneOf"]) == 1
-        if "enum" in rule:
-            return value in rule["enum"]
-        types = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
-        if not isinstance(value, tuple(self.KINDS[kind] for kind in types)):
-            return False
-        if isinstance(value, list):
-            return all(self.fits(item, rule["items"]) for item in value)
-        if isinstance(value, dict):
-            return (set(rule["required"]) <= set(value) <= set(rule["properties"])
-                    and all(self.fits(item, rule["properties"][key]) for key, item in value.items()))
-        return True
-
-    def json_of(self, *words: str, code: int = DONE):
-        result = self.run_with(*self.before, "--json", *words)
-        self.assertEqual(result.returncode, code, f"{words}: {result.stdout}{result.stderr}")
-        value = json.loads(result.stdout)
-        self.assertTrue(self.fits(value, self.SCHEMA), result.stdout)
-        if code:
-            self.assertEqual(value["error"]["exit"], code)
-            self.assertIn(f"anybind: {value['error']['message']}\n", result.stderr)
-            for line in [*value["error"]["details"], value["error"]["next"]]:
-                self.assertIn(line, result.stderr)
-        return value
-
-    def test_dry_run_tells_the_steps_and_what_the_change_then_prints(self) -> None:
-        changes = [["bind", "04:00.0", "vfio-pci"], ["bind", "--group", "03:00.0", "vfio-pci"], ["unbind", "05:00.0"], ["undo"],
-                   ["restore", "04:00.0"], ["bind", "04:00.0", "igc"]]
-        self.dry_run_and_do(changes)
-        self.before = [f"--lab={HERE.parent.parent / 'examples' / 'server.toml'}", f"--state={self.dir / 'server'}"]
-        self.dry_run_and_do([["vfs", "86:00.0", "0"], ["vfs", "86:00.0", "2", "--driver", "vfio-pci"]])
-
-    def dry_run_and_do(self, changes: list[list[str]]) -> None:
-        for change in changes:
-            before = self.everything()
-            words = [line.split("  # ")[0] for line in self.run_with(*self.before, *change, "--dry-run").stdout.splitlines()
-                     if not line.startswith("#")]
-            told = self.json_of(*change, "--dry-run")
-            self.assertEqual([step["shell"] for step in told["steps"]], words, change)
-            self.assertEqual(self.everything(), before)
-            self.assertEqual(self.json_of(*change), told["predicted"], change)
-
-    def test_a_step_says_what_is_written_where(self) -> None:
-        first, second, third = self.json_of("bind", "--dry-run", "04:00.0", "vfio-pci")["steps"]
-        self.assertEqual((first["bus"], first["address"], first["path"], first["bytes"]), (
-            "pci", "0000:04:00.0", "/sys/bus/pci/devices/0000:04:00.0/driver_override", "vfio-pci\n"))
-        self.assertEqual((second["path"], second["bytes"]), ("/sys/bus/pci/drivers/igc/unbind", "0000:04:00.0"))
-        self.assertTrue(all(step["reason"] and step["kind"] == "write" and not step["rollback"] for step in (first, second, third)))
-
-    def test_dry_run_tells_a_failure_with_its_steps(self) -> None:
-        told = self.json_of("bind", "--dry-run", "06:00.0", "broken", code=FAILED)
-        self.assertEqual((told["predicted"], told["error"]["code"], told["error"]["errno"]), (None, "failed", "EIO"))
-        self.assertEqual([step["rollback"] for step in told["steps"]].count(True) > 0, True)
-
-    def test_an_error_is_json_too(self) -> None:
-        error = self.json_of("bind", "03:00.0", "vfio-pci", code=REFUSED)["error"]
-        self.assertEqual((error["code"], error["object"]), ("refused", "IOMMU group 13"))
-        self.assertIn("--group", error["next"])
-        self.json_of("bind", "--dry-run", "03:00.0", "vfio-pci", code=REFUSED)
-        for words in (["show", "09:00.0"], ["undo"], ["bind", "04:00.0", "nosuch"]):
-            self.json_of(*words, code=NOT_FOUND)
-        for words in (["bnd"], [], ["bind", "--nosuch", "x", "y"], ["bind", "x"], ["vfs", "04:00.0", "x"], ["help", "bnd"]):
-            self.json_of(*words, code=USAGE)
-
-    def test_an_answer_that_tells_the_error_is_not_followed_by_another(self) -> None:
-        self.anybind("bind", "04:00.0", "vfio-pci")
-        state = self.dir / "state"
-        (state / "journal-1.done").rename(state / "journal-1.open")
-        result = self.run_with(*self.before, "--json", "recover")
-        self.assertIsInstance(json.loads(result.stdout), list)
 
 
 class OptionsAnywhere(Case):

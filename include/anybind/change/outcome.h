@@ -11,6 +11,7 @@ struct Outcome {
   Binding before;
   Binding after;
   bool changed = false;  ///< a write was made
+  friend bool operator==(const Outcome&, const Outcome&) = default;
 };
 
 }  // namespace anybind

@@ -1,37 +1,20 @@
-#include "cli/json.h"
+#include "wire/device.h"
 
 #include <map>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
-
-#include "cli/advice.h"
 #include "inventory/pci_class.h"
+#include "wire/values.h"
 
-namespace anybind::cli {
+namespace anybind::wire {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-template <class T>
-Json or_null(const std::optional<T>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
-
-Json or_null(const std::string& text) {
-  return text.empty() ? Json(nullptr) : Json(text);
-}
 
 Json hex_id(const std::optional<PciIds>& pci, std::uint16_t PciIds::* field) {
   return pci ? Json(fmt::format("{:04x}", (*pci).*field)) : Json(nullptr);
 }
 
-Json driver_name(const std::optional<DriverName>& driver) {
-  return driver ? Json(driver->str()) : Json(nullptr);
-}
-
 /// What `list` says of a device.
-Json device_object(const Device& device, std::string_view sysfs_root, const std::string& syspath,
+Json listed_object(const Device& device, std::string_view sysfs_root, const std::string& syspath,
                    const std::vector<std::string>& users, PciNames& names) {
   const auto& pci = device.pci;
   Json out;
@@ -46,7 +29,7 @@ Json device_object(const Device& device, std::string_view sysfs_root, const std:
   out["class"] = pci ? Json(fmt::format("{:06x}", pci->class_code)) : Json(nullptr);
   out["class_name"] = pci ? Json(class_word(pci->class_code)) : Json(nullptr);
   out["name"] = pci ? Json(names.full(*pci)) : Json(nullptr);
-  out["driver"] = driver_name(device.driver);
+  out["driver"] = or_null(device.driver);
   out["driver_override"] = or_null(device.driver_override);
   out["iommu_group"] = or_null(device.iommu_group);
   out["busy"] = device.busy;
@@ -59,8 +42,7 @@ std::map<DeviceId, Json> use_arrays(const InUse& in_use) {
   std::map<DeviceId, Json> out;
   for (const Blocker& blocker : in_use.blockers) {
     Json& array = out.try_emplace(blocker.device, Json::array()).first->second;
-    array.push_back(
-        {{"guard", blocker.name}, {"who", blocker.who}, {"next", text_of(blocker.advice)}});
+    array.push_back(wire::to_json(blocker));
   }
   return out;
 }
@@ -70,15 +52,10 @@ Json use_array(const std::map<DeviceId, Json>& arrays, const DeviceId& id) {
   return found == arrays.end() ? Json::array() : found->second;
 }
 
-Json group_object(const GroupView& group) {
+Json members_array(const std::optional<GroupView>& group) {
   Json members = Json::array();
-  for (const GroupMember& member : group.members) {
-    members.push_back({{"address", member.id.name.str()},
-                       {"bus", member.id.bus.str()},
-                       {"driver", driver_name(member.driver)},
-                       {"bridge", member.is_bridge},
-                       {"blocks_user_space", member.blocks_user_space()}});
-  }
+  if (!group) return members;
+  for (const GroupMember& member : group->members) members.push_back(wire::to_json(member));
   return members;
 }
 
@@ -92,11 +69,11 @@ Json sriov_object(const SriovView& sriov) {
 }
 
 Json details_object(const Details& details, PciNames& names, std::string_view sysfs_root) {
-  Json out = device_object(details.device, sysfs_root, details.syspath, details.users, names);
+  Json out = listed_object(details.device, sysfs_root, details.syspath, details.users, names);
   const auto& pf = details.physical_function;
   out["module"] = or_null(details.module);
   out["has_driver_override"] = details.device.has_override;
-  out["group_members"] = details.group ? group_object(*details.group) : Json::array();
+  out["group_members"] = members_array(details.group);
   out["numa_node"] = or_null(details.numa_node);
   out["power_state"] = or_null(details.power_state);
   out["runtime_status"] = or_null(details.runtime_status);
@@ -107,26 +84,21 @@ Json details_object(const Details& details, PciNames& names, std::string_view sy
   return out;
 }
 
-std::string dump(const Json& value) {
-  return value.dump(-1, ' ', true, Json::error_handler_t::replace);
-}
-
-/// An array that starts each object on a line of its own.
-class Lines {
- public:
-  void add(const Json& value) {
-    out_ += out_.empty() ? "[\n" : ",\n";
-    out_ += dump(value);
-  }
-  [[nodiscard]] std::string text() const { return out_.empty() ? "[]\n" : out_ + "\n]\n"; }
-
- private:
-  std::string out_;
-};
-
 }  // namespace
 
-std::string list_json(const std::vector<Device>& devices, const std::vector<std::string>& syspaths,
+Json to_json(const Blocker& blocker) {
+  return {{"guard", blocker.name}, {"who", blocker.who}, {"next", blocker.next}};
+}
+
+Json to_json(const GroupMember& member) {
+  return {{"address", member.id.name.str()},
+          {"bus", member.id.bus.str()},
+          {"driver", or_null(member.driver)},
+          {"bridge", member.is_bridge},
+          {"blocks_user_space", member.blocks_user_space()}};
+}
+
+std::string list_text(const std::vector<Device>& devices, const std::vector<std::string>& syspaths,
                       const UsersByDevice& users, const InUse* in_use, PciNames& names,
                       std::string_view sysfs_root) {
   Lines lines;
@@ -134,7 +106,7 @@ std::string list_json(const std::vector<Device>& devices, const std::vector<std:
   for (std::size_t i = 0; i < devices.size(); ++i) {
     const auto found = users.find(devices[i].id);
     Json object =
-        device_object(devices[i], sysfs_root, syspaths[i],
+        listed_object(devices[i], sysfs_root, syspaths[i],
                       found == users.end() ? std::vector<std::string>{} : found->second, names);
     if (in_use != nullptr) object["in_use"] = use_array(uses, devices[i].id);
     lines.add(object);
@@ -142,7 +114,7 @@ std::string list_json(const std::vector<Device>& devices, const std::vector<std:
   return lines.text();
 }
 
-std::string show_json(const std::vector<Details>& devices, const InUse& in_use, PciNames& names,
+std::string show_text(const std::vector<Details>& devices, const InUse& in_use, PciNames& names,
                       std::string_view sysfs_root) {
   Lines lines;
   const auto uses = use_arrays(in_use);
@@ -155,4 +127,4 @@ std::string show_json(const std::vector<Details>& devices, const InUse& in_use, 
   return lines.text();
 }
 
-}  // namespace anybind::cli
+}  // namespace anybind::wire

@@ -1,0 +1,59 @@
+#include "cli/answer.h"
+
+#include <cstdio>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/say.h"
+#include "wire/error.h"
+
+namespace anybind::cli {
+namespace {
+
+bool answered = false;
+
+constexpr std::string_view kNoMemory =
+    R"({"error": {"code": "failed", "exit": 1, "errno": "ENOMEM",)"
+    R"( "message": "there is no memory left [ENOMEM]", "operation": "", "object": "",)"
+    R"( "why": "there is no memory left", "details": [],)"
+    R"( "next": "raise its limit, see ulimit -v, or free some"}})"
+    "\n";
+
+}  // namespace
+
+void answer_text(const Context& context, std::string_view text) {
+  put(context.out, text);
+  answered = true;
+}
+
+void answer(const Context& context, const wire::Json& value) {
+  answer_text(context, wire::text_of(value));
+}
+
+bool is_answered() {
+  return answered;
+}
+
+wire::Json error_value(const Error& error) {
+  const wire::Json facts = wire::to_json(error);
+  wire::Json out;
+  for (const auto& [key, value] : facts.items()) {
+    out[key] = value;
+    if (key == "code") out["exit"] = static_cast<int>(error.kind);
+  }
+  out["next"] = error.next;
+  return out;
+}
+
+void answer_error(const Error& error) {
+  if (answered) return;
+  put(stdout, wire::text_of({{"error", error_value(error)}}));
+  answered = true;
+}
+
+void answer_no_memory() noexcept {
+  if (!answered) put(stdout, kNoMemory);
+  answered = true;
+}
+
+}  // namespace anybind::cli

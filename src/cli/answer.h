@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string_view>
+
+#include "base/error.h"
+#include "cli/verb.h"
+#include "wire/json.h"
+
+// With --json everything on standard output is one JSON value: these print it.
+namespace anybind::cli {
+
+/// Prints `text`, a JSON value.
+void answer_text(const Context& context, std::string_view text);
+/// The same as text_of() writes it.
+void answer(const Context& context, const wire::Json& value);
+
+/// Whether one was printed: then no other may follow, and it holds the error, if there is one.
+[[nodiscard]] bool is_answered();
+
+/// An error as the command tells it: with its exit code, and what to type next.
+[[nodiscard]] wire::Json error_value(const Error& error);
+
+/// {"error": {...}} on standard output, unless something is there already.
+void answer_error(const Error& error);
+/// The same for want of memory: takes none. Exit code 1.
+void answer_no_memory() noexcept;
+
+}  // namespace anybind::cli

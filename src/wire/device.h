@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "inventory/details.h"
+#include "inventory/device.h"
+#include "inventory/group.h"
+#include "inventory/names.h"
+#include "inventory/net_interface.h"
+#include "users/blocker.h"
+#include "wire/json.h"
+
+namespace anybind::wire {
+
+/// Who uses a device, without which device.
+[[nodiscard]] Json to_json(const Blocker& blocker);
+[[nodiscard]] Json to_json(const GroupMember& member);
+
+/// The array of `list --json`, an object a line: docs/schema/list.schema.json. `syspaths` are real
+/// paths below `sysfs_root`, one a device; without `in_use` its key is left out.
+[[nodiscard]] std::string list_text(const std::vector<Device>& devices,
+                                    const std::vector<std::string>& syspaths,
+                                    const UsersByDevice& users, const InUse* in_use,
+                                    PciNames& names, std::string_view sysfs_root);
+
+/// The array of `show --json`: what `list` says of a device, and what only `show` knows:
+/// docs/schema/show.schema.json.
+[[nodiscard]] std::string show_text(const std::vector<Details>& devices, const InUse& in_use,
+                                    PciNames& names, std::string_view sysfs_root);
+
+}  // namespace anybind::wire

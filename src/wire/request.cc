@@ -1,0 +1,73 @@
+#include "wire/request.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "users/guards.h"
+#include "wire/reading.h"
+#include "wire/values.h"
+
+namespace anybind::wire {
+namespace {
+
+constexpr std::size_t kMostRequestText = 1U << 20;
+constexpr std::uint64_t kMostFunctions = 0xFFFF;            // linux include/uapi/linux/pci_regs.h
+constexpr std::uint64_t kMostPatience = 1'000'000'000'000;  // milliseconds
+
+constexpr Words<Request::Verb, 5> kVerbs{{"bind", "unbind", "restore", "undo", "vfs"}};
+
+Result<std::vector<std::string>> guards_from(const Members& in) {
+  auto out = TRY(in.texts("ignored"));
+  const auto& known = guard_names();
+  for (const std::string& name : out) {
+    if (name != kSameId && std::ranges::find(known, name) == known.end())
+      return fail_at(in.where("ignored"), "no such guard: " + printable(name));
+  }
+  return out;
+}
+
+}  // namespace
+
+Json to_json(const Request& request) {
+  Json devices = Json::array();
+  for (const DeviceId& device : request.devices) devices.push_back(device_object(device));
+  const auto patience = request.patience
+                            ? std::optional(static_cast<std::uint64_t>(request.patience->count()))
+                            : std::nullopt;
+  return {{"verb", kVerbs.of(request.verb)},
+          {"devices", std::move(devices)},
+          {"driver", or_null(request.driver)},
+          {"whole_group", request.whole_group},
+          {"mechanism", request.mechanism ? Json(name_of(*request.mechanism)) : Json(nullptr)},
+          {"no_iommu", request.no_iommu},
+          {"owner", request.owner},
+          {"count", request.count},
+          {"change", or_null(request.change)},
+          {"ignored", request.ignored},
+          {"patience_ms", or_null(patience)}};
+}
+
+Result<Request> request_from_json(std::string_view text) {
+  const Value value = TRY(parse(text, kMostRequestText, "request"));
+  const Members in =
+      TRY(Members::of(value, "request",
+                      {"verb", "devices", "driver", "whole_group", "mechanism", "no_iommu", "owner",
+                       "count", "change", "ignored", "patience_ms"}));
+  Request out{.verb = TRY(in.word("verb", kVerbs))};
+  if (in.has("devices")) out.devices = TRY(in.list("devices", device_from));
+  out.driver = TRY(in.name_or_null<DriverName>("driver"));
+  if (in.has("whole_group")) out.whole_group = TRY(in.flag("whole_group"));
+  if (in.has("mechanism")) out.mechanism = TRY(in.word("mechanism", MechanismWords{}));
+  if (in.has("no_iommu")) out.no_iommu = TRY(in.flag("no_iommu"));
+  if (in.has("owner")) out.owner = TRY(in.exact("owner"));
+  if (in.has("count")) out.count = static_cast<unsigned>(TRY(in.number("count", kMostFunctions)));
+  if (in.has("change")) out.change = TRY(in.number("change", UINT64_MAX));
+  if (in.has("ignored")) out.ignored = TRY(guards_from(in));
+  if (in.has("patience_ms")) {
+    out.patience = std::chrono::milliseconds(
+        static_cast<std::int64_t>(TRY(in.number("patience_ms", kMostPatience))));
+  }
+  return out;
+}
+
+}  // namespace anybind::wire
