@@ -10,7 +10,7 @@
 namespace anybind::cli {
 namespace {
 
-bool answered = false;
+bool answered = false;  // a value was printed: no other may follow
 
 constexpr std::string_view kNoMemory =
     R"({"error": {"code": "failed", "exit": 1, "errno": "ENOMEM",)"
@@ -28,10 +28,6 @@ void answer_text(const Context& context, std::string_view text) {
 
 void answer(const Context& context, const wire::Json& value) {
   answer_text(context, wire::text_of(value));
-}
-
-bool is_answered() {
-  return answered;
 }
 
 wire::Json error_value(const Error& error) {

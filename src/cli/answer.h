@@ -14,13 +14,10 @@ void answer_text(const Context& context, std::string_view text);
 /// The same as text_of() writes it.
 void answer(const Context& context, const wire::Json& value);
 
-/// Whether one was printed: then no other may follow, and it holds the error, if there is one.
-[[nodiscard]] bool is_answered();
-
 /// An error as the command tells it: with its exit code, and what to type next.
 [[nodiscard]] wire::Json error_value(const Error& error);
 
-/// {"error": {...}} on standard output, unless something is there already.
+/// {"error": {...}} on standard output, unless a value is there already, which then tells of it.
 void answer_error(const Error& error);
 /// The same for want of memory: takes none. Exit code 1.
 void answer_no_memory() noexcept;

@@ -128,12 +128,9 @@ int tell(const Error& error) {
 
 /// What the command says of itself.
 int tell_about(const char* what, const std::string& text) {
-  const bool ends = text.ends_with('\n');
-  if (wants_json) {
-    put(stdout, wire::text_of({{what, text}}));
-  } else {
-    say(stdout, "{}{}", text, ends ? "" : "\n");
-  }
+  const std::string value = wants_json ? wire::text_of({{what, text}}) : text;
+  put(stdout, value);
+  if (!value.ends_with('\n')) put(stdout, "\n");
   return 0;
 }
 

@@ -8,7 +8,7 @@
 namespace anybind::wire {
 namespace {
 
-constexpr std::size_t kMostPlanText = 32U << 20;
+constexpr std::size_t kMostPlanText = 16U << 20;
 constexpr std::uint64_t kMostNewFunctions = 0xFFFF;
 
 constexpr Words<Step::Kind, 8> kKinds{

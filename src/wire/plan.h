@@ -16,7 +16,7 @@ namespace anybind::wire {
 /// docs/schema/plan.schema.json.
 [[nodiscard]] Json to_json(const Plan& plan);
 
-/// What to_json() wrote, of at most 32 MiB. Error kUsage: it is none, and where; also for a member
+/// What to_json() wrote, of at most 16 MiB. Error kUsage: it is none, and where; also for a member
 /// that is not known, a name that cannot be one, and a setting of a file that plans never
 /// write (may_be_written() in plan/plan_settings.h). Nothing else is known of it then: its devices
 /// may have changed, and it may never have been planned.

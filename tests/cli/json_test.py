@@ -178,7 +178,9 @@ class EveryVerb(JsonCase):
         self.assertEqual((result.returncode, result.stdout), (USAGE, ""))
 
     def test_without_memory(self) -> None:
-        """However little there is: one value or none of it reaches anybody half."""
+        """However little there is: one value, and never half of one."""
+        if b"__asan_init" in ANYBIND.read_bytes():
+            self.skipTest("the sanitizer's memory has no limit")
         told = 0
         for megabytes in range(6, 40, 2):
             limit = megabytes << 20
