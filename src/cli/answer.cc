@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/advice.h"
+#include "cli/exit_code.h"
 #include "cli/say.h"
 #include "wire/error.h"
 
@@ -15,7 +17,7 @@ bool answered = false;  // a value was printed: no other may follow
 constexpr std::string_view kNoMemory =
     R"({"error": {"code": "failed", "exit": 1, "errno": "ENOMEM",)"
     R"( "message": "there is no memory left [ENOMEM]", "operation": "", "object": "",)"
-    R"( "why": "there is no memory left", "details": [],)"
+    R"( "why": "there is no memory left", "details": [], "advice": [],)"
     R"( "next": "raise its limit, see ulimit -v, or free some"}})"
     "\n";
 
@@ -31,13 +33,13 @@ void answer(const Context& context, const wire::Json& value) {
 }
 
 wire::Json error_value(const Error& error) {
-  const wire::Json facts = wire::to_json(error);
+  const wire::Json facts = wire::to_json(error, text_of);
   wire::Json out;
   for (const auto& [key, value] : facts.items()) {
     out[key] = value;
-    if (key == "code") out["exit"] = static_cast<int>(error.kind);
+    if (key == "code") out["exit"] = exit_code(error.kind);
   }
-  out["next"] = error.next;
+  out["next"] = text_of(error.advice);
   return out;
 }
 

@@ -125,7 +125,7 @@ Result<int> try_out(Context& context, const Request& request) {
         steps.add(step);
     }
     wire::Json told =
-        steps.value(request, tried.plan, tried.predicted ? &*tried.predicted : nullptr);
+        steps.value(request, tried.plan, tried.predicted ? &*tried.predicted : nullptr, text_of);
     if (!tried.predicted) told["error"] = error_value(tried.predicted.error());
     answer(context, told);
     if (!tried.predicted) return fail(tried.predicted.error());

@@ -105,7 +105,7 @@ Result<int> run_doctor(Context& context) {
   if (known) changes.open = known->journal.open();
   const auto findings = examine(context.session.host(), changes);
   if (context.json) {
-    answer(context, wire::to_json(findings));
+    answer(context, wire::to_json(findings, text_of));
     return is_ready(findings) ? 0 : 1;
   }
   Report report(context, findings);

@@ -217,7 +217,7 @@ Result<int> run_explain(Context& context, const ExplainOptions& options) {
     const Explanation e = TRY(explain_device(context.sysfs, id, aliases));
     std::optional<wire::DriverAnswer> asked;
     if (driver) asked = ask(context, e, *driver, aliases);
-    rows.push_back(wire::to_json(e, asked ? &*asked : nullptr));
+    rows.push_back(wire::to_json(e, asked ? &*asked : nullptr, text_of));
     const std::string why = e.device.busy ? why_busy(context.session.host(), id.str()) : "";
     text += (text.empty() ? "" : "\n") + head_text(e, names, why) + match_text(e);
     if (asked) text += asked_text(e, *asked);

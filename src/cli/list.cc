@@ -13,6 +13,7 @@
 #include <CLI/Formatter.hpp>
 
 #include "base/try.h"
+#include "cli/advice.h"
 #include "cli/answer.h"
 #include "cli/device_table.h"
 #include "cli/say.h"
@@ -58,7 +59,7 @@ std::string as_json(Context& context, const std::vector<Device>& devices, PciNam
                           ? std::optional(context.session.in_use(ids_of(devices)))
                           : std::nullopt;
   return wire::list_text(devices, syspaths, read_users(context.sysfs), in_use ? &*in_use : nullptr,
-                         names, context.sysfs_root);
+                         names, context.sysfs_root, text_of);
 }
 
 void print_table(Context& context, const std::vector<Device>& devices, PciNames& names,

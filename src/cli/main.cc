@@ -312,7 +312,7 @@ int main(int argc, char** argv) {
     put(stderr, "anybind: there is no memory left; raise its limit (ulimit -v), or free some\n");
   } catch (const std::system_error& refused) {
     return tell({.why = fmt::format("the system refuses a thread or a file: {}", refused.what()),
-                 .next = "see ulimit -a"});
+                 .advice = "see ulimit -a"});
   } catch (const std::exception& thrown) {
     return tell({.why = thrown.what()});
   }

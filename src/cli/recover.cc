@@ -12,6 +12,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "cli/advice.h"
 #include "cli/answer.h"
 #include "cli/change.h"
 #include "cli/narrator.h"
@@ -77,7 +78,7 @@ std::optional<Error> what_is_left(const std::vector<Recovered>& all) {
 
 void print(const Context& context, const std::vector<Recovered>& all) {
   if (context.json) {
-    answer(context, wire::to_json(all));
+    answer(context, wire::to_json(all, text_of));
     return;
   }
   if (context.verbosity < 0) return;

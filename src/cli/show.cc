@@ -6,6 +6,7 @@
 #include <CLI/Formatter.hpp>
 
 #include "base/try.h"
+#include "cli/advice.h"
 #include "cli/answer.h"
 #include "cli/device_table.h"
 #include "cli/session.h"
@@ -25,7 +26,7 @@ Result<int> run_show(Context& context, const std::vector<std::string>& selectors
   const InUse in_use = context.session.in_use(ids);
   PciNames names(context.names_file);
   if (context.json) {
-    answer_text(context, wire::show_text(devices, in_use, names, context.sysfs_root));
+    answer_text(context, wire::show_text(devices, in_use, names, context.sysfs_root, text_of));
     return 0;
   }
   std::string text;

@@ -38,11 +38,11 @@ Json listed_object(const Device& device, std::string_view sysfs_root, const std:
 }
 
 /// What the guards found, by device.
-std::map<DeviceId, Json> use_arrays(const InUse& in_use) {
+std::map<DeviceId, Json> use_arrays(const InUse& in_use, Wording wording) {
   std::map<DeviceId, Json> out;
   for (const Blocker& blocker : in_use.blockers) {
     Json& array = out.try_emplace(blocker.device, Json::array()).first->second;
-    array.push_back(wire::to_json(blocker));
+    array.push_back(wire::to_json(blocker, wording));
   }
   return out;
 }
@@ -86,8 +86,8 @@ Json details_object(const Details& details, PciNames& names, std::string_view sy
 
 }  // namespace
 
-Json to_json(const Blocker& blocker) {
-  return {{"guard", blocker.name}, {"who", blocker.who}, {"next", blocker.next}};
+Json to_json(const Blocker& blocker, Wording wording) {
+  return {{"guard", blocker.name}, {"who", blocker.who}, {"next", wording(blocker.advice)}};
 }
 
 Json to_json(const GroupMember& member) {
@@ -100,9 +100,9 @@ Json to_json(const GroupMember& member) {
 
 std::string list_text(const std::vector<Device>& devices, const std::vector<std::string>& syspaths,
                       const UsersByDevice& users, const InUse* in_use, PciNames& names,
-                      std::string_view sysfs_root) {
+                      std::string_view sysfs_root, Wording wording) {
   Lines lines;
-  const auto uses = in_use == nullptr ? std::map<DeviceId, Json>{} : use_arrays(*in_use);
+  const auto uses = in_use == nullptr ? std::map<DeviceId, Json>{} : use_arrays(*in_use, wording);
   for (std::size_t i = 0; i < devices.size(); ++i) {
     const auto found = users.find(devices[i].id);
     Json object =
@@ -115,9 +115,9 @@ std::string list_text(const std::vector<Device>& devices, const std::vector<std:
 }
 
 std::string show_text(const std::vector<Details>& devices, const InUse& in_use, PciNames& names,
-                      std::string_view sysfs_root) {
+                      std::string_view sysfs_root, Wording wording) {
   Lines lines;
-  const auto uses = use_arrays(in_use);
+  const auto uses = use_arrays(in_use, wording);
   for (const Details& details : devices) {
     Json object = details_object(details, names, sysfs_root);
     object["in_use"] = use_array(uses, details.device.id);

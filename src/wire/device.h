@@ -11,11 +11,12 @@
 #include "inventory/net_interface.h"
 #include "users/blocker.h"
 #include "wire/json.h"
+#include "wire/remark.h"
 
 namespace anybind::wire {
 
 /// Who uses a device, without which device.
-[[nodiscard]] Json to_json(const Blocker& blocker);
+[[nodiscard]] Json to_json(const Blocker& blocker, Wording wording);
 [[nodiscard]] Json to_json(const GroupMember& member);
 
 /// The array of `list --json`, an object a line: docs/schema/list.schema.json. `syspaths` are real
@@ -23,11 +24,11 @@ namespace anybind::wire {
 [[nodiscard]] std::string list_text(const std::vector<Device>& devices,
                                     const std::vector<std::string>& syspaths,
                                     const UsersByDevice& users, const InUse* in_use,
-                                    PciNames& names, std::string_view sysfs_root);
+                                    PciNames& names, std::string_view sysfs_root, Wording wording);
 
 /// The array of `show --json`: what `list` says of a device, and what only `show` knows:
 /// docs/schema/show.schema.json.
 [[nodiscard]] std::string show_text(const std::vector<Details>& devices, const InUse& in_use,
-                                    PciNames& names, std::string_view sysfs_root);
+                                    PciNames& names, std::string_view sysfs_root, Wording wording);
 
 }  // namespace anybind::wire

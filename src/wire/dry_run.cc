@@ -65,12 +65,12 @@ void DryRun::add(const Afterwards& step) {
   recorded_->add("command", nullptr, "", "", step.shell, step.reason);
 }
 
-Json DryRun::value(const Request& request, const Plan& plan,
-                   const std::vector<Outcome>* predicted) const {
-  std::vector<std::string> warnings = plan.warnings;
-  warnings.insert(warnings.end(), recorded_->warnings.begin(), recorded_->warnings.end());
+Json DryRun::value(const Request& request, const Plan& plan, const std::vector<Outcome>* predicted,
+                   Wording wording) const {
+  Json warnings = texts_of(plan.warnings, wording);
+  for (const std::string& warning : recorded_->warnings) warnings.push_back(warning);
   return {{"steps", recorded_->steps},
-          {"notes", plan.notes},
+          {"notes", texts_of(plan.notes, wording)},
           {"warnings", std::move(warnings)},
           {"predicted", predicted == nullptr ? Json(nullptr) : to_json(*predicted)},
           {"request", to_json(request)},

@@ -8,6 +8,7 @@
 #include "change/outcome.h"
 #include "plan/request.h"
 #include "wire/json.h"
+#include "wire/remark.h"
 
 namespace anybind::wire {
 
@@ -35,7 +36,7 @@ class DryRun final : public Listener {
   /// The steps so far, what the planner says, and what came of them; `predicted` is nullptr when
   /// that was an error, which whoever prints this adds.
   [[nodiscard]] Json value(const Request& request, const Plan& plan,
-                           const std::vector<Outcome>* predicted) const;
+                           const std::vector<Outcome>* predicted, Wording wording) const;
 
  private:
   struct Recorded;

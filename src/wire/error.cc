@@ -50,14 +50,15 @@ struct Errnos {
 
 }  // namespace
 
-Json to_json(const Error& error) {
+Json to_json(const Error& error, Wording wording) {
   Json out = {{"code", word_of(error.kind)},
               {"errno", nullptr},
               {"message", error.message()},
               {"operation", error.operation},
               {"object", error.object},
               {"why", error.why.empty() && error.err.value != 0 ? error.err.text() : error.why},
-              {"details", error.details}};
+              {"details", texts_of(error.details, wording)},
+              {"advice", to_json(error.advice)}};
   if (error.err.value != 0) out["errno"] = error.err.name();
   return out;
 }
@@ -72,7 +73,8 @@ Result<Error> error_from_json(std::string_view text) {
   out.why = TRY(in.text("why"));
   if (out.err.value != 0 && out.why == out.err.text()) out.why.clear();
   for (const std::string& line : TRY(in.texts("details")))
-    out.details.push_back(printable(line, SIZE_MAX));
+    out.details.emplace_back(printable(line, SIZE_MAX));
+  if (in.has("advice")) out.advice = TRY(in.one("advice", remark_from));
   return out;
 }
 

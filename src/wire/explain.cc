@@ -22,25 +22,25 @@ Json to_json(const Candidate& candidate) {
           {"vfio_variant", candidate.is_vfio}};
 }
 
-Json to_json(const Viability& viability) {
+Json to_json(const Viability& viability, Wording wording) {
   Json others = Json::array();
   for (const MemberRole& role : viability.members) others.push_back(role_object(role));
-  return {{"changes", viability.changes},
+  return {{"changes", texts_of(viability.changes, wording)},
           {"missing_isolation", viability.isolation},
           {"others", std::move(others)},
           {"rule", viability.rule},
           {"viable", viability.viable}};
 }
 
-Json to_json(const DriverAnswer& answer) {
+Json to_json(const DriverAnswer& answer, Wording wording) {
   Json obstacles = Json::array();
   for (const Obstacle& obstacle : answer.obstacles)
-    obstacles.push_back({{"next", obstacle.next}, {"what", obstacle.what}});
+    obstacles.push_back({{"next", wording(obstacle.advice)}, {"what", obstacle.what}});
   Json variants = Json::array();
   for (const Candidate& variant : answer.variants)
     variants.push_back({{"driver", variant.driver}, {"module", variant.module}});
   Json out;
-  if (answer.group) out["group"] = to_json(*answer.group);
+  if (answer.group) out["group"] = to_json(*answer.group, wording);
   out["loads_module"] = answer.loads_module;
   out["mechanism"] = answer.mechanism ? Json(name_of(*answer.mechanism)) : Json(nullptr);
   out["name"] = answer.driver.str();
@@ -50,7 +50,7 @@ Json to_json(const DriverAnswer& answer) {
   return out;
 }
 
-Json to_json(const Explanation& explanation, const DriverAnswer* asked) {
+Json to_json(const Explanation& explanation, const DriverAnswer* asked, Wording wording) {
   const Device& device = explanation.device;
   Json candidates = Json::array();
   for (const Candidate& each : explanation.candidates) candidates.push_back(to_json(each));
@@ -59,7 +59,7 @@ Json to_json(const Explanation& explanation, const DriverAnswer* asked) {
     for (const GroupMember& each : explanation.group->members) members.push_back(to_json(each));
   }
   Json out = {{"address", device.id.name.str()}};
-  if (asked != nullptr) out["asked"] = to_json(*asked);
+  if (asked != nullptr) out["asked"] = to_json(*asked, wording);
   out["bus"] = device.id.bus.str();
   out["busy"] = device.busy;
   out["candidates"] = std::move(candidates);

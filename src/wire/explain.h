@@ -7,6 +7,7 @@
 #include "inventory/viability.h"
 #include "plan/mechanism.h"
 #include "wire/json.h"
+#include "wire/remark.h"
 
 namespace anybind::wire {
 
@@ -21,9 +22,10 @@ struct DriverAnswer {
 };
 
 [[nodiscard]] Json to_json(const Candidate& candidate);
-[[nodiscard]] Json to_json(const Viability& viability);
-[[nodiscard]] Json to_json(const DriverAnswer& answer);
+[[nodiscard]] Json to_json(const Viability& viability, Wording wording);
+[[nodiscard]] Json to_json(const DriverAnswer& answer, Wording wording);
 /// An element of docs/schema/explain.schema.json; "asked" is there when a driver was asked for.
-[[nodiscard]] Json to_json(const Explanation& explanation, const DriverAnswer* asked);
+[[nodiscard]] Json to_json(const Explanation& explanation, const DriverAnswer* asked,
+                           Wording wording);
 
 }  // namespace anybind::wire

@@ -29,20 +29,20 @@ Json to_json(const PastChange& change) {
   return out;
 }
 
-Json to_json(const Recovered& change) {
+Json to_json(const Recovered& change, Wording wording) {
   return {{"command", change.command},
           {"devices", change.devices},
           {"error", message_of(change.error)},
-          {"failure", change.error ? to_json(*change.error) : Json(nullptr)},
+          {"failure", change.error ? to_json(*change.error, wording) : Json(nullptr)},
           {"gone", change.gone},
           {"id", change.id},
           {"memory", message_of(change.memory)},
           {"result", kWhats.of(change.what)}};
 }
 
-Json to_json(const std::vector<Recovered>& changes) {
+Json to_json(const std::vector<Recovered>& changes, Wording wording) {
   Json out = Json::array();
-  for (const Recovered& change : changes) out.push_back(to_json(change));
+  for (const Recovered& change : changes) out.push_back(to_json(change, wording));
   return out;
 }
 

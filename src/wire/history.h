@@ -8,6 +8,7 @@
 #include "change/recover.h"
 #include "record/journal.h"
 #include "wire/json.h"
+#include "wire/remark.h"
 
 namespace anybind::wire {
 
@@ -23,7 +24,7 @@ struct PastChange {
 
 /// docs/schema/recover.schema.json. Its errors are messages in words, for which there is
 /// "failure" as an object.
-[[nodiscard]] Json to_json(const Recovered& change);
-[[nodiscard]] Json to_json(const std::vector<Recovered>& changes);
+[[nodiscard]] Json to_json(const Recovered& change, Wording wording);
+[[nodiscard]] Json to_json(const std::vector<Recovered>& changes, Wording wording);
 
 }  // namespace anybind::wire

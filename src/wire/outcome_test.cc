@@ -28,13 +28,17 @@ std::string text_of_outcomes(const std::vector<Outcome>& outcomes) {
   return line_of(to_json(outcomes));
 }
 
+std::string in_words(const Remark& remark) {
+  return remark.plain();
+}
+
 std::string text_of_error(const Error& error) {
-  return line_of(to_json(error));
+  return line_of(to_json(error, in_words));
 }
 
 bool same(const Error& a, const Error& b) {
   return a.kind == b.kind && a.err == b.err && a.operation == b.operation && a.object == b.object &&
-         a.why == b.why && a.details == b.details;
+         a.why == b.why && a.details == b.details && a.advice == b.advice;
 }
 
 TEST(WireOutcome, TheyComeBackAsTheyWere) {
@@ -79,6 +83,8 @@ TEST(WireError, EveryKindAndErrnoComesBack) {
                           .operation = "bind",
                           .object = "0000:03:00.0",
                           .why = why,
+                          .advice = "free it: " + Remark(Action::kShow, {"03:00.0"}) + ", then " +
+                                    Remark(Action::kRecover),
                           .details = {"one", "  two"}};
         const auto back = error_from_json(text_of_error(error));
         ASSERT_TRUE(back) << back.error().message();
@@ -90,22 +96,22 @@ TEST(WireError, EveryKindAndErrnoComesBack) {
 }
 
 TEST(WireError, TheErrnoIsToldInWordsWhereNothingElseIs) {
-  const Json told = to_json(Error{.err = {EBUSY}, .operation = "bind"});
+  const Json told = to_json(Error{.err = {EBUSY}, .operation = "bind"}, in_words);
   EXPECT_EQ(told["errno"], "EBUSY");
   EXPECT_EQ(told["why"], "Device or resource busy");
-  EXPECT_EQ(to_json(Error{})["why"], "");
+  EXPECT_EQ(to_json(Error{}, in_words)["why"], "");
 }
 
 TEST(WireError, DetailsCannotSteerATerminal) {
-  Json told = to_json(Error{.details = {"x"}});
+  Json told = to_json(Error{.details = {"x"}}, in_words);
   told["details"][0] = "\x1B[31m";
   const auto back = error_from_json(line_of(told));
   ASSERT_TRUE(back);
-  EXPECT_EQ(back->details[0], "\\x1b[31m");
+  EXPECT_EQ(back->details[0], Remark("\\x1b[31m"));
 }
 
 TEST(WireError, AWordThatIsNoErrnoIsRefused) {
-  Json told = to_json(Error{.err = {EBUSY}});
+  Json told = to_json(Error{.err = {EBUSY}}, in_words);
   told["errno"] = "EVERY";
   const auto read = error_from_json(line_of(told));
   ASSERT_FALSE(read);

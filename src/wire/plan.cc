@@ -3,6 +3,7 @@
 #include "plan/plan_settings.h"
 #include "wire/outcome.h"
 #include "wire/reading.h"
+#include "wire/remark.h"
 #include "wire/values.h"
 
 namespace anybind::wire {
@@ -167,8 +168,8 @@ Json to_json(const Plan& plan) {
           {"makes", plan.makes ? functions_object(*plan.makes) : Json(nullptr)},
           {"restores", plan.restores},
           {"undoes", plan.undoes},
-          {"notes", plan.notes},
-          {"warnings", plan.warnings}};
+          {"notes", to_json(plan.notes)},
+          {"warnings", to_json(plan.warnings)}};
 }
 
 Result<Plan> plan_from_json(std::string_view text) {
@@ -181,8 +182,8 @@ Result<Plan> plan_from_json(std::string_view text) {
            .devices = TRY(in.list("devices", device_plan_from)),
            .restores = TRY(in.flag("restores")),
            .undoes = TRY(in.number("undoes", UINT64_MAX)),
-           .notes = TRY(in.texts("notes")),
-           .warnings = TRY(in.texts("warnings"))};
+           .notes = TRY(in.list("notes", remark_from)),
+           .warnings = TRY(in.list("warnings", remark_from))};
   if (in.has("makes")) out.makes = TRY(in.one("makes", functions_from));
   return out;
 }

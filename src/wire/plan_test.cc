@@ -54,7 +54,7 @@ Plan full_plan() {
           .makes = NewFunctions{.pf = kCard, .count = 4, .driver = vfio},
           .restores = true,
           .undoes = 7,
-          .notes = {"a note", ""},
+          .notes = {"a note", Remark(Action::kIgnore, {"mounted"}) + " lets it"},
           .warnings = {"a \"warning\""}};
 }
 
@@ -132,8 +132,8 @@ TEST(WireDryRun, StepsSayWhatIsWrittenWhereAndWhatPutsBack) {
   run.on_rollback({}, 1);
   run.on_step(kCard, {.kind = Step::Kind::kBind, .value = "e1000e", .reason = "back"});
   run.add({.shell = "chown user /dev/vfio/1", .reason = "last"});
-  const Json told =
-      run.value({}, {.devices = {}, .notes = {"note"}, .warnings = {"first"}}, nullptr);
+  const Json told = run.value({}, {.devices = {}, .notes = {"note"}, .warnings = {"first"}},
+                              nullptr, [](const Remark& remark) { return remark.plain(); });
   ASSERT_EQ(told["steps"].size(), 4U);
   EXPECT_EQ(told["steps"][0]["kind"], "module");
   EXPECT_FALSE(told["steps"][0].contains("path"));

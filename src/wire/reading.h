@@ -12,6 +12,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/advice.h"
 #include "base/error.h"
 #include "base/ids.h"
 #include "base/try.h"
@@ -112,6 +113,8 @@ class Members {
   const Value* value_;
   std::string where_;
 };
+
+[[nodiscard]] Result<Remark> remark_from(const Value& value, const std::string& where);
 
 /// For Members::word().
 struct MechanismWords {

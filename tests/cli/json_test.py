@@ -58,9 +58,10 @@ class Schemas(unittest.TestCase):
 
     def test_the_validator_sees_each_kind_of_fault(self) -> None:
         good = {"error": {"code": "usage", "exit": 2, "errno": None, "message": "m", "operation": "", "object": "", "why": "",
-                          "details": ["x"], "next": ""}}
+                          "details": ["x"], "advice": ["do ", {"action": "recover", "operands": []}], "next": ""}}
         self.assertEqual(schema.faults(good, "error"), [])
-        for key, bad in (("code", "bad"), ("exit", 7), ("exit", "2"), ("exit", True), ("errno", 5), ("details", [1]), ("more", 1)):
+        for key, bad in (("code", "bad"), ("exit", 7), ("exit", "2"), ("exit", True), ("errno", 5), ("details", [1]),
+                         ("advice", [{"action": "words", "operands": []}]), ("more", 1)):
             self.assertNotEqual(schema.faults({"error": {**good["error"], key: bad}}, "error"), [], key)
         self.assertNotEqual(schema.faults({"error": {k: v for k, v in good["error"].items() if k != "why"}}, "error"), [])
         self.assertNotEqual(schema.faults(good, "capture") + schema.faults([], "capture"), [])

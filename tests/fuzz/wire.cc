@@ -16,6 +16,16 @@ namespace {
 using namespace anybind;
 using fuzz::require;
 
+std::string in_words(const Remark& remark) {
+  return remark.plain();
+}
+std::string text_of(const auto& value) {
+  return wire::text_of(wire::to_json(value));
+}
+std::string text_of(const Error& error) {
+  return wire::text_of(wire::to_json(error, in_words));
+}
+
 template <class Value>
 void judge(const Result<Value>& value, Result<Value> (*read)(std::string_view)) {
   if (!value) {
@@ -23,10 +33,10 @@ void judge(const Result<Value>& value, Result<Value> (*read)(std::string_view)) 
     fuzz::require_printable(value.error().message(), "not printable");
     return;
   }
-  const std::string text = wire::text_of(wire::to_json(*value));
+  const std::string text = text_of(*value);
   const auto again = read(text);
   require(again.has_value(), "not taken again", text);
-  require(wire::text_of(wire::to_json(*again)) == text, "not the same again", text);
+  require(text_of(*again) == text, "not the same again", text);
   require(std::ranges::all_of(text, [](char c) { return c == '\n' || (c >= ' ' && c <= '~'); }),
           "not ASCII", text);
 }
