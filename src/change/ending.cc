@@ -25,6 +25,12 @@ void say_still_open(Error& cause, const char* machine, const Error& why) {
   });
 }
 
+Remark way_out_of_half(bool has_journal) {
+  if (has_journal) return Action::kRecover + Remark(" tries again");
+  return Action::kList + Remark(", then ") + Remark(Action::kRestore, {"DEVICE"}) +
+         " for what is not as it should be";
+}
+
 Result<> look_at_end(Sysfs& root, const HeldPlan& plan, std::size_t at, Binding& should,
                      std::vector<std::size_t>& lost) {
   CHECK(at < plan.devices.size(), "only devices of the plan are looked at in the end");

@@ -14,6 +14,9 @@ namespace anybind {
 /// Throws nothing: where there is no memory for the words, the code alone tells it.
 void say_still_open(Error& cause, const char* machine, const Error& why);
 
+/// What to do when not everything could be put back. Without a journal recover() knows nothing.
+[[nodiscard]] Remark way_out_of_half(bool has_journal);
+
 /// Looks once more at a device of `plan`, which shall be as `should` says; a driver that the bus
 /// chose late goes into that. What was done to one device may have taken another one away, as a
 /// physical function's driver does with its virtual functions: that one is added to `lost`.

@@ -451,10 +451,7 @@ Error Run::roll_back(Error cause) {
   try_to([&] {
     cause.why = fmt::format("{}; and putting things back failed: {}",
                             cause.why.empty() ? cause.err.text() : cause.why, join_words(left));
-    cause.advice = records_.journal != nullptr
-                       ? Action::kRecover + Remark(" tries again")
-                       : Action::kList + Remark(", then ") + Remark(Action::kRestore, {"DEVICE"}) +
-                             " for what is not as it should be";
+    cause.advice = way_out_of_half(records_.journal != nullptr);
   });
   return cause;
 }
