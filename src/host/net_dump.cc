@@ -25,7 +25,7 @@
 namespace anybind {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using SteadyClock = std::chrono::steady_clock;
 
 constexpr int kMostTries = 8;  // of a dump during which something changed
 constexpr std::array<std::uint16_t, 2> kQuestions = {RTM_GETADDR, RTM_GETROUTE};
@@ -126,11 +126,11 @@ void abandon(pid_t pid) {
 }
 
 /// All that comes until the other end is closed.
-Reply<std::string> hear(const Descriptor& from, Clock::time_point limit) {
+Reply<std::string> hear(const Descriptor& from, SteadyClock::time_point limit) {
   std::string out;
   std::array<char, kMostAtOnce> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(limit - Clock::now()).count();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(limit - SteadyClock::now()).count();
     if (left <= 0) return std::unexpected(Errno{ETIMEDOUT});
     pollfd poll{.fd = from.get(), .events = POLLIN, .revents = 0};
     const int ready = ::poll(&poll, 1, static_cast<int>(left));
@@ -146,7 +146,7 @@ Reply<std::string> hear(const Descriptor& from, Clock::time_point limit) {
   }
 }
 
-Reply<std::string> ask_by_child(Clock::time_point limit) {
+Reply<std::string> ask_by_child(SteadyClock::time_point limit) {
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) return failed();
   const Descriptor ours(ends[0]);
@@ -198,7 +198,7 @@ Reply<std::string> only_news(std::string_view answers) {
 }  // namespace
 
 Reply<std::string> read_net_dump(std::chrono::milliseconds limit) {
-  const auto end = Clock::now() + limit;
+  const auto end = SteadyClock::now() + limit;
   for (int left = kMostTries;; --left) {
     auto out = only_news(TRY(ask_by_child(end)));
     if (out || out.error().value != EAGAIN || left == 0) return out;

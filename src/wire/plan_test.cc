@@ -89,7 +89,7 @@ TEST(WirePlan, EveryMemberMustBeThereAndNoOther) {
 }
 
 TEST(WirePlan, WhatWouldBecomeAPathIsAName) {
-  for (const int step : {1, 2, 4, 5}) {
+  for (const std::size_t step : {1U, 2U, 4U, 5U}) {
     EXPECT_EQ(
         fault_after([&](Json& plan) { plan["devices"][0]["steps"][step]["value"] = "../../../x"; }),
         "read plan.devices[0].steps[" + std::to_string(step) +
