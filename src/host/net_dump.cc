@@ -130,7 +130,8 @@ Reply<std::string> hear(const Descriptor& from, SteadyClock::time_point limit) {
   std::string out;
   std::array<char, kMostAtOnce> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(limit - SteadyClock::now()).count();
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(limit - SteadyClock::now()).count();
     if (left <= 0) return std::unexpected(Errno{ETIMEDOUT});
     pollfd poll{.fd = from.get(), .events = POLLIN, .revents = 0};
     const int ready = ::poll(&poll, 1, static_cast<int>(left));
