@@ -205,7 +205,7 @@ Result<int> carry_out(Context& context, const ChangeOptions& options, const Requ
     listener.give_to(request.owner);
     return change(context.session.host(), request, listener);
   }();
-  const auto kept = context.session.keep();
+  const auto kept = context.session.kept_after_change();
   if (!outcomes) return fail(outcomes.error());
   TRY(kept);
   try {

@@ -93,7 +93,7 @@ Result<int> run_recover(Context& context, const ChangeOptions& options) {
     return recover_changes(context.session.host(), request_of(options), listener);
   }();
   const Recovery all = TRY(ended);
-  const auto kept = context.session.keep();
+  const auto kept = context.session.kept_after_change();
   try {
     print(context, all.changes);
     warn_of_memory(context, all);

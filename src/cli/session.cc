@@ -1,7 +1,9 @@
 #include "cli/session.h"
 
 #include <cerrno>
+#include <exception>
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -84,11 +86,9 @@ class LabSession final : public Session {
   Result<drivercore::State> capture(std::vector<DeviceId>& /*busy*/) override {
     return model_->state();
   }
-  Result<> keep() override {
-    if (!is_kept()) return {};
-    const auto kept = storage_.replace(name_, drivercore::save_machine(model_->state()));
-    if (!kept) return fail(from_errno(kept.error(), "keep", "the state of the lab"));
-    return {};
+  Result<> kept_after_change() override {
+    if (kept_error_.value == 0) return {};
+    return fail(from_errno(kept_error_, "keep", "the state of the lab"));
   }
 
  private:
@@ -121,13 +121,30 @@ class LabSession final : public Session {
       auto kept = lab_.kept();
       if (!kept) return std::unexpected(Errno{EBADMSG});
       if (*kept) lab_.model_->become(**std::move(kept));
+      locked_ = true;
       return {};
+    }
+    /// What became of the lab is kept while nobody else can have read what it was.
+    void unlock() noexcept override {
+      if (std::exchange(locked_, false)) lab_.keep_under_lock();
+      inner_->unlock();
     }
 
    private:
     LabSession& lab_;
     std::unique_ptr<Storage> inner_;
+    bool locked_ = false;
   };
+
+  void keep_under_lock() noexcept {
+    if (!is_kept()) return;
+    try {
+      const auto kept = storage_.replace(name_, drivercore::save_machine(model_->state()));
+      kept_error_ = kept ? Errno{} : kept.error();
+    } catch (const std::exception&) {
+      kept_error_ = Errno{ENOMEM};
+    }
+  }
 
   /// What an earlier command with the same --state left of the lab.
   Result<std::optional<drivercore::State>> kept() {
@@ -144,6 +161,7 @@ class LabSession final : public Session {
   std::string command_;
   std::unique_ptr<Model> model_;
   std::optional<Host> host_;
+  Errno kept_error_{};
 };
 
 }  // namespace

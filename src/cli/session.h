@@ -40,9 +40,9 @@ class Session {
   /// The machine as a value with all its details: a copy of the lab, or a capture
   /// (capture/capture.h), which names the devices that were `busy`.
   [[nodiscard]] virtual Result<drivercore::State> capture(std::vector<DeviceId>& busy) = 0;
-  /// Keeps what became of the lab for the next command with the same --state. Nothing to do
-  /// elsewhere.
-  [[nodiscard]] virtual Result<> keep() { return {}; }
+  /// What a change made of the lab is kept for the next command with the same --state, before
+  /// others may change it: an error when that failed. Nothing to do elsewhere.
+  [[nodiscard]] virtual Result<> kept_after_change() { return {}; }
 
   [[nodiscard]] bool is_lab() const { return lab() != nullptr; }
   [[nodiscard]] bool is_kept() const { return !state_dir().empty(); }

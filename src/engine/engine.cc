@@ -114,6 +114,19 @@ Result<Memory> lock_memory(const Host& host, const Request& request, Listener& l
       on_damage);
 }
 
+/// Whoever keeps a Host for long, as a library's user may, holds the lock for a change and no
+/// longer.
+class HeldForAChange {
+ public:
+  explicit HeldForAChange(Storage& storage) : storage_(storage) {}
+  HeldForAChange(const HeldForAChange&) = delete;
+  HeldForAChange& operator=(const HeldForAChange&) = delete;
+  ~HeldForAChange() { storage_.unlock(); }
+
+ private:
+  Storage& storage_;
+};
+
 RunOptions run_options(const Request& request, const Users& users) {
   RunOptions out;
   out.users = &users;
@@ -180,6 +193,7 @@ Result<std::vector<Outcome>> change(const Host& host, const Request& request, Li
   TRY(check(request));
   const auto owner = TRY(owner_of(host, request));
   if (host.log != nullptr) host.log->listen();
+  const HeldForAChange lock(*host.storage);
   Memory memory = TRY(lock_memory(host, request, calm, Memory::OnDamage::kFail));
   CHECK(memory.journal.current() == 0, "what was just read has no transaction of ours");
   const HeldPlan plan = TRY(plan_change(host, request, memory));
@@ -194,6 +208,7 @@ Result<std::vector<Outcome>> change(const Host& host, const Request& request, Li
 Result<Recovery> recover_changes(const Host& host, const Request& request, Listener& listener) {
   CalmListener calm(listener);
   if (host.log != nullptr) host.log->listen();
+  const HeldForAChange lock(*host.storage);
   Memory memory = TRY(lock_memory(host, request, calm, Memory::OnDamage::kGoOn));
   calm.on_open_changes(memory.journal.open().size());
   const MachineUsers users(host, request.ignored);

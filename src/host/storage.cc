@@ -182,6 +182,8 @@ class PosixStorage final : public Storage {
     return {};
   }
 
+  void unlock() noexcept override { lock_ = Descriptor(); }
+
  private:
   static std::string fresh(const std::string& file) { return file + ".new"; }
 

@@ -61,13 +61,15 @@ class Storage {
   /// Removes the file; no error when it is not there.
   virtual Reply<void> remove(std::string_view name) = 0;
 
-  /// Takes the lock of this directory, and holds it until this object goes. `owner` is shown to
-  /// others who want it, behind the number of this process ("1234 anybind bind ..."). While another
-  /// process has it, `wait` is told its owner, several times a second, and true means to go on
-  /// waiting; EWOULDBLOCK after false. Called once, before the first read that a later write
-  /// depends on.
+  /// Takes the lock of this directory, and holds it until unlock(), or until this object goes.
+  /// `owner` is shown to others who want it, behind the number of this process ("1234 anybind bind
+  /// ..."). While another process has it, `wait` is told its owner, several times a second, and
+  /// true means to go on waiting; EWOULDBLOCK after false. Called before the first read that
+  /// a later write depends on.
   using Wait = std::function<bool(const std::string& owner)>;
   virtual Reply<void> lock(std::string_view owner, const Wait& wait) = 0;
+  /// Gives it back before this object goes; nothing when it is not held. Throws nothing.
+  virtual void unlock() noexcept {}
 };
 
 /// The directory `path` of this machine, made (0700) when it is first written to. Nothing is

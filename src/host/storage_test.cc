@@ -184,6 +184,8 @@ TEST_F(StorageTest, ALockThatIsTakenNamesItsOwner) {
   EXPECT_EQ(second.error().value, EWOULDBLOCK);
   EXPECT_EQ(owner, std::to_string(::getpid()) + " anybind bind x");
   EXPECT_EQ(asked, 3);
+  first->unlock();
+  EXPECT_TRUE(open_storage(base_ / "state")->lock("third", kNever)) << "it was given back";
 }
 
 TEST_F(StorageTest, ALogGrowsAndIsRenamed) {

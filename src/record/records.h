@@ -26,6 +26,7 @@ struct Memory {
   [[nodiscard]] static Result<Memory> load(const Host& host);
 
   /// The same, for whoever changes bindings: takes the lock of `host.storage`, which is held until
+  /// it is unlocked or
   /// that object goes. Blocks while another process has it and `wait`, which is told its owner
   /// several times a second, says so; kRefused otherwise. kNotPermitted: no right to the directory.
   /// kFailed: the boot has no name; what was done could then not be told from what another boot

@@ -33,14 +33,17 @@ class TakenStorage final : public MemoryStorage {
       if (!wait("4711 anybind bind")) return std::unexpected(Errno{EWOULDBLOCK});
     }
     owner_ = owner;
+    held = true;
     return {};
   }
+  void unlock() noexcept override { held = false; }
   Reply<std::unique_ptr<Log>> create(std::string_view name, std::string_view bytes) override {
     if (before_create) before_create();
     return MemoryStorage::create(name, bytes);
   }
   std::function<void()> before_create;
   bool taken = false;
+  bool held = false;
   std::string owner_;
 };
 
@@ -59,11 +62,13 @@ class Told final : public Listener {
     lines.push_back("open " + std::to_string(count));
   }
   void on_step(const DeviceId& device, const Step& /*step*/) override {
+    if (at_step) at_step();
     if (lines.empty() || lines.back() != device.str()) lines.push_back(device.str());
   }
   [[nodiscard]] bool stop_requested() const override { return stop; }
 
   std::function<void()> at_plan;
+  std::function<void()> at_step;
   std::vector<std::string> lines;
   bool stop = false;
 };
@@ -110,11 +115,13 @@ class EngineTest : public MachineTest {
 
 TEST_F(EngineTest, AChangeIsRememberedForUndoAndRestore) {
   const auto before = all();
+  told_.at_step = [&] { EXPECT_TRUE(files_.held) << "nobody else meanwhile"; };
   ASSERT_TRUE(go(to_vfio_request({kNicA, kDisk})));
   EXPECT_THAT(told_.lines, ElementsAre("plan for 2", "0000:04:00.0", "0000:06:00.0"));
   EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci");
   EXPECT_THAT(open(), IsEmpty());
   EXPECT_EQ(files_.owner_, "anybind test");
+  EXPECT_FALSE(files_.held) << "others may go on";
   ASSERT_TRUE(go({.verb = Request::Verb::kRestore, .devices = {kNicA}}));
   EXPECT_EQ(state_of(kNicA), "igc (unset)");
   ASSERT_TRUE(go({.verb = Request::Verb::kUndo}));  // the last one: the restore
