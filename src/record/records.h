@@ -26,11 +26,10 @@ struct Memory {
   [[nodiscard]] static Result<Memory> load(const Host& host);
 
   /// The same, for whoever changes bindings: takes the lock of `host.storage`, which is held until
-  /// it is unlocked or
-  /// that object goes. Blocks while another process has it and `wait`, which is told its owner
-  /// several times a second, says so; kRefused otherwise. kNotPermitted: no right to the directory.
-  /// kFailed: the boot has no name; what was done could then not be told from what another boot
-  /// did. kGoOn is for recover(), which can put devices back without `origins`.
+  /// it is unlocked, or that object goes. Blocks while another process has it and `wait`, which is
+  /// told its owner several times a second, says so; kRefused otherwise. kNotPermitted: no right to
+  /// the directory. kFailed: the boot has no name; what was done could then not be told from what
+  /// another boot did. kGoOn is for recover(), which can put devices back without `origins`.
   [[nodiscard]] static Result<Memory> lock(const Host& host, const Storage::Wait& wait,
                                            OnDamage on_damage = OnDamage::kFail);
 };
