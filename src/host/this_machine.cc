@@ -24,9 +24,6 @@ constexpr const char* kProc = "/proc";
 constexpr const char* kDev = "/dev";
 constexpr const char* kState = "/run/anybind";
 constexpr const char* kKernelLog = "/dev/kmsg";
-constexpr const char* kLabControl = "/run/anybind-lab/control";
-constexpr const char* kLabModprobe = "/run/anybind-lab/bin/modprobe";
-constexpr const char* kLabModules = "/run/anybind-lab/fuse";
 
 /// Of the running kernel; empty when it does not say.
 std::string kernel_release() {
@@ -45,7 +42,7 @@ std::unique_ptr<ModuleLoader> modules_of(const std::string& release) {
       .ask_program = is_inside_lab()};
   if (sources.ask_program) {
     sources.programs = {kLabModprobe};
-    sources.directory = kLabModules;
+    sources.directory = kLabMounted;
   }
   return open_modules(std::move(sources));
 }

@@ -33,8 +33,7 @@ class ThisMachine {
   ThisMachine() = default;
 };
 
-/// What is the running kernel's in any tree: where modules are, and the name of this boot.
-/// "/lib/modules/6.12.1-amd64".
+/// Where the modules of a kernel of this release are: "/lib/modules/6.12.1-amd64".
 [[nodiscard]] std::string module_directory(const std::string& release);
 
 }  // namespace anybind
