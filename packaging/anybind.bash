@@ -8,7 +8,9 @@ _anybind() {
   done
   case $verb in
     bind) options="$options --group --mechanism --owner --no-iommu --dry-run --ignore --timeout" ;;
-    unbind | restore | undo) options="$options --dry-run --ignore --timeout" ;;
+    unbind) options="$options --group --dry-run --ignore --timeout" ;;
+    restore) options="$options --group --all --dry-run --ignore --timeout" ;;
+    undo) options="$options --dry-run --ignore --timeout" ;;
     vfs) options="$options --driver --dry-run --ignore --timeout" ;;
     recover) options="$options --timeout" ;;
     race) options="$options --mechanism --scenario --pairs --html --random --seed --script" ;;

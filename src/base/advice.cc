@@ -27,6 +27,8 @@ std::string_view name_of(Action action) {
       return "unbind the bridge";
     case Action::kRestore:
       return "restore";
+    case Action::kRestoreGroup:
+      return "restore the whole group of";
     case Action::kRecover:
       return "recover";
     case Action::kUndo:

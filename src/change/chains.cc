@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "inventory/makers.h"
 
 namespace anybind {
 namespace {
@@ -38,6 +39,10 @@ std::vector<std::vector<std::size_t>> chains_of(Sysfs& root, const HeldPlan& pla
                                                 std::size_t from) {
   CHECK(from <= plan.devices.size(), "what is left of a plan is a part of it");
   Sets sets(plan.devices.size());
+  std::vector<DeviceId> devices;
+  for (std::size_t i = from; i < plan.devices.size(); ++i)
+    devices.push_back(plan.devices[i].device);
+  const Makers makers(root, devices);
   for (std::size_t i = from; i < plan.devices.size(); ++i) {
     const DeviceId& device = plan.devices[i].device;
     if (device.bus.str() == "pci") {
@@ -47,6 +52,12 @@ std::vector<std::vector<std::size_t>> chains_of(Sysfs& root, const HeldPlan& pla
     const auto group =
         held ? held->read_link("iommu_group") : root.read_link(device.path() + "/iommu_group");
     if (group) sets.add(i, "group " + std::string(link_name(*group)));
+    // One may go away with another: then their order is that of the plan.
+    for (const Makers::Maker& maker : makers.of(device)) {
+      const std::string family = "made by " + devices[maker.at].str();
+      sets.add(i, family);
+      sets.add(from + maker.at, family);
+    }
   }
   std::map<std::size_t, std::vector<std::size_t>> chains;
   for (std::size_t i = from; i < plan.devices.size(); ++i) chains[sets.leader_of(i)].push_back(i);

@@ -48,8 +48,7 @@ Result<> look_at_end(Sysfs& root, const HeldPlan& plan, std::size_t at, Binding&
     if (!of.goal.driver && plan.early_settings() != plan.settings.size()) return {};
     lost.push_back(at);
     error.why =
-        "it went away while the others were bound: virtual functions go with the driver of their "
-        "physical function";
+        "it went away while the others were bound: a device goes with the driver that has made it";
     return fail(std::move(error));
   }
   if (of.goal.default_match) should.driver = *driver;
@@ -74,7 +73,7 @@ std::vector<std::string> lost_words(Sysfs& root, const Plan& plan,
         now->driver_override == of.before.driver_override)
       continue;
     left.push_back(fmt::format(
-        "{} went away with the driver of its physical function, and {}", of.device.str(),
+        "{} went away with another's driver, and {}", of.device.str(),
         *dir ? "what has come in its place is not bound as it was" : "did not come again"));
   }
   return left;

@@ -39,7 +39,8 @@ Result<> save_fresh(Sysfs& root, const HeldPlan& plan, std::size_t from,
     if (!fresh[i]) continue;
     origins.remember(device.device, {.instance = device.instance,
                                      .binding = device.before,
-                                     .had = TRY(belongings_of(root, plan, device))});
+                                     .had = TRY(belongings_of(root, plan, device)),
+                                     .called = device.called});
   }
   return origins.save();
 }

@@ -29,6 +29,8 @@ const char* form_of(Action action) {
       return "anybind unbind{}, a bridge, which --group leaves alone";
     case Action::kRestore:
       return "anybind restore{}";
+    case Action::kRestoreGroup:
+      return "anybind restore --group{}";
     case Action::kRecover:
       return "anybind recover{}";
     case Action::kUndo:

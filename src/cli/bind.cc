@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "cli/change.h"
+#include "cli/choose.h"
 #include "inventory/net_interface.h"
 #include "inventory/select.h"
 
@@ -17,7 +18,8 @@ namespace anybind::cli {
 namespace {
 
 /// The last word of bind: a driver, and not a device by mistake.
-Result<DriverName> driver_argument(Sysfs& root, const std::string& word) {
+Result<DriverName> driver_argument(Sysfs& root, const std::string& typed) {
+  const std::string word = without_dev(typed);
   const bool is_interface =
       !root.open_dir("bus/pci/drivers/" + word) && !devices_behind(root, word).empty();
   if (!looks_like_device(word) && !is_interface) return DriverName::parse(word);
@@ -32,7 +34,9 @@ Result<int> run_bind(Context& context, const ChangeOptions& options) {
   Request request = request_of(options);
   request.driver = TRY(driver_argument(context.sysfs, words.back()));
   words.pop_back();
-  request.devices = TRY(select_devices_unchecked(context.sysfs, words, context.sysfs_root));
+  Chosen chosen = TRY(choose(context, words));
+  request.devices = std::move(chosen.devices);
+  request.names = std::move(chosen.names);
   request.whole_group = options.group;
   request.mechanism = mechanism_named(options.mechanism);
   request.no_iommu = options.no_iommu;
@@ -43,7 +47,13 @@ Result<int> run_bind(Context& context, const ChangeOptions& options) {
 Result<int> run_on_devices(Context& context, const ChangeOptions& options, Request::Verb verb) {
   Request request = request_of(options);
   request.verb = verb;
-  request.devices = TRY(select_devices_unchecked(context.sysfs, options.words, context.sysfs_root));
+  const bool back = verb == Request::Verb::kRestore;
+  Chosen chosen =
+      TRY(choose(context, options.words, back ? Means::kMustBeSaid : Means::kWhatIsThere));
+  request.devices = std::move(chosen.devices);
+  request.names = std::move(chosen.names);
+  request.whole_group = options.group;
+  request.everything = options.everything;
   return carry_out(context, options, request);
 }
 
@@ -52,6 +62,12 @@ Result<int> run_unbind(Context& context, const ChangeOptions& options) {
 }
 
 Result<int> run_restore(Context& context, const ChangeOptions& options) {
+  if (options.words.empty() != options.everything) {
+    return fail({.kind = ErrorKind::kUsage,
+                 .why = options.everything ? "devices, or --all of them, but not both"
+                                           : "no device was named",
+                 .advice = "--all gives back everything that anybind has changed"});
+  }
   return run_on_devices(context, options, Request::Verb::kRestore);
 }
 
@@ -59,15 +75,16 @@ using Verbed = Result<int> (*)(Context&, const ChangeOptions&);
 
 Run bind_like(CLI::App& app, const char* words, int least, Verbed verbed) {
   auto options = std::make_shared<ChangeOptions>();
-  app.add_option(words, options->words, "selectors; see anybind --help")
-      ->required()
-      ->expected(least, -1);
+  auto* devices = app.add_option(words, options->words, "selectors; see anybind --help");
+  if (least != 0) devices->required()->expected(least, -1);
+  const char* group = "take the whole IOMMU group, except bridges";
+  if (verbed == run_restore) group = "also what anybind has changed of the same IOMMU groups";
+  app.add_flag("--group", options->group, group);
   app.add_flag("--dry-run", options->dry_run,
                "print the plan as shell lines and the predicted result");
   add_ignore(app, *options);
   add_timeout(app, *options);
   if (verbed == run_bind) {
-    app.add_flag("--group", options->group, "take the whole IOMMU group, except bridges");
     std::vector<std::string> names;
     for (const MechanismInfo& info : all_mechanisms()) names.emplace_back(info.name);
     auto* mechanism = app.add_option("--mechanism", options->mechanism,
@@ -81,6 +98,8 @@ Run bind_like(CLI::App& app, const char* words, int least, Verbed verbed) {
                  "a VFIO driver may have a device that no IOMMU isolates: unsafe")
         ->excludes("--dry-run");
   }
+  if (verbed == run_restore)
+    app.add_flag("--all", options->everything, "everything that anybind has changed");
   return [options, verbed](Context& context) { return verbed(context, *options); };
 }
 
@@ -93,7 +112,7 @@ Run setup_unbind(CLI::App& app) {
   return bind_like(app, "device", 1, run_unbind);
 }
 Run setup_restore(CLI::App& app) {
-  return bind_like(app, "device", 1, run_restore);
+  return bind_like(app, "device", 0, run_restore);
 }
 
 }  // namespace anybind::cli

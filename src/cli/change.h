@@ -19,6 +19,7 @@ namespace anybind::cli {
 struct ChangeOptions {
   std::vector<std::string> words;
   bool group = false;
+  bool everything = false;  ///< restore
   bool dry_run = false;
   std::optional<double> timeout;     ///< seconds
   std::vector<std::string> ignored;  ///< names of guards

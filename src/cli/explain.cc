@@ -11,6 +11,7 @@
 #include "base/try.h"
 #include "cli/advice.h"
 #include "cli/answer.h"
+#include "cli/choose.h"
 #include "cli/say.h"
 #include "cli/session.h"
 #include "cli/verb.h"
@@ -18,7 +19,6 @@
 #include "inventory/match.h"
 #include "inventory/names.h"
 #include "inventory/not_there.h"
-#include "inventory/select.h"
 #include "inventory/vfio_driver.h"
 #include "inventory/viability.h"
 #include "plan/choose_mechanism.h"
@@ -203,8 +203,7 @@ std::string asked_text(const Explanation& e, const wire::DriverAnswer& asked) {
 }
 
 Result<int> run_explain(Context& context, const ExplainOptions& options) {
-  const auto devices =
-      TRY(select_devices(context.sysfs, options.words.front(), context.sysfs_root));
+  const auto devices = TRY(choose(context, {options.words.front()})).devices;
   std::optional<DriverName> driver;
   if (options.words.size() == 2) driver = TRY(DriverName::parse(options.words[1]));
   ModuleLoader* modules = context.session.host().modules;

@@ -15,6 +15,7 @@
 #include "base/try.h"
 #include "cli/advice.h"
 #include "cli/answer.h"
+#include "cli/choose.h"
 #include "cli/device_table.h"
 #include "cli/say.h"
 #include "cli/session.h"
@@ -75,9 +76,9 @@ void print_table(Context& context, const std::vector<Device>& devices, PciNames&
 Result<int> run_list(Context& context, const std::vector<std::string>& selectors) {
   ::mallopt(M_MMAP_THRESHOLD,
             32 << 20);  // what a growing vector leaves is used again, not unmapped
-  const auto ids =
-      TRY(selectors.empty() ? all_pci_devices(context)
-                            : select_devices(context.sysfs, selectors, context.sysfs_root));
+  const auto ids = TRY(selectors.empty() ? all_pci_devices(context)
+                                         : select_devices(context.sysfs, without_dev(selectors),
+                                                          context.sysfs_root));
   const auto devices = TRY(read_inventory(context.sysfs, ids, threads_for(context, ids.size())));
   PciNames names(context.names_file);
   const Sink sink = [&](std::string_view text) {

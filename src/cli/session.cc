@@ -116,6 +116,7 @@ class LabSession final : public Session {
     }
     Reply<std::vector<std::string>> list() override { return inner_->list(); }
     Reply<void> remove(std::string_view name) override { return inner_->remove(name); }
+    bool is_locked() override { return inner_->is_locked(); }
     Reply<void> lock(std::string_view owner, const Wait& wait) override {
       TRY(inner_->lock(owner, wait));
       auto kept = lab_.kept();

@@ -8,18 +8,18 @@
 #include "base/try.h"
 #include "cli/advice.h"
 #include "cli/answer.h"
+#include "cli/choose.h"
 #include "cli/device_table.h"
 #include "cli/session.h"
 #include "cli/verb.h"
 #include "engine/engine.h"
-#include "inventory/select.h"
 #include "wire/device.h"
 
 namespace anybind::cli {
 namespace {
 
 Result<int> run_show(Context& context, const std::vector<std::string>& selectors) {
-  const auto ids = TRY(select_devices(context.sysfs, selectors, context.sysfs_root));
+  auto ids = TRY(choose(context, selectors)).devices;
   std::vector<Details> devices;
   devices.reserve(ids.size());
   for (const DeviceId& id : ids) devices.push_back(TRY(read_details(context.sysfs, id)));

@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "cli/change.h"
-#include "inventory/select.h"
+#include "cli/choose.h"
 
 namespace anybind::cli {
 namespace {
@@ -26,8 +26,7 @@ Result<Request> parse(Context& context, const VfsOptions& options) {
                  .why = "not a number of virtual functions",
                  .advice = "anybind vfs PF 8, for instance"});
   }
-  const auto devices =
-      TRY(select_devices_unchecked(context.sysfs, {options.words[0]}, context.sysfs_root));
+  const auto devices = TRY(choose(context, {options.words[0]})).devices;
   if (devices.size() != 1) {
     return fail(
         {.kind = ErrorKind::kUsage,

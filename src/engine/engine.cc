@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <initializer_list>
 #include <iterator>
 #include <set>
 
@@ -31,6 +32,7 @@
 #include "change/transaction.h"
 #include "engine/past_change.h"
 #include "host/accounts.h"
+#include "inventory/device.h"
 #include "inventory/vfio_driver.h"
 #include "plan/plan_functions.h"
 #include "plan/planner.h"
@@ -47,9 +49,13 @@ bool is_ignored(const Request& request, std::string_view guard) {
   return std::ranges::find(request.ignored, guard) != request.ignored.end();
 }
 
+Reach reach_of(const Request& request) {
+  return request.whole_group ? Reach::kGroups : Reach::kNamed;
+}
+
 Result<HeldPlan> plan_binding(const Host& host, const Request& request) {
   CHECK(request.driver.has_value(), "check() wants a driver of a bind");
-  if (request.driver->str() == "none") return plan_unbind(host, request.devices);
+  if (request.driver->str() == "none") return plan_unbind(host, request.devices, reach_of(request));
   return plan_bind(host, {.devices = request.devices,
                           .driver = *request.driver,
                           .whole_group = request.whole_group,
@@ -73,9 +79,44 @@ Result<HeldPlan> plan_taking_back(const Host& host, const Request& request, cons
   return out;
 }
 
+/// Devices that have gone since are not given back.
+Result<HeldPlan> plan_restoring(const Host& host, const Request& request,
+                                const OriginTable& origins) {
+  if (!request.everything) return plan_restore(host, request.devices, origins, reach_of(request));
+  std::vector<DeviceId> devices;
+  for (const auto& [device, origin] : origins) {
+    const auto dir = TRY(open_device(host.sysfs, device));
+    if (dir != nullptr && dir->instance() == origin.instance) devices.push_back(device);
+  }
+  return plan_restore(host, devices, origins);
+}
+
+/// What was asked for that the verb has no use for would not be done.
+Result<> check_members(const Request& request) {
+  using Verb = Request::Verb;
+  const auto only = [&](bool is_set, std::initializer_list<Verb> verbs, const char* what) {
+    if (!is_set || std::ranges::find(verbs, request.verb) != verbs.end()) return Result<>();
+    return Result<>(fail({.kind = ErrorKind::kUsage,
+                          .why = fmt::format("{} does not go with this kind of change", what)}));
+  };
+  TRY(only(request.driver.has_value(), {Verb::kBind, Verb::kMakeFunctions}, "a driver"));
+  TRY(only(request.whole_group, {Verb::kBind, Verb::kUnbind, Verb::kRestore}, "a whole group"));
+  TRY(only(request.everything, {Verb::kRestore}, "everything"));
+  TRY(only(request.mechanism.has_value(), {Verb::kBind}, "a mechanism"));
+  TRY(only(request.no_iommu, {Verb::kBind}, "the no-IOMMU mode"));
+  TRY(only(request.count != 0, {Verb::kMakeFunctions}, "a number of functions"));
+  TRY(only(request.change.has_value(), {Verb::kUndo}, "the number of a change"));
+  return only(!request.devices.empty() && !request.everything,
+              {Verb::kBind, Verb::kUnbind, Verb::kRestore, Verb::kMakeFunctions},
+              "the name of a device");
+}
+
 /// Makes no sense on any machine.
 Result<> check(const Request& request) {
-  const bool names_devices = request.verb != Request::Verb::kUndo;
+  TRY(check_members(request));
+  if (request.everything && !request.devices.empty())
+    return fail({.kind = ErrorKind::kUsage, .why = "everything, or devices by name, but not both"});
+  const bool names_devices = request.verb != Request::Verb::kUndo && !request.everything;
   if (names_devices && request.devices.empty())
     return fail({.kind = ErrorKind::kUsage, .why = "no device was named"});
   if (request.verb == Request::Verb::kBind && !request.driver)
@@ -160,9 +201,9 @@ Result<HeldPlan> plan_change(const Host& host, const Request& request, const Mem
       case Request::Verb::kBind:
         return plan_binding(host, request);
       case Request::Verb::kUnbind:
-        return plan_unbind(host, request.devices);
+        return plan_unbind(host, request.devices, reach_of(request));
       case Request::Verb::kRestore:
-        return plan_restore(host, request.devices, memory.origins.table());
+        return plan_restoring(host, request, memory.origins.table());
       case Request::Verb::kUndo:
         return plan_taking_back(host, request, memory);
       case Request::Verb::kMakeFunctions:
@@ -172,11 +213,28 @@ Result<HeldPlan> plan_change(const Host& host, const Request& request, const Mem
   }();
   if (!plan && plan.error().err.value == ETIMEDOUT)
     return fail(busy_error(host, std::move(plan).error()));
+  if (!plan) return plan;
+  for (DevicePlan& of : plan->devices) {
+    if (const auto name = request.names.find(of.device); name != request.names.end())
+      of.called = name->second;
+  }
   return plan;
 }
 
 Result<Memory> read_memory(const Host& host) {
   return Memory::load(host);
+}
+
+std::vector<DeviceId> known_as(const Host& host, const std::string& name) {
+  std::vector<DeviceId> out;
+  const auto memory = read_memory(host);
+  if (!memory || name.empty()) return out;
+  for (const auto& [id, origin] : memory->origins.table()) {
+    if (origin.called != name) continue;
+    const auto dir = open_device(host.sysfs, id);
+    if (dir && *dir != nullptr && (*dir)->instance() == origin.instance) out.push_back(id);
+  }
+  return out;
 }
 
 Result<> check_owner(const Host& host, const Request& request) {

@@ -50,6 +50,10 @@ struct Recovery {
 /// What is remembered on `host`, to look at.
 [[nodiscard]] Result<Memory> read_memory(const Host& host);
 
+/// The devices that were taken by the name of this interface (Request::names), and not given back
+/// since; empty where nothing is remembered, or it cannot be read.
+[[nodiscard]] std::vector<DeviceId> known_as(const Host& host, const std::string& name);
+
 /// kRefused when `plan` takes a device from somebody who uses it.
 [[nodiscard]] Result<> refuse_used(const Host& host, const HeldPlan& plan, const Request& request);
 

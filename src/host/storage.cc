@@ -43,6 +43,7 @@ Reply<std::string> read_all(int fd) {
 
 constexpr std::size_t kMaxOwner = 4096;
 constexpr auto kLockPoll = std::chrono::milliseconds(50);
+constexpr auto kLockLook = std::chrono::milliseconds(2);
 
 class PosixLog final : public Log {
  public:
@@ -169,8 +170,12 @@ class PosixStorage final : public Storage {
   Reply<void> lock(std::string_view owner, const Wait& wait) override {
     const int dir = TRY(make());
     lock_ = TRY(open_file(dir, "lock", O_RDWR | O_CREAT));
-    while (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+    for (bool again = true; ::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0;) {
       if (errno != EWOULDBLOCK && errno != EINTR) return failed();
+      if (std::exchange(again, false)) {  // it may only have been looked at: is_locked()
+        std::this_thread::sleep_for(kLockLook);
+        continue;
+      }
       if (!wait(lock_owner())) return std::unexpected(Errno{EWOULDBLOCK});
       std::this_thread::sleep_for(kLockPoll);
     }
@@ -180,6 +185,13 @@ class PosixStorage final : public Storage {
       [[maybe_unused]] const auto count = ::pwrite(lock_.get(), text.data(), text.size(), 0);
     }
     return {};
+  }
+
+  bool is_locked() override {
+    const auto dir = open();
+    if (!dir) return false;
+    const auto file = open_file(*dir, "lock", O_RDONLY);
+    return file && ::flock(file->get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
   }
 
   void unlock() noexcept override { lock_ = Descriptor(); }

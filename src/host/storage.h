@@ -68,6 +68,8 @@ class Storage {
   /// a later write depends on.
   using Wait = std::function<bool(const std::string& owner)>;
   virtual Reply<void> lock(std::string_view owner, const Wait& wait) = 0;
+  /// Does some process hold it now? False where nobody else can.
+  virtual bool is_locked() { return false; }
   /// Gives it back before this object goes; nothing when it is not held. Throws nothing.
   virtual void unlock() noexcept {}
 };

@@ -57,6 +57,10 @@ std::optional<std::uint32_t> base_class(std::string_view word) {
   return row == kBases.end() ? std::nullopt : std::optional(row->code);
 }
 
+bool is_class_word(std::string_view word) {
+  return std::ranges::find(kClasses, word, &Row::word) != kClasses.end();
+}
+
 std::vector<std::string> base_class_words() {
   std::vector<std::string> out;
   out.reserve(kBases.size());

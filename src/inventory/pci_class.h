@@ -15,7 +15,9 @@ namespace anybind {
 /// The base class (8 bits) that a selector's word means: driverctl's words, and those of classes
 /// that came later.
 [[nodiscard]] std::optional<std::uint32_t> base_class(std::string_view word);
-/// All these words.
+/// Is it a word that class_word() has for some class?
+[[nodiscard]] bool is_class_word(std::string_view word);
+/// All words of base_class().
 [[nodiscard]] std::vector<std::string> base_class_words();
 
 }  // namespace anybind

@@ -124,7 +124,7 @@ Error no_such_class(std::string_view word, std::string_view typed) {
                                      : "did you mean class:" + join_words(near, "or class:") + "?");
 }
 
-/// class:network, class:02, class:0200, class:020000, class:all
+/// class:network, class:nvme, class:02, class:0200, class:020000, class:all
 Result<Devices> by_class(Sysfs& root, std::string_view word, std::string_view typed) {
   if (word == "all") return read_device_ids(root, pci_bus());
   std::optional<std::uint64_t> want = base_class(word);
@@ -133,6 +133,8 @@ Result<Devices> by_class(Sysfs& root, std::string_view word, std::string_view ty
     want = parse_hex(word);
     digits = word.size();
   }
+  if (!want && is_class_word(word))
+    return where(root, [&](const PciIds& pci) { return class_word(pci.class_code) == word; });
   if (!want) return fail(no_such_class(word, typed));
   return where(root,
                [&](const PciIds& pci) { return pci.class_code >> (4 * (6 - digits)) == *want; });
@@ -234,6 +236,12 @@ const Prefix* prefix_of(std::string_view text) {
   return found == kPrefixes.end() ? nullptr : found;
 }
 
+/// 8086:10d3, as lspci and the kernel print ids.
+bool is_pair_of_ids(std::string_view text) {
+  return text.size() == 9 && text[4] == ':' && parse_hex(text.substr(0, 4)) &&
+         parse_hex(text.substr(5));
+}
+
 /// eth0, nvme0n1, or a word that is none of it.
 Result<Devices> by_word(Sysfs& root, std::string_view text) {
   Devices found = devices_behind(root, text);
@@ -245,6 +253,7 @@ Result<Devices> by_any_form(Sysfs& root, std::string_view text, std::string_view
   if (const Prefix* row = prefix_of(text))
     return row->select(root, text.substr(row->prefix.size()), text);
   if (const auto address = PciAddress::parse(text)) return by_pci_address(root, *address, text);
+  if (is_pair_of_ids(text)) return by_ids(root, text, text);
   if (text.starts_with('/')) return by_path(root, text, sysfs_root);
   if (is_glob(text)) return by_glob(root, text);
   if (text.contains('/')) return by_bus_and_name(root, text);
@@ -295,7 +304,7 @@ Result<Devices> select_devices_unchecked(Sysfs& root, const std::vector<std::str
 
 bool looks_like_device(std::string_view text) {
   return PciAddress::parse(text).has_value() || prefix_of(text) != nullptr || text.contains('/') ||
-         is_glob(text);
+         is_pair_of_ids(text) || is_glob(text);
 }
 
 }  // namespace anybind

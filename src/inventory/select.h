@@ -17,12 +17,12 @@ namespace anybind {
 ///   eth0                  a network interface        nvme0, nvme0n1, sda   a block or nvme device
 ///                         (the device behind it that a driver would take: not virtio0, but the
 ///                         function that it is on)
-///   id:8086:10d3[:SV:SD]  class:network              group:7        driver:e1000e
+///   id:8086:10d3[:SV:SD]  8086:10d3  class:network   group:7        driver:e1000e
 ///   a shell glob over the address, or over bus/name when it has a '/'
-/// An empty field of id: is a wildcard, as in lspci -d. Classes are driverctl's words, or hex
-/// digits. A full address costs no listing of the bus. kNotFound with the nearest names when
-/// nothing matches (a glob that matches nothing too), kUsage when `text` has none of these forms.
-/// Only sysfs is read. `sysfs_root` is what stands before a path in sysfs.
+/// An empty field of id: is a wildcard, as in lspci -d. Classes are driverctl's words, those
+/// that `list` prints, or hex digits. A full address costs no listing of the bus. kNotFound with
+/// the nearest names when nothing matches (a glob that matches nothing too), kUsage when `text` has
+/// none of these forms. Only sysfs is read. `sysfs_root` is what stands before a path in sysfs.
 [[nodiscard]] Result<std::vector<DeviceId>> select_devices(Sysfs& root, std::string_view text,
                                                            std::string_view sysfs_root);
 

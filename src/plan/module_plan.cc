@@ -133,6 +133,35 @@ void note_side_effects(Sysfs& root, ModuleLoader& modules, Plan& plan) {
   }
 }
 
+void note_modules_left(Sysfs& root, ModuleLoader& modules, Plan& plan) {
+  for (const DevicePlan& of : plan.devices) {
+    // Whether a driver that is there takes it by the default match, the bus decides.
+    if (of.goal.driver || of.goal.driver_override) continue;
+    const auto modalias = root.read(of.device.path() + "/modalias");
+    if (!modalias) continue;
+    std::vector<std::string> names;
+    bool is_loaded = false;
+    for (const Candidate& candidate :
+         match_aliases(modules.aliases(), std::string(trim_newline(*modalias)))) {
+      if (candidate.is_vfio || candidate.module.empty()) continue;
+      is_loaded = is_loaded || root.open_dir("module/" + module_key(candidate.module)).has_value();
+      if (names.size() < kMostNamed) names.push_back(candidate.module);
+    }
+    if (names.empty() || (is_loaded && of.goal.default_match)) continue;
+    const std::string id = of.device.str();
+    if (is_loaded) {
+      plan.notes.push_back(fmt::format("{} had no driver, and ends without one; once more: ", id) +
+                           Remark(Action::kRestore, {id}) + " lets the bus choose one");
+      continue;
+    }
+    plan.notes.emplace_back(
+        fmt::format("{} ends without a driver: by modules.alias it is for {}, which {} not loaded; "
+                    "what modprobe "
+                    "loads then takes it",
+                    id, join_words(names, "or"), names.size() == 1 ? "is" : "are"));
+  }
+}
+
 void note_variants(Sysfs& root, ModuleLoader& modules, Plan& plan) {
   const std::string aliases = vfio_variant_aliases(modules.aliases());
   if (aliases.empty()) return;

@@ -23,6 +23,10 @@ void note_side_effects(Sysfs& root, ModuleLoader& modules, Plan& plan);
 /// Notes of the variants of vfio-pci made for devices of `plan` that go to vfio-pci itself.
 void note_variants(Sysfs& root, ModuleLoader& modules, Plan& plan);
 
+/// Notes of the modules that match devices of `plan` which end without a driver, and are not
+/// loaded.
+void note_modules_left(Sysfs& root, ModuleLoader& modules, Plan& plan);
+
 /// A module that is there ("is loaded") does not have the driver that was asked for: with the
 /// drivers that it has.
 [[nodiscard]] Error brings_another(Sysfs& root, const std::string& module, const BusName& bus,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -23,6 +24,9 @@ struct Origin {
   Instance instance;
   Binding binding;
   Belongings had{};
+  /// The interface by which it was asked for, and so is known to people; empty: by its address.
+  std::string called{};
+  std::uint64_t order = 0;  ///< the more, the later it was taken; 0: not known
   friend bool operator==(const Origin&, const Origin&) = default;
 };
 

@@ -7,6 +7,7 @@
 #include "inventory/device.h"
 #include "inventory/not_there.h"
 #include "inventory/virtual_functions.h"
+#include "plan/look.h"
 #include "plan/module_plan.h"
 #include "plan/planner.h"
 
@@ -50,7 +51,9 @@ Result<> check_number(const DeviceId& pf, unsigned now, unsigned count, unsigned
 
 Result<HeldPlan> plan_virtual_functions(const Host& host, const NewFunctions& functions) {
   Sysfs& root = host.sysfs;
-  const auto& [pf, count, driver] = functions;
+  const DeviceId& pf = functions.pf;
+  const unsigned count = functions.count;
+  const DriverName& driver = functions.driver;
   const auto dir = TRY(open_device(root, pf));
   if (dir == nullptr) return fail(no_such_device(root, pf, pf.str()));
   const auto instance = dir->instance();
@@ -91,23 +94,49 @@ Result<HeldPlan> plan_virtual_functions(const Host& host, const NewFunctions& fu
         fmt::format("{} has {} virtual functions, which are removed", pf.str(), now));
     return plan;
   }
-  const std::string flag = pf.path() + "/sriov_drivers_autoprobe";
-  if (TRY(read_number(*dir, pf, "sriov_drivers_autoprobe")) != 0) {
-    plan.settings.push_back({.path = flag,
-                             .bytes = "0",
-                             .undo_path = flag,
-                             .undo_bytes = "1",
-                             .reason = "let no driver probe the virtual functions",
-                             .device = pf,
-                             .instance = *instance});
-  }
+  if (auto flag = TRY(hold_functions_back(root, pf, *instance)))
+    plan.settings.push_back(*std::move(flag));
   plan.settings.push_back(number);
   plan.makes = functions;
   return plan;
 }
 
+Result<std::optional<Setting>> hold_functions_back(Sysfs& root, const DeviceId& pf,
+                                                   const Instance& instance) {
+  const auto dir = TRY(open_device(root, pf));
+  if (dir == nullptr) return fail(no_such_device(root, pf, pf.str()));
+  if (TRY(read_number(*dir, pf, "sriov_drivers_autoprobe")) == 0) return std::nullopt;
+  const std::string flag = pf.path() + "/sriov_drivers_autoprobe";
+  return Setting{.path = flag,
+                 .bytes = "0",
+                 .undo_path = flag,
+                 .undo_bytes = "1",
+                 .reason = "let no driver probe the virtual functions",
+                 .device = pf,
+                 .instance = instance};
+}
+
+namespace {
+
+/// Each to where it was.
+Result<HeldPlan> plan_each(const Host& host, const std::vector<DeviceId>& devices,
+                           const NewFunctions& functions) {
+  HeldPlan plan;
+  for (Look& look : TRY(look_at_all(host.sysfs, devices, With::kBindingOnly)).all) {
+    const auto goal = functions.goals.find(look.device);
+    if (goal == functions.goals.end()) continue;
+    if (goal->second.driver)
+      TRY(require_driver(host.sysfs, plan, look.device.bus, *goal->second.driver, host.modules));
+    plan_device(plan, look, goal->second, TRY(plain_mechanism_of(host.sysfs, look)));
+  }
+  return plan;
+}
+
+}  // namespace
+
 Result<HeldPlan> plan_new_functions(const Host& host, const NewFunctions& functions) {
   const auto devices = TRY(virtual_functions(host.sysfs, functions.pf, functions.count));
+  if (!functions.goals.empty()) return plan_each(host, devices, functions);
   if (functions.driver.str() == "none") return plan_unbind(host, devices);
   return plan_bind(host, {.devices = devices, .driver = functions.driver});
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <vector>
+#include <optional>
 
 #include "base/error.h"
 #include "base/ids.h"
@@ -20,6 +20,10 @@ namespace anybind {
 /// The driver's module is loaded as by plan_bind().
 [[nodiscard]] Result<HeldPlan> plan_virtual_functions(const Host& host,
                                                       const NewFunctions& functions);
+
+/// What lets no driver probe new functions of `pf`; nullopt: that is so already.
+[[nodiscard]] Result<std::optional<Setting>> hold_functions_back(Sysfs& root, const DeviceId& pf,
+                                                                 const Instance& instance);
 
 /// The devices of a plan for functions that have been made. kFailed when not all are there: the
 /// kernel has them before the write of `sriov_numvfs` returns.

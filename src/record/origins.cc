@@ -55,6 +55,14 @@ void append_belongings(std::string& out, const Belongings& had) {
   }
 }
 
+void append_way_taken(std::string& out, const Origin& origin) {
+  if (!origin.called.empty()) {
+    out += R"(,"called":)";
+    append_json(out, origin.called);
+  }
+  fmt::format_to(std::back_inserter(out), R"(,"order":{})", origin.order);
+}
+
 Belongings had_from_json(const json& row) {
   Belongings out;
   if (const auto found = row.find("virtual_functions"); found != row.end())
@@ -81,9 +89,13 @@ Result<Origins> Origins::load(Storage& storage, std::string boot_id) {
     for (const json& row : file.at("devices")) {
       auto entry = record_from_json(row);
       if (!entry) return fail(damaged(entry.error().message()));
-      out.origins_.insert_or_assign(entry->device, Origin{.instance = entry->instance,
-                                                          .binding = std::move(entry->binding),
-                                                          .had = had_from_json(row)});
+      Origin origin{.instance = entry->instance,
+                    .binding = std::move(entry->binding),
+                    .had = had_from_json(row),
+                    .called = row.value("called", ""),
+                    .order = row.value("order", std::uint64_t{0})};
+      if (!is_sysfs_name(origin.called)) origin.called.clear();
+      out.origins_.insert_or_assign(entry->device, std::move(origin));
     }
   } catch (const json::exception& error) {
     return fail(damaged(error.what()));
@@ -97,7 +109,11 @@ std::optional<Origin> Origins::find(const DeviceId& device, const Instance& inst
 
 void Origins::remember(const DeviceId& device, const Origin& origin) {
   if (find(device, origin.instance)) return;
-  origins_.insert_or_assign(device, origin);
+  Origin& known = origins_.insert_or_assign(device, origin).first->second;
+  known.order = std::max<std::uint64_t>(known.order, 1);
+  for (const auto& [other, of_other] : origins_) {
+    if (other != device) known.order = std::max(known.order, of_other.order + 1);
+  }
   changed_ = true;
 }
 
@@ -114,6 +130,7 @@ Result<> Origins::save() {
     text += std::exchange(before, ",\n{");
     append_members(text, {.device = id, .instance = origin.instance, .binding = origin.binding});
     append_belongings(text, origin.had);
+    append_way_taken(text, origin);
     text += '}';
   }
   text += "]}\n";

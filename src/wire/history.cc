@@ -25,6 +25,8 @@ Json to_json(const PastChange& change) {
   }
   out["id"] = change.id;
   out["result"] = change.result;
+  if (change.undone_by != 0) out["undone_by"] = change.undone_by;
+  if (change.entry && change.entry->undoes != 0) out["undo_of"] = change.entry->undoes;
   if (change.entry) out["time"] = change.entry->time;
   return out;
 }

@@ -15,7 +15,8 @@ namespace anybind::wire {
 /// A change of the journal; `entry` is empty for a file that cannot be understood.
 struct PastChange {
   std::uint64_t id = 0;
-  std::string result;  ///< in a word or two: "done", "undone", "another boot"
+  std::string result;  ///< in a word or two: "done", "failed", "another boot"
+  std::uint64_t undone_by = 0;
   std::optional<JournalEntry> entry{};
 };
 

@@ -65,14 +65,15 @@ Result<Step> step_from(const Value& value, const std::string& where) {
 Result<DevicePlan> device_plan_from(const Value& value, const std::string& where) {
   const Members in = TRY(Members::of(
       value, where,
-      {"bus", "address", "instance", "before", "goal", "steps", "parked", "mechanism"}));
+      {"bus", "address", "instance", "before", "goal", "steps", "parked", "mechanism", "called"}));
   return DevicePlan{.device = TRY(device_of(in)),
                     .instance = TRY(in.one("instance", instance_from)),
                     .before = TRY(in.one("before", only_binding)),
                     .goal = TRY(in.one("goal", goal_from)),
                     .steps = TRY(in.list("steps", step_from)),
                     .parked = TRY(in.flag("parked")),
-                    .mechanism = TRY(in.word("mechanism", MechanismWords{}))};
+                    .mechanism = TRY(in.word("mechanism", MechanismWords{})),
+                    .called = TRY(in.text("called"))};
 }
 
 Result<ModuleLoad> module_from(const Value& value, const std::string& where) {
@@ -104,17 +105,31 @@ Result<Setting> setting_from(const Value& value, const std::string& where) {
   return out;
 }
 
+Result<std::pair<DeviceId, Goal>> goal_of_one(const Value& value, const std::string& where) {
+  const Members in = TRY(Members::of(value, where, {"bus", "address", "goal"}));
+  return std::pair(TRY(device_of(in)), TRY(in.one("goal", goal_from)));
+}
+
 Result<NewFunctions> functions_from(const Value& value, const std::string& where) {
-  const Members in = TRY(Members::of(value, where, {"bus", "address", "count", "driver"}));
-  return NewFunctions{.pf = TRY(device_of(in)),
-                      .count = static_cast<unsigned>(TRY(in.number("count", kMostNewFunctions))),
-                      .driver = TRY(in.name<DriverName>("driver"))};
+  const Members in = TRY(Members::of(value, where, {"bus", "address", "count", "driver", "goals"}));
+  NewFunctions out{.pf = TRY(device_of(in)),
+                   .count = static_cast<unsigned>(TRY(in.number("count", kMostNewFunctions))),
+                   .driver = TRY(in.name<DriverName>("driver"))};
+  if (!in.has("goals")) return out;
+  for (auto& [device, goal] : TRY(in.list("goals", goal_of_one))) out.goals.emplace(device, goal);
+  return out;
 }
 
 Json functions_object(const NewFunctions& functions) {
   Json out = device_object(functions.pf);
   out["count"] = functions.count;
   out["driver"] = functions.driver.str();
+  if (functions.goals.empty()) return out;
+  out["goals"] = Json::array();
+  for (const auto& [device, goal] : functions.goals) {
+    out["goals"].push_back(device_object(device));
+    out["goals"].back()["goal"] = wire::to_json(goal);
+  }
   return out;
 }
 
@@ -138,6 +153,7 @@ Json to_json(const DevicePlan& device) {
   out["steps"] = array_of(device.steps);
   out["parked"] = device.parked;
   out["mechanism"] = name_of(device.mechanism);
+  out["called"] = device.called;
   return out;
 }
 

@@ -24,7 +24,8 @@ Plan full_plan() {
                     .goal = {.driver = vfio, .driver_override = "vfio-pci", .default_match = true},
                     .steps = {},
                     .parked = true,
-                    .mechanism = Mechanism::kDrvctl};
+                    .mechanism = Mechanism::kDrvctl,
+                    .called = "eth0"};
   for (const auto kind : {Step::Kind::kSetOverride, Step::Kind::kUnbind, Step::Kind::kBind,
                           Step::Kind::kSetPreferred, Step::Kind::kVfioBind, Step::Kind::kDrvctl})
     device.steps.push_back({.kind = kind, .value = "vfio-pci", .reason = "because"});
@@ -51,7 +52,10 @@ Plan full_plan() {
                         .late = true,
                         .brief = true}},
           .devices = {device},
-          .makes = NewFunctions{.pf = kCard, .count = 4, .driver = vfio},
+          .makes = NewFunctions{.pf = kCard,
+                                .count = 4,
+                                .driver = vfio,
+                                .goals = {{kCard, {.driver = vfio, .driver_override = "x"}}}},
           .restores = true,
           .undoes = 7,
           .notes = {"a note", Remark(Action::kIgnore, {"mounted"}) + " lets it"},

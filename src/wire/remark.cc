@@ -6,11 +6,11 @@
 namespace anybind::wire {
 namespace {
 
-constexpr Words<Action, 21> kActions{
-    {"words",          "list",          "show",           "explain", "bind",       "bind_group",
-     "unbind",         "unbind_bridge", "restore",        "recover", "undo",       "history",
-     "make_functions", "check_as_root", "race",           "help",    "take_group", "ignore",
-     "allow_no_iommu", "mechanism",     "state_directory"}};
+constexpr Words<Action, 22> kActions{
+    {"words",   "list",           "show",          "explain",        "bind",    "bind_group",
+     "unbind",  "unbind_bridge",  "restore",       "restore_group",  "recover", "undo",
+     "history", "make_functions", "check_as_root", "race",           "help",    "take_group",
+     "ignore",  "allow_no_iommu", "mechanism",     "state_directory"}};
 static_assert(kActions.words.size() == static_cast<std::size_t>(Action::kStateDirectory) + 1);
 
 }  // namespace

@@ -26,18 +26,32 @@ Result<std::vector<std::string>> guards_from(const Members& in) {
   return out;
 }
 
+Result<std::pair<DeviceId, std::string>> name_from(const Value& value, const std::string& where) {
+  const Members in = TRY(Members::of(value, where, {"bus", "address", "name"}));
+  auto name = TRY(in.exact("name"));
+  if (!is_sysfs_name(name)) return fail_at(in.where("name"), "not the name of an interface");
+  return std::pair(TRY(device_of(in)), std::move(name));
+}
+
 }  // namespace
 
 Json to_json(const Request& request) {
   Json devices = Json::array();
   for (const DeviceId& device : request.devices) devices.push_back(device_object(device));
+  Json names = Json::array();
+  for (const auto& [device, name] : request.names) {
+    names.push_back(device_object(device));
+    names.back()["name"] = name;
+  }
   const auto patience = request.patience
                             ? std::optional(static_cast<std::uint64_t>(request.patience->count()))
                             : std::nullopt;
   return {{"verb", kVerbs.of(request.verb)},
           {"devices", std::move(devices)},
           {"driver", or_null(request.driver)},
+          {"names", std::move(names)},
           {"whole_group", request.whole_group},
+          {"everything", request.everything},
           {"mechanism", request.mechanism ? Json(name_of(*request.mechanism)) : Json(nullptr)},
           {"no_iommu", request.no_iommu},
           {"owner", request.owner},
@@ -49,13 +63,18 @@ Json to_json(const Request& request) {
 
 Result<Request> request_from_json(std::string_view text) {
   const Value value = TRY(parse(text, kMostRequestText, "request"));
-  const Members in =
-      TRY(Members::of(value, "request",
-                      {"verb", "devices", "driver", "whole_group", "mechanism", "no_iommu", "owner",
-                       "count", "change", "ignored", "patience_ms"}));
+  const Members in = TRY(
+      Members::of(value, "request",
+                  {"verb", "devices", "driver", "names", "whole_group", "everything", "mechanism",
+                   "no_iommu", "owner", "count", "change", "ignored", "patience_ms"}));
   Request out{.verb = TRY(in.word("verb", kVerbs))};
   if (in.has("devices")) out.devices = TRY(in.list("devices", device_from));
   out.driver = TRY(in.name_or_null<DriverName>("driver"));
+  if (in.has("names")) {
+    for (auto& [device, name] : TRY(in.list("names", name_from)))
+      out.names.emplace(device, std::move(name));
+  }
+  if (in.has("everything")) out.everything = TRY(in.flag("everything"));
   if (in.has("whole_group")) out.whole_group = TRY(in.flag("whole_group"));
   if (in.has("mechanism")) out.mechanism = TRY(in.word("mechanism", MechanismWords{}));
   if (in.has("no_iommu")) out.no_iommu = TRY(in.flag("no_iommu"));

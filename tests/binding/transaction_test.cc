@@ -360,10 +360,12 @@ TEST_F(EveryMoment, ATargetThatIsUnloadedPutsTheDeviceBack) {
 TEST(OriginsTest, SurviveAndAreBoundToTheBoot) {
   const auto storage = memory_storage();
   const Instance card{.device = 1, .inode = 7};
-  const Origin origin{
-      .instance = card,
-      .binding = {
-          .driver = driver("i8042 kbd"), .has_override = true, .driver_override = "a \"b\""}};
+  const Origin origin{.instance = card,
+                      .binding = {.driver = driver("i8042 kbd"),
+                                  .has_override = true,
+                                  .driver_override = "a \"b\""},
+                      .called = "eth0",
+                      .order = 7};
   auto first = Origins::load(*storage, "boot");
   first->remember(kNicA, origin);
   first->remember(kNicA, {.instance = card, .binding = {}});

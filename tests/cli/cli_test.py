@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Runs the command as a user would, on modelled machines and made-up trees. usage: cli_test.py ANYBIND"""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -168,6 +169,26 @@ class Binding(Case):
         self.assertEqual(self.everything(), before)
         self.anybind("undo", code=NOT_FOUND)
         self.assertEqual(self.anybind("recover"), self.anybind("recover"))
+
+    def test_the_name_by_which_it_was_taken_stays_good(self) -> None:
+        before = self.everything()
+        self.anybind("bind", "eth0", "vfio-pci")
+        self.assertEqual(self.state_of("0000:04:00.0")[0], "vfio-pci")
+        self.anybind("bind", "05:00.0", "vfio-pci")
+        for words in (["show", "eth0"], ["show", "/dev/eth0"], ["explain", "eth0"], ["bind", "eth0", "vfio-pci"]):
+            self.assertIn("0000:04:00.0", self.anybind(*words))
+        self.anybind("restore", "eth1", code=NOT_FOUND)  # nobody called it so
+        self.anybind("restore", "eth0")
+        self.assertEqual(self.state_of("0000:04:00.0")[0], "igc")
+        self.anybind("restore", "--all")
+        self.assertEqual(self.everything(), before)
+        self.anybind("restore", code=USAGE)
+        self.anybind("restore", "--all", "eth0", code=USAGE)
+
+    def test_what_people_have_before_their_eyes(self) -> None:
+        self.assertEqual(list(self.devices("8086:15f3")), list(self.devices("id:8086:15f3")))
+        self.assertEqual(list(self.devices("class:audio")), ["0000:03:00.1"])
+        self.assertEqual(list(self.devices("/dev/eth0")), ["0000:04:00.0"])
 
     def test_commands_at_the_same_time_lose_nothing(self) -> None:
         cards = ("04:00.0", "05:00.0", "06:00.0")
@@ -590,7 +611,7 @@ class OptionsAnywhere(Case):
         self.anybind("bind", "--ignore", "mounted", "04:00.0", "vfio-pci")
         self.anybind("restore", "--ignore", "mounted", "04:00.0")
         self.anybind("bind", "--ignore", "mounted,swap", "--ignore", "input", "04:00.0", "05:00.0", "vfio-pci")
-        self.anybind("undo", "--ignore", "mounted", "1")
+        self.anybind("undo", "--ignore", "mounted", "3")
         self.assertNotIn("guard", self.anybind("vfs", "--ignore", "mounted", "04:00.0", "1", code=REFUSED))
 
     def test_a_value_that_is_nearly_right(self) -> None:
@@ -703,9 +724,22 @@ class History(Case):
         self.anybind("bind", "06:00.0", "broken", code=FAILED)
         self.anybind("undo", "1")
         rows = json.loads(self.anybind("history", "--json"))
-        self.assertEqual([(row["id"], row["result"]) for row in rows], [(3, "done"), (2, "undone"), (1, "done")])
+        self.assertEqual([(row["id"], row["result"]) for row in rows], [(3, "done"), (2, "failed"), (1, "done")])
         lines = self.anybind("history").splitlines()
         self.assertEqual([line.split()[0] for line in lines], ["ID", "3", "2", "1"])
+        self.assertIn("  undo of 1  ", lines[1])
+        self.assertIn("  failed  ", lines[2])
+        self.assertIn("  undone by 3  ", lines[3])
+        self.assertEqual((rows[0]["undo_of"], rows[2]["undone_by"]), (1, 3))
+
+    def test_one_that_runs_is_not_one_that_was_cut_off(self) -> None:
+        self.anybind("bind", "04:00.0", "vfio-pci")
+        state = self.dir / "state"
+        (state / "journal-1.done").rename(state / "journal-1.open")
+        with (state / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.assertIn("  running  ", self.anybind("history"))
+        self.assertIn("  open  ", self.anybind("history"))
 
 
 class Shown(Case):

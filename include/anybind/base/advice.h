@@ -19,8 +19,9 @@ enum class Action : std::uint8_t {
   kUnbind,          ///< DEVICE...
   kUnbindBridge,    ///< the same of bridges, which taking a whole group leaves alone: DEVICE...
   kRestore,         ///< DEVICE
+  kRestoreGroup,    ///< and all that was taken of its IOMMU group: DEVICE
   kRecover,         ///< end what was cut off
-  kUndo,            ///< take the last change back
+  kUndo,            ///< take a change back, the last one without: [NUMBER]
   kHistory,         ///< look at the changes that were made
   kMakeFunctions,   ///< virtual functions: DEVICE COUNT
   kCheckAsRoot,     ///< is the machine ready, asked with more rights

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -53,6 +54,7 @@ struct DevicePlan {
   bool parked = false;
   Mechanism mechanism =
       Mechanism::kDriverOverride;  ///< which files it goes by, also on its way back
+  std::string called{};            ///< as Request::names has it
   friend bool operator==(const DevicePlan&, const DevicePlan&) = default;
 };
 
@@ -88,6 +90,8 @@ struct NewFunctions {
   DeviceId pf;
   unsigned count = 0;
   DriverName driver;  ///< "none": no driver, and kept so
+  /// Where single ones go, in place of that.
+  std::map<DeviceId, Goal> goals{};
   friend bool operator==(const NewFunctions&, const NewFunctions&) = default;
 };
 

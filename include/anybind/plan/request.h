@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,10 +26,15 @@ struct Request {
     kMakeFunctions,  ///< the physical function `devices[0]` gets `count` virtual ones
   };
   Verb verb = Verb::kBind;
-  std::vector<DeviceId> devices{};  ///< none for kUndo
+  std::vector<DeviceId> devices{};  ///< none for kUndo, and for `everything`
   /// kBind; kMakeFunctions: where the functions go, nullopt: to none, and kept so.
   std::optional<DriverName> driver{};
-  bool whole_group = false;  ///< kBind: also every other member of the IOMMU groups, but bridges
+  /// By which of its interfaces a device is known to who asks ("eth0"): it is found by that name
+  /// afterwards too, when the interface has gone with its driver.
+  std::map<DeviceId, std::string> names{};
+  /// Also every other member of the IOMMU groups, but bridges; kRestore: only what anybind changed.
+  bool whole_group = false;
+  bool everything = false;  ///< kRestore: in place of `devices` all that anybind has changed
   std::optional<Mechanism> mechanism{};  ///< kBind; nullopt: the safest there is for each device
   /// kBind: a VFIO driver may have a device without an IOMMU, which is then unsafe.
   bool no_iommu = false;
