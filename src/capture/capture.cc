@@ -147,6 +147,8 @@ class Capturer {
   const std::vector<DeviceId>& busy() const { return busy_; }
 
   State take() {
+    for (const auto& [path, key] : at_) take_parent(path, key);
+    take_children();
     for (const auto& [key, device] : state_.devices) drop_lost_relatives(key);
     state_.iommu = !state_.groups.empty();
     return std::move(state_);
@@ -220,6 +222,7 @@ class Capturer {
     take_functions(out, dir);
     if (detail_ == Detail::kAll) take_details(out, dir, seen);
     const DeviceKey key = state_.next_key++;
+    at_.emplace(read_syspath(root_, seen.id), key);
     if (seen.driver) bind_as_seen(bus, out, key, seen.driver->str());
     // Nothing in sysfs tells whether a driver configures virtual functions: it is taken to.
     if (out.driver && out.total_vfs != 0) state_.drivers.at(*out.driver).sriov = Sriov::kRemoves;
@@ -246,45 +249,68 @@ class Capturer {
   }
 
   void take_details(drivercore::Device& out, Sysfs& dir, const Device& seen) {
-    const std::string path = read_syspath(root_, seen.id);
-    out.parent = parent_of(path, seen.id.bus);
     out.revision = static_cast<std::uint8_t>(number_in(dir, "revision").value_or(0));
     out.boot_vga = number_in(dir, "boot_vga").value_or(0) == 1;
     const auto reset = dir.read("reset_method");
     out.can_reset = reset.has_value();
     const bool is_bridge = out.class_code >> 16 == 0x06;
-    if (out.bus == "pci" && !out.parent.empty() && !is_bridge)
-      out.bus_reset = !reset || trim_newline(*reset) == "bus";
+    if (out.bus == "pci" && !is_bridge) out.bus_reset = !reset || trim_newline(*reset) == "bus";
     constexpr std::uint64_t kMostNodes = 1024;
     const auto node = number_in(dir, "numa_node").value_or(kMostNodes);
     if (node < kMostNodes) out.numa_node = static_cast<int>(node);
     if (seen.modalias != drivercore::modalias_of(out) && is_printable_ascii(seen.modalias))
       out.modalias = seen.modalias;
-    const auto users = users_.find(seen.id);
-    if (users == users_.end()) return;
-    for (const std::string& user : users->second) take_child(out, path, user);
   }
 
-  /// The device above, as a machine file names it; empty when there is none on a captured bus.
-  std::string parent_of(std::string_view path, const BusName& bus) {
-    const std::string above(path.substr(0, path.rfind('/')));
-    const auto subsystem = root_.read_link(above + "/subsystem");
-    if (!subsystem) return "";
-    const std::string_view on = link_name(*subsystem);
-    const std::string_view name = link_name(above);
-    if (on == bus.str()) return std::string(name);
-    return drivercore::find_bus_type(on) ? fmt::format("{}/{}", on, name) : "";
+  /// The nearest captured device at or above a path; nullptr for none. What stands between them is
+  /// no device of a captured bus (the port of a disk controller).
+  [[nodiscard]] const std::pair<const std::string, DeviceKey>* nearest(
+      std::string_view path) const {
+    for (;;) {
+      if (const auto found = at_.find(path); found != at_.end()) return &*found;
+      const auto slash = path.rfind('/');
+      if (slash == std::string_view::npos) return nullptr;
+      path = path.substr(0, slash);
+    }
   }
 
-  /// "net:eth0", which is somewhere below `path`.
-  void take_child(drivercore::Device& out, const std::string& path, std::string_view user) {
-    const auto colon = user.find(':');
-    const std::string kind(user.substr(0, colon));
-    const std::string name(user.substr(colon + 1));
-    const auto real = real_path(root_, "class/" + kind + "/" + name);
-    if (!real || !real->starts_with(path + "/")) return;
-    std::string below = real->substr(path.size() + 1);
-    if (below == kind + "/" + name) below = name;
+  /// Sets the device above as a machine file names it. Whatever made a device of another bus below
+  /// its own makes such devices, also where it was bound by its name.
+  void take_parent(std::string_view path, DeviceKey key) {
+    drivercore::Device& device = state_.devices.at(key);
+    const auto* found = nearest(path.substr(0, path.rfind('/')));
+    if (found == nullptr) {
+      device.bus_reset = false;
+      return;
+    }
+    const drivercore::Device& above = state_.devices.at(found->second);
+    device.parent = above.bus == device.bus ? above.name : above.bus + "/" + above.name;
+    if (above.bus == device.bus || !above.driver) return;
+    Driver& driver = state_.drivers.at(*above.driver);
+    if (!driver.needs_group) learn(driver, above);
+  }
+
+  /// What drivers make, each thing below the nearest device: eth0 below virtio0, not below the
+  /// function that virtio0 is on. What stands above another comes before it.
+  void take_children() {
+    std::set<std::string> all;
+    for (const auto& [id, users] : users_) all.insert(users.begin(), users.end());
+    std::map<std::string, std::string_view> by_path;
+    for (const std::string& user : all) {
+      const auto colon = user.find(':');
+      const auto real =
+          real_path(root_, "class/" + user.substr(0, colon) + "/" + user.substr(colon + 1));
+      if (real) by_path.emplace(*real, std::string_view(user).substr(0, colon));
+    }
+    for (const auto& [path, kind] : by_path) take_child(path, std::string(kind));
+  }
+
+  void take_child(const std::string& path, const std::string& kind) {
+    const auto* on = nearest(path);
+    if (on == nullptr || on->first == path) return;
+    drivercore::Device& out = state_.devices.at(on->second);
+    std::string below = path.substr(on->first.size() + 1);
+    if (below == kind + "/" + std::string(link_name(path))) below = link_name(path);
     const std::string name_of_it = harmless(below, ++interfaces_);
     drivercore::Child child{.kind = kind, .name = printable(name_of_it, name_of_it.size() * 4)};
     if (is_storable(child) && out.children.size() < drivercore::kMostChildren)
@@ -302,14 +328,20 @@ class Capturer {
     device.counted = !driver.managed_dma && device.group.has_value();
     if (device.counted) ++state_.groups[*device.group].in_use;
     driver.bound.push_back(key);
-    if (device.driver_override) return;  // bound by name: says nothing about ids
-    if (drivercore::bus_type(bus.name).made_for(device, driver)) return;
-    if (bus.name == "pci") {
+    if (!device.driver_override) learn(driver, device);  // else it was bound by its name
+  }
+
+  /// The driver matches the device, whatever is known of its table.
+  static void learn(Driver& driver, const drivercore::Device& device) {
+    if (drivercore::bus_type(device.bus).made_for(device, driver)) return;
+    if (device.bus == "pci") {
       driver.ids.push_back({.vendor = device.vendor, .device = device.device});
-    } else if (bus.name != "platform") {
-      driver.aliases.push_back(device.modalias);
-    } else {
+    } else if (device.bus == "platform") {
       driver.names.push_back(device.name.substr(0, device.name.rfind('.')));
+    } else if (device.bus == "usb" && !device.name.contains(':')) {
+      driver.aliases.emplace_back("usb_device");
+    } else {
+      driver.aliases.push_back(device.modalias);
     }
   }
 
@@ -319,6 +351,7 @@ class Capturer {
   UsersByDevice users_;
   std::vector<DeviceId> busy_;
   State state_;
+  std::map<std::string, DeviceKey, std::less<>> at_;  ///< by the path of its directory
   DriverKey next_driver_ = 1;
   std::size_t interfaces_ = 0;
 };

@@ -14,8 +14,9 @@
 namespace anybind::lab {
 
 enum class Detail : std::uint8_t {
-  kBinding,  ///< devices, drivers, overrides and groups: enough to try out what goes by override
-  kAll,      ///< also where devices stand, their revision, virtual functions and interfaces
+  kBinding,  ///< devices, where they stand, drivers, overrides and groups: enough to try a change
+             ///< out
+  kAll,      ///< also their revision, node, way to be reset, and interfaces
 };
 
 /// A model of the machine behind `root`, made from what its sysfs shows of `buses` now; `aliases`

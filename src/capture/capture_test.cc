@@ -38,6 +38,49 @@ TEST(CaptureTest, NoNameHasAMacAddressInIt) {
                                             "en525400123456789"));
 }
 
+/// "scsi/0:0:0:0 below scsi/host0: block/sda"
+std::vector<std::string> places(const drivercore::State& state) {
+  std::vector<std::string> out;
+  for (const auto& [key, device] : state.devices) {
+    std::string line = device.bus + "/" + device.name + " below " + device.parent;
+    for (const auto& child : device.children) line += " " + child.kind + ":" + child.name;
+    out.push_back(std::move(line));
+  }
+  return out;
+}
+
+TEST(CaptureTest, WhatADriverMadeOnAnotherBusStandsBelowItsDeviceAndHasItsInterfaces) {
+  const std::string sata = "devices/pci0000:00/0000:00:1f.2";
+  const std::string card = "devices/pci0000:00/0000:00:03.0";
+  TestTree tree;
+  tree.dir("bus/scsi/drivers");
+  tree.dir("bus/virtio/drivers");
+  tree.pci({.address = "0000:00:1f.2", .driver = "ahci"});
+  tree.device("scsi", sata + "/ata1/host0", "DEVTYPE=scsi_host\n");
+  tree.device("scsi", sata + "/ata1/host0/target0:0:0", "DEVTYPE=scsi_target\n");
+  const std::string disk = sata + "/ata1/host0/target0:0:0/0:0:0:0";
+  tree.device("scsi", disk, "DEVTYPE=scsi_device\nMODALIAS=scsi:t-0x00\n");
+  tree.interface("block", "sda", disk);
+  tree.pci({.address = "0000:00:03.0", .driver = "virtio-pci"});
+  tree.device("virtio", card + "/virtio0", "MODALIAS=virtio:d00000001v00001AF4\n");
+  tree.interface("net", "eth0", card + "/virtio0");
+  const std::set<BusName> buses = {BusName::literal("pci"), BusName::literal("scsi"),
+                                   BusName::literal("virtio")};
+  const auto state = capture(tree.sysfs(), buses, {}, Detail::kAll);
+  ASSERT_TRUE(state);
+  EXPECT_THAT(places(*state),
+              testing::UnorderedElementsAre("pci/0000:00:1f.2 below ", "pci/0000:00:03.0 below ",
+                                            "scsi/host0 below pci/0000:00:1f.2",
+                                            "scsi/target0:0:0 below host0",
+                                            "scsi/0:0:0:0 below target0:0:0 block:sda",
+                                            "virtio/virtio0 below pci/0000:00:03.0 net:eth0"));
+  drivercore::DriverCore core(*state);
+  ASSERT_TRUE(core.unbind("pci", "virtio-pci", "0000:00:03.0"));
+  EXPECT_EQ(core.find("virtio", "virtio0"), nullptr);
+  ASSERT_TRUE(core.bind("pci", "virtio-pci", "0000:00:03.0"));
+  EXPECT_NE(core.find("virtio", "virtio0"), nullptr);
+}
+
 TEST(CaptureTest, HoldsWhatDecidesWhoGetsADevice) {
   auto machine = drivercore::load_machine(R"(
 driver = [

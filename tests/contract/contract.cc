@@ -23,7 +23,26 @@ std::vector<Statement>& statements() {
 
 }  // namespace
 
+namespace {
+
+/// "remove usb/1-1", of a device that a driver has made: its other lines and its path tell more on
+/// a real kernel (DEVNUM, the ports of a disk controller).
+std::string told_of_made(const std::vector<std::string>& lines) {
+  const auto value = [&](const std::string& key) {
+    const auto found = std::ranges::find_if(
+        lines, [&](const std::string& line) { return line.starts_with(key + "="); });
+    return found == lines.end() ? "" : found->substr(key.size() + 1);
+  };
+  const std::string bus = value("SUBSYSTEM");
+  if (std::ranges::find(kMadeBuses, bus) == kMadeBuses.end()) return "";
+  const std::string path = value("DEVPATH");
+  return value("ACTION") + " " + bus + "/" + path.substr(path.rfind('/') + 1);
+}
+
+}  // namespace
+
 std::string told(const std::vector<std::string>& lines) {
+  if (std::string made = told_of_made(lines); !made.empty()) return made;
   const auto starts = [&](std::initializer_list<const char*> texts, const std::string& line) {
     return std::ranges::any_of(texts, [&](const char* text) { return line.starts_with(text); });
   };

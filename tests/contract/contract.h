@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "target.h"
 
@@ -12,7 +13,7 @@ namespace anybind::contract {
 
 // The machine: two e1000e of one type, an nvme, two edu cards that nobody drives, and behind a
 // conventional bridge two e1000 and one more edu, all in one IOMMU group with that bridge; behind a
-// root port an nvme that can have four virtual functions.
+// root port an nvme that can have four virtual functions. Three make devices on other buses.
 inline const std::string kNicA = "0000:00:03.0";
 inline const std::string kNicB = "0000:00:04.0";
 inline const std::string kNvme = "0000:00:05.0";
@@ -23,6 +24,12 @@ inline const std::string kBridge = "0000:00:08.0";
 inline const std::string kPf = "0000:02:00.0";
 inline const std::string kVf = "0000:02:00.1";
 inline const std::string kNobody = "0000:00:1e.7";
+
+inline const std::string kUsbHost = "0000:00:0a.0";  ///< with a stick
+inline const std::string kVirtioNic = "0000:00:0b.0";
+inline const std::string kSata = "0000:00:1f.2";  ///< with a disk
+/// Buses of what those three make.
+inline const std::vector<std::string> kMadeBuses = {"scsi", "usb", "virtio"};
 
 extern Target* target;  ///< set by main()
 

@@ -30,7 +30,8 @@ class Target {
   /// first.
   virtual std::string probed_id(int number) = 0;
   /// Events sent since the last call, of functions and drivers of the bus pci, of modules and of
-  /// VFIO, each as its lines, without those that no two kernels have alike: SEQNUM, MAJOR, MINOR.
+  /// VFIO, each as its lines, without those that no two kernels have alike: SEQNUM, MAJOR, MINOR;
+  /// and of devices that a driver has made, "remove usb/1-1".
   virtual std::vector<std::string> uevents() = 0;
   /// User space takes the IOMMU group of a PCI function that a VFIO driver has, and opens it; false
   /// when it cannot. One at a time.

@@ -9,10 +9,10 @@
 namespace anybind::drivercore {
 namespace {
 
-/// Any driver matches any device; its probe says ENODEV where the type is not its own.
-bool match_scsi(const KernelProfile& /*kernel*/, const Device& /*device*/,
-                const Driver& /*driver*/) {
-  return true;
+/// Any driver matches any device; its probe says ENODEV where the type is not its own. Hosts and
+/// targets, which are on the bus too and have no modalias, are nobody's.
+bool match_scsi(const KernelProfile& /*kernel*/, const Device& device, const Driver& /*driver*/) {
+  return !matched_as(device).empty();
 }
 Admission admit_scsi(const KernelProfile& kernel, const Device& device, const Driver& driver,
                      const Device* /*pf*/, bool /*unmatched*/) {
@@ -33,9 +33,9 @@ std::string auxiliary_modalias(const Device& device) {
 }
 
 constexpr std::array kBuses = std::to_array<BusType>({
-    {.name = "i2c"},
+    {.name = "i2c", .has_modalias = false},  // adapters have none
     {.name = "virtio"},
-    {.name = "scsi", .match = match_scsi, .admit = admit_scsi},
+    {.name = "scsi", .has_modalias = false, .match = match_scsi, .admit = admit_scsi},
     {.name = "serio", .uevent = serio_uevent},
     {.name = "auxiliary", .modalias = auxiliary_modalias},
 });

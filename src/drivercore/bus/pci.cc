@@ -120,6 +120,14 @@ void uevent(const Device& d, std::vector<std::string>& lines) {
   lines.push_back("PCI_SLOT_NAME=" + d.name);
 }
 
+/// Functions behind a bridge were found by the bus, whoever drives the bridge. Only a host bridge
+/// that is a PCI function itself (VMD) has its driver make what is behind it, in a domain of its
+/// own.
+std::string maker(const Device& device, const std::string& above) {
+  const auto domain = [](const std::string& name) { return name.substr(0, name.find(':')); };
+  return domain(device.name) == domain(above) ? "" : above;
+}
+
 /// A virtual function hangs where its physical one does, whatever bus its address is on.
 std::string root(const Device& device) {
   const std::string& name = device.physfn.empty() ? device.name : device.physfn;
@@ -167,6 +175,7 @@ const BusType& pci_bus() {
       .admit = admit,
       .probe_id = probe_id,
       .parse_probe_id = parse_probe_id,
+      .maker = maker,
       .modalias = modalias,
       .uevent = uevent,
       .root = root,

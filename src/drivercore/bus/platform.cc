@@ -84,6 +84,11 @@ std::string modalias(const Device& device) {
 constexpr IdFiles kIdFiles = {
     .add = add_id, .remove = remove_id, .mechanism = Mechanism::kPlatformNewId};
 
+/// "PNP0C09:00": ACPI has added it, below whatever device its parent is there.
+bool is_of_acpi(const Device& device) {
+  return device.name.contains(':');
+}
+
 }  // namespace
 
 const BusType& platform_bus() {
@@ -94,6 +99,7 @@ const BusType& platform_bus() {
       .match = match,
       .made_for = made_for,
       .probe_id = plain_name,
+      .by_firmware = is_of_acpi,
       .modalias = modalias,
   };
   return kType;

@@ -2,6 +2,8 @@
 // drivers match by id, and whole devices ("1-1"), which only a driver with the table entry
 // "usb_device" gets, as "usb" itself: its probe sets the configuration, which adds the interfaces,
 // and its disconnect removes them (generic.c, message.c:usb_set_configuration, usb_disable_device).
+// What is plugged into a hub stands below the hub, and is made by the driver of its first interface
+// (hub.c:hub_probe, hub_disconnect); a root hub is made by the driver of the host controller.
 // new_id and remove_id are unlike those of PCI: nothing is refused as a duplicate, removing what is
 // not there succeeds, and both can be read.
 #include <algorithm>
@@ -26,6 +28,20 @@ bool drives_devices(const Driver& driver) {
 }
 bool drives_interfaces(const Driver& driver) {
   return !drives_devices(driver);
+}
+
+/// The interface of a hub that its driver has: "1-0:1.0" of "usb1", "1-4:1.0" of "1-4".
+std::string hub_interface(const std::string& hub) {
+  constexpr std::string_view kRootHub = "usb";
+  return hub.starts_with(kRootHub) ? hub.substr(kRootHub.size()) + "-0:1.0" : hub + ":1.0";
+}
+
+std::string maker(const Device& device, const std::string& above) {
+  return is_device(device) ? hub_interface(above) : above;
+}
+
+bool is_first_interface(const Device& device) {
+  return device.name.ends_with(":1.0");
 }
 
 // ---- dynamic ids: "046d c077", or "046d c077 03" with the class of the interface
@@ -124,7 +140,8 @@ const BusType& usb_bus() {
                                     .has_modalias = false,  // whole devices have none
                                     .match = match,
                                     .made_for = made_for,
-                                    .brings = is_device,
+                                    .maker = maker,
+                                    .makes_beside = is_first_interface,
                                     .uevent = uevent};
   return kType;
 }

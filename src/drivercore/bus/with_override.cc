@@ -40,6 +40,10 @@ bool made_for_vdpa(const Device& /*device*/, const Driver& /*driver*/) {
   return true;
 }
 
+bool described_by_firmware(const Device& /*device*/) {
+  return true;
+}
+
 void amba_uevent(const Device& device, std::vector<std::string>& lines) {
   lines.push_back("AMBA_ID=" + alias_field(modalias_of(device), "d"));
 }
@@ -53,7 +57,11 @@ std::string css_root(const Device& /*device*/) {
 }
 
 constexpr std::array kBuses = std::to_array<BusType>({
-    {.name = "amba", .has_override = true, .match = match_override_or_table, .uevent = amba_uevent},
+    {.name = "amba",
+     .has_override = true,
+     .match = match_override_or_table,
+     .by_firmware = described_by_firmware,
+     .uevent = amba_uevent},
     {.name = "fsl-mc", .has_override = true, .match = match_override_or_table},
     {.name = "cdx", .has_override = true, .match = match_cdx},
     {.name = "rpmsg", .has_override = true, .match = match_override_or_table},

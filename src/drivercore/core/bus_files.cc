@@ -210,6 +210,7 @@ void DriverCore::boot(const std::vector<DeviceKey>& devices) {
     [[maybe_unused]] const auto attached = device_attach(key);
   }
   (void)operation.done(true);
+  drop_what_nobody_made();
 }
 
 }  // namespace anybind::drivercore

@@ -89,7 +89,11 @@ std::string root_of_bus(const Device& device) {
   return device.bus;
 }
 
-bool brings_nothing(const Device& /*device*/) {
+std::string no_maker(const Device& /*device*/, const std::string& /*above*/) {
+  return "";
+}
+
+bool not_this_one(const Device& /*device*/) {
   return false;
 }
 

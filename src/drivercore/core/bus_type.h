@@ -69,7 +69,8 @@ struct IdFiles {
 [[nodiscard]] std::string no_modalias(const Device& device);
 void no_uevent_lines(const Device& device, std::vector<std::string>& lines);
 [[nodiscard]] std::string root_of_bus(const Device& device);
-[[nodiscard]] bool brings_nothing(const Device& device);
+[[nodiscard]] std::string no_maker(const Device& device, const std::string& above);
+[[nodiscard]] bool not_this_one(const Device& device);
 
 /// struct bus_type: what tells one bus from another, as data and a few functions. The defaults are
 /// those of a bus that matches modaliases against the table of the driver. Adding a bus
@@ -104,9 +105,13 @@ struct BusType {
   std::string (*probe_id)(const Device& device) = modalias_of;
   /// What can be written there: the text to keep. nullopt: EINVAL.
   std::optional<std::string> (*parse_probe_id)(std::string_view text) = plain_probe_id;
-  /// Whether what is below the device, on the same bus, comes and goes with its driver: the
-  /// interfaces of a USB device do.
-  bool (*brings)(const Device& device) = brings_nothing;
+  /// Of a device below one of the same bus, called `above`: the name of the one whose driver made
+  /// it; empty: no driver did. What stands below a device of another bus was made by its driver.
+  std::string (*maker)(const Device& device, const std::string& above) = no_maker;
+  /// Except for what firmware describes, which is there whoever drives the device above.
+  bool (*by_firmware)(const Device& device) = not_this_one;
+  /// Whether its driver makes devices that stand beside it: that of a USB hub does.
+  bool (*makes_beside)(const Device& device) = not_this_one;
   /// What stands behind MODALIAS=.
   std::string (*modalias)(const Device& device) = no_modalias;
   /// The lines of an event before MODALIAS.

@@ -85,68 +85,33 @@ void DriverCore::pci_bus_add_device(DeviceKey key) {
 }
 
 /// The same card as a new device: another instance, with nothing of what the old one was told. What
-/// its driver brings is plugged in with it.
+/// belongs below it is plugged in with it.
 DeviceKey DriverCore::renew(DeviceKey card) {
   auto node = state_.devices.extract(card);
   Device dev = std::move(node.mapped());
+  const bool plugged_in = !dev.present;
   dev.dead = dev.gone = false;
   dev.present = true;
   const DeviceKey key = state_.next_key++;
   state_.devices.emplace(key, std::move(dev));
-  const Device& now = state_.devices.at(key);
-  if (!bus_type(now.bus).brings(now)) return key;
-  for (const DeviceKey below : cards_below(key)) state_.devices.at(below).present = true;
+  if (plugged_in) plug_in_below(state_.devices.at(key));
   return key;
 }
 
-/// Cards right below the device that are not there now.
-std::vector<DeviceKey> DriverCore::cards_below(DeviceKey key) const {
-  std::vector<DeviceKey> out;
-  const Device& dev = state_.devices.at(key);
-  const std::string with_bus = dev.bus + "/" + dev.name;
-  std::ranges::copy_if(state_.drawer, std::back_inserter(out), [&](DeviceKey card) {
-    const Device& each = state_.devices.at(card);
-    return each.parent == with_bus || (each.parent == dev.name && each.bus == dev.bus);
-  });
-  return out;
-}
-
-/// With what is below it in turn.
-void DriverCore::bring_what_is_below(DeviceKey key) {
-  std::vector<DeviceKey> cards = cards_below(key);
-  std::erase_if(cards, [&](DeviceKey card) { return !state_.devices.at(card).present; });
-  if (cards.empty()) return;
-  std::vector<std::pair<std::string, std::string>> names;
-  names.reserve(cards.size());
-  for (const DeviceKey card : cards) {
-    names.emplace_back(state_.devices.at(card).bus, state_.devices.at(card).name);
-  }
-  add_all(cards);
-  for (const auto& [bus, name] : names) {
-    if (const DeviceKey added = key_of(bus, name)) bring_what_is_below(added);
-  }
-}
-
-Reply<void> DriverCore::drop_what_is_below(DeviceKey key) {
-  const auto keys = index_.children(key) | std::views::values;
-  for (const DeviceKey each : std::vector<DeviceKey>(keys.begin(), keys.end())) {
-    if (find(each) != nullptr) TRY(stop_and_remove(each));
-  }
-  return {};
-}
-
-/// Takes out of the drawer those of the cards that can be added now: their slot is free, and what
-/// is above them is there or comes first.
+/// Takes out of the drawer those of the cards that can be added now: their slot is free, what is
+/// above them is there or comes first, and so is whoever makes them.
 std::vector<DeviceKey> DriverCore::bring_in(const std::vector<DeviceKey>& cards) {
   std::vector<DeviceKey> out;
   std::set<std::string> coming;
   for (const DeviceKey card : cards) {
     const Device& dev = state_.devices.at(card);
-    const bool has_parent =
-        dev.parent.empty() || coming.contains(dev.parent) || Index::parent_of(state_, dev) != 0;
-    if (!has_parent || key_of(dev.bus, dev.name) != 0 || !coming.insert(dev.name).second) continue;
+    const bool follows =
+        coming.contains(dev.parent) && bus_type(dev.bus).maker(dev, dev.parent).empty();
+    if (!follows && !can_be_there(dev)) continue;
+    if (key_of(dev.bus, dev.name) != 0 || !coming.insert(dev.name).second) continue;
     out.push_back(card);
   }
+  for (const DeviceKey card : out) index_.take_out(state_.devices.at(card), card);
   const std::set<DeviceKey> taken(out.begin(), out.end());
   std::erase_if(state_.drawer, [&](DeviceKey card) { return taken.contains(card); });
   return out;
@@ -240,18 +205,21 @@ std::vector<DeviceKey> DriverCore::subtree(DeviceKey key, bool last_first) const
 
 /// pci_stop_and_remove_bus_device; for another bus the same in one part.
 Reply<void> DriverCore::stop_and_remove(DeviceKey key) {
-  for (const DeviceKey each : subtree(key, true)) TRY(release_driver(each));
-  for (const DeviceKey each : subtree(key, false)) TRY(device_del(each));
-  return {};
+  for (const DeviceKey each : subtree(key, true)) {
+    const Device* dev = find(each);
+    if (dev != nullptr && bus_type(dev->bus).two_part_add) TRY(release_driver(each));
+  }
+  return remove_with_all_below(key);
 }
 
 Reply<void> DriverCore::device_del(DeviceKey key) {
   if (find(key) == nullptr) return {};
   {
     const auto lock = TRY(DeviceLock::take(*this, key));
-    the_device(key).dead = true;
+    if (std::exchange(the_device(key).dead, true)) return {};  // another one is at it
   }
   step(KernelStep::Kind::kDead, key);
+  TRY(drop_all_below(key));
   Bus& bus = state_.buses.at(the_device(key).bus);
   const auto at = std::ranges::lower_bound(bus.devices, key);
   if (at != bus.devices.end() && *at == key) bus.devices.erase(at);
@@ -267,6 +235,7 @@ Reply<void> DriverCore::device_del(DeviceKey key) {
   if (group && index_.members(*group).empty()) state_.groups.at(*group).type = Group::kUsualType;
   forget_life(the_device(key));
   state_.drawer.push_back(key);
+  index_.put_away(state_.devices.at(key), key);
   return {};
 }
 

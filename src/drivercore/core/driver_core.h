@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -220,13 +221,25 @@ class DriverCore {
   [[nodiscard]] std::vector<DeviceKey> found_by_scan(const std::string& below) const;
   [[nodiscard]] std::vector<DeviceKey> bring_in(const std::vector<DeviceKey>& cards);
   [[nodiscard]] std::vector<DeviceKey> named(const std::string& name) const;
-  [[nodiscard]] std::vector<DeviceKey> cards_below(DeviceKey device) const;
-  void bring_what_is_below(DeviceKey device);
-  Reply<void> drop_what_is_below(DeviceKey device);
   DeviceKey renew(DeviceKey card);
   [[nodiscard]] std::vector<DeviceKey> subtree(DeviceKey device, bool last_first) const;
   Reply<void> stop_and_remove(DeviceKey device);
   Reply<void> device_del(DeviceKey device);
+
+  // made_devices.cc
+  [[nodiscard]] std::optional<DeviceKey> maker_of(const Device& device) const;
+  [[nodiscard]] bool makes_devices(DeviceKey device) const;
+  [[nodiscard]] bool can_be_there(const Device& card) const;
+  [[nodiscard]] std::vector<DeviceKey> made_by(DeviceKey device) const;
+  [[nodiscard]] std::vector<DeviceKey> cards_below(DeviceKey device,
+                                                   std::optional<DeviceKey> maker) const;
+  [[nodiscard]] std::vector<DeviceKey> cards_made_by(DeviceKey device) const;
+  void plug_in_below(const Device& device);
+  void bring(std::vector<DeviceKey> cards);
+  Reply<void> drop_made(DeviceKey device);
+  Reply<void> drop_all_below(DeviceKey device);
+  Reply<void> remove_with_all_below(DeviceKey device);
+  void drop_what_nobody_made();
 
   // sriov.cc
   Reply<void> set_num_vfs(DeviceKey pf, unsigned wanted);

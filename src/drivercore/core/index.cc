@@ -15,6 +15,11 @@ void erase_name(Map& map, const typename Map::key_type& key, const std::string& 
   if (found->second.empty()) map.erase(found);
 }
 
+/// What a device calls the one above it, as BUS/NAME.
+std::string with_bus(const std::string& bus, const std::string& name) {
+  return name.contains('/') ? name : bus + "/" + name;
+}
+
 }  // namespace
 
 std::string child_name(const Child& child) {
@@ -39,6 +44,7 @@ Index::Index(const State& state) {
     add(state, key);
     if (device.children_shown) show(device, key);
   }
+  for (const DeviceKey key : state.drawer) put_away(state.devices.at(key), key);
 }
 
 DeviceKey Index::named(const State& state, const std::string& bus, const std::string& name) {
@@ -78,6 +84,24 @@ void Index::remove(const State& state, DeviceKey key) {
   if (device.group) erase_name(members_, *device.group, device.name);
   const DeviceKey pf = device.physfn.empty() ? 0 : named(state, device.bus, device.physfn);
   if (pf != 0) erase_name(vfs_, pf, device.name);
+}
+
+void Index::put_away(const Device& card, DeviceKey key) {
+  if (!card.parent.empty()) away_[with_bus(card.bus, card.parent)].push_back(key);
+}
+
+void Index::take_out(const Device& card, DeviceKey key) {
+  const auto found = away_.find(with_bus(card.bus, card.parent));
+  if (found == away_.end()) return;
+  std::erase(found->second, key);
+  if (found->second.empty()) away_.erase(found);
+}
+
+const std::vector<DeviceKey>& Index::away_below(const Device& device) const {
+  static const std::vector<DeviceKey> kNone;
+  if (away_.empty()) return kNone;
+  const auto found = away_.find(with_bus(device.bus, device.name));
+  return found == away_.end() ? kNone : found->second;
 }
 
 void Index::show(const Device& device, DeviceKey key) {

@@ -46,6 +46,12 @@ class Index {
   [[nodiscard]] std::size_t vfio_users(unsigned group) const;
   [[nodiscard]] const std::map<unsigned, std::size_t>& vfio_groups() const { return vfio_groups_; }
 
+  /// A card of State::drawer, under the device that it belongs below; and no longer.
+  void put_away(const Device& card, DeviceKey key);
+  void take_out(const Device& card, DeviceKey key);
+  /// Those that belong right below a device, in the order of the drawer.
+  [[nodiscard]] const std::vector<DeviceKey>& away_below(const Device& device) const;
+
   /// Devices between "the link is there" and "bound", which no driver's list has yet.
   void set_probing(DeviceKey key, bool on) {
     on ? void(probing_.insert(key)) : void(probing_.erase(key));
@@ -82,6 +88,7 @@ class Index {
   std::map<DeviceKey, Names> vfs_;
   std::map<std::string, Names> classes_;
   std::map<unsigned, std::size_t> vfio_groups_;
+  std::map<std::string, std::vector<DeviceKey>> away_;  ///< by BUS/NAME of what is above
   std::set<DeviceKey> probing_;
   std::map<std::string, std::vector<DriverKey>> modules_;
   std::set<unsigned> free_vfio_;  ///< below next_vfio_

@@ -85,7 +85,7 @@ DriverCore::Attempt DriverCore::really_probe(DeviceKey key, DriverKey driver_key
     return {.kind = Attempt::Kind::kProbeFailed, .error = error};
   }
   make_children(key, driver_key);
-  if (const Device& dev = the_device(key); bus_type(dev.bus).brings(dev)) bring_what_is_below(key);
+  if (makes_devices(key)) bring(cards_made_by(key));
   step(KernelStep::Kind::kProbeEnds, key, driver_key);
   driver_bound(key, driver_key);
   return {};
@@ -219,9 +219,7 @@ Reply<void> DriverCore::call_remove(DeviceKey key, DriverKey driver_key) {
   const bool takes_vfs = state_.drivers.at(driver_key).sriov == Sriov::kRemoves;
   if (takes_vfs) TRY(disable_vfs(key));
   if (state_.drivers.at(driver_key).needs_group) return remove_vfio(key);
-  if (const Device& dev = the_device(key); bus_type(dev.bus).brings(dev)) {
-    TRY(drop_what_is_below(key));
-  }
+  TRY(drop_made(key));
   remove_children(key);
   return {};
 }

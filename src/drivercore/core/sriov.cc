@@ -140,6 +140,7 @@ DeviceKey DriverCore::vf_card(DeviceKey pf, const std::string& name) {
   }
   const DeviceKey card = *found;
   state_.drawer.erase(found);
+  index_.take_out(state_.devices.at(card), card);
   return renew(card);
 }
 

@@ -6,6 +6,10 @@
 # devices: -device e1000,bus=br,addr=1 -device e1000,bus=br,addr=2 -device edu,bus=br,addr=3
 # devices: -device pcie-root-port,id=rp,chassis=1,addr=9 -device nvme-subsys,id=twins
 # devices: -device nvme,bus=rp,subsys=twins,serial=pf,sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4
+# devices: -device qemu-xhci,id=xhci,addr=0xa -device usb-storage,bus=xhci.0,drive=stick
+# devices: -device virtio-net-pci,addr=0xb -device ide-hd,bus=ide.0,drive=sata
+# disk: stick
+# disk: sata
 # payload: contract_tests
 # limit: 240
 . /lib.sh
