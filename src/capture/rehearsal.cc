@@ -2,10 +2,14 @@
 
 #include <cerrno>
 #include <memory>
+#include <optional>
+
+#include <fmt/format.h>
 
 #include "base/try.h"
 #include "capture/model.h"
 #include "change/transaction.h"
+#include "drivercore/core/bus_type.h"
 #include "engine/engine.h"
 #include "inventory/device.h"
 
@@ -32,6 +36,44 @@ Result<Plan> on_model(Plan plan, Sysfs& model) {
   return plan;
 }
 
+/// The first bus of the plan that the model does not have.
+std::optional<BusName> unknown_bus(const Plan& plan) {
+  for (const DevicePlan& device : plan.devices) {
+    if (drivercore::find_bus_type(device.device.bus.str()) == nullptr) return device.device.bus;
+  }
+  return std::nullopt;
+}
+
+/// Planning has seen that the files are there.
+Outcome expect(const DevicePlan& of, Listener& listener) {
+  for (const Step& step : of.steps) listener.on_step(of.device, step);
+  Outcome out{.device = of.device, .before = of.before, .after = of.before};
+  if (of.steps.empty()) return out;
+  out.changed = true;
+  out.after.driver = of.goal.driver;
+  out.after.driver_override = of.goal.driver_override;
+  return out;
+}
+
+/// For a bus that no model has: what the plan asks for, if all of it happens.
+Rehearsal read_through(HeldPlan plan, const BusName& bus, Listener& listener) {
+  plan.notes.emplace_back(
+      fmt::format("the model does not know the {} bus: what follows is what the plan asks for, and "
+                  "was not tried out",
+                  bus.str()));
+  listener.on_plan(plan);
+  for (const ModuleLoad& load : plan.modules) listener.on_module(load);
+  for (const Setting& setting : plan.settings) {
+    if (!setting.late) listener.on_setting(setting);
+  }
+  std::vector<Outcome> predicted;
+  for (const DevicePlan& of : plan.devices) predicted.push_back(expect(of, listener));
+  for (const Setting& setting : plan.settings) {
+    if (setting.late) listener.on_setting(setting);
+  }
+  return {.plan = std::move(plan), .predicted = std::move(predicted)};
+}
+
 /// What is remembered is not read without need: another user may not read it.
 Result<Memory> memory_for(const Host& host, const Request& request, Storage& nothing) {
   if (needs_memory(request)) return read_memory(host);
@@ -48,6 +90,10 @@ Result<Rehearsal> rehearse(const Host& host, const drivercore::State* lab, const
   TRY(check_owner(host, request));
   const Memory memory = TRY(memory_for(host, request, *nothing));
   const HeldPlan here = TRY(plan_change(host, request, memory));
+  if (const auto bus = unknown_bus(here)) {
+    TRY(refuse_used(host, here, request));
+    return read_through(here, *bus, listener);
+  }
   const auto model =
       lab != nullptr ? std::make_unique<Model>(*lab) : TRY(model_of(host, here.modules));
   TRY(refuse_used(host, here, request));

@@ -15,7 +15,8 @@ namespace anybind {
 /// What a change would do.
 struct Rehearsal {
   Plan plan;  ///< on the machine
-  /// What the same code made of it on a model of the machine.
+  /// What the same code made of it on a model of the machine. Of a bus that no model knows, which a
+  /// note of the plan says, only what the plan asks for.
   Result<std::vector<Outcome>> predicted;
 };
 

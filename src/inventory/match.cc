@@ -62,7 +62,13 @@ std::vector<Candidate> with_drivers(Sysfs& root, const BusName& bus,
       candidate.driver = it->second;
       out.push_back(candidate);
     }
-    if (from == to) out.push_back(std::move(candidate));
+    if (from != to) continue;
+    // Its `module` link may name another, which registers drivers for it: usbserial, comedi_pci.
+    const auto own = std::ranges::find_if(drivers, [&](const auto& row) {
+      return module_key(row.second) == module_key(candidate.module);
+    });
+    if (own != drivers.end()) candidate.driver = own->second;
+    out.push_back(std::move(candidate));
   }
   return out;
 }

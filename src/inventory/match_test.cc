@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "inventory/test_tree.h"
+
 namespace anybind {
 namespace {
 
@@ -45,6 +47,17 @@ TEST(MatchAliases, AModaliasOfAnotherBusMatchesNoPciAlias) {
   EXPECT_THAT(modules("platform:serial8250"), IsEmpty());
   EXPECT_THAT(modules(""), IsEmpty());
   EXPECT_THAT(modules("nocolon"), IsEmpty());
+}
+
+TEST(ExplainDevice, ADriverThatAnotherModuleRegisteredIsLoaded) {
+  TestTree tree;
+  tree.device("usb", "devices/usb1/1-1/1-1:1.0", "MODALIAS=usb:v0403p6001d0600\n");
+  tree.link_to("bus/usb/drivers/ftdi_sio/module", "module/usbserial");
+  const DeviceId id{.bus = BusName::literal("usb"), .name = DeviceName::literal("1-1:1.0")};
+  const auto told = explain_device(tree.sysfs(), id, "alias usb:v0403p6001* ftdi_sio\n");
+  ASSERT_TRUE(told) << told.error().message();
+  ASSERT_EQ(told->candidates.size(), 1U);
+  EXPECT_EQ(told->candidates[0].driver, "ftdi_sio");
 }
 
 TEST(VfioVariantAliases, EachLineStandsThereOnce) {

@@ -71,8 +71,18 @@ void add_i2c_lines(const DeviceId& device, const OwnIds& own, Error& error) {
       fmt::format("echo {} 0x{:02x} > {}/new_device", names.front(), *address, adapter));
 }
 
-Error nothing_works(const DeviceId& device, const DriverName& driver, const OwnIds& own,
-                    const std::set<std::string>& files) {
+/// Only whoever wants the id to stay until the module goes can give it.
+void add_serial_line(const DeviceId& device, Sysfs& dir, const DriverName& driver, Error& error) {
+  const auto id = dynamic_id(dir, device);
+  if (!id) return;
+  error.details.emplace_back(
+      "by hand, until its module is unloaded; other devices of this id go to it too:");
+  error.details.emplace_back(
+      fmt::format("echo {} > /sys/bus/usb-serial/drivers/{}/new_id", id->remove, driver.str()));
+}
+
+Error nothing_works(Sysfs& root, const DeviceId& device, Sysfs& dir, const DriverName& driver,
+                    const OwnIds& own, const std::set<std::string>& files) {
   const std::string& bus = device.bus.str();
   Error error = refuse(device,
                        fmt::format("{} has no id for it, and the {} bus has no way to give it one",
@@ -90,6 +100,12 @@ Error nothing_works(const DeviceId& device, const DriverName& driver, const OwnI
     error.advice = {Action::kBind, {device.str() + ":1.0", driver.str()}};
   } else if (bus == "i2c") {
     add_i2c_lines(device, own, error);
+  } else if (bus == "usb" && root.open_dir("bus/usb-serial/drivers/" + driver.str())) {
+    error.why = fmt::format(
+        "{} has no id for it; its new_id is on the usb-serial bus, which has no remove_id, so that "
+        "an id could not be taken back",
+        driver.str());
+    add_serial_line(device, dir, driver, error);
   }
   return error;
 }
@@ -153,7 +169,7 @@ Result<Mechanism> choose_mechanism(Sysfs& root, const DeviceId& device, Sysfs& d
   }
   const bool whole_usb = device.bus.str() == "usb" && files.contains("new_id") && !modalias;
   if (has(kBind) && answer == OwnIds::Answer::kUnknown && !whole_usb) return kBind;
-  return fail(nothing_works(device, driver, own, files));
+  return fail(nothing_works(root, device, dir, driver, own, files));
 }
 
 Mechanism plain_mechanism(const Binding& binding) {

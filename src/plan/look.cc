@@ -159,8 +159,21 @@ Result<> require_driver(Sysfs& root, HeldPlan& plan, const BusName& bus, const D
   return {};
 }
 
-void keep_driver(Sysfs& root, HeldPlan& plan, const Look& look) {
-  if (look.binding.driver) (void)require_driver(root, plan, look.device.bus, *look.binding.driver);
+Result<> keep_driver(Sysfs& root, HeldPlan& plan, const Look& look,
+                     const std::optional<DriverName>& leaves) {
+  if (!look.binding.driver) return {};
+  const std::string path = driver_path(look.device.bus, *look.binding.driver);
+  if (plan.held.driver(path) != nullptr) return {};
+  (void)require_driver(root, plan, look.device.bus, *look.binding.driver);
+  if (!leaves || plan.held.driver(path) == nullptr) return {};
+  const auto files = plan.held.driver(path)->list(".");
+  if (!files || std::ranges::find(*files, "unbind") != files->end()) return {};
+  if (look.dir != nullptr && look.dir->read("drvctl")) return {};
+  return fail(
+      {.kind = ErrorKind::kRefused,
+       .object = look.device.str(),
+       .why = fmt::format("{} lets go of no device by hand: it has no unbind file", leaves->str()),
+       .advice = {Action::kShow, {look.device.str()}}});
 }
 
 void plan_device(HeldPlan& plan, const Look& look, Goal goal, Mechanism mechanism) {

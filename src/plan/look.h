@@ -86,8 +86,11 @@ template <class Leaves>
 [[nodiscard]] Result<> require_driver(Sysfs& root, HeldPlan& plan, const BusName& bus,
                                       const DriverName& driver, ModuleLoader* modules = nullptr);
 
-/// Holds the directory of a driver that devices leave: the plan does not need it, but the write.
-void keep_driver(Sysfs& root, HeldPlan& plan, const Look& look);
+/// Holds the directory of the driver that a device leaves, if it does: the plan does not need it,
+/// but the write. kRefused: nothing can be taken from that driver by hand (suppress_bind_attrs of
+/// linux include/linux/device/driver.h: it has no `unbind`).
+[[nodiscard]] Result<> keep_driver(Sysfs& root, HeldPlan& plan, const Look& look,
+                                   const std::optional<DriverName>& leaves);
 
 [[nodiscard]] Result<Mechanism> plain_mechanism_of(Sysfs& root, const Look& look);
 

@@ -46,17 +46,23 @@ void each_line(std::string_view text, auto call) {
 OwnIds::OwnIds(Sysfs& root, const BusName& bus, const DriverName& driver, ModuleLoader* modules) {
   const std::string path = driver_path(bus, driver);
   const auto link = root.read_link(path + "/module");
-  const std::string module = module_name(link ? std::string(link_name(*link)) : driver.str());
+  const std::string own = module_name(driver.str());
+  const std::string module = link ? module_name(std::string(link_name(*link))) : own;
+  bool is_own = module == own;
   const std::string_view text = modules != nullptr ? modules->aliases() : std::string_view();
   each_line(text, [&](std::string_view line) {
     constexpr std::string_view kAlias = "alias ";
     const auto end = line.rfind(' ');
     if (!line.starts_with(kAlias) || end < kAlias.size() || end == std::string_view::npos) return;
-    if (module_name(std::string(line.substr(end + 1))) != module) return;
+    const std::string of = module_name(std::string(line.substr(end + 1)));
+    if (of != module && of != own) return;
+    // A module that registers drivers for others (usbserial, comedi_pci) has no ids itself.
+    is_own = is_own || of == module;
     patterns_.emplace_back(line.substr(kAlias.size(), end - kAlias.size()));
   });
   // What is built into the kernel stands in no modules.alias.
-  complete_ = !text.empty() && link && root.read("module/" + module + "/initstate").has_value();
+  complete_ =
+      !text.empty() && link && is_own && root.read("module/" + module + "/initstate").has_value();
   if (bus.str() != "usb") return;
   each_line(root.read(path + "/new_id").value_or(""), [&](std::string_view line) {
     if (auto pattern = usb_pattern(line); !pattern.empty()) patterns_.push_back(std::move(pattern));

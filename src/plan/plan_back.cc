@@ -158,7 +158,7 @@ Result<HeldPlan> plan_restore(const Host& host, const std::vector<DeviceId>& dev
     if (origin && goal.driver && goal.driver != look.binding.driver) {
       TRY(require_driver(root, plan, look.device.bus, *goal.driver, host.modules));
     }
-    keep_driver(root, plan, look);
+    TRY(keep_driver(root, plan, look, leaves_for(look, goal)));
     plan_device(plan, look, std::move(goal), TRY(plain_mechanism_of(root, look)));
     if (origin && !origin->had.up.empty() && look.binding.driver != origin->binding.driver) {
       plan.notes.emplace_back(
@@ -234,7 +234,7 @@ Result<HeldPlan> plan_undo(const Host& host, const Plan& done, std::uint64_t id)
   for (const Look& look : looks) {
     Goal goal = goals.at(look.device);
     if (goal.driver) TRY(require_driver(root, plan, look.device.bus, *goal.driver, host.modules));
-    keep_driver(root, plan, look);
+    TRY(keep_driver(root, plan, look, leaves_for(look, goal)));
     plan_device(plan, look, std::move(goal), TRY(plain_mechanism_of(root, look)));
   }
   TRY(note_mixed_groups(root, groups, looks, plan));

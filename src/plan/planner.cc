@@ -190,7 +190,7 @@ Result<HeldPlan> plan_bind(const Host& host, const BindRequest& request) {
         TRY(there ? plain_mechanism_of(root, look) : mechanism_for(host, look, request));
     Goal goal{.driver = request.driver, .driver_override = look.binding.driver_override};
     if (names_driver(mechanism) && !there) goal.driver_override = request.driver.str();
-    keep_driver(root, plan, look);
+    TRY(keep_driver(root, plan, look, leaves_for(look, request.driver)));
     plan_device(plan, look, std::move(goal), mechanism);
   }
   TRY(add_settings(host, request, plan));
@@ -225,7 +225,7 @@ Result<HeldPlan> plan_unbind(const Host& host, const std::vector<DeviceId>& devi
           "{}: the {} bus has no driver_override, so nothing keeps other drivers away from it",
           look.device.str(), look.device.bus.str()));
     }
-    keep_driver(root, plan, look);
+    TRY(keep_driver(root, plan, look, look.binding.driver));
     plan_device(plan, look, std::move(goal), mechanism);
   }
   return plan;

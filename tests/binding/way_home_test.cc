@@ -205,6 +205,28 @@ TEST_F(WayHome, WhatWasTakenBackIsNotTakenBackAgain) {
   EXPECT_EQ(all(), before);
 }
 
+TEST_F(WayHome, ADriverThatLetsGoOfNothingIsRefusedBeforeAnythingIsWritten) {
+  auto state = drivercore::load_machine(R"(
+    driver = [{ name = "byt_gpio", bus = "platform", suppress_bind = true, aliases = ["platform:gpio"] },
+              { name = "other", bus = "platform" }]
+    device = [{ bus = "platform", name = "gpio", modalias = "platform:gpio" }]
+  )",
+                                        "inline");
+  ASSERT_TRUE(state) << state.error().message();
+  core_ = drivercore::DriverCore(*std::move(state));
+  sysfs_ = drivercore::model_sysfs(core_);
+  const DeviceId gpio{.bus = BusName::literal("platform"), .name = DeviceName::literal("gpio")};
+  ASSERT_EQ(state_of(gpio), "byt_gpio (unset)");
+  for (const Request& request : {Request{.devices = {gpio}, .driver = driver("other")},
+                                 Request{.verb = Request::Verb::kUnbind, .devices = {gpio}}}) {
+    const auto refused = ask(request);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, ErrorKind::kRefused);
+    EXPECT_EQ(refused.error().why, "byt_gpio lets go of no device by hand: it has no unbind file");
+  }
+  EXPECT_EQ(state_of(gpio), "byt_gpio (unset)");
+}
+
 TEST_F(WayHome, WhatAVerbHasNoUseForIsRefused) {
   for (const Request& request :
        {Request{.verb = Request::Verb::kUnbind, .devices = {kNicA}, .driver = driver("vfio-pci")},
