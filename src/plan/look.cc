@@ -159,6 +159,18 @@ Result<> require_driver(Sysfs& root, HeldPlan& plan, const BusName& bus, const D
   return {};
 }
 
+Result<> check_binds(const HeldPlan& plan, const DeviceId& device, const DriverName& driver) {
+  Sysfs* const dir = plan.held.driver(driver_path(device.bus, driver));
+  const auto files = dir == nullptr
+                         ? Reply<std::vector<std::string>>(std::unexpected(Errno{ENOENT}))
+                         : dir->list(".");
+  if (!files || std::ranges::find(*files, "bind") != files->end()) return {};
+  return fail({.kind = ErrorKind::kRefused,
+               .object = device.str(),
+               .why = driver.str() + " cannot be bound by hand: it has no bind file",
+               .advice = {Action::kExplain, {device.str(), driver.str()}}});
+}
+
 Result<> keep_driver(Sysfs& root, HeldPlan& plan, const Look& look,
                      const std::optional<DriverName>& leaves) {
   if (!look.binding.driver) return {};

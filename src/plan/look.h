@@ -86,6 +86,11 @@ template <class Leaves>
 [[nodiscard]] Result<> require_driver(Sysfs& root, HeldPlan& plan, const BusName& bus,
                                       const DriverName& driver, ModuleLoader* modules = nullptr);
 
+/// Of a driver that devices shall go to, once require_driver() has it. kRefused: nothing can be
+/// given to it by hand (it has no `bind`). One whose module is still to be loaded is not known.
+[[nodiscard]] Result<> check_binds(const HeldPlan& plan, const DeviceId& device,
+                                   const DriverName& driver);
+
 /// Holds the directory of the driver that a device leaves, if it does: the plan does not need it,
 /// but the write. kRefused: nothing can be taken from that driver by hand (suppress_bind_attrs of
 /// linux include/linux/device/driver.h: it has no `unbind`).

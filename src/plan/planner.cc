@@ -183,6 +183,9 @@ Result<HeldPlan> plan_bind(const Host& host, const BindRequest& request) {
   const auto looks = TRY(keep_what_stays(root, std::move(found), going, Taken::kRefuse, plan));
   for (const Look& look : looks)
     TRY(require_driver(root, plan, look.device.bus, request.driver, host.modules));
+  const auto goes = [&](const Look& look) { return !is_there(look.binding, request.driver); };
+  if (const auto first = std::ranges::find_if(looks, goes); first != looks.end())
+    TRY(check_binds(plan, first->device, request.driver));
   if (is_vfio_driver(request.driver.str())) TRY(check_groups(host, looks, groups, request));
   for (const Look& look : looks) {
     const bool there = is_there(look.binding, request.driver);

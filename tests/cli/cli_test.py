@@ -442,10 +442,16 @@ class Tree(Case):
     def setUp(self) -> None:
         super().setUp()
         self.sys = self.dir / "sys"
-        for name in ("bus/pci/devices", "bus/pci/drivers/vfio-pci", "bus/pci/drivers/igc"):
-            (self.sys / name).mkdir(parents=True)
+        (self.sys / "bus/pci/devices").mkdir(parents=True)
+        for name in ("vfio-pci", "igc"):
+            self.add_driver(name)
         self.before = [f"--sysfs={self.sys}"]
         self.add("0000:04:00.0")
+
+    def add_driver(self, name: str) -> None:
+        (self.sys / "bus/pci/drivers" / name).mkdir(parents=True)
+        for file in ("bind", "unbind"):
+            (self.sys / "bus/pci/drivers" / name / file).write_text("")
 
     def add(self, name: str) -> pathlib.Path:
         device = self.sys / "devices/pci0000:00" / name
@@ -462,15 +468,18 @@ class Tree(Case):
 
     def test_a_tree_that_does_not_act_is_found_out(self) -> None:
         # Plain files take every write and do nothing: success must not be believed.
-        for name in ("bind", "unbind"):
-            (self.sys / "bus/pci/drivers/igc" / name).write_text("")
-            (self.sys / "bus/pci/drivers/vfio-pci" / name).write_text("")
         result = self.run_with(*self.before, "bind", "04:00.0", "pci-stub")
         self.assertEqual(result.returncode, NOT_FOUND)
-        (self.sys / "bus/pci/drivers/pci-stub").mkdir()
-        (self.sys / "bus/pci/drivers/pci-stub/bind").write_text("")
+        self.add_driver("pci-stub")
         result = self.run_with(*self.before, "bind", "04:00.0", "pci-stub")
         self.assertIn(result.returncode, (FAILED, INCOMPLETE), result.stderr)
+
+    def test_a_driver_without_files_to_bind_by_is_refused(self) -> None:
+        self.add_driver("faux_driver")
+        (self.sys / "bus/pci/drivers/faux_driver/bind").unlink()
+        self.assertIn("it has no bind file", self.anybind("bind", "04:00.0", "faux_driver", code=REFUSED))
+        (self.sys / "bus/pci/drivers/igc/unbind").unlink()
+        self.assertIn("igc lets go of no device by hand", self.anybind("unbind", "04:00.0", code=REFUSED))
 
     def test_read_only_tree_is_not_permitted(self) -> None:
         if os.geteuid() == 0:
@@ -481,7 +490,7 @@ class Tree(Case):
             os.chmod(self.sys / "devices/pci0000:00/0000:04:00.0/driver_override", 0o444)
         copy = self.dir / "anybind"
         shutil.copy(ANYBIND, copy)
-        (self.sys / "bus/pci/drivers/pci-stub").mkdir()
+        self.add_driver("pci-stub")
         result = subprocess.run([*target, copy, *self.before, "bind", "04:00.0", "pci-stub"], text=True,
                                 capture_output=True, timeout=20, check=False)
         self.assertEqual(result.returncode, NOT_PERMITTED, result.stderr)
