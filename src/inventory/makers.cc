@@ -15,7 +15,8 @@
 //   - else nobody can tell.
 //
 // Virtual functions stand beside their physical function, and usb devices beside the interface of
-// the hub that they hang on.
+// the hub that they hang on. Whether a driver removes its virtual functions when it goes is its own
+// affair: ice and mlx5 do, nvme leaves them (linux drivers/nvme/host/pci.c:nvme_remove).
 #include "inventory/makers.h"
 
 #include <algorithm>
@@ -56,24 +57,23 @@ bool is_root_bus(std::string_view name) {
   return name.starts_with("pci") && name.contains(':') && !name.contains('.');
 }
 
-enum class Made : std::uint8_t { kNo, kPerhaps, kSurely };
-
-/// The first device below `top`, which is on `bus`, on the way to `real`: did its driver make it?
-Made made_below(Sysfs& root, const BusName& bus, std::string_view top, std::string_view real) {
+/// Of the first device below `top`, which is on `bus`, on the way to `real`; nullopt: it stays.
+std::optional<Goes> below(Sysfs& root, const BusName& bus, std::string_view top,
+                          std::string_view real) {
   std::size_t end = top.size();
   while (end < real.size()) {
     end = std::min(real.find('/', end + 1), real.size());
     const std::string_view path = real.substr(0, end);
     const std::string_view name = link_name(path);
-    if (is_root_bus(name)) return Made::kSurely;
-    if (bus.str() == "pci" && is_pci_function(name)) return Made::kNo;
+    if (is_root_bus(name)) return Goes::kSurely;
+    if (bus.str() == "pci" && is_pci_function(name)) return std::nullopt;
     const auto subsystem = root.read_link(std::string(path) + "/subsystem");
     if (!subsystem || link_name(above(*subsystem)) != "bus") continue;
     const std::string_view on = link_name(*subsystem);
-    if (on == bus.str()) return has(kMadeFromAbove, on) ? Made::kSurely : Made::kPerhaps;
-    return has(kFilledByOthers, on) ? Made::kPerhaps : Made::kSurely;
+    if (on == bus.str()) return has(kMadeFromAbove, on) ? Goes::kSurely : Goes::kPerhaps;
+    return has(kFilledByOthers, on) ? Goes::kPerhaps : Goes::kSurely;
   }
-  return Made::kPerhaps;
+  return Goes::kPerhaps;
 }
 
 /// The nearest PCI function at or above a real path; empty when there is none.
@@ -102,11 +102,11 @@ void Makers::add_of_path(std::string_view real, std::vector<Maker>& out) const {
   for (std::string_view path = above(real); !path.empty(); child = path, path = above(path)) {
     const auto hub = hubs_.find(path);
     if (hub != hubs_.end() && !link_name(child).contains(':'))
-      out.push_back({.at = hub->second, .surely = true});
+      out.push_back({.at = hub->second, .goes = Goes::kSurely});
     const auto found = at_path_.find(path);
     if (found == at_path_.end()) continue;
-    const Made made = made_below(root_, devices_[found->second].bus, path, real);
-    if (made != Made::kNo) out.push_back({.at = found->second, .surely = made == Made::kSurely});
+    if (const auto goes = below(root_, devices_[found->second].bus, path, real))
+      out.push_back({.at = found->second, .goes = *goes});
   }
 }
 
@@ -121,14 +121,15 @@ std::vector<Makers::Maker> Makers::of(const DeviceId& device) const {
   const std::string path = fmt::format("{}/{}", above(function), link_name(*physical));
   for (std::size_t at = 0; at < devices_.size(); ++at) {
     if (devices_[at].bus.str() == "pci" && devices_[at].name.str() == link_name(*physical))
-      out.push_back({.at = at, .surely = true});
+      out.push_back({.at = at, .goes = Goes::kAsFunction});
   }
   add_of_path(path, out);  // what goes with the physical function takes the virtual ones along
   return out;
 }
 
 bool Makers::takes(const DeviceId& device) const {
-  return std::ranges::any_of(of(device), &Maker::surely);
+  return std::ranges::any_of(of(device),
+                             [](const Maker& maker) { return maker.goes != Goes::kPerhaps; });
 }
 
 }  // namespace anybind

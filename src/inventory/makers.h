@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -10,6 +11,13 @@
 #include "host/sysfs.h"
 
 namespace anybind {
+
+/// What becomes of a device when another loses its driver.
+enum class Goes : std::uint8_t {
+  kPerhaps,     ///< sysfs does not tell whether that driver has made it, or its bus
+  kAsFunction,  ///< it is a virtual function: most drivers remove theirs, and some (nvme) do not
+  kSurely,      ///< that driver has made it, and takes it along
+};
 
 /// Which devices go away when others lose their drivers: a driver makes devices (the usb devices of
 /// a host controller, the virtual functions of a card), and takes them along when it goes. By paths
@@ -22,15 +30,13 @@ class Makers {
 
   struct Maker {
     std::size_t at;  ///< in `devices`
-    /// Its driver has made what stands below it. Else it may have, or the bus did: sysfs does not
-    /// tell.
-    bool surely;
+    Goes goes;
     friend bool operator==(const Maker&, const Maker&) = default;
   };
   /// Those of the devices that `device` goes with, when they lose their drivers; nearest first.
   [[nodiscard]] std::vector<Maker> of(const DeviceId& device) const;
 
-  /// Does it surely go with any of them?
+  /// Does it go with any of them, surely or as a function of it?
   [[nodiscard]] bool takes(const DeviceId& device) const;
 
  private:

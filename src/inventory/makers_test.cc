@@ -34,8 +34,9 @@ class MakersTest : public testing::Test {
   std::vector<Makers::Maker> of(const std::vector<DeviceId>& devices, const DeviceId& device) {
     return Makers(tree_.sysfs(), devices).of(device);
   }
-  static Makers::Maker surely(std::size_t at) { return {.at = at, .surely = true}; }
-  static Makers::Maker perhaps(std::size_t at) { return {.at = at, .surely = false}; }
+  static Makers::Maker surely(std::size_t at) { return {.at = at, .goes = Goes::kSurely}; }
+  static Makers::Maker perhaps(std::size_t at) { return {.at = at, .goes = Goes::kPerhaps}; }
+  static Makers::Maker as_function(std::size_t at) { return {.at = at, .goes = Goes::kAsFunction}; }
 
   const std::string kUsb = "devices/pci0000:00/0000:00:14.0/";
   const DeviceId kXhci = pci_id("0000:00:14.0");
@@ -90,10 +91,10 @@ TEST_F(MakersTest, ADriverThatMadeARootBusTakesAllOfIt) {
 }
 
 TEST_F(MakersTest, VirtualFunctionsGoWithThePhysicalOne) {
-  EXPECT_THAT(of({kPort, kCard}, kFunction), ElementsAre(surely(1)));
+  EXPECT_THAT(of({kPort, kCard}, kFunction), ElementsAre(as_function(1)));
   EXPECT_THAT(of({kFunction}, kCard), IsEmpty());
   tree_.device("virtio", "devices/pci0000:00/0000:00:1c.0/0000:01:10.0/virtio3", "");
-  EXPECT_THAT(of({kCard}, on("virtio", "virtio3")), ElementsAre(surely(0)))
+  EXPECT_THAT(of({kCard}, on("virtio", "virtio3")), ElementsAre(as_function(0)))
       << "with what is below them";
   EXPECT_TRUE(Makers(tree_.sysfs(), {kCard}).takes(kFunction));
   EXPECT_FALSE(Makers(tree_.sysfs(), {kPort}).takes(kFunction));
@@ -114,7 +115,7 @@ TEST_F(MakersTest, OddTreesAreNoReasonToGuess) {
   tree_.remove(kUsb + "usb1/1-9/subsystem");
   EXPECT_THAT(of({kXhci}, on("usb", "1-9")), ElementsAre(perhaps(0))) << "no bus can be told";
   tree_.link("devices/pci0000:00/0000:00:1c.0/0000:01:00.0/physfn", "../0000:01:00.0");
-  EXPECT_THAT(of({kCard}, kCard), ElementsAre(surely(0)))
+  EXPECT_THAT(of({kCard}, kCard), ElementsAre(as_function(0)))
       << "as the tree says; callers pass it over";
   EXPECT_THAT(of({kXhci}, pci_id("0000:0f:00.0")), IsEmpty()) << "a device that is not there";
 }

@@ -33,16 +33,16 @@ Result<> look_at_more(Sysfs& root, const std::vector<DeviceId>& devices, With wi
 }
 
 /// Nobody would have `taken` in the end, though it was asked for.
-Error refuse_taken(const Going& taken, const Going& by, bool by_group) {
+Error refuse_taken(const Going& taken, const Going& by, Goes goes, bool by_group) {
   Error out{.kind = ErrorKind::kRefused, .object = taken.device.str()};
   if (by_group) {
-    out.why =
-        fmt::format("it {}, which is in the same IOMMU group and would go too", goes_with(by));
+    out.why = fmt::format("it {}; that is in the same IOMMU group, and would go too",
+                          goes_with(by, goes));
     out.advice = fmt::format(
         "name {} in its place, or put the card into another slot, below a port with ACS",
         by.device.str());
   } else {
-    out.why = "it " + goes_with(by);
+    out.why = "it " + goes_with(by, goes);
     out.advice = fmt::format("leave it out, or leave {} where it is", by.device.str());
   }
   return out;
@@ -116,11 +116,11 @@ Result<> add_groups(Sysfs& root, Groups& groups, Looks& looks, Plan& plan,
 Result<std::vector<Look>> keep_what_stays(Sysfs& root, Looks looks, const std::vector<Going>& going,
                                           Taken taken, Plan& plan) {
   const Family family = family_of(root, going);
-  for (const auto& [at, maker] : family.taken) {
+  for (const auto& [at, how] : family.taken) {
     if (taken == Taken::kRefuse && at < looks.asked)
-      return fail(refuse_taken(going[at], going[maker], maker >= looks.asked));
+      return fail(refuse_taken(going[at], going[how.by], how.goes, how.by >= looks.asked));
     plan.notes.emplace_back(
-        fmt::format("{} {}: left out", going[at].device.str(), goes_with(going[maker])));
+        fmt::format("{} {}: left out", going[at].device.str(), goes_with(going[how.by], how.goes)));
   }
   std::vector<Look> out;
   out.reserve(family.order.size());

@@ -4,8 +4,6 @@
 
 #include <fmt/format.h>
 
-#include "inventory/makers.h"
-
 namespace anybind {
 namespace {
 
@@ -47,7 +45,8 @@ Family family_of(Sysfs& root, const std::vector<Going>& devices) {
   for (std::size_t i = 0; i < devices.size(); ++i) {
     for (const Makers::Maker& maker : makers.of(devices[i].device)) {
       if (at[maker.at] == i) continue;  // so says only a tree that is no kernel's
-      if (maker.surely) out.taken.emplace(i, at[maker.at]);
+      if (maker.goes != Goes::kPerhaps)
+        out.taken.emplace(i, Family::Taken{.by = at[maker.at], .goes = maker.goes});
       order.add(at[maker.at], i);
     }
   }
@@ -57,9 +56,12 @@ Family family_of(Sysfs& root, const std::vector<Going>& devices) {
   return out;
 }
 
-std::string goes_with(const Going& maker) {
-  return fmt::format("goes away when {} leaves {}", maker.device.str(),
-                     maker.leaves ? maker.leaves->str() : "its driver");
+std::string goes_with(const Going& maker, Goes goes) {
+  const std::string driver = maker.leaves ? maker.leaves->str() : "its driver";
+  if (goes != Goes::kAsFunction)
+    return fmt::format("goes away when {} leaves {}", maker.device.str(), driver);
+  return fmt::format("is a virtual function of {}, and may go away when that leaves {}",
+                     maker.device.str(), driver);
 }
 
 }  // namespace anybind

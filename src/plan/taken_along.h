@@ -8,6 +8,7 @@
 
 #include "base/ids.h"
 #include "host/sysfs.h"
+#include "inventory/makers.h"
 
 namespace anybind {
 
@@ -20,7 +21,12 @@ struct Going {
 /// How the devices of a plan hang together (inventory/makers.h).
 struct Family {
   /// Those that a step of the plan takes away, each with the one whose step that is.
-  std::map<std::size_t, std::size_t> taken;
+  struct Taken {
+    std::size_t by;
+    Goes goes;
+    friend bool operator==(const Taken&, const Taken&) = default;
+  };
+  std::map<std::size_t, Taken> taken;
   /// All others: as they came, but those first that may go with one that comes later.
   std::vector<std::size_t> order;
 };
@@ -28,7 +34,7 @@ struct Family {
 /// Reads nothing for less than two devices.
 [[nodiscard]] Family family_of(Sysfs& root, const std::vector<Going>& devices);
 
-/// "goes away when 0000:31:00.0 leaves ice"
-[[nodiscard]] std::string goes_with(const Going& maker);
+/// "goes away when 0000:00:14.0 leaves xhci_hcd"
+[[nodiscard]] std::string goes_with(const Going& maker, Goes goes);
 
 }  // namespace anybind

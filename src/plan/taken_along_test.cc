@@ -39,7 +39,7 @@ class FamilyTest : public testing::Test {
 
 TEST_F(FamilyTest, WhatADriverMadeIsTakenWhenItsDeviceLeaves) {
   const Family one = family_of(tree_.sysfs(), {stays(kUsb), leaves(kXhci)});
-  EXPECT_THAT(one.taken, ElementsAre(Pair(0, 1)));
+  EXPECT_THAT(one.taken, ElementsAre(Pair(0, Family::Taken{.by = 1, .goes = Goes::kSurely})));
   EXPECT_THAT(one.order, ElementsAre(1));
   const Family other = family_of(tree_.sysfs(), {leaves(kUsb), stays(kXhci)});
   EXPECT_THAT(other.taken, IsEmpty());

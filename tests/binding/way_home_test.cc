@@ -63,7 +63,8 @@ TEST_F(WithFunctions, AMemberThatThePlanWouldTakeAwayIsRefusedBeforeAnythingIsWr
       ASSERT_FALSE(refused);
       EXPECT_EQ(refused.error().kind, ErrorKind::kRefused);
       EXPECT_EQ(refused.error().object, "0000:31:01.0");
-      EXPECT_EQ(refused.error().why, "it goes away when 0000:31:00.0 leaves ice");
+      EXPECT_EQ(refused.error().why,
+                "it is a virtual function of 0000:31:00.0, and may go away when that leaves ice");
       EXPECT_THAT(files_.files(), IsEmpty());
       EXPECT_EQ(state_of(kPf), "ice (unset)");
     }
@@ -74,8 +75,10 @@ TEST_F(WithFunctions, AWholeGroupLeavesThemOut) {
   const auto done = ask({.devices = {kPf}, .driver = driver("vfio-pci"), .whole_group = true});
   ASSERT_TRUE(done) << done.error().message();
   EXPECT_THAT(devices_of(done), ElementsAre(kPf));
-  EXPECT_THAT(notes_.notes,
-              Contains("0000:31:01.0 goes away when 0000:31:00.0 leaves ice: left out"));
+  EXPECT_THAT(
+      notes_.notes,
+      Contains("0000:31:01.0 is a virtual function of 0000:31:00.0, and may go away when that "
+               "leaves ice: left out"));
   EXPECT_EQ(state_of(kVf0), "absent");
 }
 

@@ -36,6 +36,14 @@ check_rc "those that are there go to vfio-pci" 0 anybind vfs "$pf" 4 --driver vf
 check_eq "all of them" 4 "$(on_vfio)"
 check_rc "then they are removed, from their drivers first" 0 anybind vfs "$pf" 0
 check_eq "none is left" 0 "$(functions)"
+before=$(probed)
+check_rc "undo makes them again" 0 anybind undo
+check_eq "four" 4 "$(functions)"
+check_eq "and all on vfio-pci, as they were" 4 "$(on_vfio)"
+check_eq "nvme probed none of them" "$before" "$(probed)"
+check_rc "a function and its physical one in one change: exit 3" 3 anybind unbind "$(link_name "/sys/bus/pci/devices/$pf/virtfn0")" "$pf"
+check_says "it says why" "is a virtual function of $pf"
+check_rc "they are removed again" 0 anybind vfs "$pf" 0
 check_rc "two that were there before anybind" 0 poke "/sys/bus/pci/devices/$pf/sriov_numvfs" 2
 check_rc "are removed" 0 anybind vfs "$pf" 0
 check_rc "and others made" 0 anybind vfs "$pf" 4 --driver vfio-pci
