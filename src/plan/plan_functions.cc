@@ -6,9 +6,11 @@
 #include "base/try.h"
 #include "inventory/device.h"
 #include "inventory/not_there.h"
+#include "inventory/vfio_refusal.h"
 #include "inventory/virtual_functions.h"
 #include "plan/module_plan.h"
 #include "plan/planner.h"
+#include "plan/vfio_check.h"
 
 namespace anybind {
 namespace {
@@ -48,7 +50,8 @@ Result<> check_number(const DeviceId& pf, unsigned now, unsigned count, unsigned
 
 }  // namespace
 
-Result<HeldPlan> plan_virtual_functions(const Host& host, const NewFunctions& functions) {
+Result<HeldPlan> plan_virtual_functions(const Host& host, const NewFunctions& functions,
+                                        const std::vector<std::string>& ignored) {
   Sysfs& root = host.sysfs;
   const auto& [pf, count, driver] = functions;
   const auto dir = TRY(open_device(root, pf));
@@ -67,7 +70,7 @@ Result<HeldPlan> plan_virtual_functions(const Host& host, const NewFunctions& fu
     TRY(plan_load(root, *host.modules, plan, pf.bus, driver));
     note_side_effects(root, *host.modules, plan);
   }
-  if (now == count) return count == 0 ? HeldPlan() : plan_new_functions(host, functions);
+  if (now == count) return count == 0 ? HeldPlan() : plan_new_functions(host, functions, ignored);
   TRY(check_number(pf, now, count, total));
   const auto bound = read_driver(*dir);
   if (!bound || !*bound) {
@@ -91,6 +94,8 @@ Result<HeldPlan> plan_virtual_functions(const Host& host, const NewFunctions& fu
         fmt::format("{} has {} virtual functions, which are removed", pf.str(), now));
     return plan;
   }
+  if (auto refused = refused_functions(root, driver, pf))
+    TRY(check_vfio({*std::move(refused)}, ignored, plan));
   const std::string flag = pf.path() + "/sriov_drivers_autoprobe";
   if (TRY(read_number(*dir, pf, "sriov_drivers_autoprobe")) != 0) {
     plan.settings.push_back({.path = flag,
@@ -106,10 +111,11 @@ Result<HeldPlan> plan_virtual_functions(const Host& host, const NewFunctions& fu
   return plan;
 }
 
-Result<HeldPlan> plan_new_functions(const Host& host, const NewFunctions& functions) {
+Result<HeldPlan> plan_new_functions(const Host& host, const NewFunctions& functions,
+                                    const std::vector<std::string>& ignored) {
   const auto devices = TRY(virtual_functions(host.sysfs, functions.pf, functions.count));
   if (functions.driver.str() == "none") return plan_unbind(host, devices);
-  return plan_bind(host, {.devices = devices, .driver = functions.driver});
+  return plan_bind(host, {.devices = devices, .driver = functions.driver, .ignored = ignored});
 }
 
 }  // namespace anybind
