@@ -18,8 +18,9 @@ _anybind() {
   if [[ -z $verb ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$verbs $options --version" -- "$current")
   elif [[ ${COMP_WORDS[COMP_CWORD-1]} == --ignore ]]; then
-    mapfile -t COMPREPLY < <(compgen -W "boot-display bridge console default-route holder input interface-away \
-      interface-member interface-up loop mounted open root-filesystem same-id swap vf-in-use vfio-user zfs" -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W "boot-display bridge console default-route denied-device holder input interface-away \
+      interface-member interface-up interrupt-remapping login loop mounted open pci-header reserved-region root-filesystem \
+      same-id swap vf-in-use vfio-user zfs" -- "$current")
   elif [[ $verb == bind && ${COMP_WORDS[COMP_CWORD-1]} == --owner ]]; then
     mapfile -t COMPREPLY < <(compgen -u -- "$current")
   elif [[ $verb == bind && ${COMP_WORDS[COMP_CWORD-1]} == --mechanism ]]; then

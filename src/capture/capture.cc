@@ -33,6 +33,7 @@
 #include "base/try.h"
 #include "drivercore/core/bus_type.h"
 #include "drivercore/core/index.h"
+#include "drivercore/core/machine_ids.h"
 #include "drivercore/core/uevent.h"
 #include "drivercore/file/machine.h"
 #include "host/modules.h"
@@ -151,10 +152,27 @@ class Capturer {
     take_children();
     for (const auto& [key, device] : state_.devices) drop_lost_relatives(key);
     state_.iommu = !state_.groups.empty();
+    for (auto& [number, group] : state_.groups) group.regions = regions_of(number);
     return std::move(state_);
   }
 
  private:
+  /// The lines of reserved_regions that a machine file can hold; empty where they are the usual.
+  [[nodiscard]] std::vector<std::string> regions_of(unsigned group) const {
+    constexpr std::size_t kMost = 256;
+    std::vector<std::string> out;
+    const auto text =
+        root_.read(fmt::format("kernel/iommu_groups/{}/reserved_regions", group)).value_or("");
+    for (std::string_view rest = text; !rest.empty() && out.size() < kMost;) {
+      const auto end = std::min(rest.find('\n'), rest.size());
+      if (auto line = drivercore::parse_region(rest.substr(0, end)))
+        out.push_back(*std::move(line));
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    if (out == std::vector<std::string>{drivercore::Group::kUsualRegion}) out.clear();
+    return out;
+  }
+
   /// The key of a device of the same bus, or of BUS/NAME; 0 for none.
   [[nodiscard]] DeviceKey key_of(const std::string& bus, const std::string& text) const {
     if (const DeviceKey key = drivercore::Index::named(state_, bus, text)) return key;

@@ -128,6 +128,22 @@ std::string loaded(TestTree& tree) {
   return again ? "" : again.error().message() + "\n" + text;
 }
 
+TEST(CaptureTest, WhatTheFirmwareWantsMappedIsKept) {
+  TestTree tree;
+  tree.pci({.address = "0000:00:03.0", .group = 3});
+  tree.pci({.address = "0000:00:04.0", .group = 4});
+  const std::string msi = drivercore::Group::kUsualRegion;
+  tree.put("kernel/iommu_groups/3/reserved_regions", msi + "\n");
+  tree.put("kernel/iommu_groups/4/reserved_regions",
+           "0x00000000cd000000 0x00000000cd0fffff direct\nodd\n" + msi + "\n");
+  const auto state = capture(tree.sysfs(), {BusName::literal("pci")}, {}, Detail::kBinding);
+  ASSERT_TRUE(state);
+  EXPECT_THAT(state->groups.at(3).regions, testing::IsEmpty()) << "as every group's";
+  EXPECT_THAT(state->groups.at(4).regions,
+              testing::ElementsAre("0x00000000cd000000 0x00000000cd0fffff direct", msi));
+  EXPECT_EQ(loaded(tree), "");
+}
+
 TEST(CaptureTest, ANameThatIsNoUnicodeDoesNotKeepTheFileFromBeingLoaded) {
   TestTree tree;
   tree.pci({.address = "0000:00:03.0", .driver = "dr\xFFiver"});

@@ -23,6 +23,7 @@
 #include "inventory/device.h"
 #include "inventory/match.h"
 #include "inventory/vfio_driver.h"
+#include "inventory/vfio_refusal.h"
 
 namespace anybind {
 namespace {
@@ -186,8 +187,29 @@ Cause why_busy(const FailedStep& failed) {
                                join_words(users)),
             .advice = "end that process first"};
   }
+  // The bus asks every driver, and none is named.
+  if (failed.step.value.empty())
+    return {
+        .why = "its IOMMU group is in use by user space, or its driver found busy what it needs",
+        .advice = {Action::kShow, {failed.device.str()}}};
   return {.why = "its IOMMU group is in use by user space, or " + failed.step.value +
                  " found busy what it needs"};
+}
+
+/// EINVAL of a bind.
+Cause why_refused(const FailedStep& failed, Errno err) {
+  const std::string& driver = failed.step.value;
+  const auto name = DriverName::parse(driver);
+  auto refusals = name ? vfio_refusals(failed.host.sysfs, *name, {failed.device}, {})
+                       : std::vector<VfioRefusal>();
+  if (!refusals.empty())
+    return {.why = std::move(refusals.front().what), .advice = std::move(refusals.front().advice)};
+  if (is_vfio_driver(driver) && !read_iommu_group(failed.dir).value_or(std::nullopt)) {
+    Obstacle none = no_group_obstacle(failed.host);
+    return {.why = fmt::format("{} refused it: {}", driver, none.what),
+            .advice = std::move(none.advice)};
+  }
+  return {.why = fmt::format("{} refused it: {}", driver, err.text())};
 }
 
 /// What an errno of `bind` means, beyond its text (kernel-facts 2.2, 9).
@@ -208,10 +230,38 @@ Cause why_not_bound(const FailedStep& failed, Errno err) {
     case EAGAIN:
       return why_deferred(failed);
     case EINVAL:
-      return {.why = fmt::format("{} refused it: {}", driver, err.text())};
+      return why_refused(failed, err);
     default:
       return {.why = "the probe of " + driver + " failed: " + err.text()};
   }
+}
+
+/// The files that give no driver: what their errnos mean (kernel-facts 2.2, 2.4).
+Cause why_not_written(const FailedStep& failed, Errno err) {
+  const std::string& value = failed.step.value;
+  switch (failed.step.kind) {
+    case Step::Kind::kUnbind:
+      if (err.value == ENODEV)
+        return {.why = fmt::format("it is not on {} any more", value),
+                .advice = {Action::kShow, {failed.device.str()}}};
+      if (err.value == ENOENT)
+        return {.why = fmt::format("{} has gone, or lets nobody unbind a device by hand", value),
+                .advice = {Action::kShow, {failed.device.str()}}};
+      break;
+    case Step::Kind::kSetOverride:
+    case Step::Kind::kSetPreferred:
+      if (err.value == EINVAL)
+        return {.why = fmt::format("the kernel takes no such name: {}", printable(value))};
+      if (err.value == ENOENT)
+        return {.why =
+                    "its file for the name of a driver is not there, as the device is gone or "
+                    "its bus has none",
+                .advice = {Action::kShow, {failed.device.str()}}};
+      break;
+    default:
+      break;
+  }
+  return {.why = fmt::format("the kernel refused that write: {}", err.text())};
 }
 
 /// The bus asks all drivers; what they answered it keeps to itself (kernel-facts: finding 4).
@@ -244,6 +294,77 @@ std::vector<std::string> vfio_users(const Host& host, Sysfs& dir) {
   return out;
 }
 
+namespace {
+
+/// Why the number of virtual functions was not changed (linux drivers/pci/pci-sysfs.c and iov.c:
+/// sriov_numvfs_store; kernel-facts 2.2).
+Cause why_not_made(const Host& host, const DeviceId& pf, const std::string& count, Errno err) {
+  const auto dir = host.sysfs.open_dir(pf.path());
+  const auto driver = dir ? read_driver(**dir).value_or(std::nullopt) : std::nullopt;
+  switch (err.value) {
+    case ENOENT:
+      if (!driver)
+        return {.why = pf.str() + " has no driver, which would have to make and remove them",
+                .advice = {Action::kRestore, {pf.str()}}};
+      if (is_vfio_driver(driver->str()))
+        return {.why = fmt::format("{} makes virtual functions only with its module's parameter "
+                                   "enable_sriov",
+                                   driver->str()),
+                .advice = "give the physical function to its host driver first: " +
+                          Remark(Action::kRestore, {pf.str()})};
+      return {.why = fmt::format(
+                  "{}, the driver of {}, cannot make virtual functions: it has no SR-IOV",
+                  driver->str(), pf.str()),
+              .advice = "another driver of the card, or another version of it, may have SR-IOV"};
+    case EBUSY:
+      return {.why = pf.str() + " has another number of them, and the kernel wants none in between",
+              .advice = {Action::kMakeFunctions, {pf.str(), "0"}}};
+    case ERANGE:
+      return {.why = fmt::format("{} cannot have {} virtual functions", pf.str(), count),
+              .advice = {Action::kShow, {pf.str()}}};
+    case ENOMEM:
+    case ENOSPC:
+      return {.why = fmt::format("there is no room for {} of them: the bridge above it has too few "
+                                 "bus numbers, or too little memory space",
+                                 count),
+              .advice =
+                  "ask for fewer, or let the kernel lay the buses out anew with pci=realloc on "
+                  "its command line"};
+    default:
+      return {.why = fmt::format("{} failed to {} virtual functions: {}",
+                                 driver ? driver->str() : "the kernel",
+                                 count == "0" ? "remove" : "make", err.text()),
+              .advice = {Action::kShow, {pf.str()}}};
+  }
+}
+
+/// Files of a bus or a driver.
+Cause why_not_set(const Setting& setting, Errno err) {
+  const std::string file(link_name(setting.path));
+  const std::string what = printable(trim_newline(setting.bytes));
+  if (file == "new_id" || file == "remove_id" || file == "driver_probe_id")
+    return {.why = fmt::format("the kernel does not take the id {}: {}", what, err.text())};
+  return {.why =
+              fmt::format("the kernel does not let anybody write {} there: {}", what, err.text())};
+}
+
+}  // namespace
+
+void add_reasons(Error& error, const Host& host, const Setting& setting) {
+  // Where it is known already, it is better known there.
+  if (error.err.value != 0 && error.kind == ErrorKind::kFailed && error.why.empty()) {
+    const bool makes = setting.device && setting.path.ends_with("/sriov_numvfs");
+    Cause cause = makes ? why_not_made(host, *setting.device, setting.bytes, error.err)
+                        : why_not_set(setting, error.err);
+    error.why = std::move(cause.why);
+    if (!cause.advice.empty()) error.advice = std::move(cause.advice);
+  }
+  if (host.log == nullptr || !setting.device) return;
+  for (std::string& line : messages_about(host.log->messages(), setting.device->bus.str(),
+                                          setting.device->name.str(), ""))
+    error.details.emplace_back("kernel: " + std::move(line));
+}
+
 void add_reasons(Error& error, const FailedStep& failed) {
   const bool tries = gives_driver(failed.step);
   std::vector<std::string> said;
@@ -251,11 +372,13 @@ void add_reasons(Error& error, const FailedStep& failed) {
     said = messages_about(failed.host.log->messages(), failed.device.bus.str(),
                           failed.device.name.str(), tries ? failed.step.value : "");
   }
-  const bool by_errno = error.err.value != 0 && error.kind != ErrorKind::kNotPermitted;
-  if (by_errno && (tries || failed.step.kind == Step::Kind::kProbe)) {
-    auto cause = why_memory(failed, said);
+  const bool probes = tries || failed.step.kind == Step::Kind::kProbe;
+  if (error.err.value != 0 && error.kind != ErrorKind::kNotPermitted) {
+    auto cause = probes ? why_memory(failed, said) : std::nullopt;
     if (!cause) {
-      cause = tries ? why_not_bound(failed, error.err) : why_not_probed(failed, error.err);
+      cause = !probes ? why_not_written(failed, error.err)
+              : tries ? why_not_bound(failed, error.err)
+                      : why_not_probed(failed, error.err);
     }
     error.why = std::move(cause->why);
     if (!cause->advice.empty()) {

@@ -27,5 +27,7 @@ struct FailedStep {
 /// can be seen now, what to type next, and what the kernel said about the device (`details`). Only
 /// reads.
 void add_reasons(Error& error, const FailedStep& failed);
+/// The same of a setting that could not be written.
+void add_reasons(Error& error, const Host& host, const Setting& setting);
 
 }  // namespace anybind

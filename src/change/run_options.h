@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "host/accounts.h"
@@ -30,6 +32,8 @@ struct RunOptions {
   /// and of each device before it loses its driver on its way back, or by recover(): one that is in
   /// use is then left as it is. nullptr: nobody uses any. Must outlive the run.
   const Users* users = nullptr;
+  /// Names of what VFIO refuses that shall not stop virtual functions which are made meanwhile.
+  std::vector<std::string> ignored{};
   /// Gets the nodes of the devices, which go to a VFIO driver, once every device is where it shall
   /// be, also when it was there already; an error of that puts everything back.
   std::optional<Owner> owner{};

@@ -31,6 +31,7 @@
 #include "change/calm_listener.h"
 #include "change/chains.h"
 #include "change/device_run.h"
+#include "change/diagnosis.h"
 #include "change/ending.h"
 #include "change/keep_origins.h"
 #include "change/losing_drivers.h"
@@ -213,7 +214,7 @@ Result<> Run::remember() {
 Result<> Run::add_new_functions() {
   if (!plan_->makes) return {};
   CHECK(plan_ != &extended_, "virtual functions join a plan once");
-  HeldPlan more = TRY(plan_new_functions(without_modules(host_), *plan_->makes));
+  HeldPlan more = TRY(plan_new_functions(without_modules(host_), *plan_->makes, options_.ignored));
   extended_ = *plan_;
   const std::size_t from = extended_.devices.size();
   const auto taken = losing_drivers(more);
@@ -265,6 +266,7 @@ Result<> Run::write_settings(std::size_t to) {
     // Of a dynamic id: somebody else's, and not to be taken back.
     if (setting.brief && written.error().err.value == EEXIST) --settings_written_;
     blind_ = setting.late && !root_.read(setting.path);
+    if (options_.find_causes) add_reasons(written.error(), host_, setting);
     return written;
   }
   return {};

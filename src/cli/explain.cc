@@ -108,8 +108,11 @@ std::string answer_text(const Explanation& e, const DriverName& driver,
 
 /// What user space that wants the group would meet.
 std::string group_text(const Viability& viability) {
-  std::string out = fmt::format("\nIOMMU group {}: {}\n  {}\n", viability.group,
-                                viability.viable ? "viable" : "not viable", viability.rule);
+  std::string verdict = viability.viable ? "viable" : "not viable";
+  if (!viability.refusals.empty())
+    verdict += viability.viable ? ", but VFIO will not open it" : ", nor will VFIO open it";
+  std::string out =
+      fmt::format("\nIOMMU group {}: {}\n  {}\n", viability.group, verdict, viability.rule);
   for (const MemberRole& role : viability.members) {
     out +=
         field(printable(role.member.id.str()),
@@ -119,6 +122,8 @@ std::string group_text(const Viability& viability) {
   }
   for (const std::string& line : viability.isolation)
     out += field("not isolated", printable(line, 1024));
+  for (const VfioRefusal& refusal : viability.refusals)
+    out += field(refusal.guard, printable(refusal.what, 1024));
   for (const Remark& line : viability.changes)
     out += field("to do", printable(text_of(line), 1024));
   return out;
@@ -144,8 +149,7 @@ std::optional<Mechanism> find_mechanism(Context& context, const Explanation& e,
 /// Also who uses it, when another driver has it.
 std::vector<Obstacle> all_obstacles(Context& context, const Explanation& e,
                                     const DriverName& driver) {
-  auto out = obstacles_for(context.sysfs, e, driver, context.session.host().rule,
-                           context.session.host().modules);
+  auto out = obstacles_for(context.session.host(), e, driver);
   if (e.device.driver == driver) return out;
   for (const Blocker& blocker : context.session.in_use({e.device.id}).blockers) {
     out.push_back({.what = fmt::format("in use, {}: {}", blocker.name, blocker.who),

@@ -188,11 +188,26 @@ std::string names_file() {
   return "";
 }
 
+/// The address here over which ssh brought us in: "CLIENT PORT HERE PORT". Empty: it did not, or
+/// sudo has forgotten it.
+std::string login_address() {
+  const char* connection = std::getenv("SSH_CONNECTION");  // NOLINT(concurrency-mt-unsafe)
+  std::string_view rest = connection == nullptr ? "" : connection;
+  for (int i = 0; i < 2; ++i) {
+    const auto blank = rest.find(' ');
+    if (blank == std::string_view::npos) return "";
+    rest.remove_prefix(blank + 1);
+  }
+  return std::string(rest.substr(0, rest.find(' ')));
+}
+
 Result<int> run_verb(const Globals& globals, const Run& run) {
   if (!globals.machine.sysfs.empty() && !globals.machine.lab.empty()) {
     return fail(usage_error("--sysfs and --lab are two machines", "leave one of them out"));
   }
-  auto session = TRY(Session::open(globals.machine));
+  MachineChoice choice = globals.machine;
+  choice.login = login_address();
+  auto session = TRY(Session::open(choice));
   Context context{.sysfs = session->host().sysfs,
                   .sysfs_root = session->host().sysfs_root,
                   .names_file = names_file(),

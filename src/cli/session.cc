@@ -1,5 +1,7 @@
 #include "cli/session.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <exception>
 #include <optional>
@@ -11,6 +13,7 @@
 #include "base/try.h"
 #include "capture/capture.h"
 #include "capture/model.h"
+#include "drivercore/core/index.h"
 #include "drivercore/file/machine.h"
 #include "host/this_machine.h"
 #include "users/guards.h"
@@ -48,10 +51,32 @@ class RealSession final : public Session {
                                   lab::parse_aliases(aliases, builtin.value_or("")),
                                   lab::Detail::kAll, &busy));
     if (!here.release.empty()) state.profile = lab::profile_of_release(here.release);
+    take_uses(state);
     return drivercore::DriverCore(std::move(state)).state();
   }
 
  private:
+  /// What cannot be seen in a lab, so that losing it can be rehearsed there.
+  void take_uses(drivercore::State& state) const {
+    static constexpr auto kShownByModel =
+        std::to_array<std::string_view>({"boot-display", "bridge", "vf-in-use", "vfio-user"});
+    std::vector<DeviceId> devices;
+    for (const auto& [key, device] : state.devices) {
+      auto bus = BusName::parse(device.bus);
+      auto name = DeviceName::parse(device.name);
+      if (bus && name) devices.push_back({.bus = *std::move(bus), .name = *std::move(name)});
+    }
+    for (const Blocker& blocker : in_use(devices).blockers) {
+      if (std::ranges::find(kShownByModel, blocker.name) != kShownByModel.end()) continue;
+      const auto key =
+          drivercore::Index::named(state, blocker.device.bus.str(), blocker.device.name.str());
+      const auto found = state.devices.find(key);
+      if (found == state.devices.end()) continue;
+      auto& names = found->second.in_use;
+      if (std::ranges::find(names, blocker.name) == names.end()) names.push_back(blocker.name);
+    }
+  }
+
   std::unique_ptr<ThisMachine> machine_;
 };
 
@@ -76,8 +101,8 @@ class LabSession final : public Session {
     host_->command = command_;
     host_->rule =
         model_->state().profile.dma_ownership ? GroupRule::kDmaOwnership : GroupRule::kDriverList;
-    host_->has_users = false;
-    return {};
+    host_->declared = &users_;
+    return check_uses(file);
   }
 
   [[nodiscard]] const Host& host() const override { return *host_; }
@@ -92,6 +117,43 @@ class LabSession final : public Session {
   }
 
  private:
+  /// What the machine file says, and whom the model itself has.
+  class LabUsers final : public DeclaredUsers {
+   public:
+    explicit LabUsers(const LabSession& lab) : lab_(lab) {}
+    [[nodiscard]] std::vector<std::string> of(const DeviceId& device) const override {
+      const drivercore::State& state = lab_.model_->state();
+      const auto found =
+          state.devices.find(drivercore::Index::named(state, device.bus.str(), device.name.str()));
+      if (found == state.devices.end()) return {};
+      const drivercore::Device& it = found->second;
+      auto out = it.in_use;
+      const auto group = it.group ? state.groups.find(*it.group) : state.groups.end();
+      const bool is_held = group != state.groups.end() && group->second.held && it.vfio;
+      if (it.open || is_held) out.emplace_back("vfio-user");
+      return out;
+    }
+
+   private:
+    const LabSession& lab_;
+  };
+
+  /// A name that no guard has would stop nothing, and nobody would know.
+  [[nodiscard]] Result<> check_uses(const std::string& file) const {
+    for (const auto& [key, device] : model_->state().devices) {
+      for (const std::string& name : device.in_use) {
+        if (std::ranges::find(guard_names(), name) != guard_names().end()) continue;
+        const auto near = nearest(name, guard_names());
+        return fail(
+            {.kind = ErrorKind::kUsage,
+             .object = file,
+             .why = fmt::format("in_use of {}: no such guard: {}", device.name, printable(name)),
+             .advice = near.empty() ? "" : "did you mean " + join_words(near, "or") + "?"});
+      }
+    }
+    return {};
+  }
+
   /// Another process may have changed the lab before it let go of the lock: it is read again then.
   /// No directory of the sysfs may be open at that time.
   class LabStorage final : public Storage {
@@ -161,6 +223,7 @@ class LabSession final : public Session {
   LabStorage storage_;
   std::string command_;
   std::unique_ptr<Model> model_;
+  LabUsers users_{*this};
   std::optional<Host> host_;
   Errno kept_error_{};
 };
@@ -170,7 +233,7 @@ class LabSession final : public Session {
 Result<std::unique_ptr<Session>> Session::open(const MachineChoice& choice) {
   if (choice.lab.empty()) {
     return std::make_unique<RealSession>(
-        TRY(ThisMachine::open(choice.sysfs, choice.state, choice.command)));
+        TRY(ThisMachine::open(choice.sysfs, choice.state, choice.command, choice.login)));
   }
   const std::string text = TRY(read_file(choice.lab));
   auto out = std::make_unique<LabSession>(text, choice.state, choice.command);
@@ -179,8 +242,10 @@ Result<std::unique_ptr<Session>> Session::open(const MachineChoice& choice) {
 }
 
 InUse Session::in_use(const std::vector<DeviceId>& devices) const {
-  if (!host().has_users) return {};
-  return find_blockers(host().sysfs, host().proc, devices);
+  std::vector<Asked> asked;
+  asked.reserve(devices.size());
+  for (const DeviceId& device : devices) asked.push_back({device});
+  return find_blockers(host(), asked);
 }
 
 Result<drivercore::State> load_lab(const std::string& file, const std::string& profile) {

@@ -15,6 +15,7 @@ namespace anybind::cli {
 struct MachineChoice {
   std::string sysfs;      ///< --sysfs DIR; empty: /sys
   std::string lab;        ///< --lab FILE; empty: no lab
+  std::string login{};    ///< Host::login
   std::string command{};  ///< the verb and its arguments, for the journal and for who waits for us
   std::string
       state;  ///< --state DIR; empty: /run/anybind, or for a lab and a made-up tree nothing is kept
@@ -46,7 +47,7 @@ class Session {
 
   [[nodiscard]] bool is_lab() const { return lab() != nullptr; }
   [[nodiscard]] bool is_kept() const { return !state_dir().empty(); }
-  /// Who uses the devices; in a lab nobody does.
+  /// Who uses the devices; in a lab those of whom the machine file tells.
   [[nodiscard]] InUse in_use(const std::vector<DeviceId>& devices) const;
 };
 

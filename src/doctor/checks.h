@@ -10,7 +10,9 @@
 
 #include "doctor/finding.h"
 #include "host/host.h"
+#include "inventory/boot_parameters.h"
 #include "inventory/device.h"
+#include "inventory/iommu_state.h"
 
 // What the files of doctor share; for nobody else.
 namespace anybind::doctor {
@@ -26,7 +28,8 @@ struct Observed {
   const Host& host;
   const KnownChanges& changes;
   std::vector<Device> pci;
-  std::vector<std::string> parameters;  ///< of the kernel command line, in order
+  const BootParameters& boot;
+  IommuState iommu;
   std::vector<ConfigLine> modprobe;
   std::vector<std::string> groups;  ///< numbers of those that an IOMMU made, sorted
 };
@@ -88,6 +91,7 @@ void check_iommu(const Observed& seen, Report& out);
 void check_interrupts(const Observed& seen, Report& out);
 void check_no_iommu(const Observed& seen, Report& out);
 void check_groups(const Observed& seen, Report& out);
+void check_reserved(const Observed& seen, Report& out);
 void check_viability(const Observed& seen, Report& out);
 void check_command_line(const Observed& seen, Report& out);
 void check_vfio_pci(const Observed& seen, Report& out);

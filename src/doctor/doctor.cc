@@ -53,47 +53,15 @@ std::string module_name(std::string_view text) {
 }
 
 std::optional<std::string> parameter(const Observed& seen, std::string_view name) {
-  std::optional<std::string> out;
-  for (const std::string& word : seen.parameters) {
-    const auto equals = std::min(word.find('='), word.size());
-    if (module_name(std::string_view(word).substr(0, equals)) != module_name(name)) continue;
-    out = word.substr(std::min(equals + 1, word.size()));
-  }
-  return out;
+  return seen.boot.value(name);
 }
-
-namespace {
-
-/// Where the kernel command line is kept, and what makes it take effect.
-std::string keeper(const Host& host) {
-  if (host.files.read("etc/kernel/cmdline"))
-    return "/etc/kernel/cmdline, install the kernel again "  // told to people, never opened
-           "(kernel-install, proxmox-boot-tool "
-           "refresh) and reboot";
-  if (host.files.read("etc/default/grub"))
-    return "GRUB_CMDLINE_LINUX in /etc/default/grub, run update-grub and reboot";
-  return "the kernel command line and reboot";
-}
-
-bool is_kept(const Host& host, const std::string& parameter) {
-  return std::ranges::any_of(std::array{"etc/kernel/cmdline", "etc/default/grub"},
-                             [&](const char* file) {
-                               const auto text = host.files.read(file);
-                               return text && text->contains(parameter);
-                             });
-}
-
-}  // namespace
 
 std::string how_to_add(const Observed& seen, const std::string& parameter) {
-  if (is_kept(seen.host, parameter))
-    return fmt::format(
-        "{} is configured already: run update-grub, if that was not done, and reboot", parameter);
-  return fmt::format("add {} to {}", parameter, keeper(seen.host));
+  return seen.boot.how_to_add(parameter);
 }
 
 std::string how_to_remove(const Observed& seen, const std::string& parameter) {
-  return fmt::format("take {} out of {}", parameter, keeper(seen.host));
+  return seen.boot.how_to_remove(parameter);
 }
 
 std::string counted(std::size_t count, std::string_view word) {
@@ -124,27 +92,6 @@ ModuleState module_state(const Host& host, std::string_view file) {
 }
 
 namespace {
-
-/// The words of the kernel command line; a quoted part may hold blanks.
-std::vector<std::string> parse_command_line(std::string_view text) {
-  std::vector<std::string> out;
-  std::string word;
-  bool is_quoted = false;
-  const auto end_word = [&] {
-    if (!word.empty()) out.push_back(std::exchange(word, ""));
-  };
-  for (const char c : trim_newline(text)) {
-    if (c == '"') {
-      is_quoted = !is_quoted;
-    } else if (c == ' ' && !is_quoted) {
-      end_word();
-    } else {
-      word += c;
-    }
-  }
-  end_word();
-  return out;
-}
 
 std::vector<std::string> split(std::string_view line) {
   std::vector<std::string> out;
@@ -182,20 +129,6 @@ std::vector<ConfigLine> read_modprobe(const Host& host) {
   return out;
 }
 
-std::vector<std::string> read_groups(const Host& host) {
-  std::vector<std::string> out;
-  for (const std::string& name : names_in(host, "kernel/iommu_groups")) {
-    if (!parse_decimal(name)) continue;
-    // A group without an IOMMU behind it: drivers/vfio/group.c:vfio_noiommu_group_alloc.
-    const auto title = value_of(host, fmt::format("kernel/iommu_groups/{}/name", name));
-    if (title != "vfio-noiommu") out.push_back(name);
-  }
-  std::ranges::sort(out, [](const std::string& a, const std::string& b) {
-    return a.size() != b.size() ? a.size() < b.size() : a < b;
-  });
-  return out;
-}
-
 std::vector<Device> read_pci(const Host& host) {
   auto ids = read_device_ids(host.sysfs, BusName::literal("pci"));
   if (!ids) return {};
@@ -215,6 +148,7 @@ constexpr auto kChecks = std::to_array<Check>({
     {"interrupts", check_interrupts, true},
     {"no-iommu", check_no_iommu},
     {"groups", check_groups},
+    {"reserved", check_reserved},
     {"viability", check_viability},
     {"vfio-pci", check_vfio_pci},
     {"vfio-iommu", check_vfio_iommu, true},
@@ -246,14 +180,15 @@ std::string_view verdict_word(Verdict verdict) {
 std::vector<Finding> examine(const Host& host, const KnownChanges& changes) {
   std::vector<Finding> out;
   doctor::Report report(out);
-  const auto cmdline = host.files.read("proc/cmdline");
-  const bool has_files = cmdline.has_value();
+  const BootParameters boot(host);
+  const bool has_files = boot.is_known();
   const doctor::Observed seen{.host = host,
                               .changes = changes,
                               .pci = doctor::read_pci(host),
-                              .parameters = doctor::parse_command_line(cmdline.value_or("")),
+                              .boot = boot,
+                              .iommu = read_iommu_state(host),
                               .modprobe = doctor::read_modprobe(host),
-                              .groups = doctor::read_groups(host)};
+                              .groups = iommu_groups(host.sysfs)};
   for (const doctor::Check& check : doctor::kChecks) {
     if (check.needs_files && !has_files) continue;
     report.begin(check.name);

@@ -131,6 +131,24 @@ TEST_F(DoctorTest, AGroupThatAHostDriverBlocksIsFound) {
               ElementsAre(Field(&Finding::what, HasSubstr(std::string(kCard) + " on e1000e"))));
 }
 
+TEST_F(DoctorTest, AGroupThatTheFirmwareKeepsForItselfIsFound) {
+  EXPECT_THAT(of("reserved"), IsEmpty());
+  tree_.put("kernel/iommu_groups/2/reserved_regions",
+            "0x00000000cd000000 0x00000000cd0fffff direct\n");
+  EXPECT_THAT(of("reserved"),
+              ElementsAre(is_finding(Verdict::kWarning, "group 2 cannot be given", "firmware")));
+  tree_.pci({.address = "0000:00:05.0", .driver = "vfio-pci", .group = 3});
+  EXPECT_THAT(of("viability"), ElementsAre(is_ok("1 group in use for VFIO, each can be opened")));
+  tree_.put("kernel/iommu_groups/3/reserved_regions",
+            "0x00000000cd000000 0x00000000cd0fffff direct\n");
+  EXPECT_THAT(of("viability"),
+              ElementsAre(is_finding(Verdict::kWarning,
+                                     "group 3: 0000:00:05.0 is on a VFIO driver, but cannot be "
+                                     "opened: the firmware wants",
+                                     "firmware")));
+  EXPECT_THAT(of("reserved"), ElementsAre(is_finding(Verdict::kWarning, "groups 2 and 3", "")));
+}
+
 TEST_F(DoctorTest, WhyThereIsNoVfioPci) {
   tree_.remove("bus/pci/drivers/vfio-pci");
   tree_.remove("module/vfio_pci");
@@ -152,6 +170,7 @@ TEST_F(DoctorTest, WhyThereIsNoVfioPci) {
 }
 
 TEST_F(DoctorTest, IdsThatTakeMoreThanWasMeant) {
+  tree_.dir("class/iommu/dmar0");
   command_line("vfio-pci.ids=10de:1c03,dead:beef amd_iommu=on");
   EXPECT_THAT(of("parameters"),
               ElementsAre(is_finding(Verdict::kWarning, "loads: 0000:00:04.0", "bind by device"),

@@ -15,84 +15,7 @@
 namespace anybind::doctor {
 namespace {
 
-constexpr const char* kTables = "firmware/acpi/tables";
 constexpr std::size_t kMostGroups = 4096;
-
-/// The table by which the firmware tells of an IOMMU: Intel, AMD, virtio, Arm.
-std::string firmware_table(const Host& host) {
-  const auto tables = names_in(host, kTables);
-  CHECK(std::ranges::is_sorted(tables), "names_in() sorts");
-  for (const std::string_view name : {"DMAR", "IVRS", "VIOT", "IORT"}) {
-    if (std::ranges::binary_search(tables, name)) return std::string(name);
-  }
-  return "";
-}
-
-/// "GenuineIntel", "AuthenticAMD", and whether a hypervisor is below.
-struct Processor {
-  std::string vendor;
-  bool is_virtual = false;
-};
-
-Processor processor(const Host& host) {
-  Processor out;
-  const std::string text = host.files.read("proc/cpuinfo").value_or("");
-  const auto field = [&](std::string_view key) -> std::string {
-    const auto at = text.find(key);
-    const auto colon = at == std::string::npos ? at : text.find(": ", at);
-    if (colon == std::string::npos) return "";
-    return text.substr(colon + 2, text.find('\n', colon) - colon - 2);
-  };
-  out.vendor = field("vendor_id");
-  out.is_virtual = (field("flags") + " ").contains(" hypervisor ");
-  return out;
-}
-
-/// The parameter of the command line that keeps the IOMMU off; empty when there is none.
-std::string switched_off(const Observed& seen) {
-  for (const std::string_view name : {"intel_iommu", "amd_iommu", "iommu"}) {
-    const std::string value = parameter(seen, name).value_or("");
-    for (std::string_view rest = value; !rest.empty();) {
-      const auto end = std::min(rest.find(','), rest.size());
-      if (rest.substr(0, end) == "off") return fmt::format("{}={}", name, value);
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-    }
-  }
-  return "";
-}
-
-void explain_absence(const Observed& seen, Report& out) {
-  const Host& host = seen.host;
-  const std::string off = switched_off(seen);
-  const std::string table = firmware_table(host);
-  const Processor cpu = processor(host);
-  if (!off.empty()) {
-    out.problem(fmt::format("off: {} is on the kernel command line", off),
-                how_to_remove(seen, off));
-  } else if (table == "DMAR") {
-    const bool asked = parameter(seen, "intel_iommu").value_or("").contains("on");
-    out.problem(
-        asked ? "off, although the firmware has VT-d and intel_iommu=on is given"
-              : "off: the firmware has VT-d (table DMAR), the kernel does not use it",
-        asked ? "see why: dmesg | grep -i -e DMAR -e IOMMU" : how_to_add(seen, "intel_iommu=on"));
-  } else if (!table.empty()) {
-    out.problem(fmt::format("off, although the firmware has one (table {})", table),
-                "see why: dmesg | grep -i -e AMD-Vi -e IOMMU -e SMMU");
-  } else if (cpu.is_virtual) {
-    out.problem("none: this is a virtual machine without an IOMMU of its own",
-                "give it one (QEMU: -device intel-iommu,intremap=on,caching-mode=on)");
-  } else if (host.sysfs.open_dir(kTables)) {
-    const bool is_amd = cpu.vendor == "AuthenticAMD";
-    out.problem("none: the firmware tells of no IOMMU",
-                fmt::format("turn on {} in the firmware setup",
-                            is_amd                         ? "IOMMU (AMD-Vi)"
-                            : cpu.vendor == "GenuineIntel" ? "VT-d"
-                                                           : "the IOMMU (VT-d, AMD-Vi, SMMU)"));
-  } else {
-    out.problem("none: there are no IOMMU groups",
-                "turn the IOMMU on in the firmware setup and on the kernel command line");
-  }
-}
 
 /// What shares a group without being one card: the members by slot, without bridges.
 std::set<std::string> slots_of(const GroupView& group) {
@@ -117,21 +40,24 @@ void each_group(const Observed& seen, F&& f) {
 }  // namespace
 
 void check_iommu(const Observed& seen, Report& out) {
-  if (seen.groups.empty()) return explain_absence(seen, out);
-  auto units = names_in(seen.host, "class/iommu");
-  const std::string made_by = units.empty() ? "" : fmt::format(" ({})", some_of(units));
-  out.ok(fmt::format("on: {}{}", counted(seen.groups.size(), "IOMMU group"), made_by));
+  const IommuState& state = seen.iommu;
+  if (!state.is_on()) return out.problem(state.why, state.advice);
+  const std::string made_by = state.units.empty() ? "" : fmt::format(" ({})", some_of(state.units));
+  out.ok(fmt::format("on: {}{}, with {} of {} PCI functions", counted(state.groups, "IOMMU group"),
+                     made_by, state.in_groups, state.functions));
+  if (!state.why.empty()) out.warning(state.why, state.advice);
 }
 
 void check_interrupts(const Observed& seen, Report& out) {
   // Elsewhere the interrupt controller keeps them apart by itself.
-  const std::string table = firmware_table(seen.host);
-  if (seen.groups.empty() || (table != "DMAR" && table != "IVRS")) return;
+  const bool is_x86 =
+      seen.iommu.maker == IommuMaker::kIntel || seen.iommu.maker == IommuMaker::kAmd;
+  if (seen.groups.empty() || !is_x86) return;
   const auto interrupts = seen.host.files.read("proc/interrupts");
   if (!interrupts) return;
-  if (interrupts->contains(" IR-") || interrupts->contains(" AMD-IR") ||
-      interrupts->contains(" DMAR-IR"))
-    return out.ok("interrupt remapping is on");
+  if (has_remapped(*interrupts)) return out.ok("interrupt remapping is on");
+  if (auto refused = refused_interrupts(seen.host))
+    return out.warning(std::move(refused->what), std::move(refused->advice));
   const auto unsafe =
       value_of(seen.host, "module/vfio_iommu_type1/parameters/allow_unsafe_interrupts");
   const std::string fix = "turn interrupt remapping (x2APIC) on in the firmware setup";
@@ -178,6 +104,23 @@ void check_groups(const Observed& seen, Report& out) {
                   "; another slot may help");
 }
 
+void check_reserved(const Observed& seen, Report& out) {
+  std::vector<std::string> refused;
+  Remark fix;
+  each_group(seen, [&](const GroupView& group) {
+    auto found =
+        vfio_refusals(seen.host.sysfs, DriverName::literal("vfio-pci"), {}, {group.number});
+    if (found.empty()) return;
+    refused.push_back(std::to_string(group.number));
+    fix = std::move(found.front().advice);
+  });
+  if (refused.empty()) return;
+  out.warning(fmt::format("{} cannot be given to user space: the firmware wants memory mapped one "
+                          "to one there",
+                          (refused.size() == 1 ? "group " : "groups ") + some_of(refused)),
+              std::move(fix));
+}
+
 void check_viability(const Observed& seen, Report& out) {
   std::size_t used = 0;
   each_group(seen, [&](const GroupView& group) {
@@ -188,13 +131,19 @@ void check_viability(const Observed& seen, Report& out) {
     if (going.empty()) return;
     ++used;
     const auto state = judge_group(seen.host.sysfs, group, going, seen.host.rule);
+    if (!state.refusals.empty()) {
+      const VfioRefusal& refusal = state.refusals.front();
+      out.warning(fmt::format("group {}: {} is on a VFIO driver, but cannot be opened: {}",
+                              group.number, going.front().str(), refusal.what),
+                  refusal.advice);
+    }
     if (state.viable) return;
     CHECK(!state.changes.empty(), "a group that cannot be used comes with what to do");
     std::vector<std::string> blocking;
     for (const MemberRole& role : state.members) {
       if (role.blocks)
         blocking.push_back(
-            fmt::format("{} on {}", role.member.id.str(), role.member.driver->str()));
+            fmt::format("{} on {}", role.member.id.str(), role.member.driver_words()));
     }
     out.warning(fmt::format("group {}: {} is on a VFIO driver, but cannot be used because of {}",
                             group.number, going.front().str(), some_of(blocking)),

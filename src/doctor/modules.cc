@@ -144,12 +144,16 @@ void check_vfio_iommu(const Observed& seen, Report& out) {
 }
 
 void check_command_line(const Observed& seen, Report& out) {
-  const bool is_amd = seen.host.files.read("proc/cpuinfo").value_or("").contains("AuthenticAMD");
-  const std::string other = is_amd ? "intel_iommu" : "amd_iommu";
-  for (const std::string& word : seen.parameters) {
+  // By the IOMMU that is there, or else by what is known of the machine: a virtual machine may have
+  // Intel's on a processor of AMD.
+  const IommuMaker maker = seen.iommu.maker;
+  const std::string other = maker == IommuMaker::kAmd     ? "intel_iommu"
+                            : maker == IommuMaker::kIntel ? "amd_iommu"
+                                                          : "";
+  for (const std::string& word : seen.boot.words()) {
     const std::string name = module_name(word.substr(0, word.find('=')));
     if (name == other) {
-      out.warning(fmt::format("{} is for processors of the other maker, and does nothing", word),
+      out.warning(fmt::format("{} is for the IOMMU of the other maker, and does nothing", word),
                   how_to_remove(seen, word));
     } else if (name == "vfio_pci.ids" || name == "pci_stub.ids") {
       out.warning(takes(seen, name.substr(0, name.find('.')), *parameter(seen, name)),
@@ -161,7 +165,7 @@ void check_command_line(const Observed& seen, Report& out) {
   }
   if (!out.empty()) return;
   std::string of_interest;
-  for (const std::string& word : seen.parameters) {
+  for (const std::string& word : seen.boot.words()) {
     if (word.contains("iommu") || word.starts_with("vfio")) of_interest += " " + word;
   }
   out.ok(of_interest.empty() ? "nothing about the IOMMU or VFIO on the kernel command line"

@@ -61,7 +61,8 @@ Result<HeldPlan> plan_binding(const Host& host, const Request& request) {
                           .whole_group = request.whole_group,
                           .mechanism = request.mechanism,
                           .no_iommu = request.no_iommu,
-                          .ignores_same_id = is_ignored(request, kSameId)});
+                          .ignores_same_id = is_ignored(request, kSameId),
+                          .ignored = request.ignored});
 }
 
 Result<HeldPlan> plan_functions(const Host& host, const Request& request) {
@@ -69,7 +70,8 @@ Result<HeldPlan> plan_functions(const Host& host, const Request& request) {
   return plan_virtual_functions(host,
                                 {.pf = request.devices.front(),
                                  .count = request.count,
-                                 .driver = request.driver.value_or(DriverName::literal("none"))});
+                                 .driver = request.driver.value_or(DriverName::literal("none"))},
+                                request.ignored);
 }
 
 Result<HeldPlan> plan_taking_back(const Host& host, const Request& request, const Memory& memory) {
@@ -171,6 +173,7 @@ class HeldForAChange {
 RunOptions run_options(const Request& request, const Users& users) {
   RunOptions out;
   out.users = &users;
+  out.ignored = request.ignored;
   if (request.patience) {
     out.patience = std::max(*request.patience, kLeastPatience);
     out.long_patience = out.patience;

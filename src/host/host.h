@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "host/clock.h"
+#include "host/declared_users.h"
 #include "host/kernel_log.h"
 #include "host/modules.h"
 #include "host/proc.h"
@@ -59,10 +60,14 @@ struct Host {
   GroupRule rule = GroupRule::kDmaOwnership;  ///< of its kernel
 
   bool is_root = false;
-  std::optional<std::uint64_t> memlock{};  ///< RLIMIT_MEMLOCK in bytes; nullopt: no limit
-  bool concurrent = false;                 ///< the sysfs may be used by several threads at once
-  bool has_udev = false;                   ///< it may be slow to name an interface that has come
-  bool has_users = true;                   ///< somebody may use the devices: not so in a lab
+  std::optional<std::uint64_t> memlock{};   ///< RLIMIT_MEMLOCK in bytes; nullopt: no limit
+  bool concurrent = false;                  ///< the sysfs may be used by several threads at once
+  bool has_udev = false;                    ///< it may be slow to name an interface that has come
+  bool has_users = true;                    ///< somebody may use the devices: not so in a dry run
+  const DeclaredUsers* declared = nullptr;  ///< who uses them, where nobody can be seen: in a lab
+  /// The address of this machine over which whoever gives the command is logged in, as people write
+  /// it: "192.0.2.7"; empty: not known.
+  std::string login{};
 };
 
 /// Names this boot (sys/kernel/random/boot_id); empty when it cannot be read.

@@ -65,7 +65,7 @@ std::string plain_path(const std::string& path) {
 class Opened final : public ThisMachine {
  public:
   Opened(std::unique_ptr<Sysfs> sysfs, std::string root, const std::string& state,
-         const std::string& command)
+         const std::string& command, const std::string& login)
       : sysfs_(std::move(sysfs)), host_(*sysfs_) {
     const bool is_this_machine = is_of_this_machine(root, kSysfs);
     state_dir_ = state.empty() && is_this_machine ? kState : state;
@@ -75,6 +75,7 @@ class Opened final : public ThisMachine {
     host_.storage = storage_.get();
     host_.boot = boot_id(host_.own_proc);
     host_.command = command;
+    host_.login = login;
     host_.concurrent = true;
     host_.has_udev = true;
     host_.is_root = ::geteuid() == 0;
@@ -113,10 +114,11 @@ class Opened final : public ThisMachine {
 
 Result<std::unique_ptr<ThisMachine>> ThisMachine::open(const std::string& sysfs,
                                                        const std::string& state,
-                                                       const std::string& command) {
+                                                       const std::string& command,
+                                                       const std::string& login) {
   std::string root = sysfs.empty() ? kSysfs : plain_path(sysfs);
   auto tree = TRY(open_sysfs(root));
-  return std::make_unique<Opened>(std::move(tree), std::move(root), state, command);
+  return std::make_unique<Opened>(std::move(tree), std::move(root), state, command, login);
 }
 
 std::string module_directory(const std::string& release) {

@@ -16,10 +16,11 @@ class ThisMachine {
   /// (is_of_this_machine()); anything else is a made-up tree, which has no processes, no modules
   /// and no device nodes. `state`: the directory of what is remembered; empty: /run/anybind for
   /// this machine, and for a made-up tree the memory of this process. `command`: what is being
-  /// done, for the journal and for who waits. kNotFound: no such directory.
+  /// done, for the journal and for who waits. `login`: Host::login. kNotFound: no such directory.
   [[nodiscard]] static Result<std::unique_ptr<ThisMachine>> open(const std::string& sysfs,
                                                                  const std::string& state,
-                                                                 const std::string& command);
+                                                                 const std::string& command,
+                                                                 const std::string& login = "");
   virtual ~ThisMachine() = default;
   ThisMachine(const ThisMachine&) = delete;
   ThisMachine& operator=(const ThisMachine&) = delete;

@@ -16,6 +16,11 @@ bool GroupMember::blocks_user_space(GroupRule rule) const {
   return driver ? !manages_dma(*driver) : busy;
 }
 
+std::string GroupMember::driver_words() const {
+  if (driver) return driver->str();
+  return busy ? "a driver that is not known, as it is busy" : "no driver";
+}
+
 Result<GroupView> read_group_view(Sysfs& root, unsigned group) {
   GroupView view{.number = group, .members = {}};
   for (const DeviceId& id : TRY(read_group(root, group))) {

@@ -26,6 +26,8 @@ struct GroupMember {
   /// A bridge does when such a driver has it (shpchp, lpc_ich), but by the older rule not one from
   /// PCI to PCI.
   [[nodiscard]] bool blocks_user_space(GroupRule rule = GroupRule::kDmaOwnership) const;
+  /// "e1000e", "no driver", or that it is not known.
+  [[nodiscard]] std::string driver_words() const;
 };
 
 /// Drivers that never take a use count on their group's default domain (driver_managed_dma in the

@@ -10,7 +10,9 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "host/modules.h"
+#include "inventory/iommu_state.h"
 #include "inventory/vfio_driver.h"
+#include "inventory/vfio_refusal.h"
 
 namespace anybind {
 namespace {
@@ -112,20 +114,20 @@ std::string verdict_of(Sysfs& root, const Explanation& e) {
          "the next probe";
 }
 
-void add_group_obstacles(Sysfs& root, const Explanation& e, const DriverName& driver,
-                         GroupRule rule, std::vector<Obstacle>& out) {
+void add_group_obstacles(const Host& host, const Explanation& e, const DriverName& driver,
+                         std::vector<Obstacle>& out) {
   if (!e.group) {
-    out.push_back(no_group_obstacle(root));
+    out.push_back(no_group_obstacle(host));
     return;
   }
   for (const GroupMember& member : e.group->members) {
-    if (!member.blocks_user_space(rule) || member.id == e.device.id) continue;
+    if (!member.blocks_user_space(host.rule) || member.id == e.device.id) continue;
     // Taking the whole group leaves bridges alone.
     const Remark next = member.is_bridge
                             ? Remark(Action::kUnbind, {member.id.str()})
                             : Remark(Action::kBindGroup, {e.device.id.str(), driver.str()});
     out.push_back({.what = fmt::format("IOMMU group {} is not viable: {} is on {}", e.group->number,
-                                       member.id.str(), member.driver->str()),
+                                       member.id.str(), member.driver_words()),
                    .advice = next});
   }
 }
@@ -205,19 +207,20 @@ Result<Explanation> explain_device(Sysfs& root, const DeviceId& id,
   return out;
 }
 
-Obstacle no_group_obstacle(Sysfs& root) {
-  const auto groups = root.list("kernel/iommu_groups");
-  if (groups && !groups->empty())
-    return {.what = "it is in no IOMMU group, as other devices are: the IOMMU does not cover it",
-            .advice = {}};
-  return {.what = "it is in no IOMMU group: the IOMMU is off, or there is none",
-          .advice =
-              "switch it on in the firmware and add intel_iommu=on (on AMD it is on by itself) "
-              "to the kernel command line"};
+Obstacle no_group_obstacle(const Host& host) {
+  IommuState state = read_iommu_state(host);
+  if (!state.is_on())
+    return {.what = "it is in no IOMMU group: " + state.why, .advice = std::move(state.advice)};
+  return {.what = fmt::format("it is in no IOMMU group, as {} of {} PCI functions are: the IOMMU "
+                              "does not cover it",
+                              state.in_groups, state.functions),
+          .advice = std::move(state.advice)};
 }
 
-std::vector<Obstacle> obstacles_for(Sysfs& root, const Explanation& e, const DriverName& driver,
-                                    GroupRule rule, ModuleLoader* modules) {
+std::vector<Obstacle> obstacles_for(const Host& host, const Explanation& e,
+                                    const DriverName& driver) {
+  Sysfs& root = host.sysfs;
+  ModuleLoader* const modules = host.modules;
   std::vector<Obstacle> out;
   const DeviceId& id = e.device.id;
   if (e.device.busy) {
@@ -240,9 +243,19 @@ std::vector<Obstacle> obstacles_for(Sysfs& root, const Explanation& e, const Dri
                        ? "load its module, for instance: modprobe " + shell_quote(driver.str())
                        : "did you mean " + join_words(near, "or") + "?"});
   }
-  if (is_vfio_driver(driver.str())) add_group_obstacles(root, e, driver, rule, out);
-  if (e.device.pci && e.device.pci->is_bridge()) {
+  if (is_vfio_driver(driver.str())) add_group_obstacles(host, e, driver, out);
+  const bool is_bridge = e.device.pci && e.device.pci->is_bridge();
+  if (is_bridge)
     out.push_back({.what = "it is a bridge: everything behind it would be cut off", .advice = {}});
+  const auto groups = e.group ? std::vector{e.group->number} : std::vector<unsigned>();
+  auto refusals = vfio_refusals(root, driver, {id}, groups);
+  if (auto refused =
+          e.group && is_vfio_driver(driver.str()) ? refused_interrupts(host) : std::nullopt)
+    refusals.push_back(*std::move(refused));
+  for (const VfioRefusal& refusal : refusals) {
+    if (is_bridge && refusal.guard == kPciHeader) continue;  // said already
+    out.push_back({.what = fmt::format("{}, {}: {}", refusal.object, refusal.guard, refusal.what),
+                   .advice = refusal.way_out()});
   }
   return out;
 }

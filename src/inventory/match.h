@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/ids.h"
-#include "host/modules.h"
+#include "host/host.h"
 #include "host/sysfs.h"
 #include "inventory/device.h"
 #include "inventory/group.h"
@@ -61,15 +61,14 @@ struct Explanation {
 [[nodiscard]] Result<Explanation> explain_device(Sysfs& root, const DeviceId& id,
                                                  std::string_view modules_alias);
 
-/// Of a device that is in no IOMMU group, and shall go to a VFIO driver.
-[[nodiscard]] Obstacle no_group_obstacle(Sysfs& root);
+/// Of a device that is in no IOMMU group, and shall go to a VFIO driver: what read_iommu_state()
+/// says of this machine.
+[[nodiscard]] Obstacle no_group_obstacle(const Host& host);
 
 /// What would stop `driver` from getting the device of `explanation`; empty: nothing that can be
-/// seen. `candidates` tells whether it matches without an override. A driver whose module
-/// `modules` can load is as good as there.
-[[nodiscard]] std::vector<Obstacle> obstacles_for(Sysfs& root, const Explanation& explanation,
-                                                  const DriverName& driver,
-                                                  GroupRule rule = GroupRule::kDmaOwnership,
-                                                  ModuleLoader* modules = nullptr);
+/// seen. `candidates` tells whether it matches without an override. A driver whose module the
+/// host can load is as good as there.
+[[nodiscard]] std::vector<Obstacle> obstacles_for(const Host& host, const Explanation& explanation,
+                                                  const DriverName& driver);
 
 }  // namespace anybind

@@ -64,6 +64,11 @@ class TestTree {
     link_to(real + "/subsystem", "bus/" + bus);
   }
 
+  /// A driver that devices can be given to and taken from by hand.
+  void driver(const std::string& bus, const std::string& name) {
+    for (const char* file : {"/bind", "/unbind"}) put("bus/" + bus + "/drivers/" + name + file, "");
+  }
+
   struct Pci {
     std::string address;
     std::string ids = "8086:10D3";
@@ -81,6 +86,7 @@ class TestTree {
     device("pci", real, uevent);
     put(real + "/driver_override", "(null)\n");
     if (!it.driver.empty()) {
+      driver("pci", it.driver);
       link_to(real + "/driver", "bus/pci/drivers/" + it.driver);
       link_to("bus/pci/drivers/" + it.driver + "/" + it.address, real);
     }

@@ -259,6 +259,8 @@ Viability judge_group(Sysfs& root, const GroupView& group, const std::vector<Dev
   }
   if (!going.empty()) out.isolation = missing_isolation(root, going.front(), group);
   if (!out.viable) out.changes = changes_for(out, going);
+  // Of a group every VFIO driver's user meets the same.
+  out.refusals = vfio_refusals(root, DriverName::literal("vfio-pci"), {}, {group.number});
   CHECK(out.viable == out.changes.empty(), "a group that cannot be used comes with what to do");
   return out;
 }

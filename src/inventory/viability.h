@@ -7,6 +7,7 @@
 #include "base/ids.h"
 #include "host/sysfs.h"
 #include "inventory/group.h"
+#include "inventory/vfio_refusal.h"
 
 namespace anybind {
 
@@ -26,6 +27,8 @@ struct Viability {
   std::vector<MemberRole> members;     ///< all but the ones that are going, in address order
   std::vector<std::string> isolation;  ///< which is missing, as far as sysfs shows; may be empty
   std::vector<Remark> changes;         ///< what would make it viable; empty when it is
+  /// By which VFIO refuses a group that is viable all the same; mostly empty.
+  std::vector<VfioRefusal> refusals{};
 };
 
 /// Judges the group as if all of `going`, members of it, were on a user-space driver. Reads the

@@ -6,10 +6,12 @@
 #include "base/try.h"
 #include "inventory/device.h"
 #include "inventory/not_there.h"
+#include "inventory/vfio_refusal.h"
 #include "inventory/virtual_functions.h"
 #include "plan/look.h"
 #include "plan/module_plan.h"
 #include "plan/planner.h"
+#include "plan/vfio_check.h"
 
 namespace anybind {
 namespace {
@@ -49,7 +51,8 @@ Result<> check_number(const DeviceId& pf, unsigned now, unsigned count, unsigned
 
 }  // namespace
 
-Result<HeldPlan> plan_virtual_functions(const Host& host, const NewFunctions& functions) {
+Result<HeldPlan> plan_virtual_functions(const Host& host, const NewFunctions& functions,
+                                        const std::vector<std::string>& ignored) {
   Sysfs& root = host.sysfs;
   const DeviceId& pf = functions.pf;
   const unsigned count = functions.count;
@@ -70,7 +73,7 @@ Result<HeldPlan> plan_virtual_functions(const Host& host, const NewFunctions& fu
     TRY(plan_load(root, *host.modules, plan, pf.bus, driver));
     note_side_effects(root, *host.modules, plan);
   }
-  if (now == count) return count == 0 ? HeldPlan() : plan_new_functions(host, functions);
+  if (now == count) return count == 0 ? HeldPlan() : plan_new_functions(host, functions, ignored);
   TRY(check_number(pf, now, count, total));
   const auto bound = read_driver(*dir);
   if (!bound || !*bound) {
@@ -94,6 +97,8 @@ Result<HeldPlan> plan_virtual_functions(const Host& host, const NewFunctions& fu
         fmt::format("{} has {} virtual functions, which are removed", pf.str(), now));
     return plan;
   }
+  if (auto refused = refused_functions(root, driver, pf))
+    TRY(check_vfio({*std::move(refused)}, ignored, plan));
   if (auto flag = TRY(hold_functions_back(root, pf, *instance)))
     plan.settings.push_back(*std::move(flag));
   plan.settings.push_back(number);
@@ -134,11 +139,12 @@ Result<HeldPlan> plan_each(const Host& host, const std::vector<DeviceId>& device
 
 }  // namespace
 
-Result<HeldPlan> plan_new_functions(const Host& host, const NewFunctions& functions) {
+Result<HeldPlan> plan_new_functions(const Host& host, const NewFunctions& functions,
+                                    const std::vector<std::string>& ignored) {
   const auto devices = TRY(virtual_functions(host.sysfs, functions.pf, functions.count));
   if (!functions.goals.empty()) return plan_each(host, devices, functions);
   if (functions.driver.str() == "none") return plan_unbind(host, devices);
-  return plan_bind(host, {.devices = devices, .driver = functions.driver});
+  return plan_bind(host, {.devices = devices, .driver = functions.driver, .ignored = ignored});
 }
 
 }  // namespace anybind

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/ids.h"
@@ -17,9 +19,10 @@ namespace anybind {
 /// then removes them. Only reads. kNotFound: no such device or driver. kRefused: no SR-IOV, more
 /// than the device has, another number exists (the kernel wants 0 in between), no driver that could
 /// create or remove them; and what plan_bind() refuses.
-/// The driver's module is loaded as by plan_bind().
+/// The driver's module is loaded as by plan_bind(). `ignored`: BindRequest's.
 [[nodiscard]] Result<HeldPlan> plan_virtual_functions(const Host& host,
-                                                      const NewFunctions& functions);
+                                                      const NewFunctions& functions,
+                                                      const std::vector<std::string>& ignored = {});
 
 /// What lets no driver probe new functions of `pf`; nullopt: that is so already.
 [[nodiscard]] Result<std::optional<Setting>> hold_functions_back(Sysfs& root, const DeviceId& pf,
@@ -27,6 +30,7 @@ namespace anybind {
 
 /// The devices of a plan for functions that have been made. kFailed when not all are there: the
 /// kernel has them before the write of `sriov_numvfs` returns.
-[[nodiscard]] Result<HeldPlan> plan_new_functions(const Host& host, const NewFunctions& functions);
+[[nodiscard]] Result<HeldPlan> plan_new_functions(const Host& host, const NewFunctions& functions,
+                                                  const std::vector<std::string>& ignored = {});
 
 }  // namespace anybind

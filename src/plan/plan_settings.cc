@@ -124,8 +124,9 @@ constexpr const char* kNoIommuMode = "module/vfio/parameters/enable_unsafe_noiom
 
 }  // namespace
 
-Result<> add_no_iommu_mode(Sysfs& root, const BindRequest& request, const DeviceId& id,
+Result<> add_no_iommu_mode(const Host& host, const BindRequest& request, const DeviceId& id,
                            Plan& plan) {
+  Sysfs& root = host.sysfs;
   const std::string device = id.str();
   const auto mode = root.read(kNoIommuMode);
   const bool is_on = mode && mode->starts_with('Y');
@@ -134,7 +135,7 @@ Result<> add_no_iommu_mode(Sysfs& root, const BindRequest& request, const Device
     // PCI.
     if (!is_on && !plan.modules.empty() && id.bus.str() != "pci") return {};
     if (!is_on) {  // the driver would refuse it, when the host driver has already gone
-      Obstacle none = no_group_obstacle(root);
+      Obstacle none = no_group_obstacle(host);
       return fail({.kind = ErrorKind::kRefused,
                    .object = device,
                    .why = none.what + fmt::format("; {} would refuse it", request.driver.str()),

@@ -19,7 +19,7 @@ namespace anybind {
 /// only in VFIO's no-IOMMU mode (linux drivers/vfio/group.c:vfio_group_find_or_alloc), which is
 /// switched on when the request asks for it. kRefused: it does not; or it does, and this kernel has
 /// no such mode.
-[[nodiscard]] Result<> add_no_iommu_mode(Sysfs& root, const BindRequest& request,
+[[nodiscard]] Result<> add_no_iommu_mode(const Host& host, const BindRequest& request,
                                          const DeviceId& device, Plan& plan);
 
 /// Are both files of `setting` of a kind that plans write to? Asked of what a file says.

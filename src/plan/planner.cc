@@ -35,9 +35,11 @@
 #include "inventory/group.h"
 #include "inventory/makers.h"
 #include "inventory/vfio_driver.h"
+#include "inventory/vfio_refusal.h"
 #include "inventory/viability.h"
 #include "plan/module_plan.h"
 #include "plan/plan_settings.h"
+#include "plan/vfio_check.h"
 
 namespace anybind {
 namespace {
@@ -165,6 +167,22 @@ bool is_any(const DeviceId& /*member*/) {
   return true;
 }
 
+/// A VFIO driver's user shall be able to open what it gets.
+Result<> check_what_vfio_takes(const Host& host, const std::vector<Look>& looks,
+                               const BindRequest& request, Plan& plan) {
+  if (!is_vfio_driver(request.driver.str())) return {};
+  std::vector<DeviceId> devices;
+  std::vector<unsigned> groups;
+  for (const Look& look : looks) {
+    if (look.binding.driver != request.driver) devices.push_back(look.device);
+    if (look.group) groups.push_back(*look.group);
+  }
+  auto refusals = vfio_refusals(host.sysfs, request.driver, devices, groups);
+  if (auto refused = groups.empty() ? std::nullopt : refused_interrupts(host))
+    refusals.push_back(*std::move(refused));
+  return check_vfio(refusals, request.ignored, plan);
+}
+
 /// Bound there already, and nothing says otherwise: not to be disturbed, also not its override.
 bool is_there(const Binding& now, const DriverName& driver) {
   return now.driver == driver && (!now.driver_override || now.driver_override == driver.str());
@@ -196,12 +214,13 @@ Result<HeldPlan> plan_bind(const Host& host, const BindRequest& request) {
     TRY(keep_driver(root, plan, look, leaves_for(look, request.driver)));
     plan_device(plan, look, std::move(goal), mechanism);
   }
+  TRY(check_what_vfio_takes(host, looks, request, plan));
   TRY(add_settings(host, request, plan));
   const auto bare = std::ranges::find_if(looks, [&](const Look& look) {
     return !look.group && !is_there(look.binding, request.driver);
   });
   if (bare != looks.end() && is_vfio_driver(request.driver.str()))
-    TRY(add_no_iommu_mode(root, request, bare->device, plan));
+    TRY(add_no_iommu_mode(host, request, bare->device, plan));
   if (host.modules != nullptr) {
     note_side_effects(root, *host.modules, plan);
     if (request.driver.str() == "vfio-pci") note_variants(root, *host.modules, plan);

@@ -5,6 +5,9 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <map>
+#include <optional>
 #include <set>
 
 #include <fmt/format.h>
@@ -12,6 +15,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "users/guard_target.h"
+#include "users/login.h"
 
 namespace anybind::guards {
 namespace {
@@ -23,6 +27,7 @@ struct Routes {
   std::set<std::uint32_t> used;  ///< with an address or a route that something put there
   std::set<std::uint32_t> default4;
   std::set<std::uint32_t> default6;
+  std::map<std::string, std::set<std::uint32_t>> addresses;  ///< by their bytes: whose they are
 };
 
 /// What `bytes` begin with, as the kernel lays it out; zeros for what is missing.
@@ -54,6 +59,12 @@ void add_address(std::string_view message, Routes& out) {
   // Every interface that is up gives itself an address of IPv6 for its link.
   const bool counts = address.ifa_family == AF_INET || address.ifa_scope != RT_SCOPE_LINK;
   if (counts) out.used.insert(address.ifa_index);
+  each_part(behind(message, sizeof address), &rtattr::rta_len, [&](std::string_view part) {
+    const auto type = begin_of<rtattr>(part).rta_type & NLA_TYPE_MASK;
+    // The one of a point-to-point link is IFA_LOCAL, and IFA_ADDRESS the other end's.
+    if (type == IFA_LOCAL || type == IFA_ADDRESS)
+      out.addresses[std::string(behind(part, sizeof(rtattr)))].insert(address.ifa_index);
+  });
 }
 
 /// The interfaces that a route goes through: one, or that of each hop.
@@ -95,43 +106,117 @@ Reply<Routes> read_routes(const Proc& proc) {
   return out;
 }
 
-void look_at_uppers(Sysfs& root, const Target& target, const std::string& name, Findings& out) {
-  const std::string dir = "class/net/" + name;
-  for (const std::string& entry : entries(root, dir)) {
-    if (!entry.starts_with("upper_")) continue;
-    const std::string upper = entry.substr(6);
-    const bool is_master = link_name(root.read_link(dir + "/master").value_or("")) == upper;
-    out.add(target, "interface-member", fmt::format("{} is under {}", name, upper),
-            is_master ? fmt::format("ip link set {} nomaster", shell_quote(name))
-                      : fmt::format("ip link del {}", shell_quote(upper)));
-  }
-}
-
 bool is_up(Sysfs& root, const std::string& name) {
   const auto flags = parse_hex(attribute(root, "class/net/" + name + "/flags"), UINT32_MAX);
   return flags && (*flags & IFF_UP) != 0;
 }
 
-/// Of an interface that is up. `routes` are not to be had where nobody answers.
-void look_at_routes(Sysfs& root, const Reply<Routes>& routes, const Target& target,
-                    const std::string& name, Findings& out) {
-  const std::string next = fmt::format("ip link set {} down", shell_quote(name));
+std::optional<std::uint32_t> number_of(Sysfs& root, const std::string& name) {
   const auto number = parse_decimal(attribute(root, "class/net/" + name + "/ifindex"), UINT32_MAX);
-  if (!routes || !number) {
+  return number ? std::optional(static_cast<std::uint32_t>(*number)) : std::nullopt;
+}
+
+/// "br0" of "upper_br0", for each.
+std::vector<std::string> uppers_of(Sysfs& root, const std::string& name) {
+  constexpr std::string_view kUpper = "upper_";
+  std::vector<std::string> out;
+  for (const std::string& entry : entries(root, "class/net/" + name)) {
+    if (entry.starts_with(kUpper)) out.push_back(entry.substr(kUpper.size()));
+  }
+  return out;
+}
+
+/// What all interfaces of a plan are held against; read when the first one is up.
+class Network {
+ public:
+  Network(const Proc& proc, std::string_view login)
+      : routes_(read_routes(proc)), logins_(read_logins(proc, login)) {}
+
+  [[nodiscard]] const Reply<Routes>& routes() const { return routes_; }
+
+  /// The login that goes over this interface or one that it is part of; nullptr: none, as far as
+  /// can be seen.
+  [[nodiscard]] const Login* login_over(Sysfs& root, const std::string& name) const {
+    if (!routes_) return nullptr;
+    std::vector<std::string> todo = {name};
+    for (std::size_t i = 0; i < std::min(todo.size(), kMostUppers); ++i) {
+      const auto number = number_of(root, todo[i]);
+      for (const Login& login : logins_) {
+        const auto found = routes_->addresses.find(login.address);
+        if (number && found != routes_->addresses.end() && found->second.contains(*number))
+          return &login;
+      }
+      for (std::string& upper : uppers_of(root, todo[i])) {
+        if (!contains(todo, upper)) todo.push_back(std::move(upper));
+      }
+    }
+    return nullptr;
+  }
+  /// Somebody is logged in, and over which interface cannot be seen.
+  [[nodiscard]] bool may_be_any() const { return !routes_ && !logins_.empty(); }
+
+ private:
+  static constexpr std::size_t kMostUppers = 64;
+  Reply<Routes> routes_;
+  std::vector<Login> logins_;
+};
+
+/// What is said in place of how to take an interface down.
+constexpr const char* kLogInElsewhere =
+    "log in over another interface, or at the console, and free it from there";
+
+/// Finds the login, and gives what to do about `name` else: `next`, unless that would throw the
+/// administrator out.
+class SafeAdvice {
+ public:
+  SafeAdvice(Sysfs& root, const Network& network, const Target& target, const std::string& name,
+             Findings& out)
+      : is_login_(network.may_be_any()) {
+    const Login* login = network.login_over(root, name);
+    if (login == nullptr) return;
+    is_login_ = true;
+    out.add(target, "login",
+            fmt::format("{} logged in over {}", login->is_ours ? "you are" : "somebody is", name),
+            kLogInElsewhere);
+  }
+  [[nodiscard]] std::string operator()(std::string next) const {
+    return is_login_ ? std::string(kLogInElsewhere) : std::move(next);
+  }
+
+ private:
+  bool is_login_ = false;
+};
+
+void look_at_uppers(Sysfs& root, const Target& target, const std::string& name,
+                    const SafeAdvice& safe, Findings& out) {
+  const std::string dir = "class/net/" + name;
+  for (const std::string& upper : uppers_of(root, name)) {
+    const bool is_master = link_name(root.read_link(dir + "/master").value_or("")) == upper;
+    out.add(target, "interface-member", fmt::format("{} is under {}", name, upper),
+            safe(is_master ? fmt::format("ip link set {} nomaster", shell_quote(name))
+                           : fmt::format("ip link del {}", shell_quote(upper))));
+  }
+}
+
+/// Of an interface that is up. Its routes are not to be had where nobody answers.
+void look_at_routes(Sysfs& root, const Reply<Routes>& routes, const Target& target,
+                    const std::string& name, const SafeAdvice& safe, Findings& out) {
+  const std::string next = safe(fmt::format("ip link set {} down", shell_quote(name)));
+  const auto interface = number_of(root, name);
+  if (!routes || !interface) {
     out.add(target, "interface-up",
             fmt::format("{} is up, and whether it has addresses or routes cannot be seen: {}", name,
                         routes ? "no ifindex" : routes.error().text()),
             next);
     return;
   }
-  const auto interface = static_cast<std::uint32_t>(*number);
-  if (routes->default4.contains(interface)) {
+  if (routes->default4.contains(*interface)) {
     out.add(target, "default-route", name + " has the default route", next);
   }
-  if (routes->default6.contains(interface)) {
+  if (routes->default6.contains(*interface)) {
     out.add(target, "default-route", name + " has the default route of IPv6", next);
   }
-  if (routes->used.contains(interface)) {
+  if (routes->used.contains(*interface)) {
     out.add(target, "interface-up", name + " is up and has addresses or routes", next);
   }
 }
@@ -152,16 +237,20 @@ std::string sysfs_number(const Proc& proc, const std::string& pid) {
 }  // namespace
 
 void look_at_interfaces(Sysfs& root, const Proc& proc, const std::vector<Target>& targets,
-                        Findings& out) {
-  std::optional<Reply<Routes>> routes;
+                        std::string_view login, Findings& out) {
+  std::optional<Network> network;
   for (const Target& target : targets) {
     for (const std::string& name : target.interfaces) {
-      look_at_uppers(root, target, name, out);
-      if (!is_up(root, name)) continue;
-      if (!routes) routes = read_routes(proc);
-      // A machine that is only looked at has none: a tree, a lab.
-      if (*routes || routes->error().value != ENOENT)
-        look_at_routes(root, *routes, target, name, out);
+      const auto uppers = uppers_of(root, name);
+      const bool up = is_up(root, name);
+      if (!up && uppers.empty()) continue;
+      if (!network) network.emplace(proc, login);
+      const SafeAdvice safe(root, *network, target, name, out);
+      look_at_uppers(root, target, name, safe, out);
+      // A machine that is only looked at has no routes: a tree, a lab.
+      const auto& routes = network->routes();
+      if (up && (routes || routes.error().value != ENOENT))
+        look_at_routes(root, routes, target, name, safe, out);
     }
   }
 }

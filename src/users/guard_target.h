@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "host/declared_users.h"
 #include "host/proc.h"
 #include "host/sysfs.h"
 #include "users/blocker.h"
@@ -104,8 +105,12 @@ class Tree {
 };
 
 // Each looks at one kind of use.
+/// `login`: an address over which whoever asks is logged in, as people write it; may be empty.
 void look_at_interfaces(Sysfs& root, const Proc& proc, const std::vector<Target>& targets,
-                        Findings& out);
+                        std::string_view login, Findings& out);
+/// `has_host_driver`: and not one for user space.
+void look_at_declared(const DeclaredUsers& declared, const Target& target, bool has_host_driver,
+                      Findings& out);
 void look_at_other_namespaces(const Proc& proc, const Tree& tree, Findings& out);
 /// Adds the numbers of what stands on the disks to the nodes of their targets.
 void look_at_disks(Sysfs& root, const Proc& proc, std::vector<Target>& targets, Findings& out);

@@ -20,6 +20,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -29,6 +30,7 @@
 #include "inventory/net_interface.h"
 #include "inventory/vfio_driver.h"
 #include "inventory/vfio_node.h"
+#include "inventory/vfio_refusal.h"
 #include "users/guard_target.h"
 
 namespace anybind {
@@ -165,14 +167,27 @@ std::string unseen_words(std::size_t processes) {
 }
 
 const std::vector<std::string>& guard_names() {
-  static const std::vector<std::string> kNames = {
-      "boot-display",    "bridge",       "console",   "default-route", "holder", "input",
-      "interface-away",  "interface-up", "loop",      "mounted",       "open",   "interface-member",
-      "root-filesystem", "swap",         "vf-in-use", "vfio-user",     "zfs"};
+  static const std::vector<std::string> kNames = [] {
+    std::vector<std::string> out = {
+        "boot-display", "bridge",         "console", "default-route",   "holder",
+        "input",        "interface-up",   "loop",    "mounted",         "interface-member",
+        "open",         "interface-away", "swap",    "root-filesystem", "zfs",
+        "vf-in-use",    "vfio-user",      "login"};
+    std::ranges::copy(vfio_guard_names(), std::back_inserter(out));
+    return out;
+  }();
   return kNames;
 }
 
-InUse find_blockers(Sysfs& root, const Proc& proc, const std::vector<Asked>& devices) {
+namespace {
+
+/// Beside what can be seen.
+struct Told {
+  std::string_view login{};
+  const DeclaredUsers* declared = nullptr;
+};
+
+InUse find_all(Sysfs& root, const Proc& proc, const std::vector<Asked>& devices, const Told& told) {
   // The tree of those that a host driver has; the others have nothing but their VFIO files.
   std::vector<Target> hosts;
   std::vector<Target> others;
@@ -190,7 +205,7 @@ InUse find_blockers(Sysfs& root, const Proc& proc, const std::vector<Asked>& dev
   if (!hosts.empty()) {
     const Tree tree(hosts);
     collect(root, tree);
-    guards::look_at_interfaces(root, proc, hosts, found);
+    guards::look_at_interfaces(root, proc, hosts, told.login, found);
     guards::look_at_other_namespaces(proc, tree, found);
     guards::look_at_disks(root, proc, hosts, found);
     for (const Target& target : hosts) guards::look_at_display(root, target, found);
@@ -211,10 +226,27 @@ InUse find_blockers(Sysfs& root, const Proc& proc, const std::vector<Asked>& dev
     guards::look_at_open_nodes(proc, open, hosts, found);
     guards::look_at_open_nodes(proc, open, others, found);
   }
+  if (told.declared != nullptr) {
+    for (const Target& target : hosts)
+      guards::look_at_declared(*told.declared, target, true, found);
+    for (const Target& target : others)
+      guards::look_at_declared(*told.declared, target, false, found);
+  }
   for (const Target& target : hosts) guards::look_at_functions(root, target, found);
   for (const Target& target : others) guards::look_at_functions(root, target, found);
   out.blockers = std::move(found).take();
   return out;
+}
+
+}  // namespace
+
+InUse find_blockers(const Host& host, const std::vector<Asked>& devices) {
+  if (!host.has_users) return {};
+  return find_all(host.sysfs, host.proc, devices, {.login = host.login, .declared = host.declared});
+}
+
+InUse find_blockers(Sysfs& root, const Proc& proc, const std::vector<Asked>& devices) {
+  return find_all(root, proc, devices, {});
 }
 
 InUse find_blockers(Sysfs& root, const Proc& proc, const std::vector<DeviceId>& devices) {

@@ -1,14 +1,11 @@
 #include "users/guards.h"
 
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
-#include <sys/socket.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "host/tracing_sysfs.h"
 #include "inventory/test_tree.h"
+#include "users/test_netlink.h"
 
 namespace anybind {
 namespace {
@@ -26,72 +23,6 @@ const std::string kReal = "devices/pci0000:00/0000:00:03.0";
 
 constexpr unsigned kEth0 = 2;
 constexpr unsigned kEth1 = 3;
-
-// What rtnetlink(7) says.
-
-template <class T>
-std::string bytes_of(const T& value) {
-  return {reinterpret_cast<const char*>(&value), sizeof value};  // NOLINT(*-reinterpret-cast)
-}
-
-std::string message(unsigned short type, const std::string& rest) {
-  nlmsghdr header{};
-  header.nlmsg_len = static_cast<unsigned>(sizeof header + rest.size());
-  header.nlmsg_type = type;
-  return bytes_of(header) + rest;
-}
-
-std::string address(int family, unsigned char scope, unsigned interface) {
-  ifaddrmsg out{};
-  out.ifa_family = static_cast<unsigned char>(family);
-  out.ifa_scope = scope;
-  out.ifa_index = interface;
-  return message(RTM_NEWADDR, bytes_of(out));
-}
-
-std::string attribute(unsigned short type, const std::string& value) {
-  rtattr header{};
-  header.rta_len = static_cast<unsigned short>(sizeof header + value.size());
-  header.rta_type = type;
-  return bytes_of(header) + value;
-}
-
-std::string out_of(unsigned interface) {
-  return attribute(RTA_OIF, bytes_of(interface));
-}
-
-std::string hops(const std::vector<unsigned>& interfaces) {
-  std::string out;
-  for (const unsigned interface : interfaces) {
-    const std::string gateway = attribute(RTA_GATEWAY, bytes_of(interface));
-    rtnexthop hop{};
-    hop.rtnh_len = static_cast<unsigned short>(sizeof hop + gateway.size());
-    hop.rtnh_ifindex = static_cast<int>(interface);
-    out += bytes_of(hop) + gateway;
-  }
-  return attribute(RTA_MULTIPATH, out);
-}
-
-struct Route {
-  unsigned char family = AF_INET;
-  unsigned char length = 0;
-  unsigned char table = RT_TABLE_MAIN;
-  unsigned char protocol = RTPROT_BOOT;
-  unsigned char type = RTN_UNICAST;
-  unsigned flags = 0;
-  std::string through;
-};
-
-std::string route(const Route& it) {
-  rtmsg out{};
-  out.rtm_family = it.family;
-  out.rtm_dst_len = it.length;
-  out.rtm_table = it.table;
-  out.rtm_protocol = it.protocol;
-  out.rtm_type = it.type;
-  out.rtm_flags = it.flags;
-  return message(RTM_NEWROUTE, bytes_of(out) + attribute(RTA_PRIORITY, "\1\2\3\4") + it.through);
-}
 
 class Guards : public testing::Test {
  protected:
@@ -232,6 +163,38 @@ TEST_F(Guards, AMemberOfABondCountsAlsoWhenItIsDown) {
   nic("0x1002");
   tree_.dir(kReal + "/net/eth0/upper_bond0");
   EXPECT_THAT(names(), ElementsAre("interface-member"));
+}
+
+/// What a machine file says.
+class Declared final : public DeclaredUsers {
+ public:
+  explicit Declared(std::vector<std::string> names) : names_(std::move(names)) {}
+  [[nodiscard]] std::vector<std::string> of(const DeviceId& /*device*/) const override {
+    return names_;
+  }
+
+ private:
+  std::vector<std::string> names_;
+};
+
+TEST_F(Guards, WhatAMachineFileSaysCountsWhileAHostDriverHasTheDevice) {
+  const Declared declared({"root-filesystem", "input", "vfio-user"});
+  Host host(tree_.sysfs());
+  host.declared = &declared;
+  const auto found = [&] {
+    std::vector<std::string> out;
+    for (const Blocker& blocker : find_blockers(host, {{.device = pci_id(kNic)}}).blockers)
+      out.push_back(blocker.name + ": " + blocker.who);
+    return out;
+  };
+  EXPECT_THAT(found(),
+              ElementsAre("root-filesystem: the root file system is on it, says the machine file",
+                          "input: the machine file says so",
+                          "vfio-user: user space has it open, says the machine file"));
+  tree_.pci({.address = "0000:00:04.0", .driver = "vfio-pci"});
+  EXPECT_EQ(find_blockers(host, {{.device = pci_id("0000:00:04.0")}}).blockers.size(), 1U);
+  host.has_users = false;
+  EXPECT_THAT(found(), IsEmpty());
 }
 
 TEST_F(Guards, AMountOfAPartitionInAnyNamespace) {

@@ -23,8 +23,8 @@ Remark shown(Remark remark) {
 }  // namespace
 
 Result<> MachineUsers::refuse(const std::vector<Asked>& devices) const {
-  if (devices.empty() || !host_.has_users) return {};
-  auto [blockers, unseen] = find_blockers(host_.sysfs, host_.proc, devices);
+  if (devices.empty()) return {};
+  auto [blockers, unseen] = find_blockers(host_, devices);
   std::erase_if(blockers, [&](const Blocker& b) {
     return std::ranges::find(ignored_, b.name) != ignored_.end();
   });

@@ -25,9 +25,15 @@ Json to_json(const Candidate& candidate) {
 Json to_json(const Viability& viability, Wording wording) {
   Json others = Json::array();
   for (const MemberRole& role : viability.members) others.push_back(role_object(role));
+  Json refusals = Json::array();
+  for (const VfioRefusal& refusal : viability.refusals) {
+    refusals.push_back(
+        {{"guard", refusal.guard}, {"next", wording(refusal.way_out())}, {"what", refusal.what}});
+  }
   return {{"changes", texts_of(viability.changes, wording)},
           {"missing_isolation", viability.isolation},
           {"others", std::move(others)},
+          {"refusals", std::move(refusals)},
           {"rule", viability.rule},
           {"viable", viability.viable}};
 }

@@ -220,7 +220,7 @@ TEST_F(PatienceTest, ABusyDeviceIsToldSoBeforeAnythingIsWritten) {
 }
 
 TEST_F(PatienceTest, RecoverLeavesABusyDeviceAlsoWithoutALineThatNamesTheProcess) {
-  Disturbance death{.kind = Disturbance::Kind::kCrash, .at = 12};
+  Disturbance death{.kind = Disturbance::Kind::kCrash, .at = 18};
   DisturbedSysfs mortal(*faulty_, death);
   const auto plan = to_vfio(mortal, {kNicA});
   ASSERT_TRUE(plan);

@@ -187,6 +187,73 @@ TEST_F(ReasonsInATree, BindsByOtherFilesThanBindAreExplainedToo) {
             "other has gone: its module was unloaded meanwhile");
 }
 
+TEST_F(ReasonsInATree, ARefusedProbeOfTheBusNamesNoDriverThatNobodyNamed) {
+  EXPECT_EQ(error_with(EINVAL, Step::Kind::kProbe, "").why,
+            "no driver could get it: its IOMMU group is in use by user space, or its driver found "
+            "busy what it needs");
+}
+
+TEST_F(ReasonsInATree, EveryStepIsExplained) {
+  EXPECT_EQ(error_with(ENODEV, Step::Kind::kUnbind).why, "it is not on drv any more");
+  EXPECT_EQ(error_with(ENOENT, Step::Kind::kUnbind).why,
+            "drv has gone, or lets nobody unbind a device by hand");
+  EXPECT_EQ(error_with(EINVAL, Step::Kind::kSetOverride).why, "the kernel takes no such name: drv");
+  EXPECT_EQ(error_with(EIO, Step::Kind::kWake, "on").why,
+            "the kernel refused that write: Input/output error");
+}
+
+TEST_F(ReasonsInATree, WhyVfioPciRefusesADevice) {
+  tree_.dir("bus/pci/drivers/vfio-pci");
+  EXPECT_THAT(error_with(EINVAL, Step::Kind::kBind, "vfio-pci").why,
+              HasSubstr("vfio-pci refused it: it is in no IOMMU group"));
+  tree_.put("module/vfio_pci/parameters/disable_denylist", "N\n");
+  tree_.put("devices/pci0000:00/0000:04:00.0/vendor", "0x8086\n");
+  tree_.put("devices/pci0000:00/0000:04:00.0/device", "0x37c9\n");
+  const Error error = error_with(EINVAL, Step::Kind::kBind, "vfio-pci");
+  EXPECT_THAT(error.why, HasSubstr("8086:37c9"));
+  EXPECT_THAT(error.advice.plain(), HasSubstr("disable_denylist=1"));
+}
+
+class SettingReasons : public ReasonsInATree {
+ protected:
+  Error error_of(const std::string& path, int value, const std::string& bytes = "4") {
+    Error error = from_errno(Errno{value}, "write", path);
+    Setting setting{.path = path, .bytes = bytes, .undo_path = {}, .undo_bytes = {}, .reason = {}};
+    if (path.ends_with("/sriov_numvfs")) setting.device = device_;
+    add_reasons(error, Host(tree_.sysfs()), setting);
+    EXPECT_NE(error.why, "") << path;
+    return error;
+  }
+  const std::string number_ = "bus/pci/devices/0000:04:00.0/sriov_numvfs";
+};
+
+TEST_F(SettingReasons, EveryErrnoOfTheNumberOfVirtualFunctionsIsExplained) {
+  EXPECT_EQ(error_of(number_, ENOENT).why,
+            "0000:04:00.0 has no driver, which would have to make and remove them");
+  tree_.link_to("devices/pci0000:00/0000:04:00.0/driver", "bus/pci/drivers/drv");
+  EXPECT_EQ(error_of(number_, ENOENT).why,
+            "drv, the driver of 0000:04:00.0, cannot make virtual functions: it has no SR-IOV");
+  tree_.remove("devices/pci0000:00/0000:04:00.0/driver");
+  tree_.link_to("devices/pci0000:00/0000:04:00.0/driver", "bus/pci/drivers/vfio-pci");
+  EXPECT_THAT(error_of(number_, ENOENT).why, HasSubstr("enable_sriov"));
+  EXPECT_TRUE(error_of(number_, EBUSY).advice.names(Action::kMakeFunctions));
+  EXPECT_THAT(error_of(number_, ERANGE).why, HasSubstr("cannot have 4 virtual functions"));
+  EXPECT_THAT(error_of(number_, ENOMEM).why, HasSubstr("no room for 4"));
+  EXPECT_EQ(error_of(number_, EIO).why,
+            "vfio-pci failed to make virtual functions: Input/output error");
+  EXPECT_THAT(error_of(number_, EIO, "0").why, HasSubstr("failed to remove virtual functions"));
+  EXPECT_THAT(error_of("bus/pci/drivers/drv/new_id", ENODEV, "1 2").why, HasSubstr("the id 1 2"));
+  EXPECT_THAT(error_of("bus/pci/drivers_autoprobe", EIO, "0").why, HasSubstr("write 0 there"));
+}
+
+TEST_F(SettingReasons, WhatNobodyMayWriteIsLeftAsItIs) {
+  Error error = from_errno(Errno{EPERM}, "write", number_);
+  const Error before = error;
+  add_reasons(error, Host(tree_.sysfs()),
+              {.path = number_, .bytes = "4", .undo_path = {}, .undo_bytes = {}, .reason = {}});
+  EXPECT_EQ(error.why, before.why);
+}
+
 TEST_F(ReasonsInATree, MemoryThatTheFirmwareHoldsIsNamed) {
   log_.all = {{.text = "drv 0000:04:00.0: BAR 0: can't reserve [mem 0xd0000000-0xdfffffff 64bit]"}};
   EXPECT_THAT(error_with(EBUSY).why, HasSubstr("something else holds its memory"));

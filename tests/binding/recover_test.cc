@@ -34,7 +34,7 @@ class RecoverTest : public MachineTest {
   }
   /// A bind of one card that died before its last write; the text of its journal.
   std::string cut_off() {
-    Disturbance death{.kind = Disturbance::Kind::kCrash, .at = 12};
+    Disturbance death{.kind = Disturbance::Kind::kCrash, .at = 18};
     DisturbedSysfs mortal(*sysfs_, death);
     try {
       (void)go(mortal, *to_vfio(mortal, {kNicA}));

@@ -146,7 +146,8 @@ class Binding(Case):
         self.anybind("restore", port)
         self.assertEqual(self.devices(), before)
         self.assertNotIn("virtual functions", self.anybind("restore", port))
-        self.anybind("bind", port, "vfio-pci")  # ixgbe takes its functions with it
+        self.assertIn("vf-in-use", self.anybind("bind", port, "vfio-pci", code=REFUSED))
+        self.anybind("bind", "--ignore", "vf-in-use", port, "vfio-pci")  # ixgbe takes its functions with it
         self.assertEqual(len(self.devices()), len(before) - 4)
         self.anybind("restore", port)
         self.assertEqual(self.devices(), before)
@@ -290,6 +291,142 @@ class Binding(Case):
             os.mkfifo(state / name, 0o600)
             for verb in (["recover"], ["bind", "06:00.0", "vfio-pci"], ["restore", "06:00.0"]):
                 self.assertIn("not a regular file", self.anybind(*verb, code=NOT_PERMITTED))
+
+
+FIRMWARE = """
+kernel = "linux-6.12"
+driver = [
+  { name = "igb", ids = ["8086:1521"] },
+  { name = "ixgbe", ids = ["8086:10fb"] },
+  { name = "vfio-pci", module = "vfio_pci", ids = ["*:* override_only"], managed_dma = true, needs_group = true },
+]
+device = [
+  { address = "0000:02:00.0", id = "8086:1521", class = "020000", group = 30, children = { net = ["eno1"] } },
+  { address = "0000:02:00.1", id = "8086:1521", class = "020000", group = 31, children = { net = ["eno2"] } },
+  { address = "0000:04:00.0", id = "8086:10fb", class = "020000", group = 32, children = { net = ["ens1f0"] } },
+]
+group = [
+  { number = 30, reserved_regions = ["0xcd000000 0xcd0fffff direct", "0xfee00000 0xfeefffff msi"] },
+  { number = 31, reserved_regions = ["0xcd000000 0xcd0fffff direct-relaxable", "0xfee00000 0xfeefffff msi"] },
+]
+"""
+
+
+class FirmwareRegions(Case):
+    """The firmware of a server wants memory mapped one to one for a card: it can be bound, and not opened."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        machine = self.dir / "firmware.toml"
+        machine.write_text(FIRMWARE)
+        self.before[0] = f"--lab={machine}"
+
+    def test_explain_bind_and_doctor_agree(self) -> None:
+        what = "the firmware wants 0x00000000cd000000-0x00000000cd0fffff mapped one to one"
+        said = self.anybind("explain", "02:00.0", "vfio-pci")
+        self.assertIn("IOMMU group 30: viable, but VFIO will not open it", said)
+        self.assertIn(f"IOMMU group 30, reserved-region: {what}", said)
+        self.assertIn("cannot have it as things are", said)
+        asked = json.loads(self.anybind("explain", "--json", "02:00.0", "vfio-pci"))[0]["asked"]
+        self.assertFalse(asked["possible"])
+        self.assertEqual([refusal["guard"] for refusal in asked["group"]["refusals"]], ["reserved-region"])
+        before = self.everything()
+        for dry in ([], ["--dry-run"]):
+            error = self.anybind("bind", *dry, "02:00.0", "vfio-pci", code=REFUSED)
+            self.assertIn(f"IOMMU group 30: {what}", error)
+            self.assertIn("--ignore reserved-region", error)
+        self.assertEqual(self.everything(), before)
+        self.assertIn("group 30 cannot be given to user space", self.anybind("doctor"))
+
+    def test_it_can_be_ignored_and_doctor_still_knows(self) -> None:
+        done = self.run_with(*self.before, "bind", "--ignore", "reserved-region", "02:00.0", "04:00.0", "vfio-pci")
+        self.assertEqual(done.returncode, DONE, done.stderr)
+        self.assertIn("warning: IOMMU group 30: the firmware wants", done.stderr)
+        self.assertIn("group 30: 0000:02:00.0 is on a VFIO driver, but cannot be opened: the firmware wants", self.anybind("doctor"))
+        self.assertIn("nothing to do", self.anybind("bind", "--ignore", "reserved-region", "02:00.0", "vfio-pci"))
+
+    def test_a_region_that_is_only_preferred_so_stops_nothing(self) -> None:
+        self.assertIn("IOMMU group 31: viable\n", self.anybind("explain", "02:00.1", "vfio-pci"))
+        self.anybind("bind", "02:00.1", "vfio-pci")
+
+    def test_the_machine_file_keeps_it(self) -> None:
+        kept = self.anybind("capture")
+        self.assertIn('reserved_regions = ["0x00000000cd000000 0x00000000cd0fffff direct",', kept)
+
+
+IN_USE = """
+driver = [
+  { name = "nvme", ids = ["144d:a808"] },
+  { name = "igb", ids = ["8086:1521"] },
+  { name = "nouveau", ids = ["10de:1c82"] },
+  { name = "vfio-pci", module = "vfio_pci", ids = ["*:* override_only"], managed_dma = true, needs_group = true },
+]
+device = [
+  { address = "0000:01:00.0", id = "144d:a808", class = "010802", group = 1, in_use = ["root-filesystem", "swap"],
+    children = { nvme = ["nvme0"], block = ["nvme/nvme0/nvme0n1"] } },
+  { address = "0000:02:00.0", id = "8086:1521", class = "020000", group = 2, default_route = true, in_use = ["login"],
+    children = { net = ["eno1"] } },
+  { address = "0000:03:00.0", id = "10de:1c82", class = "030000", group = 3, boot_vga = true },
+  { address = "0000:04:00.0", id = "8086:1521", class = "020000", group = 4, driver = "vfio-pci", open = true },
+]
+group = [{ number = 4, held = true }]
+""".replace(",\n    children", ", children")
+
+
+class InUse(Case):
+    """The machine file says who uses what: what would be lost can be rehearsed."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.machine = self.dir / "in_use.toml"
+        self.machine.write_text(IN_USE)
+        self.before[0] = f"--lab={self.machine}"
+
+    def test_the_boot_disk_and_the_card_of_the_login_are_kept(self) -> None:
+        before = self.everything()
+        for dry in ([], ["--dry-run"]):
+            error = self.anybind("bind", *dry, "01:00.0", "vfio-pci", code=REFUSED)
+            self.assertIn("root-filesystem: the root file system is on nvme0n1, says the machine file", error)
+            self.assertIn("--ignore root-filesystem", error)
+            error = self.anybind("bind", *dry, "02:00.0", "vfio-pci", code=REFUSED)
+            self.assertIn("default-route: eno1 has the default route", error)
+            self.assertIn("login: you are logged in over eno1", error)
+            self.assertIn("boot-display", self.anybind("bind", *dry, "03:00.0", "vfio-pci", code=REFUSED))
+        self.assertEqual(self.everything(), before)
+        self.assertIn("root-filesystem", self.anybind("list", "-v", "01:00.0"))
+        self.assertIn("in use, swap", self.anybind("explain", "01:00.0", "vfio-pci"))
+
+    def test_each_guard_can_be_ignored(self) -> None:
+        self.anybind("bind", "--ignore", "swap", "01:00.0", "vfio-pci", code=REFUSED)
+        self.anybind("bind", "--ignore", "swap,root-filesystem", "01:00.0", "vfio-pci")
+        self.assertIn("in_use = [\"root-filesystem\", \"swap\"]", self.anybind("capture"))
+        self.anybind("restore", "01:00.0")
+        self.anybind("bind", "01:00.0", "vfio-pci", code=REFUSED)
+
+    def test_who_has_a_device_open_is_not_robbed(self) -> None:
+        self.assertIn("vfio-user", self.anybind("unbind", "04:00.0", code=REFUSED))
+
+    def test_a_guard_that_there_is_not_is_a_mistake(self) -> None:
+        self.machine.write_text(IN_USE.replace('"swap"', '"swop"'))
+        error = self.anybind("list", code=USAGE)
+        self.assertIn("in_use of 0000:01:00.0: no such guard: swop", error)
+        self.assertIn("did you mean swap or loop?", error)
+
+
+class NoSriov(Case):
+    """A driver that cannot make virtual functions, though its card could have some."""
+
+    def test_it_is_said_in_words(self) -> None:
+        machine = self.dir / "gpu.toml"
+        machine.write_text("""
+driver = [{ name = "i915", ids = ["8086:a7a0"] }]
+device = [{ address = "0000:00:02.0", id = "8086:a7a0", class = "030000", group = 1, total_vfs = 7, vf_device = "a7a8" }]
+""")
+        self.before[0] = f"--lab={machine}"
+        before = self.everything()
+        error = self.anybind("vfs", "00:02.0", "4", code=FAILED)
+        self.assertIn("i915, the driver of 0000:00:02.0, cannot make virtual functions: it has no SR-IOV (ENOENT)", error)
+        self.assertEqual(self.everything(), before)
 
 
 class Doctor(Case):
@@ -465,6 +602,18 @@ class Tree(Case):
     def test_list_reads_it(self) -> None:
         row = self.devices()["0000:04:00.0"]
         self.assertEqual((row["driver"], row["driver_override"], row["vendor"]), ("igc", None, "8086"))
+
+    def test_who_uses_what_is_captured(self) -> None:
+        net = self.sys / "devices/pci0000:00/0000:04:00.0/net/eth0"
+        (net / "upper_br0").mkdir(parents=True)
+        (self.sys / "class/net").mkdir(parents=True)
+        (self.sys / "class/net/eth0").symlink_to("../../devices/pci0000:00/0000:04:00.0/net/eth0")
+        machine = self.dir / "captured.toml"
+        self.anybind("capture", str(machine))
+        self.assertIn('in_use = ["interface-member"]', machine.read_text())
+        refused = self.run_with(f"--lab={machine}", "unbind", "04:00.0")
+        self.assertEqual(refused.returncode, REFUSED, refused.stderr)
+        self.assertIn("eth0 is part of another interface, says the machine file", refused.stderr)
 
     def test_a_tree_that_does_not_act_is_found_out(self) -> None:
         # Plain files take every write and do nothing: success must not be believed.

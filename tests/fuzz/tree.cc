@@ -96,7 +96,7 @@ void explain(Sysfs& sysfs, const DriverName& driver) {
   for (const DeviceId& id : some_devices(sysfs)) {
     const auto explanation = explain_device(sysfs, id, kAliases);
     if (!is_there(explanation)) continue;
-    (void)obstacles_for(sysfs, *explanation, driver);
+    (void)obstacles_for(Host(sysfs), *explanation, driver);
     (void)vfio_variants(sysfs, id.bus, explanation->device.modalias, kAliases);
   }
 }

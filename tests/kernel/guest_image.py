@@ -73,8 +73,12 @@ def append_payload(image: pathlib.Path, case: pathlib.Path, programs: dict[str, 
                 place(library, stage / str(library).lstrip("/"))
         archive = pathlib.Path(scratch) / "payload.cpio"
         make_archive(stage, archive)
-        with image.open("ab") as file:
-            file.write(archive.read_bytes())
+        append_file(image, archive)
+
+
+def append_file(image: pathlib.Path, archive: pathlib.Path) -> None:
+    with image.open("ab") as file, archive.open("rb") as more:
+        shutil.copyfileobj(more, file)
 
 
 @contextlib.contextmanager

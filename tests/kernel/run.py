@@ -11,7 +11,6 @@ import os
 import pathlib
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,15 +18,16 @@ import time
 from dataclasses import dataclass, field
 from typing import TextIO
 
+import firmware
 from guest import Guest, command_line
-from guest_image import BUILD, VERSIONS, append_payload, base_image, kernel
+from guest_image import BUILD, VERSIONS, append_file, append_payload, base_image, kernel, make_archive
 
 # What a kernel says on its console when it is broken, whatever the case believes.
 BROKEN = re.compile(r"\bBUG: |\bOops\b|WARNING: CPU|Kernel panic|blocked for more than|general protection fault"
                     r"|rcu: INFO: .* stall|soft lockup|UBSAN:|refcount_t:")
 GTEST = re.compile(r"^\[ *(OK|FAILED|SKIPPED) *\] (.+?) \(\d+ ms\)$")
 FILE = re.compile(r"^@file ([\w.]+) ([\w+/=]*)$")
-DIRECTIVE = re.compile(r"^# (devices|disk|append|kernels|limit|cpus|iommu): *(.*)$")
+DIRECTIVE = re.compile(r"^# (devices|disk|append|kernels|limit|cpus|iommu|rmrr): *(.*)$")
 
 
 @dataclass
@@ -42,6 +42,7 @@ class Case:
     limit: float = 120
     cpus: int = 1
     iommu: bool = True
+    rmrr: str = ""
 
     @classmethod
     def read(cls, path: pathlib.Path) -> "Case":
@@ -69,6 +70,8 @@ class Case:
                 self.cpus = int(value)
             case "iommu":
                 self.iommu = value != "off"
+            case "rmrr":
+                self.rmrr = value
 
 
 class Report:
@@ -148,7 +151,9 @@ def run_case(case: Case, version: str, programs: dict[str, pathlib.Path], log_pa
     with tempfile.TemporaryDirectory() as scratch, log_path.open("w") as log:
         image = pathlib.Path(scratch) / "initramfs.cpio"
         qemu_log = pathlib.Path(scratch) / "qemu.log"
-        shutil.copy(base_image(found), image)
+        if case.rmrr:
+            make_archive(firmware.stage(case.rmrr, pathlib.Path(scratch)), image)
+        append_file(image, base_image(found))
         append_payload(image, case.path, programs)
         command = command_line(found.vmlinuz, image, case.append, case.cpus, case.iommu,
                                make_disks(case.disks, pathlib.Path(scratch)) + case.devices)

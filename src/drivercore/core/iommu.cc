@@ -145,11 +145,17 @@ Reply<void> DriverCore::group_type(unsigned number, std::string_view text) {
   return {};
 }
 
+bool Group::has_direct_region() const {
+  return std::ranges::any_of(
+      regions, [](const std::string& line) { return std::string_view(line).ends_with(" direct"); });
+}
+
 bool DriverCore::hold_group(unsigned number, bool held) {
   const auto found = state_.groups.find(number);
   if (found == state_.groups.end()) return false;
   Group& group = found->second;
   if (held && (group.held || group.in_use > 0 || index_.vfio_users(number) == 0)) return false;
+  if (held && group.has_direct_region()) return false;
   const auto open = [&](const auto& member) { return state_.devices.at(member.second).open; };
   if (!held && std::ranges::any_of(index_.members(number), open)) return false;
   group.held = held;

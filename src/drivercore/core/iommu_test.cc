@@ -18,6 +18,22 @@ class HeldGroup : public MachineTest {
 };
 using Groups = MachineTest;
 
+TEST(DirectRegion, KeepsUserSpaceOutOfItsGroup) {
+  const auto hold = [](const std::string& type) {
+    const auto state = load_machine(R"(
+      driver = [{ name = "vfio-pci", ids = ["*:*"], managed_dma = true, needs_group = true }]
+      device = [{ address = "00:03.0", id = "8086:1521", group = 4 }]
+      group = [{ number = 4, reserved_regions = ["0xcd000000 0xcd0fffff )" +
+                                        type + R"("] }]
+    )",
+                                    "regions");
+    if (!state) return state.error().message();
+    return DriverCore(*state).hold_group(4, true) ? std::string("held") : std::string("refused");
+  };
+  EXPECT_EQ(hold("direct"), "refused");
+  EXPECT_EQ(hold("direct-relaxable"), "held");
+}
+
 TEST_F(HeldGroup, RefusesTheHostDriverBeforeItsProbe) {
   bool probed = false;
   core_.set_on_step(

@@ -109,6 +109,21 @@ std::string format_pci_id(const PciId& id) {
   return out;
 }
 
+std::optional<std::string> parse_region(std::string_view text) {
+  constexpr std::array<std::string_view, 4> kTypes = {"direct", "direct-relaxable", "reserved",
+                                                      "msi"};
+  std::array<std::uint64_t, 2> ends{};
+  for (std::uint64_t& end : ends) {
+    std::string_view number = cut(text, ' ');
+    if (!number.starts_with("0x")) return std::nullopt;
+    const auto value = parse_hex(number.substr(2));
+    if (!value) return std::nullopt;
+    end = *value;
+  }
+  if (ends[0] > ends[1] || std::ranges::find(kTypes, text) == kTypes.end()) return std::nullopt;
+  return fmt::format("0x{:016x} 0x{:016x} {}", ends[0], ends[1], text);
+}
+
 bool has_override_only_id(const Driver& driver) {
   return std::ranges::any_of(driver.ids, &PciId::override_only);
 }

@@ -20,6 +20,11 @@ namespace anybind::drivercore {
 /// sysfs_bind_only was proposed for, unless the file says otherwise.
 [[nodiscard]] bool has_override_only_id(const Driver& driver);
 
+/// A line of a group's reserved_regions as the kernel writes it, from "0xcd000000 0xcd0fffff
+/// direct", with any number of digits. nullopt: not of that form, or of another type than direct,
+/// direct-relaxable, reserved and msi.
+[[nodiscard]] std::optional<std::string> parse_region(std::string_view text);
+
 /// What a probe answers, 0 or a negative errno: "ok", "defer", the name of an errno, or its number.
 /// nullopt: none of these.
 [[nodiscard]] std::optional<int> parse_probe(std::string_view text);

@@ -114,6 +114,9 @@ struct Device {
   std::uint16_t vf_stride = 1;  ///< and how far each further one is from the one before
   std::string modalias;         ///< where it is not the bus's usual one: "acpi:PNP0103:"
   std::vector<Child> children;
+  /// Names of guards (docs/guards.md) that find it in use while a host driver has it: the modelled
+  /// kernel does not care, but whoever asks it for changes does.
+  std::vector<std::string> in_use;
 
   // What the driver core keeps of a device that is there.
   std::optional<std::string> driver_override;  ///< or preferred_driver
@@ -139,9 +142,14 @@ struct Device {
 
 struct Group {
   static constexpr const char* kUsualType = "DMA-FQ";
+  static constexpr const char* kUsualRegion = "0x00000000fee00000 0x00000000feefffff msi";
   std::string type = kUsualType;  ///< of its default domain
   bool held = false;              ///< user space owns it
   unsigned in_use = 0;            ///< drivers without managed_dma that are bound in it
+  /// The lines of reserved_regions; empty: the usual one, of the interrupts.
+  std::vector<std::string> regions{};
+  /// What the firmware wants mapped one to one keeps the group from user space.
+  [[nodiscard]] bool has_direct_region() const;
   friend bool operator==(const Group&, const Group&) = default;
 };
 

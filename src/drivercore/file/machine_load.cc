@@ -23,6 +23,8 @@ constexpr std::size_t kMaxDrivers = 20'000;
 constexpr std::size_t kMaxChildren = kMostChildren;
 constexpr std::size_t kMaxNesting = 64;
 constexpr std::size_t kMaxOverride = 4094;
+constexpr std::size_t kMaxRegions = 256;
+constexpr std::size_t kMaxUses = 64;
 constexpr std::int64_t kMaxInstance = 4'000'000'000;
 
 using Tables = std::vector<const toml::table*>;
@@ -118,8 +120,17 @@ class Loader {
     if (type != "DMA" && type != "DMA-FQ" && type != "identity") {
       in.complain("type", R"(must be "DMA", "DMA-FQ" or "identity")");
     }
+    auto regions = in.texts("reserved_regions");
+    for (std::string& line : regions) {
+      auto region = parse_region(line);
+      if (!region)
+        in.complain("reserved_regions", R"(must be lines such as "0xcd000000 0xcd0fffff direct")");
+      line = region.value_or("");
+    }
+    if (regions.size() > kMaxRegions) in.complain("reserved_regions", "more than 256");
     TRY(in.finish());
-    if (held || type != Group::kUsualType) state_.groups[number] = {.type = type, .held = held};
+    if (held || type != Group::kUsualType || !regions.empty())
+      state_.groups[number] = {.type = type, .held = held, .regions = std::move(regions)};
     return {};
   }
 
@@ -262,6 +273,7 @@ class Loader {
     device.physfn = in.text("physfn");
     device.numa_node = static_cast<int>(in.number("numa_node", -1, 1023, -1));
     device.boot_vga = in.flag("boot_vga", false);
+    device.in_use = uses_in(in);
     device.can_reset = in.flag("reset", device.class_code >> 16 != 0x06);
     device.bus_reset = in.flag("bus_reset", false);
     device.vf_autoprobe = in.flag("vf_autoprobe", true);
@@ -317,6 +329,16 @@ class Loader {
       if (slash == std::string_view::npos) return true;
       text.remove_prefix(slash + 1);
     }
+  }
+
+  /// `in_use`, and the flag that is short for one of its names.
+  static std::vector<std::string> uses_in(TomlReader& in) {
+    constexpr std::string_view kRoute = "default-route";
+    auto out = in.texts("in_use");
+    if (out.size() > kMaxUses) in.complain("in_use", "more than 64");
+    const bool routes = in.flag("default_route", false);
+    if (routes && std::ranges::find(out, kRoute) == out.end()) out.emplace_back(kRoute);
+    return out;
   }
 
   /// As text, or as the hex digits of its bytes, which need not be Unicode.

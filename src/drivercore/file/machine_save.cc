@@ -142,6 +142,7 @@ void put_hardware(Table& out, const Device& d) {
   out.flag("reset", d.can_reset, d.class_code >> 16 != 0x06);
   out.flag("bus_reset", d.bus_reset).text("modalias", d.modalias);
   if (!d.children.empty()) out.raw("children", children_of(d));
+  out.list("in_use", d.in_use, same);
 }
 
 /// TOML holds Unicode, and user space may have written anything.
@@ -207,9 +208,10 @@ std::string save_machine(const State& state) {
   }
   for (const auto& [key, driver] : state.drivers) out += driver_table(state, driver);
   for (const auto& [number, group] : state.groups) {
-    if (!group.held && group.type == Group::kUsualType) continue;
+    if (!group.held && group.type == Group::kUsualType && group.regions.empty()) continue;
     Table table("group");
     table.raw("number", std::to_string(number)).flag("held", group.held);
+    table.list("reserved_regions", group.regions, same);
     out += table.text("type", group.type, Group::kUsualType).str();
   }
   for (const auto& [key, device] : state.devices) {

@@ -191,8 +191,11 @@ Reply<std::string> show_group_type(Core& core, const Place& at) {
 Reply<void> store_group_type(Core& core, const Place& at, Text text) {
   return core.group_type(at.key, text);
 }
-Reply<std::string> show_reserved(Core& /*core*/, const Place& /*at*/) {
-  return "0x00000000fee00000 0x00000000feefffff msi\n";
+Reply<std::string> show_reserved(Core& core, const Place& at) {
+  const auto& regions = core.state().groups.at(at.key).regions;
+  std::string out;
+  for (const std::string& line : regions) out += line + "\n";
+  return regions.empty() ? fmt::format("{}\n", Group::kUsualRegion) : out;
 }
 
 constexpr std::array kGroupAttributes = std::to_array<Attribute>({

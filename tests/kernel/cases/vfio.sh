@@ -22,7 +22,7 @@ goes_and_returns() { # DEVICE DRIVER
 }
 
 check_rc "doctor: the machine is ready" 0 anybind doctor
-check_says "its IOMMU is on" "IOMMU groups (dmar0)"
+check_says "its IOMMU is on" "IOMMU groups (dmar0), with "
 check_says "anybody may open the container" "/dev/vfio/vfio: 0666"
 goes_and_returns $nic e1000e
 check "the network interface is back" test -d /sys/bus/pci/devices/$nic/net
