@@ -11,6 +11,7 @@
 #include "base/try.h"
 #include "host/modules.h"
 #include "inventory/iommu_state.h"
+#include "inventory/makers.h"
 #include "inventory/vfio_driver.h"
 #include "inventory/vfio_refusal.h"
 
@@ -120,8 +121,10 @@ void add_group_obstacles(const Host& host, const Explanation& e, const DriverNam
     out.push_back(no_group_obstacle(host));
     return;
   }
+  const Makers makers(host.sysfs, {e.device.id});
   for (const GroupMember& member : e.group->members) {
     if (!member.blocks_user_space(host.rule) || member.id == e.device.id) continue;
+    if (makers.takes(member.id)) continue;  // it goes away with the device's driver
     // Taking the whole group leaves bridges alone.
     const Remark next = member.is_bridge
                             ? Remark(Action::kUnbind, {member.id.str()})

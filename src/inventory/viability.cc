@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "inventory/makers.h"
 #include "inventory/net_interface.h"
 
 namespace anybind {
@@ -252,10 +253,17 @@ Viability judge_group(Sysfs& root, const GroupView& group, const std::vector<Dev
                    "pci-stub or pcieport (Linux 5.19 and later)"
                  : "each member must be on vfio-*, pci-stub or no driver; PCI bridges do not count "
                    "(Linux before 5.19)";
+  const Makers makers(root, going);
   for (const GroupMember& member : group.members) {
     if (std::ranges::find(going, member.id) != going.end()) continue;
-    out.members.push_back(role_of(member, rule));
-    if (out.members.back().blocks) out.viable = false;
+    MemberRole role = role_of(member, rule);
+    if (role.blocks && makers.takes(member.id)) {
+      role.blocks = false;
+      role.why = fmt::format("does not block: it goes away with the driver of {}, or may",
+                             going[makers.of(member.id).front().at].str());
+    }
+    if (role.blocks) out.viable = false;
+    out.members.push_back(std::move(role));
   }
   if (!going.empty()) out.isolation = missing_isolation(root, going.front(), group);
   if (!out.viable) out.changes = changes_for(out, going);

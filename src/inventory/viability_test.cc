@@ -133,5 +133,23 @@ TEST(GroupRuleTest, ByTheRelease) {
   EXPECT_EQ(group_rule("odd"), GroupRule::kDmaOwnership);
 }
 
+TEST_F(ViabilityTest, AFunctionOfTheDeviceDoesNotBlockItsGroup) {
+  tree_.pci({.address = "0000:04:00.0", .driver = "ice", .group = 9});
+  tree_.pci({.address = "0000:04:10.0", .driver = "iavf", .group = 9});
+  tree_.link("devices/pci0000:00/0000:04:10.0/physfn", "../0000:04:00.0");
+  const auto group = read_group_view(tree_.sysfs(), 9);
+  ASSERT_TRUE(group);
+  const auto state =
+      judge_group(tree_.sysfs(), *group, {pci_id("0000:04:00.0")}, GroupRule::kDmaOwnership);
+  EXPECT_TRUE(state.viable);
+  ASSERT_EQ(state.members.size(), 1U);
+  EXPECT_FALSE(state.members[0].blocks);
+  EXPECT_EQ(state.members[0].why,
+            "does not block: it goes away with the driver of 0000:04:00.0, or may");
+  EXPECT_FALSE(
+      judge_group(tree_.sysfs(), *group, {pci_id("0000:04:10.0")}, GroupRule::kDmaOwnership).viable)
+      << "but the device blocks that of its function";
+}
+
 }  // namespace
 }  // namespace anybind
