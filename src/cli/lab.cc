@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "cli/answer.h"
+#include "cli/kmod.h"
 #include "cli/say.h"
 #include "cli/session.h"
 #include "cli/verb.h"
@@ -95,45 +96,8 @@ Result<int> run_ask(Context& context, const SharedOptions& options, std::string 
   return 0;
 }
 
-/// modprobe, rmmod and insmod as their callers know them: options, -r, several names with -a,
-/// parameters behind the name; silent where -q asks for it.
 Result<int> run_kmod(Context& context, const SharedOptions& options) {
-  bool unload = options->program == "rmmod";
-  bool quiet = false;
-  bool all = unload;
-  bool dry = false;
-  bool shows = false;
-  std::vector<std::string> modules;
-  for (const std::string& word : options->words) {
-    if (word == "-r" || word == "--remove") unload = all = true;
-    if (word == "-q" || word == "--quiet") quiet = true;
-    if (word == "-a" || word == "--all") all = true;
-    if (word == "-n" || word == "--dry-run" || word == "--show") dry = true;
-    if (word == "-D" || word == "--show-depends" || word == "-R" || word == "--resolve-alias")
-      shows = dry = true;
-    if (!word.starts_with('-')) modules.push_back(word);
-  }
-  std::vector<std::string> parameters;
-  if (!all && modules.size() > 1) {
-    parameters.assign(modules.begin() + 1, modules.end());
-    modules.resize(1);
-  }
-  int code = 0;
-  for (std::string& module : modules) {
-    module = module.substr(module.rfind('/') + 1);
-    module = module.substr(0, module.find(".ko"));
-    const char* word = dry ? "find" : unload ? "unload" : "load";
-    lab::Words ask = {word, module};
-    if (ask[0] == "load") ask.insert(ask.end(), parameters.begin(), parameters.end());
-    const auto done = lab::ask_lab(options->name, ask);
-    if (done && shows) say(context.out, "insmod {}.ko\n", module);
-    if (done) continue;
-    code = 1;
-    if (!quiet) {
-      say(context.err, "{}: {}\n", options->program, done.error().message());
-    }
-  }
-  return code;
+  return run_kmod_program(context, options->name, options->program, options->words);
 }
 
 CLI::App* add_verb(CLI::App& app, Run& chosen, const std::string& name, const std::string& summary,

@@ -86,25 +86,29 @@ void add_ids(DriverCore& core, const std::string& module, std::string_view ids) 
   }
 }
 
-bool is_loaded(const DriverCore& core, const std::string& module) {
-  return std::ranges::any_of(core.state().drivers, [&](const auto& each) {
-    return each.second.registered && module_key(each.second.module) == module_key(module);
-  });
+/// Those that the machine file gives a module; others are passed over, as a kernel does.
+void set_parameter(DriverCore& core, const std::string& module, std::string_view word) {
+  const std::string name(word.substr(0, word.find('=')));
+  const std::string_view value = word.substr(std::min(name.size() + 1, word.size()));
+  const auto found = core.state().modules.find(module_key(module));
+  if (found == core.state().modules.end() || !found->second.parameters.contains(name)) return;
+  (void)core.module_parameter(found->first, name, word.contains('=') ? value : "1");
 }
 
-/// load MODULE|MODALIAS [PARAMETER...]. Of the parameters, only ids= means something to a driver of
-/// the model; a module that is loaded already takes none.
+/// load MODULE|MODALIAS [PARAMETER...]. Of the parameters, ids= means something to a driver of the
+/// model, and those of the machine file are kept; a module that is loaded already takes none.
 Result<std::string> load(Machine& machine, const Words& words) {
   const bool loaded = machine.run([&](DriverCore& core) {
     bool all = true;
     const auto modules = modules_called(core, words[1]);
     for (const std::string& module : modules) {
-      const bool was_there = is_loaded(core, module);
+      const bool was_there = core.is_loaded(module);
       all = core.load_module(module) && all;
       if (was_there) continue;
       for (std::size_t i = 2; i < words.size(); ++i) {
         const std::string_view word = words[i];
         if (word.starts_with("ids=")) add_ids(core, module, word.substr(4));
+        set_parameter(core, module, word);
       }
     }
     return all && !modules.empty();
@@ -113,10 +117,20 @@ Result<std::string> load(Machine& machine, const Words& words) {
   return fail(not_found("load", words[1], "no driver of the machine is in a module of this name"));
 }
 
-/// What `modprobe -n` asks.
+/// What modprobe(8) asks first: "igb live", one a line; live, builtin or absent.
 Result<std::string> find(Machine& machine, const Words& words) {
-  if (machine.look([&](DriverCore& core) { return !modules_called(core, words[1]).empty(); }))
-    return "";
+  const std::string text = machine.look([&](DriverCore& core) {
+    std::string out;
+    const auto modules = drivercore::model_modules(core);
+    for (const std::string& module : modules_called(core, words[1])) {
+      const auto facts = modules->find(module);
+      const bool built_in = facts && facts->built_in;
+      const char* state = built_in ? "builtin" : core.is_loaded(module) ? "live" : "absent";
+      out += fmt::format("{} {}\n", module_key(module), state);
+    }
+    return out;
+  });
+  if (!text.empty()) return text;
   return fail(not_found("find", words[1], "no driver of the machine is in a module of this name"));
 }
 

@@ -39,6 +39,15 @@ T& handle(const fuse_file_info* file) {
   return *reinterpret_cast<T*>(file->fh);  // NOLINT(performance-no-int-to-ptr): FUSE's form
 }
 
+/// For how long the kernel may keep them. Modes and owners change through this mount alone, and a
+/// number never comes to mean another thing; without this it asks for those of every directory on
+/// the way at every open. The number of links of a directory may change, and a file may be gone.
+double time_of(const struct stat& status) {
+  constexpr double kShort = 1;  // seconds
+  if (S_ISDIR(status.st_mode)) return kShort;
+  return S_ISLNK(status.st_mode) ? kForever : 0;
+}
+
 void refuse(fuse_req_t req, int error) {
   fuse_reply_err(req, error);
 }
@@ -57,6 +66,7 @@ void on_lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
   entry.ino = found->number;
   entry.attr = found->status;
   entry.entry_timeout = found->lasting ? kForever : 0;
+  entry.attr_timeout = time_of(found->status);
   fuse_reply_entry(req, &entry);
 }
 
@@ -68,7 +78,7 @@ void on_forget(fuse_req_t req, fuse_ino_t number, std::uint64_t references) {
 void on_getattr(fuse_req_t req, fuse_ino_t number, fuse_file_info* /*file*/) {
   const auto status = files(req).status(number);
   if (!status) return refuse(req, status.error().value);
-  fuse_reply_attr(req, &*status, 0);
+  fuse_reply_attr(req, &*status, time_of(*status));
 }
 
 void on_setattr(fuse_req_t req, fuse_ino_t number, struct stat* wanted, int which,
@@ -80,7 +90,7 @@ void on_setattr(fuse_req_t req, fuse_ino_t number, struct stat* wanted, int whic
                                         given(FUSE_SET_ATTR_UID, wanted->st_uid),
                                         given(FUSE_SET_ATTR_GID, wanted->st_gid));
   if (!status) return refuse(req, status.error().value);
-  fuse_reply_attr(req, &*status, 0);
+  fuse_reply_attr(req, &*status, time_of(*status));
 }
 
 void on_readlink(fuse_req_t req, fuse_ino_t number) {

@@ -63,6 +63,16 @@ bool is_fixed(const Place& place) {
   return std::ranges::find(kFixed, place.kind) != kFixed.end();
 }
 
+/// Directories with files and links alone, of which there may be many.
+bool is_flat(const Place& place) {
+  using Kind = Place::Kind;
+  static constexpr std::array kFlat = {
+      Kind::kBusDevices,       Kind::kClass, Kind::kGroupDevices, Kind::kModuleHolders,
+      Kind::kModuleDrivers,    Kind::kPower, Kind::kIommuDevices, Kind::kIommuRegisters,
+      Kind::kModuleParameters, Kind::kDebug, Kind::kPciBus};
+  return std::ranges::find(kFlat, place.kind) != kFlat.end();
+}
+
 std::vector<std::string> vfio_nodes(const DriverCore& core) {
   std::vector<std::string> out = {"vfio"};
   for (const auto& [group, users] : core.index().vfio_groups())
@@ -88,6 +98,9 @@ std::string proc_modules(const DriverCore& core) {
     if (driver.registered && !driver.built_in && !driver.module.empty()) {
       names.insert(drivercore::Index::module_name(driver.module));
     }
+  }
+  for (const auto& [name, keys] : core.index().modules()) {
+    if (keys.empty() && core.is_loaded(name)) names.insert(name);
   }
   std::string out;
   for (const std::string& name : names)
@@ -158,7 +171,7 @@ mode_t Kernfs::type_of(What what, Entry::Kind kind) {
 struct stat Kernfs::status_of(DriverCore& core, const Node& node, const Entry& entry) const {
   struct stat out{};
   out.st_ino = node.inode;
-  out.st_nlink = 1;  // of a directory: it does not say how many are in it
+  out.st_nlink = 1;
   out.st_uid = options_.uid;
   out.st_gid = options_.gid;
   out.st_blksize = kPage;
@@ -171,6 +184,7 @@ struct stat Kernfs::status_of(DriverCore& core, const Node& node, const Entry& e
                         : ::makedev(kMiscMajor, kVfioMinor);
   } else if (S_ISDIR(out.st_mode)) {
     out.st_mode |= 0755U;
+    out.st_nlink = 2 + subdirectories(core, node);
   } else if (S_ISLNK(out.st_mode)) {
     out.st_mode |= 0777U;
   } else if (entry.attribute == nullptr) {
@@ -351,6 +365,18 @@ std::vector<std::string> Kernfs::names_in(const DriverCore& core, const Node& at
   return out;
 }
 
+/// fs/kernfs/inode.c:kernfs_refresh_inode: each is a link to the directory that it is in.
+nlink_t Kernfs::subdirectories(const DriverCore& core, const Node& at) const {
+  if (at.what == What::kTop) return 2;
+  if (at.what != What::kEntry || is_flat(at.place) || !is_there(core, at)) return 0;
+  const Tree tree(core);
+  const auto names = names_in(core, at);
+  return static_cast<nlink_t>(std::ranges::count_if(names, [&](const std::string& name) {
+    const auto entry = tree.find(at.place, name);
+    return !entry || entry->kind == Entry::Kind::kDirectory;  // none: something is mounted there
+  }));
+}
+
 Reply<std::vector<Kernfs::Name>> Kernfs::list(Number number) {
   return machine_.look([&](DriverCore& core) -> Reply<std::vector<Name>> {
     const Node& at = *TRY(node(number));
@@ -397,7 +423,8 @@ bool is_alive(const DriverCore& core, const Kernfs::File& file) {
   const Tree tree(core);
   if (!tree.exists(file.in)) return false;
   const auto* attribute = file.entry.attribute;
-  return attribute == nullptr ||
+  // A parameter is there for as long as its module.
+  return attribute == nullptr || attribute == &drivercore::parameter_attribute() ||
          drivercore::find_attribute(core, file.entry.place, attribute->name) == attribute;
 }
 

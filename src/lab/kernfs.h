@@ -131,6 +131,7 @@ class Kernfs {
   [[nodiscard]] bool make_room(const drivercore::DriverCore& core);
   [[nodiscard]] std::vector<std::string> names_in(const drivercore::DriverCore& core,
                                                   const Node& node) const;
+  [[nodiscard]] nlink_t subdirectories(const drivercore::DriverCore& core, const Node& node) const;
   [[nodiscard]] static mode_t type_of(What what, drivercore::Entry::Kind kind);
   struct stat status_of(drivercore::DriverCore& core, const Node& node,
                         const drivercore::Entry& entry) const;

@@ -30,7 +30,7 @@ void add_device(Hash& hash, const drivercore::Device& dev) {
   hash.add(flags(dev.kept_awake.has_value(), dev.kept_awake.value_or(false), dev.present,
                  dev.vf_autoprobe, dev.driver_link, dev.ready_to_probe, dev.match_driver,
                  dev.locked, dev.deferred, dev.dead, dev.vf_linked, dev.gone, dev.counted,
-                 dev.children_shown, dev.open));
+                 dev.children_shown, dev.open, dev.reset_off));
   hash.add((std::uint64_t{dev.vendor} << 48U) | (std::uint64_t{dev.device} << 32U) | dev.num_vfs);
   add_optional(hash, dev.driver_override);
   hash.add(dev.probe_id);
@@ -89,6 +89,10 @@ Hash hash_of(const drivercore::State& state) {
     hash.add(bus.autoprobe ? 1 : 0);
     add_all(hash, bus.devices);
     add_all(hash, bus.drivers);
+  }
+  for (const auto& [name, module] : state.modules) {
+    hash.add(module.loaded ? 1 : 0);
+    for (const auto& [parameter, value] : module.parameters) hash.add(value);
   }
   add_all(hash, state.drawer);
   add_all(hash, state.deferred);

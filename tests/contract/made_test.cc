@@ -60,6 +60,17 @@ class Made : public Contract {
     }
     return out;
   }
+  /// The same without what no two times have alike: hosts and ports of disks are numbered by a
+  /// counter on some kernels.
+  static Names shape(const std::map<std::string, std::string>& devices) {
+    Names out;
+    for (const auto& [path, line] : devices) {
+      const bool numbered = line.starts_with("scsi/");
+      out.push_back(numbered ? "scsi" + line.substr(line.find(' ')) : line);
+    }
+    std::ranges::sort(out);
+    return out;
+  }
   static Names removed(const Names& events) {
     Names out;
     for (const std::string& event : events) {
@@ -77,7 +88,8 @@ class Made : public Contract {
     EXPECT_TRUE(below(device).empty()) << below(device).begin()->second;
     tell_in_order(before);
     ASSERT_EQ(drv(driver, "bind", device), 0);
-    EXPECT_TRUE(soon([&] { return below(device) == before; })) << below(device).size();
+    EXPECT_TRUE(soon([&] { return shape(below(device)) == shape(before); }))
+        << below(device).size();
   }
 
   /// Each has its remove event, what is below it first.
@@ -115,7 +127,7 @@ TEST_F(Made, WhatIsInAPortOfAHubGoesWithTheDriverOfTheHub) {
   ASSERT_EQ(left.size(), 1U);
   EXPECT_EQ(left.begin()->second, "usb/2-0:1.0 ");
   ASSERT_EQ(write("bus/usb/drivers/hub/bind", "2-0:1.0"), 0);
-  EXPECT_TRUE(soon([&] { return below("usb2") == before; }));
+  EXPECT_TRUE(soon([&] { return shape(below("usb2")) == shape(before); }));
 }
 
 STATEMENT(has_override, Made, NoneIsThereUnderAVfioDriver) {
@@ -132,7 +144,7 @@ TEST_F(Made, ARemovedControllerTakesThemAndARescanBringsThem) {
   ASSERT_EQ(dev(kUsbHost, "remove", "1"), 0);
   EXPECT_FALSE(exists("bus/usb/devices/usb1"));
   ASSERT_EQ(bus("rescan", "1"), 0);
-  EXPECT_TRUE(soon([&] { return below(kUsbHost) == before; }));
+  EXPECT_TRUE(soon([&] { return shape(below(kUsbHost)) == shape(before); }));
 }
 
 }  // namespace

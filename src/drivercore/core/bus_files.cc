@@ -204,6 +204,28 @@ bool DriverCore::set_probe(const std::string& driver, int result, const std::str
   return found;
 }
 
+/// drivers/pci/pci.c:reset_method_store. A device has one method, its own.
+Reply<void> DriverCore::reset_method(DeviceKey key, std::string_view text) {
+  Device* dev = device(key);
+  if (dev == nullptr) return kernel_error(ENODEV);
+  constexpr std::size_t kMost = 4095;
+  if (text.size() >= kMost) return kernel_error(EINVAL);
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  if (text.empty() || text == "default") {
+    dev->reset_off = text.empty();
+    return {};
+  }
+  const std::string_view own = dev->bus_reset ? "bus" : "flr";
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = std::min(text.find(' ', at), text.size());
+    const std::string_view name = text.substr(at, end - at);
+    if (!name.empty() && name != own) return kernel_error(EINVAL);
+    at = end + 1;
+  }
+  dev->reset_off = false;
+  return {};
+}
+
 void DriverCore::boot(const std::vector<DeviceKey>& devices) {
   Operation operation(*this);
   for (const DeviceKey key : devices) {

@@ -34,6 +34,7 @@ void forget_life(Device& device) {
   device.vf_autoprobe = true;
   device.vf_linked = false;
   device.num_vfs = 0;
+  device.reset_off = false;
 }
 
 /// Whether `wanted` names this card: by its name, its slot ("0000:03:00"), or as BUS/NAME.
@@ -154,11 +155,19 @@ std::vector<DeviceKey> DriverCore::found_by_scan(const std::string& below) const
 }
 
 Reply<void> DriverCore::rescan(std::string_view text, DeviceKey beside) {
+  const Device* dev = find(beside);
+  return scan(text, dev == nullptr ? "" : dev->parent);
+}
+
+Reply<void> DriverCore::rescan_behind(std::string_view text, DeviceKey bridge) {
+  const Device* dev = find(bridge);
+  return scan(text, dev == nullptr ? "" : dev->name);
+}
+
+Reply<void> DriverCore::scan(std::string_view text, const std::string& below) {
   Operation operation(*this);
   const auto number = TRY(kstrtoul(text));
   if (number == 0) return {};
-  const Device* dev = find(beside);
-  const std::string below = dev == nullptr ? "" : dev->parent;
   {
     const auto lock = TRY(RescanLock::take(*this));
     add_all(found_by_scan(below));

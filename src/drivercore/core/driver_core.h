@@ -74,6 +74,9 @@ class DriverCore {
   Reply<void> remove(DeviceKey device, std::string_view text);
   /// Of the whole bus, or of what is beside and behind `beside`.
   Reply<void> rescan(std::string_view text, DeviceKey beside = 0);
+  /// Of what is behind a bridge; 0: of the whole bus.
+  Reply<void> rescan_behind(std::string_view text, DeviceKey bridge);
+  Reply<void> reset_method(DeviceKey device, std::string_view text);
   /// The `type` of an IOMMU group.
   Reply<void> group_type(unsigned group, std::string_view text);
   Reply<void> sriov_drivers_autoprobe(DeviceKey device, std::string_view text);
@@ -103,6 +106,10 @@ class DriverCore {
   /// Detaches and unregisters them. False also while user space has one of their devices open, or
   /// somebody else loads or unloads it.
   bool unload_module(const std::string& module);
+  [[nodiscard]] bool is_loaded(const std::string& module) const;
+  /// A parameter of State::modules. EINVAL: Y or N, and the text is neither.
+  Reply<void> module_parameter(const std::string& module, const std::string& name,
+                               std::string_view text);
   /// What the probe of this driver answers from now on: 0 or a negative errno, -517 to defer; for
   /// one device only, when one is named.
   bool set_probe(const std::string& driver, int result, const std::string& device = "");
@@ -218,6 +225,7 @@ class DriverCore {
   void device_add(DeviceKey device);
   void pci_bus_add_device(DeviceKey device);
   void add_all(const std::vector<DeviceKey>& cards);
+  Reply<void> scan(std::string_view text, const std::string& below);
   [[nodiscard]] std::vector<DeviceKey> found_by_scan(const std::string& below) const;
   [[nodiscard]] std::vector<DeviceKey> bring_in(const std::vector<DeviceKey>& cards);
   [[nodiscard]] std::vector<DeviceKey> named(const std::string& name) const;
@@ -256,6 +264,7 @@ class DriverCore {
   bool register_driver(DriverKey driver);
   bool unregister_driver(DriverKey driver);
   bool wait_for_users(DriverKey driver);
+  bool set_plain_module(const std::string& name, bool loaded);
   bool settle_module(const std::string& name, DriverKey driver);
   bool init_module(const std::vector<DriverKey>& drivers);
   [[nodiscard]] bool is_open(const std::vector<DriverKey>& drivers) const;

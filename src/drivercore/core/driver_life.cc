@@ -3,6 +3,8 @@
 #include <ranges>
 #include <utility>
 
+#include "base/try.h"
+#include "drivercore/core/kernel_text.h"
 #include "drivercore/core/operation.h"
 
 namespace anybind::drivercore {
@@ -25,6 +27,36 @@ std::vector<DriverKey> DriverCore::drivers_of(const std::string& module) const {
   std::vector<DriverKey> out = found->second;
   std::erase_if(out, [&](DriverKey key) { return state_.drivers.at(key).built_in; });
   return out;
+}
+
+bool DriverCore::is_loaded(const std::string& module) const {
+  const std::string name = Index::module_name(module);
+  const auto drivers = index_.modules().find(name);
+  if (drivers == index_.modules().end()) return false;
+  if (drivers->second.empty()) return state_.modules.at(name).loaded;
+  return std::ranges::any_of(drivers->second,
+                             [&](DriverKey key) { return find_driver(key) != nullptr; });
+}
+
+Reply<void> DriverCore::module_parameter(const std::string& module, const std::string& name,
+                                         std::string_view text) {
+  std::string& value = state_.modules.at(module).parameters.at(name);
+  if (value == "Y" || value == "N") {
+    value = TRY(kstrtobool(text)) ? "Y" : "N";
+  } else {
+    value = text.substr(0, text.find('\n'));
+  }
+  return {};
+}
+
+/// One without drivers. False: there is none of this name, or it is not there to be unloaded.
+bool DriverCore::set_plain_module(const std::string& name, bool loaded) {
+  const auto found = state_.modules.find(name);
+  if (found == state_.modules.end() || !index_.modules().at(name).empty()) return false;
+  if (std::exchange(found->second.loaded, loaded) == loaded) return loaded;
+  Uevent event = module_event(loaded ? "add" : "remove", name);
+  loaded ? send(std::move(event)) : send_removed(std::move(event));
+  return true;
 }
 
 /// Waits until nobody else loads or unloads it. False: it cannot.
@@ -51,7 +83,8 @@ bool DriverCore::load_module(const std::string& module) {
   Operation operation(*this);
   const auto keys = drivers_of(module);
   const std::string name = Index::module_name(module);
-  if (keys.empty() || !settle_module(name, keys[0])) return operation.done(false);
+  if (keys.empty()) return operation.done(set_plain_module(name, true));
+  if (!settle_module(name, keys[0])) return operation.done(false);
   const auto registered = [&](DriverKey key) { return driver(key) != nullptr; };
   if (std::ranges::all_of(keys, registered)) return operation.done(true);
   state_.modules_coming.insert(name);
@@ -80,6 +113,7 @@ bool DriverCore::unload_module(const std::string& module) {
   std::erase_if(keys, [&](DriverKey key) { return driver(key) == nullptr; });
   const std::string name = Index::module_name(module);
   const bool moving = state_.modules_coming.contains(name) || state_.modules_going.contains(name);
+  if (keys.empty() && set_plain_module(name, false)) return operation.done(true);
   if (keys.empty() || moving || is_open(keys)) return operation.done(false);
   state_.modules_going.insert(name);
   step(KernelStep::Kind::kModuleGoing, 0, keys[0]);

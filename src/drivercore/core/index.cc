@@ -39,7 +39,9 @@ Index::Index(const State& state) {
   for (const auto& [key, driver] : state.drivers) {
     if (!driver.module.empty()) modules_[module_name(driver.module)].push_back(key);
   }
+  for (const auto& [name, module] : state.modules) modules_.try_emplace(name);
   for (const auto& [key, device] : state.devices) {
+    for (const Child& child : device.children) kinds_.insert(child.kind);
     if (device.gone) continue;
     add(state, key);
     if (device.children_shown) show(device, key);

@@ -42,6 +42,8 @@ class Index {
     return at(classes_, kind);
   }
   [[nodiscard]] const std::map<std::string, Names>& classes() const { return classes_; }
+  /// All classes of which a driver could make something, there or not.
+  [[nodiscard]] const std::set<std::string>& kinds() const { return kinds_; }
   /// The members of the group that a VFIO driver has.
   [[nodiscard]] std::size_t vfio_users(unsigned group) const;
   [[nodiscard]] const std::map<unsigned, std::size_t>& vfio_groups() const { return vfio_groups_; }
@@ -58,7 +60,7 @@ class Index {
   }
   [[nodiscard]] const std::set<DeviceKey>& probing() const { return probing_; }
 
-  /// The drivers of each module, registered or not; a module's name has no '-' here.
+  /// The drivers of each module, registered or not, perhaps none; its name has no '-' here.
   [[nodiscard]] const std::map<std::string, std::vector<DriverKey>>& modules() const {
     return modules_;
   }
@@ -87,6 +89,7 @@ class Index {
   std::map<unsigned, Names> members_;
   std::map<DeviceKey, Names> vfs_;
   std::map<std::string, Names> classes_;
+  std::set<std::string> kinds_;
   std::map<unsigned, std::size_t> vfio_groups_;
   std::map<std::string, std::vector<DeviceKey>> away_;  ///< by BUS/NAME of what is above
   std::set<DeviceKey> probing_;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <ranges>
 #include <utility>
 
 #include "drivercore/core/bus_type.h"
@@ -71,7 +72,8 @@ void DriverCore::remove_children(DeviceKey key) {
   Device& dev = the_device(key);
   if (!std::exchange(dev.children_shown, false)) return;
   index_.hide(dev);
-  for (const Child& child : dev.children) send(child_event("remove", devpath(dev), child));
+  for (const Child& child : dev.children | std::views::reverse)
+    send(child_event("remove", devpath(dev), child));
 }
 
 // ---- VFIO

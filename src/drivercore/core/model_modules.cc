@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "base/check.h"
 #include "base/text.h"
 
 namespace anybind::drivercore {
@@ -49,7 +48,7 @@ class ModelModules final : public ModuleLoader {
     const auto& all = core_.index().modules();
     const auto found = all.find(module_key(name));
     if (found == all.end()) return std::nullopt;
-    CHECK(!found->second.empty(), "a module is listed by its drivers");
+    if (found->second.empty()) return ModuleFacts{.name = found->first};
     const auto& drivers = core_.state().drivers;
     return ModuleFacts{.name = drivers.at(found->second.front()).module,
                        .built_in = std::ranges::all_of(
@@ -65,6 +64,9 @@ class ModelModules final : public ModuleLoader {
     std::set<std::string> out;
     for (const auto& [key, driver] : core_.state().drivers) {
       if (!driver.module.empty()) out.insert(driver.module);
+    }
+    for (const auto& [name, keys] : core_.index().modules()) {
+      if (keys.empty()) out.insert(name);
     }
     return {out.begin(), out.end()};
   }

@@ -107,6 +107,7 @@ struct Device {
   bool present = true;  ///< false: not in its slot; a rescan does not find it
   bool can_reset = true;
   bool bus_reset = false;  ///< only with the bus that it is on, and so only if it came alone to it
+  bool reset_off = false;  ///< user space has emptied its reset_method
   bool vf_autoprobe = true;  ///< sriov_drivers_autoprobe, for a physical function
   unsigned total_vfs = 0;
   std::uint16_t vf_device = 0;  ///< device id of its virtual functions; 0: its own
@@ -163,6 +164,14 @@ struct Bus {
   friend bool operator==(const Bus&, const Bus&) = default;
 };
 
+/// A module that brings no driver ("vfio_iommu_type1"), or what is known of one that does beside
+/// its drivers: its parameters.
+struct Module {
+  bool loaded = true;  ///< counts for one without drivers
+  std::map<std::string, std::string> parameters;
+  friend bool operator==(const Module&, const Module&) = default;
+};
+
 /// Work that the kernel leaves to a worker: an asynchronous probe. Driver 0: of every asynchronous
 /// driver that matches.
 struct AsyncProbe {
@@ -181,6 +190,7 @@ struct State {
   std::map<DeviceKey, Device> devices;
   std::map<DriverKey, Driver> drivers;
   std::map<unsigned, Group> groups;
+  std::map<std::string, Module> modules;  ///< by name as in /sys/module
   std::vector<DeviceKey> drawer;   ///< removed or not yet plugged: what rescan or hot-add bring
   std::deque<DeviceKey> deferred;  ///< waiting for a successful bind
   std::deque<DeviceKey> retrying;  ///< the worker's list: to be probed again

@@ -81,7 +81,8 @@ Reply<void> DriverCore::synthetic_uevent(const std::string& devpath, const std::
   SyntheticUevent wanted = TRY(parse_synthetic(text));
   Uevent event = make_uevent(wanted.action, devpath, subsystem);
   add_lines(event.lines, std::move(wanted.lines));
-  if (wanted.action == "remove" && subsystem != "bus") state_.said_removed.insert(devpath);
+  const bool goes = subsystem == "drivers" || subsystem == "module";
+  if (wanted.action == "remove" && goes) state_.said_removed.insert(devpath);
   TRY(check_room(event));
   send(std::move(event));
   return {};

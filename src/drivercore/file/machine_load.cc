@@ -42,6 +42,7 @@ class Loader {
     const Tables devices = in.tables("device");
     const Tables groups = in.tables("group");
     const Tables buses = in.tables("bus");
+    const Tables modules = in.tables("module");
     const auto deferred = in.texts("deferred");
     for (std::string& path : in.texts("said_removed")) state_.said_removed.insert(std::move(path));
     if (drivers.size() > kMaxDrivers) in.complain("driver", "more than 20000 drivers");
@@ -49,6 +50,7 @@ class Loader {
     TRY(in.finish());
     for (const Tables* tables : {&drivers, &devices}) reserve_instances(*tables);
     for (const auto* table : buses) TRY(load_bus(*table));
+    for (const auto* table : modules) TRY(load_module(*table));
     for (const auto* table : drivers) TRY(load_driver(*table));
     register_drivers();
     for (const auto* table : groups) TRY(load_group(*table));
@@ -109,6 +111,26 @@ class Loader {
     TRY(in.finish());
     state_.buses[name].autoprobe = autoprobe;
     return {};
+  }
+
+  Result<> load_module(const toml::table& table) {
+    TomlReader in(file_, table);
+    Module module{.loaded = in.flag("loaded", true), .parameters = {}};
+    const std::string name = Index::module_name(in.name("name"));
+    if (!in.has("name")) in.complain("name", "a module must have a name");
+    for (const auto* parameters : in.tables("parameters")) {
+      TomlReader rows(file_, *parameters);
+      for (const std::string& key : rows.keys_as_written()) {
+        std::string value = rows.text(key);
+        if (!is_sysfs_name(key) || value.contains('\n') || value.contains('\0'))
+          rows.complain(key, "no possible parameter");
+        module.parameters[key] = std::move(value);
+      }
+      TRY(rows.finish());
+    }
+    if (!state_.modules.emplace(name, std::move(module)).second)
+      in.complain("name", "the second module of this name");
+    return in.finish();
   }
 
   Result<> load_group(const toml::table& table) {
@@ -276,6 +298,7 @@ class Loader {
     device.in_use = uses_in(in);
     device.can_reset = in.flag("reset", device.class_code >> 16 != 0x06);
     device.bus_reset = in.flag("bus_reset", false);
+    device.reset_off = in.flag("reset_off", false);
     device.vf_autoprobe = in.flag("vf_autoprobe", true);
     device.total_vfs = static_cast<unsigned>(in.number("total_vfs", 0, UINT16_MAX, 0));
     device.vf_device = static_cast<std::uint16_t>(in.hex("vf_device", UINT16_MAX));
@@ -306,12 +329,12 @@ class Loader {
   Result<> load_children(TomlReader& in, Device& device) {
     for (const auto* table : in.tables("children")) {
       TomlReader kinds(file_, *table);
-      for (const auto& [kind, node] : *table) {
-        for (std::string& name : kinds.texts(kind.str())) {
-          if (!is_sysfs_name(kind.str()) || !is_path(name)) {
-            kinds.complain(kind.str(), "is no possible name in sysfs");
+      for (const std::string& kind : kinds.keys_as_written()) {
+        for (std::string& name : kinds.texts(kind)) {
+          if (!is_sysfs_name(kind) || !is_path(name)) {
+            kinds.complain(kind, "is no possible name in sysfs");
           }
-          device.children.push_back({.kind = std::string(kind.str()), .name = std::move(name)});
+          device.children.push_back({.kind = kind, .name = std::move(name)});
         }
       }
       TRY(kinds.finish());

@@ -116,14 +116,31 @@ std::string driver_table(const State& state, const Driver& driver) {
   return out.str();
 }
 
+/// A table, or a list of them where a kind comes again behind another: their order is kept.
 std::string children_of(const Device& device) {
-  std::string out;
-  std::map<std::string, std::vector<std::string>> kinds;
-  for (const Child& child : device.children) kinds[child.kind].push_back(child.name);
-  for (const auto& [kind, names] : kinds) {
-    out += (out.empty() ? "" : ", ") + toml_string(kind) + " = " + list_of(names, same);
+  std::vector<std::map<std::string, std::vector<std::string>>> tables;
+  std::vector<std::vector<std::string>> kinds;  ///< of each table, as they come
+  std::string last;
+  for (const Child& child : device.children) {
+    const bool again = child.kind != last && !tables.empty() && tables.back().contains(child.kind);
+    if (tables.empty() || again) {
+      tables.emplace_back();
+      kinds.emplace_back();
+    }
+    if (!tables.back().contains(child.kind)) kinds.back().push_back(child.kind);
+    tables.back()[child.kind].push_back(child.name);
+    last = child.kind;
   }
-  return "{ " + out + " }";
+  std::string out;
+  for (std::size_t i = 0; i < tables.size(); ++i) {
+    std::string table;
+    for (const std::string& kind : kinds[i]) {
+      table += (table.empty() ? "" : ", ") + toml_string(kind) + " = " +
+               list_of(tables[i].at(kind), same);
+    }
+    out += (out.empty() ? "" : ", ") + ("{ " + table + " }");
+  }
+  return tables.size() == 1 ? out : "[" + out + "]";
 }
 
 void put_hardware(Table& out, const Device& d) {
@@ -140,7 +157,7 @@ void put_hardware(Table& out, const Device& d) {
   out.number<unsigned>("vf_offset", d.vf_offset, 1).number<unsigned>("vf_stride", d.vf_stride, 1);
   out.number("numa_node", d.numa_node, -1).flag("boot_vga", d.boot_vga);
   out.flag("reset", d.can_reset, d.class_code >> 16 != 0x06);
-  out.flag("bus_reset", d.bus_reset).text("modalias", d.modalias);
+  out.flag("bus_reset", d.bus_reset).flag("reset_off", d.reset_off).text("modalias", d.modalias);
   if (!d.children.empty()) out.raw("children", children_of(d));
   out.list("in_use", d.in_use, same);
 }
@@ -205,6 +222,16 @@ std::string save_machine(const State& state) {
   for (const auto& [name, bus] : state.buses) {
     if (bus.autoprobe && used.contains(name)) continue;
     out += Table("bus").text("name", name).flag("autoprobe", bus.autoprobe, true).str();
+  }
+  for (const auto& [name, module] : state.modules) {
+    Table table("module");
+    table.text("name", name).flag("loaded", module.loaded, true);
+    std::string parameters;
+    for (const auto& [key, value] : module.parameters)
+      parameters +=
+          (parameters.empty() ? "" : ", ") + toml_string(key) + " = " + toml_string(value);
+    if (!parameters.empty()) table.raw("parameters", "{ " + parameters + " }");
+    out += table.str();
   }
   for (const auto& [key, driver] : state.drivers) out += driver_table(state, driver);
   for (const auto& [number, group] : state.groups) {

@@ -236,5 +236,21 @@ TEST_F(Saving, ASavedMachineGoesOnAsTheOtherWouldHave) {
   EXPECT_TRUE(go_on(core_) == go_on(other));
 }
 
+TEST(MachineFile, ChildrenKeepTheOrderInWhichTheyAreWritten) {
+  for (const char* children : {R"({ "nvme" = ["nvme0"], "block" = ["nvme/nvme0/nvme0n1"] })",
+                               R"([{ "net" = ["a"], "block" = ["b"] }, { "net" = ["c", "d"] }])"}) {
+    const std::string text =
+        std::string("[[device]]\naddress = \"0000:03:00.0\"\nid = \"8086:1\"\n") +
+        "children = " + children + "\n";
+    const auto state = load_machine(text, "m.toml");
+    ASSERT_TRUE(state) << state.error().message();
+    const std::string saved = save_machine(*state);
+    EXPECT_TRUE(saved.contains(std::string("children = ") + children + "\n")) << saved;
+    const auto again = load_machine(saved, "m.toml");
+    ASSERT_TRUE(again);
+    EXPECT_EQ(*again, *state);
+  }
+}
+
 }  // namespace
 }  // namespace anybind::drivercore

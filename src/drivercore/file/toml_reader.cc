@@ -60,6 +60,18 @@ std::string TomlReader::name(std::string_view key, std::string otherwise) {
   return out;
 }
 
+/// toml++ keeps them by the alphabet.
+std::vector<std::string> TomlReader::keys_as_written() const {
+  std::vector<std::pair<toml::source_position, std::string>> keys;
+  for (const auto& [key, node] : table_) {
+    keys.emplace_back(key.source().begin, std::string(key.str()));
+  }
+  std::ranges::stable_sort(keys, [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<std::string> out;
+  for (auto& [where, key] : keys) out.push_back(std::move(key));
+  return out;
+}
+
 bool TomlReader::flag(std::string_view key, bool otherwise) {
   const toml::node* node = take(key);
   if (node == nullptr) return otherwise;

@@ -62,6 +62,8 @@ class TomlReader {
   /// "8086:10d3"
   std::pair<std::uint16_t, std::uint16_t> id_pair(std::string_view key);
   std::vector<std::string> texts(std::string_view key);
+  /// In the order of the file.
+  [[nodiscard]] std::vector<std::string> keys_as_written() const;
   std::vector<PciId> ids(std::string_view key);
   std::optional<PciId> id(std::string_view key);
   /// "ok", "defer", "EIO": 0 or a negative errno.

@@ -179,6 +179,17 @@ Reply<void> store_enable_sriov(Core& core, const Place& at, Text text) {
   return core.enable_sriov(at.name, text);
 }
 
+/// Of a place called MODULE/PARAMETER.
+Reply<std::string> show_parameter(Core& core, const Place& at) {
+  const auto slash = at.name.find('/');
+  const auto& module = core.state().modules.at(at.name.substr(0, slash));
+  return module.parameters.at(at.name.substr(slash + 1)) + "\n";
+}
+Reply<void> store_parameter(Core& core, const Place& at, Text text) {
+  const auto slash = at.name.find('/');
+  return core.module_parameter(at.name.substr(0, slash), at.name.substr(slash + 1), text);
+}
+
 constexpr std::array kParameters = std::to_array<Attribute>({
     {"enable_sriov", show_enable_sriov, store_enable_sriov, has_vfio_driver},
 });
@@ -223,6 +234,9 @@ bool is_pf(const Core& core, const Place& at) {
 }
 bool has_reset(const Core& core, const Place& at) {
   return is_pci(core, at) && device_of(core, at).can_reset;
+}
+bool is_bridge(const Core& core, const Place& at) {
+  return is_pci(core, at) && device_of(core, at).class_code >> 8 == 0x0604;
 }
 bool has_node(const Core& core, const Place& at) {
   return is_pci(core, at) || device_of(core, at).numa_node >= 0;
@@ -302,7 +316,14 @@ Reply<void> store_device_rescan(Core& core, const Place& at, Text text) {
 Reply<void> store_device_uevent(Core& core, const Place& at, Text text) {
   return core.synthetic_uevent(at.key, text);
 }
+Reply<std::string> show_secondary(Core& core, const Place& at) {
+  return fmt::format("{}\n", bus_numbers(core, at.key).secondary);
+}
+Reply<std::string> show_subordinate(Core& core, const Place& at) {
+  return fmt::format("{}\n", bus_numbers(core, at.key).subordinate);
+}
 Reply<std::string> show_reset_method(Core& core, const Place& at) {
+  if (device_of(core, at).reset_off) return "";
   return device_of(core, at).bus_reset ? "bus\n" : "flr\n";
 }
 /// The bus cannot be reset while others are on it.
@@ -310,6 +331,7 @@ Reply<void> store_reset(Core& core, const Place& at, Text text) {
   const auto number = TRY(kstrtoul(text));
   if (number != 1) return std::unexpected(Errno{EINVAL});
   const Device& device = device_of(core, at);
+  if (device.reset_off) return std::unexpected(Errno{ENOTTY});
   if (device.bus_reset && !core.is_alone(device)) return std::unexpected(Errno{ENOTTY});
   return {};
 }
@@ -349,9 +371,10 @@ constexpr std::array kDeviceAttributes = std::to_array<Attribute>({
     {"remove", nullptr, store_device<&Core::remove>, is_no_vf},
     {"rescan", nullptr, store_device_rescan, is_no_vf},
     {"reset", nullptr, store_reset, has_reset},
-    {"reset_method", show_reset_method, nullptr, has_reset, 5015},
+    {"reset_method", show_reset_method, store_device<&Core::reset_method>, has_reset, 5015},
     {"resource", show_resource, nullptr, is_pci},
     {"revision", show_revision, nullptr, is_pci, 4010},
+    {"secondary_bus_number", show_secondary, nullptr, is_bridge},
     {"sriov_drivers_autoprobe", show_flag<&Device::vf_autoprobe>,
      store_device<&Core::sriov_drivers_autoprobe>, is_pf, 4012},
     {"sriov_numvfs", show_by<&Core::read_sriov_numvfs>, store_device<&Core::sriov_numvfs>, is_pf},
@@ -360,10 +383,71 @@ constexpr std::array kDeviceAttributes = std::to_array<Attribute>({
     {"sriov_totalvfs", show_number<&Device::total_vfs>, nullptr, is_pf},
     {"sriov_vf_device", show_vf_device, nullptr, is_pf, 4014},
     {"sriov_vf_total_msix", show_fixed<'0'>, nullptr, is_pf, 5013},
+    {"subordinate_bus_number", show_subordinate, nullptr, is_bridge},
     {"subsystem_device", show_hex4<&Device::subdevice>, nullptr, is_pci},
     {"subsystem_vendor", show_hex4<&Device::subvendor>, nullptr, is_pci},
     {"uevent", show_by<&Core::read_uevent>, store_device_uevent, nullptr},
     {"vendor", show_hex4<&Device::vendor>, nullptr, is_pci},
+});
+
+// ---- of a bus of PCI, of a root, of an IOMMU
+
+Reply<void> store_behind_rescan(Core& core, const Place& at, Text text) {
+  return core.rescan_behind(text, at.key);
+}
+Reply<void> store_pci_bus_uevent(Core& core, const Place& at, Text text) {
+  const bool root = at.key == 0;
+  const std::string bus = root ? at.name.substr(3) : bus_behind(core, at.key).value_or("");
+  const std::string above = root ? "/devices/" + at.name : core.devpath(device_of(core, at));
+  return core.synthetic_uevent(above + "/pci_bus/" + bus, "pci_bus", text);
+}
+Reply<std::string> show_no_lines(Core& /*core*/, const Place& /*at*/) {
+  return "";
+}
+bool is_pci_host(const Core& /*core*/, const Place& at) {
+  return at.name.starts_with("pci") && at.name.contains(':');
+}
+/// It is on no bus and in no class: the kernel tells nobody
+/// (drivers/base/core.c:dev_uevent_filter).
+Reply<void> store_root_uevent(Core& /*core*/, const Place& /*at*/, Text text) {
+  TRY(parse_synthetic(text));
+  return {};
+}
+
+constexpr std::array kPciBusAttributes = std::to_array<Attribute>({
+    {"cpuaffinity", show_fixed<'3'>},
+    {"cpulistaffinity", show_fixed<'0', '-', '1'>},
+    {"rescan", nullptr, store_behind_rescan},
+    {"uevent", show_no_lines, store_pci_bus_uevent},
+});
+constexpr std::array kRootAttributes = std::to_array<Attribute>({
+    {"uevent", show_no_lines, store_root_uevent, is_pci_host},
+});
+
+/// What drivers/iommu/intel shows of QEMU's.
+Reply<std::string> show_iommu_cap(Core& /*core*/, const Place& /*at*/) {
+  return "d2008c222f0686\n";
+}
+Reply<std::string> show_iommu_ecap(Core& /*core*/, const Place& /*at*/) {
+  return "f00f5a\n";
+}
+Reply<std::string> show_iommu_address(Core& /*core*/, const Place& /*at*/) {
+  return "fed90000\n";
+}
+Reply<std::string> show_domains(Core& /*core*/, const Place& /*at*/) {
+  return "65536\n";
+}
+Reply<std::string> show_domains_used(Core& core, const Place& /*at*/) {
+  return fmt::format("{}\n", core.index().groups().size());
+}
+
+constexpr std::array kIommuRegisters = std::to_array<Attribute>({
+    {"address", show_iommu_address},
+    {"cap", show_iommu_cap},
+    {"domains_supported", show_domains},
+    {"domains_used", show_domains_used},
+    {"ecap", show_iommu_ecap},
+    {"version", show_fixed<'1', ':', '0'>},
 });
 
 constexpr std::array kPowerAttributes = std::to_array<Attribute>({
@@ -410,6 +494,9 @@ static_assert(is_by_name(kModuleAttributes));
 static_assert(is_by_name(kParameters));
 static_assert(is_by_name(kGroupAttributes));
 static_assert(is_by_name(kDeviceAttributes));
+static_assert(is_by_name(kPciBusAttributes));
+static_assert(is_by_name(kRootAttributes));
+static_assert(is_by_name(kIommuRegisters));
 static_assert(is_by_name(kPowerAttributes));
 static_assert(is_by_name(kMadeAttributes));
 static_assert(is_by_name(kVirtualAttributes));
@@ -428,6 +515,12 @@ std::span<const Attribute> attributes_in(const Core& core, const Place& at) {
       return is_listed() ? kMadeAttributes : Attributes();
     case Place::Kind::kVirtualOne:
       return kVirtualAttributes;
+    case Place::Kind::kPciBus:
+      return kPciBusAttributes;
+    case Place::Kind::kDeviceRoot:
+      return kRootAttributes;
+    case Place::Kind::kIommuRegisters:
+      return kIommuRegisters;
     case Place::Kind::kPower:
       return is_listed() ? kPowerAttributes : Attributes();
     case Place::Kind::kDriver:
@@ -453,6 +546,12 @@ bool applies(const Core& core, const Place& at, const Attribute& attribute) {
 }
 
 }  // namespace
+
+const Attribute& parameter_attribute() {
+  static constexpr Attribute kParameter{
+      .name = "parameter", .show = show_parameter, .store = store_parameter};
+  return kParameter;
+}
 
 std::vector<std::string> attribute_names(const DriverCore& core, const Place& at) {
   std::vector<std::string> out;

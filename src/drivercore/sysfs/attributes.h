@@ -33,6 +33,8 @@ struct Attribute {
 
 /// Names of the attributes that are in the directory now, sorted.
 [[nodiscard]] std::vector<std::string> attribute_names(const DriverCore& core, const Place& at);
+/// A parameter that a machine file gives a module: of the place called MODULE/PARAMETER.
+[[nodiscard]] const Attribute& parameter_attribute();
 /// nullptr when none of this name is there now.
 [[nodiscard]] const Attribute* find_attribute(const DriverCore& core, const Place& at,
                                               std::string_view name);

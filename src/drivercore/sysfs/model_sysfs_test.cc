@@ -87,8 +87,96 @@ TEST_F(Tree, LinksAreThoseOfLinux) {
   EXPECT_EQ(link("class/iommu/dmar0"), "../../devices/virtual/iommu/dmar0");
 }
 
+TEST_F(Tree, AnIommuHasItsDevicesAndTheyHaveIt) {
+  EXPECT_EQ(link("bus/pci/devices/" + kNicA + "/iommu"), "../../virtual/iommu/dmar0");
+  EXPECT_EQ(link("class/iommu/dmar0/devices/" + kNicA), "../../../../pci0000:00/0000:00:03.0");
+  EXPECT_EQ(link("class/iommu/dmar0/devices/" + kNobody), "ENOENT");
+  EXPECT_EQ(list("class/iommu/dmar0/devices").size(), 10U);
+  EXPECT_EQ(read("class/iommu/dmar0/intel-iommu/version"), "1:0\n");
+  core_ = DriverCore(load("iommu = false\n" + std::string(kMachine)));
+  EXPECT_EQ(link("bus/pci/devices/" + kNicA + "/iommu"), "ENOENT");
+  EXPECT_EQ(list("class/iommu"), Names{});
+}
+
+TEST_F(Tree, BusesOfPciStandBelowTheirBridgesAndRoots) {
+  EXPECT_EQ(list("class/pci_bus"), (Names{"0000:00", "0000:01"}));
+  EXPECT_EQ(link("class/pci_bus/0000:00"), "../../devices/pci0000:00/pci_bus/0000:00");
+  EXPECT_EQ(link("class/pci_bus/0000:01"), "../../devices/pci0000:00/0000:00:08.0/pci_bus/0000:01");
+  EXPECT_EQ(link("class/pci_bus/0000:01/device"), "../../../0000:00:08.0");
+  EXPECT_EQ(link("class/pci_bus/0000:00/device"), "../../../pci0000:00");
+  EXPECT_EQ(list("devices/pci0000:00/pci_bus/0000:00"),
+            (Names{"cpuaffinity", "cpulistaffinity", "device", "rescan", "subsystem", "uevent"}));
+  EXPECT_EQ(read("bus/pci/devices/" + kBridge + "/secondary_bus_number"), "1\n");
+  EXPECT_EQ(read("bus/pci/devices/" + kBridge + "/subordinate_bus_number"), "1\n");
+  EXPECT_EQ(read("bus/pci/devices/" + kNicA + "/secondary_bus_number"), "ENOENT");
+  EXPECT_EQ(write("devices/pci0000:00/uevent", "add"), 0);
+  EXPECT_EQ(write("devices/pci0000:00/uevent", "junk"), EINVAL);
+  EXPECT_EQ(events(), std::vector<std::string>{}) << "nobody is told of a root";
+  EXPECT_EQ(write("class/pci_bus/0000:01/uevent", "change"), 0);
+  EXPECT_EQ(events(), std::vector<std::string>{"change 0000:01"});
+}
+
+TEST_F(Tree, ABusCanBeScannedAlone) {
+  ASSERT_EQ(dev(kNicA, "remove", "1"), 0);
+  for (const std::string& card : {kSharedA, kSharedB, kSharedEdu}) {
+    ASSERT_EQ(dev(card, "remove", "1"), 0);
+  }
+  EXPECT_EQ(list("class/pci_bus"), (Names{"0000:00", "0000:01"}))
+      << "it is there while it is empty";
+  EXPECT_EQ(write("class/pci_bus/0000:01/rescan", "1"), 0);
+  EXPECT_EQ(driver_of(kSharedA), "e1000");
+  EXPECT_EQ(driver_of(kNicA), "absent");
+  EXPECT_EQ(write("class/pci_bus/0000:00/rescan", "1"), 0);
+  EXPECT_EQ(driver_of(kNicA), "e1000e");
+}
+
+TEST_F(Tree, WaysToResetCanBeTakenAndGivenBack) {
+  const std::string file = "bus/pci/devices/" + kNicA + "/reset_method";
+  EXPECT_EQ(read(file), "flr\n");
+  EXPECT_EQ(write(file, "bus"), EINVAL) << "not one that it has";
+  EXPECT_EQ(write(file, "\n"), 0);
+  EXPECT_EQ(read(file), "");
+  EXPECT_EQ(dev(kNicA, "reset", "1"), ENOTTY);
+  core_ = DriverCore(load(save_machine(core_.state())));
+  EXPECT_EQ(read(file), "");
+  EXPECT_EQ(write(file, "default"), 0);
+  EXPECT_EQ(read(file), "flr\n");
+  EXPECT_EQ(dev(kNicA, "reset", "1"), 0);
+  EXPECT_EQ(write(file, ""), 0);
+  EXPECT_EQ(write(file, " flr \n"), 0);
+  EXPECT_EQ(read(file), "flr\n");
+}
+
+TEST_F(Tree, AModuleWithoutADriverHasItsParameters) {
+  core_ = DriverCore(load(R"(
+[[module]]
+name = "vfio-iommu-type1"
+loaded = false
+[[module]]
+name = "vfio"
+parameters = { enable_unsafe_noiommu_mode = "N", name = "x" }
+)"));
+  EXPECT_EQ(list("module"), Names{"vfio"});
+  EXPECT_THAT(list("module/vfio"), IsSupersetOf({"holders", "initstate", "parameters", "refcnt"}));
+  const std::string mode = "module/vfio/parameters/enable_unsafe_noiommu_mode";
+  EXPECT_EQ(read(mode), "N\n");
+  EXPECT_EQ(write(mode, "1"), 0);
+  EXPECT_EQ(write(mode, "?"), EINVAL);
+  EXPECT_EQ(read(mode), "Y\n");
+  EXPECT_EQ(write("module/vfio/parameters/name", "another\n"), 0);
+  EXPECT_EQ(read("module/vfio/parameters/name"), "another\n");
+  EXPECT_TRUE(core_.load_module("vfio_iommu_type1"));
+  EXPECT_EQ(events(), std::vector<std::string>{"add vfio_iommu_type1"});
+  EXPECT_TRUE(core_.unload_module("vfio"));
+  EXPECT_FALSE(core_.unload_module("vfio"));
+  EXPECT_EQ(list("module"), Names{"vfio_iommu_type1"});
+  const std::string saved = save_machine(core_.state());
+  EXPECT_EQ(save_machine(load(saved)), saved);
+}
+
 TEST_F(Tree, WhatHostDriversMakeIsThereWhileTheyHaveTheDevice) {
-  EXPECT_EQ(list("class"), (Names{"block", "iommu", "net", "nvme"}));
+  const Names classes = {"block", "iommu", "net", "nvme", "pci_bus", "vfio", "vfio-dev"};
+  EXPECT_EQ(list("class"), classes);
   EXPECT_EQ(list("class/net"), (Names{"eth0", "eth1", "eth2", "eth3"}));
   EXPECT_EQ(link("class/block/nvme0n1"),
             "../../devices/pci0000:00/0000:00:05.0/nvme/nvme0/nvme0n1");
@@ -97,7 +185,8 @@ TEST_F(Tree, WhatHostDriversMakeIsThereWhileTheyHaveTheDevice) {
   EXPECT_EQ(list("class/nvme/nvme0"), (Names{"device", "nvme0n1", "subsystem", "uevent"}));
   EXPECT_EQ(read("class/block/nvme0n1/uevent"), "DEVNAME=nvme0n1\nDEVTYPE=disk\n");
   ASSERT_EQ(drv("nvme", "unbind", kNvme), 0);
-  EXPECT_EQ(list("class"), (Names{"iommu", "net"}));
+  EXPECT_EQ(list("class"), classes) << "they stay while nothing is in them";
+  EXPECT_EQ(list("class/nvme"), Names{});
   ASSERT_EQ(dev(kNvme, "driver_override", "pci-stub"), 0);
   ASSERT_EQ(bus("drivers_probe", kNvme), 0);
   EXPECT_EQ(link("class/block/nvme0n1"), "ENOENT") << "pci-stub makes nothing";

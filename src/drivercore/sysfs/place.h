@@ -22,6 +22,10 @@ struct Place {
     kVirtual,           ///< devices/virtual
     kVirtualClass,      ///< devices/virtual/NAME
     kVirtualOne,        ///< devices/virtual/NAME, the name being CLASS/NAME
+    kIommuDevices,      ///< devices/virtual/iommu/NAME/devices
+    kIommuRegisters,    ///< devices/virtual/iommu/NAME/intel-iommu
+    kPciBuses,          ///< pci_bus/ of a bridge, or of the root that is the name
+    kPciBus,            ///< the one in it
     kClasses,           ///< class/
     kClass,             ///< class/NAME
     kKernel,            ///< kernel/

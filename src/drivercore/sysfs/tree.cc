@@ -13,51 +13,15 @@
 #include "drivercore/core/bus_type.h"
 #include "drivercore/core/made.h"
 #include "drivercore/core/sriov.h"
+#include "drivercore/sysfs/classes.h"
+#include "drivercore/sysfs/entries.h"
+#include "drivercore/sysfs/pci_config.h"
 
 namespace anybind::drivercore {
 namespace {
 
-using Kind = Place::Kind;
-using Names = std::vector<std::string>;
-using MaybeEntry = std::optional<Entry>;
-
-MaybeEntry directory(Kind kind, std::string name = "", std::uint32_t key = 0) {
-  return Entry{.place = {.kind = kind, .name = std::move(name), .key = key}};
-}
-MaybeEntry link_to(std::string path) {
-  return Entry{.kind = Entry::Kind::kLink, .text = std::move(path)};
-}
-MaybeEntry fixed_text(std::string text) {
-  return Entry{.kind = Entry::Kind::kText, .text = std::move(text)};
-}
-MaybeEntry find_attribute_file(const DriverCore& core, const Place& at, const std::string& name) {
-  const Attribute* found = find_attribute(core, at, name);
-  if (found == nullptr) return std::nullopt;
-  return Entry{.kind = Entry::Kind::kAttribute, .place = at, .attribute = found};
-}
-void list_attributes(const DriverCore& core, const Place& at, Names& out) {
-  std::ranges::move(attribute_names(core, at), std::back_inserter(out));
-}
-
-std::string path_of(const DriverCore& core, const Device& device) {
-  return core.devpath(device).substr(1);
-}
-MaybeEntry link_to_device(const DriverCore& core, DeviceKey key) {
-  if (core.find(key) == nullptr) return std::nullopt;
-  return Entry{.kind = Entry::Kind::kLink, .place = {.kind = Kind::kDevice, .key = key}};
-}
 std::string driver_path(const Driver& driver) {
   return "bus/" + driver.bus + "/drivers/" + driver.name;
-}
-
-template <class Map>
-void append_names(Names& to, const Map& map) {
-  for (const auto& [name, value] : map) to.push_back(name);
-}
-/// 0 for a name that is not there.
-std::uint32_t key_of(const std::map<std::string, std::uint32_t>& names, const std::string& name) {
-  const auto found = names.find(name);
-  return found == names.end() ? 0 : found->second;
 }
 
 // ---- directories that are always there
@@ -164,11 +128,15 @@ void list_roots(const DriverCore& core, const Place& /*at*/, Names& out) {
 }
 
 MaybeEntry find_in_root(const DriverCore& core, const Place& at, const std::string& name) {
-  const DeviceKey key = key_of(core.index().root(at.name), name);
-  return key == 0 ? std::nullopt : directory(Kind::kDevice, "", key);
+  if (const DeviceKey key = key_of(core.index().root(at.name), name))
+    return directory(Kind::kDevice, "", key);
+  if (name == kPciBusClass && is_pci_root(at.name)) return directory(Kind::kPciBuses, at.name);
+  return find_attribute_file(core, at, name);
 }
 void list_root(const DriverCore& core, const Place& at, Names& out) {
   append_names(out, core.index().root(at.name));
+  if (is_pci_root(at.name)) out.emplace_back(kPciBusClass);
+  list_attributes(core, at, out);
 }
 
 /// The name that stands right below `above` on the way to `path`; empty when it is not on the way.
@@ -214,6 +182,8 @@ MaybeEntry find_device_link(const DriverCore& core, const Device& device, std::s
   if (name == "iommu_group" && device.group) {
     return link_to(fmt::format("kernel/iommu_groups/{}", *device.group));
   }
+  if (name == "iommu" && device.group && core.state().iommu)
+    return link_to("devices/virtual/iommu/" + std::string(kIommuUnit));
   if (name == "physfn" && device.vf_linked) {
     return link_to_device(core, core.key_of(device.bus, device.physfn));
   }
@@ -227,16 +197,19 @@ MaybeEntry find_in_device(const DriverCore& core, const Place& at, const std::st
   if (MaybeEntry found = find_device_link(core, device, name)) return found;
   if (MaybeEntry found = find_attribute_file(core, at, name)) return found;
   if (MaybeEntry found = find_virtual_function(core, at, name)) return found;
+  if (name == kPciBusClass && bus_behind(core, at.key))
+    return directory(Kind::kPciBuses, "", at.key);
   return is_on_a_path(device, name) ? directory(Kind::kMade, name, at.key) : std::nullopt;
 }
 void list_device(const DriverCore& core, const Place& at, Names& out) {
   const Device& device = core.existing(at.key);
   list_attributes(core, at, out);
-  for (const char* link : {"subsystem", "driver", "iommu_group", "physfn"}) {
+  for (const char* link : {"subsystem", "driver", "iommu", "iommu_group", "physfn"}) {
     if (find_device_link(core, device, link)) out.emplace_back(link);
   }
   append_names(out, core.index().children(at.key));
   list_virtual_functions(core, at, out);
+  if (bus_behind(core, at.key)) out.emplace_back(kPciBusClass);
   for (const auto& [path, kind] : made_by_driver(device)) out.push_back(next_on_path(path, ""));
 }
 
@@ -270,79 +243,6 @@ void list_made(const DriverCore& core, const Place& at, Names& out) {
   }
 }
 
-// ---- devices/virtual: what hangs on no device
-
-Names virtual_names(const DriverCore& core, std::string_view kind) {
-  Names out;
-  if (kind == "iommu" && core.state().iommu) out.emplace_back("dmar0");
-  if (kind != "vfio") return out;
-  for (const auto& [group, users] : core.index().vfio_groups())
-    out.push_back(std::to_string(group));
-  return out;
-}
-bool has_name(const Names& names, std::string_view name) {
-  return std::ranges::find(names, name) != names.end();
-}
-
-void list_virtual(const DriverCore& core, const Place& /*at*/, Names& out) {
-  for (const char* kind : {"iommu", "vfio"}) {
-    if (!virtual_names(core, kind).empty()) out.emplace_back(kind);
-  }
-}
-MaybeEntry find_virtual(const DriverCore& core, const Place& at, const std::string& name) {
-  Names names;
-  list_virtual(core, at, names);
-  return has_name(names, name) ? directory(Kind::kVirtualClass, name) : std::nullopt;
-}
-
-void list_virtual_class(const DriverCore& core, const Place& at, Names& out) {
-  out = virtual_names(core, at.name);
-}
-MaybeEntry find_in_virtual_class(const DriverCore& core, const Place& at, const std::string& name) {
-  if (!has_name(virtual_names(core, at.name), name)) return std::nullopt;
-  return directory(Kind::kVirtualOne, at.name + "/" + name);
-}
-
-MaybeEntry find_in_virtual_one(const DriverCore& core, const Place& at, const std::string& name) {
-  if (name == "subsystem") return link_to("class/" + at.name.substr(0, at.name.find('/')));
-  return find_attribute_file(core, at, name);
-}
-void list_virtual_one(const DriverCore& core, const Place& at, Names& out) {
-  out = {"subsystem"};
-  list_attributes(core, at, out);
-}
-
-// ---- class/
-
-void list_classes(const DriverCore& core, const Place& at, Names& out) {
-  append_names(out, core.index().classes());
-  list_virtual(core, at, out);
-}
-MaybeEntry find_class(const DriverCore& core, const Place& at, const std::string& name) {
-  Names names;
-  list_virtual(core, at, names);
-  const bool there = core.index().classes().contains(name) || has_name(names, name);
-  return there ? directory(Kind::kClass, name) : std::nullopt;
-}
-
-void list_class(const DriverCore& core, const Place& at, Names& out) {
-  out = virtual_names(core, at.name);
-  append_names(out, core.index().interfaces(at.name));
-}
-MaybeEntry find_in_class(const DriverCore& core, const Place& at, const std::string& name) {
-  if (has_name(virtual_names(core, at.name), name)) {
-    return link_to("devices/virtual/" + at.name + "/" + name);
-  }
-  const Device* device = core.find(key_of(core.index().interfaces(at.name), name));
-  if (device == nullptr) return std::nullopt;
-  for (const auto& [path, kind] : made_by_driver(*device)) {
-    if (kind == at.name && path.substr(path.rfind('/') + 1) == name) {
-      return link_to(path_of(core, *device) + "/" + path);
-    }
-  }
-  return std::nullopt;
-}
-
 // ---- kernel/iommu_groups
 
 std::optional<unsigned> group_named(const DriverCore& core, const std::string& name) {
@@ -369,11 +269,7 @@ void list_members(const DriverCore& core, const Place& at, Names& out) {
 // ---- module/
 
 bool is_loaded(const DriverCore& core, const std::string& module) {
-  if (core.state().modules_coming.contains(module)) return true;
-  const auto found = core.index().modules().find(module);
-  return found != core.index().modules().end() &&
-         std::ranges::any_of(found->second,
-                             [&](DriverKey key) { return core.find_driver(key) != nullptr; });
+  return core.state().modules_coming.contains(module) || core.is_loaded(module);
 }
 MaybeEntry find_module(const DriverCore& core, const Place& /*at*/, const std::string& name) {
   return is_loaded(core, name) ? directory(Kind::kModule, name) : std::nullopt;
@@ -401,16 +297,35 @@ std::map<std::string, std::string> module_drivers(const DriverCore& core, const 
   }
   return out;
 }
+/// Those that the model knows the meaning of, and those of the machine file.
+MaybeEntry find_parameter(const DriverCore& core, const Place& at, const std::string& name) {
+  if (MaybeEntry found = find_attribute_file(core, at, name)) return found;
+  const auto& modules = core.state().modules;
+  const auto module = modules.find(at.name);
+  if (module == modules.end() || !module->second.parameters.contains(name)) return std::nullopt;
+  const Place parameter{.kind = Kind::kModuleParameters, .name = at.name + "/" + name};
+  return Entry{
+      .kind = Entry::Kind::kAttribute, .place = parameter, .attribute = &parameter_attribute()};
+}
+void list_parameters(const DriverCore& core, const Place& at, Names& out) {
+  list_attributes(core, at, out);
+  const auto module = core.state().modules.find(at.name);
+  if (module != core.state().modules.end()) append_names(out, module->second.parameters);
+}
+
 std::vector<std::pair<std::string, Kind>> module_directories(const DriverCore& core,
                                                              const Place& at) {
   std::vector<std::pair<std::string, Kind>> out;
   const bool coming = core.state().modules_coming.contains(at.name);
-  if (!coming || !module_drivers(core, at).empty()) {
+  const bool has_drivers = !core.index().modules().at(at.name).empty();
+  if (has_drivers && (!coming || !module_drivers(core, at).empty())) {
     out.emplace_back("drivers", Kind::kModuleDrivers);
   }
   if (!is_built_in(core, at.name)) out.emplace_back("holders", Kind::kModuleHolders);
   const Place parameters{.kind = Kind::kModuleParameters, .name = at.name};
-  if (!attribute_names(core, parameters).empty()) out.emplace_back("parameters", parameters.kind);
+  Names names;
+  list_parameters(core, parameters, names);
+  if (!names.empty()) out.emplace_back("parameters", parameters.kind);
   return out;
 }
 MaybeEntry find_in_module(const DriverCore& core, const Place& at, const std::string& name) {
@@ -467,6 +382,10 @@ constexpr std::array kDirectories = std::to_array<Directory>({
     {Kind::kVirtual, find_virtual, list_virtual},
     {Kind::kVirtualClass, find_in_virtual_class, list_virtual_class},
     {Kind::kVirtualOne, find_in_virtual_one, list_virtual_one},
+    {Kind::kIommuDevices, find_iommu_device, list_iommu_devices},
+    {Kind::kIommuRegisters, find_attribute_file, list_attributes},
+    {Kind::kPciBuses, find_pci_bus_in, list_pci_buses_in},
+    {Kind::kPciBus, find_in_pci_bus, list_pci_bus},
     {Kind::kClasses, find_class, list_classes},
     {Kind::kClass, find_in_class, list_class},
     {Kind::kGroups, find_group, list_groups},
@@ -475,7 +394,7 @@ constexpr std::array kDirectories = std::to_array<Directory>({
     {Kind::kModules, find_module, list_modules},
     {Kind::kModule, find_in_module, list_module},
     {Kind::kModuleDrivers, find_module_driver, list_module_drivers},
-    {Kind::kModuleParameters, find_attribute_file, list_attributes},
+    {Kind::kModuleParameters, find_parameter, list_parameters},
     {Kind::kDebug, find_in_debug, list_debug},
 });
 
@@ -561,6 +480,9 @@ bool Tree::exists(const Place& at) const {
       return is_loaded(core_, at.name);
     case Kind::kDeviceRoot:
       return core_.index().roots().contains(at.name);
+    case Kind::kPciBuses:
+    case Kind::kPciBus:
+      return pci_bus_is_there(core_, at);
     default:
       return true;
   }
