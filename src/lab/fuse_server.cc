@@ -99,25 +99,24 @@ void on_readlink(fuse_req_t req, fuse_ino_t number) {
   fuse_reply_readlink(req, text->c_str());
 }
 
-// ---- directories: what was there when it was opened, or read from the start again
+// ---- directories: what was there when it was read from the start, which fails for one that has
+// gone
 
 struct Listing {
   std::vector<Kernfs::Name> names;
-  bool begun = false;
 };
 
 void on_opendir(fuse_req_t req, fuse_ino_t number, fuse_file_info* file) {
-  auto names = files(req).list(number);
-  if (!names) return refuse(req, names.error().value);
-  auto* listing = new Listing{.names = *std::move(names)};
+  if (const auto there = files(req).status(number); !there) return refuse(req, there.error().value);
+  auto* listing = new Listing;
   file->fh = reinterpret_cast<std::uint64_t>(listing);
   if (fuse_reply_open(req, file) == -ENOENT) delete listing;
 }
 
 void on_readdir(fuse_req_t req, fuse_ino_t number, std::size_t size, off_t offset,
                 fuse_file_info* file) {
-  auto& [names, begun] = handle<Listing>(file);
-  if (offset == 0 && std::exchange(begun, true)) {
+  auto& names = handle<Listing>(file).names;
+  if (offset == 0) {
     auto fresh = files(req).list(number);
     if (!fresh) return refuse(req, fresh.error().value);
     names = *std::move(fresh);

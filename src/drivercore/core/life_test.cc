@@ -455,7 +455,7 @@ TEST_F(Uevents, OfModulesComeLast) {
                                     "remove nvme", "remove nvme"));
   ASSERT_TRUE(core_.load_module("nvme"));
   EXPECT_THAT(events(),
-              ElementsAre("add nvme0n1", "add nvme0", "bind " + kNvme, "add nvme", "add nvme"));
+              ElementsAre("add nvme0", "add nvme0n1", "bind " + kNvme, "add nvme", "add nvme"));
 }
 
 TEST_F(Uevents, OfVfioHaveTheGroupBeforeTheDevice) {
