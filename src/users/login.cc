@@ -14,6 +14,8 @@
 #include <cstring>
 #include <set>
 
+#include <fmt/format.h>
+
 #include "base/text.h"
 #include "users/guard_target.h"
 
@@ -31,7 +33,7 @@ bool is_loopback(std::string_view bytes) {
 }
 
 /// IPv4 in the clothes of IPv6 is IPv4.
-std::string plain_address(std::string bytes) {
+std::string plain_address(const std::string& bytes) {
   constexpr std::string_view kMapped("\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
   return bytes.starts_with(kMapped) ? bytes.substr(kMapped.size()) : bytes;
 }
@@ -48,7 +50,7 @@ std::string bytes_in_table(std::string_view digits) {
     std::memcpy(bytes.data(), &value, sizeof value);
     out.append(bytes.data(), bytes.size());
   }
-  return plain_address(std::move(out));
+  return plain_address(out);
 }
 
 struct Connection {
@@ -89,7 +91,7 @@ std::set<std::string> sockets_above(const Proc& proc) {
   std::string pid = parent_of(proc, "self");
   for (std::size_t i = 0; i < kMostAbove && !pid.empty(); ++i, pid = parent_of(proc, pid)) {
     for (const std::string& file : proc.list(pid + "/fd").value_or(std::vector<std::string>{})) {
-      auto link = proc.read_link(pid + "/fd/" + file);
+      const auto link = proc.read_link(fmt::format("{}/fd/{}", pid, file));
       if (!link || !link->starts_with(kSocket) || !link->ends_with(']')) continue;
       out.insert(link->substr(kSocket.size(), link->size() - kSocket.size() - 1));
     }
