@@ -121,7 +121,7 @@ class NoIommu : public testing::Test {
  protected:
   NoIommu() {
     tree_.pci({.address = kCard, .driver = "e1000e"});
-    tree_.dir("bus/pci/drivers/vfio-pci");
+    tree_.driver("pci", "vfio-pci");
   }
   Result<HeldPlan> plan(bool asked) {
     return plan_bind(
@@ -161,7 +161,7 @@ TEST_F(NoIommu, AKernelWithoutItIsSaidSo) {
 TEST_F(NoIommu, ADeviceInAGroupNeedsNone) {
   TestTree grouped;
   grouped.pci({.address = kCard, .driver = "e1000e", .group = 1});
-  grouped.dir("bus/pci/drivers/vfio-pci");
+  grouped.driver("pci", "vfio-pci");
   grouped.put(kMode, "N\n");
   grouped.put(kDeviceDir + "/class", "0x020000\n");
   const auto asked = plan_bind(

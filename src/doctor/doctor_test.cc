@@ -31,7 +31,7 @@ class DoctorTest : public testing::Test {
   DoctorTest() {
     tree_.pci({.address = kCard, .driver = "e1000e", .group = 1});
     tree_.pci({.address = kOther, .ids = "10DE:1C03", .driver = "nouveau", .group = 2});
-    tree_.dir("bus/pci/drivers/vfio-pci");
+    tree_.driver("pci", "vfio-pci");
     tree_.put("bus/pci/drivers_autoprobe", "1\n");
     tree_.put("module/vfio_pci/initstate", "live\n");
     tree_.put("module/vfio_iommu_type1/initstate", "live\n");
