@@ -90,7 +90,10 @@ Result<HeldPlan> plan_restoring(const Host& host, const Request& request,
     const auto dir = TRY(open_device(host.sysfs, device));
     if (dir != nullptr && dir->instance() == origin.instance) devices.push_back(device);
   }
-  return plan_restore(host, devices, origins);
+  auto plan = TRY(plan_restore(host, devices, origins));
+  if (devices.empty())
+    plan.notes.emplace_back("nothing is as anybind made it: nothing to give back");
+  return plan;
 }
 
 /// What was asked for that the verb has no use for would not be done.

@@ -37,7 +37,9 @@ bool is_keyboard(Sysfs& root, const std::string& name) {
 void look_at_virtual_functions(Sysfs& root, const Target& target, Findings& out) {
   const std::string count = target.dir ? attribute(*target.dir, "sriov_numvfs")
                                        : attribute(root, target.real + "/sriov_numvfs");
-  if (count.empty() || count == "0") return;
+  if (count == "0") return;
+  // No number, but functions: somebody's tree, or a kernel that says it elsewhere.
+  if (count.empty() && !root.read_link(target.real + "/virtfn0")) return;
   for (const std::string& entry : entries(root, target.real)) {
     if (!entry.starts_with("virtfn")) continue;
     const auto driver = root.read_link(fmt::format("{}/{}/driver", target.real, entry));
