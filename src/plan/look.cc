@@ -62,7 +62,8 @@ Result<Look> look_at(Sysfs& root, const DeviceId& device, With with) {
   if (dir == nullptr) return fail(no_such_device(root, device, device.str()));
   const auto instance = dir->instance();
   auto binding = read_binding(*dir);
-  const auto group = with == With::kGroup ? read_iommu_group(*dir) : std::nullopt;
+  auto group = with == With::kBindingOnly ? std::nullopt : read_iommu_group(*dir);
+  if (!group && with == With::kGroupForWords) group = std::nullopt;
   if (!instance || !binding || !group) {
     const Errno err = !instance ? instance.error() : !binding ? binding.error() : group.error();
     return fail(read_error(err, "read the state of", device));

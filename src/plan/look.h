@@ -29,7 +29,11 @@ struct Look {
   bool parked = false;  ///< as DevicePlan::parked, whatever becomes of it
 };
 
-enum class With : std::uint8_t { kGroup, kBindingOnly };
+enum class With : std::uint8_t {
+  kGroup,
+  kGroupForWords,  ///< what cannot be read of it is no error: only notes go by it
+  kBindingOnly,
+};
 
 /// kNotFound: there is no such device.
 [[nodiscard]] Result<Look> look_at(Sysfs& root, const DeviceId& device, With with);

@@ -91,23 +91,24 @@ std::optional<DriverName> leaves_for(const Look& look, const Goal& goal) {
 }
 
 /// Groups of which some members stay with a VFIO driver while others leave theirs.
-Result<> note_mixed_groups(Sysfs& root, Groups& groups, const std::vector<Look>& looks,
-                           Plan& plan) {
-  std::set<DeviceId> members;
+void note_mixed_groups(Sysfs& root, Groups& groups, const std::vector<Look>& looks, Plan& plan) {
+  std::map<DeviceId, const DevicePlan*> members;
   std::map<unsigned, DeviceId> left;
-  for (const DevicePlan& of : plan.devices) members.insert(of.device);
+  for (const DevicePlan& of : plan.devices) members.emplace(of.device, &of);
   for (const Look& look : looks) {
-    const auto of = std::ranges::find(plan.devices, look.device, &DevicePlan::device);
-    if (!look.group || of == plan.devices.end() || of->steps.empty() || !of->before.driver)
-      continue;
-    if (!is_vfio_driver(of->before.driver->str())) continue;
-    if (!of->goal.driver || !is_vfio_driver(of->goal.driver->str()))
+    const auto found = members.find(look.device);
+    if (!look.group || found == members.end()) continue;
+    const DevicePlan& of = *found->second;
+    if (of.steps.empty() || !of.before.driver || !is_vfio_driver(of.before.driver->str())) continue;
+    if (!of.goal.driver || !is_vfio_driver(of.goal.driver->str()))
       left.emplace(*look.group, look.device);
   }
   for (const auto& [group, device] : left) {
     std::vector<std::string> staying;
     std::set<std::string> drivers;
-    for (const DeviceId& id : *TRY(groups.members(group))) {
+    const auto all = groups.members(group);
+    if (!all) continue;  // it is only told of
+    for (const DeviceId& id : **all) {
       if (members.contains(id)) continue;
       const auto driver = root.read_link(id.path() + "/driver");
       if (!driver || !is_vfio_driver(link_name(*driver))) continue;
@@ -121,7 +122,6 @@ Result<> note_mixed_groups(Sysfs& root, Groups& groups, const std::vector<Look>&
                          Remark(Action::kRestoreGroup, {device.str()}) +
                          " gives back all that was taken of it");
   }
-  return {};
 }
 
 /// An override that nobody remembers having set is somebody else's.
@@ -141,8 +141,9 @@ Result<HeldPlan> plan_restore(const Host& host, const std::vector<DeviceId>& dev
   HeldPlan plan;
   plan.restores = true;
   Groups groups(root);
-  auto found = TRY(look_at_all(root, devices, With::kGroup));
-  if (reach == Reach::kGroups) {
+  const bool grouped = reach == Reach::kGroups;
+  auto found = TRY(look_at_all(root, devices, grouped ? With::kGroup : With::kGroupForWords));
+  if (grouped) {
     TRY(add_groups(root, groups, found, plan,
                    [&](const DeviceId& id) { return origins.contains(id); }));
   }
@@ -169,7 +170,7 @@ Result<HeldPlan> plan_restore(const Host& host, const std::vector<DeviceId>& dev
     if (const auto origin = find_origin(origins, look.device, look.instance))
       TRY(add_functions(host, look, *origin, plan));
   }
-  TRY(note_mixed_groups(root, groups, looks, plan));
+  note_mixed_groups(root, groups, looks, plan);
   if (host.modules != nullptr) {
     note_side_effects(root, *host.modules, plan);
     note_modules_left(root, *host.modules, plan);
@@ -217,7 +218,7 @@ Result<HeldPlan> plan_undo(const Host& host, const Plan& done, std::uint64_t id)
     return setting.lasting && setting.late && setting.path.ends_with("/sriov_numvfs");
   });
   for (const DevicePlan& was : std::views::reverse(done.devices)) {
-    auto look = look_at(root, was.device, With::kGroup);
+    auto look = look_at(root, was.device, With::kGroupForWords);
     if (!look && look.error().kind != ErrorKind::kNotFound) return fail(look.error());
     if (!look || look->instance != was.instance) {
       if (!removed)
@@ -237,7 +238,7 @@ Result<HeldPlan> plan_undo(const Host& host, const Plan& done, std::uint64_t id)
     TRY(keep_driver(root, plan, look, leaves_for(look, goal)));
     plan_device(plan, look, std::move(goal), TRY(plain_mechanism_of(root, look)));
   }
-  TRY(note_mixed_groups(root, groups, looks, plan));
+  note_mixed_groups(root, groups, looks, plan);
   if (host.modules != nullptr) note_side_effects(root, *host.modules, plan);
   for (const Setting& setting : std::views::reverse(done.settings)) {
     if (!setting.lasting) continue;
