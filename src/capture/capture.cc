@@ -211,7 +211,7 @@ class Capturer {
         .name = name,
         .module = module && is_storable(link_name(*module)) ? std::string(link_name(*module)) : "",
         .managed_dma = family && manages_dma(*family),
-        .needs_group = is_vfio_driver(name),
+        .needs_group = needs_iommu_group(name),
         .registered = true};
     driver.built_in = !module || !root_.read("module/" + driver.module + "/initstate");
     take_ids(driver, aliases_);
@@ -390,7 +390,7 @@ void add_module(State& state, const BusName& bus, const DriverName& name, const 
                 .name = name.str(),
                 .module = module,
                 .managed_dma = manages_dma(name),
-                .needs_group = is_vfio_driver(name.str())};
+                .needs_group = needs_iommu_group(name.str())};
   take_ids(driver, aliases);
   const DriverKey key = state.drivers.empty() ? 1 : state.drivers.rbegin()->first + 1;
   state.drivers.emplace(key, std::move(driver));

@@ -204,7 +204,7 @@ Cause why_refused(const FailedStep& failed, Errno err) {
                        : std::vector<VfioRefusal>();
   if (!refusals.empty())
     return {.why = std::move(refusals.front().what), .advice = std::move(refusals.front().advice)};
-  if (is_vfio_driver(driver) && !read_iommu_group(failed.dir).value_or(std::nullopt)) {
+  if (needs_iommu_group(driver) && !read_iommu_group(failed.dir).value_or(std::nullopt)) {
     Obstacle none = no_group_obstacle(failed.host);
     return {.why = fmt::format("{} refused it: {}", driver, none.what),
             .advice = std::move(none.advice)};

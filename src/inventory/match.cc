@@ -118,7 +118,7 @@ std::string verdict_of(Sysfs& root, const Explanation& e) {
 void add_group_obstacles(const Host& host, const Explanation& e, const DriverName& driver,
                          std::vector<Obstacle>& out) {
   if (!e.group) {
-    out.push_back(no_group_obstacle(host));
+    if (needs_iommu_group(driver.str())) out.push_back(no_group_obstacle(host));
     return;
   }
   const Makers makers(host.sysfs, {e.device.id});

@@ -219,7 +219,7 @@ Result<HeldPlan> plan_bind(const Host& host, const BindRequest& request) {
   const auto bare = std::ranges::find_if(looks, [&](const Look& look) {
     return !look.group && !is_there(look.binding, request.driver);
   });
-  if (bare != looks.end() && is_vfio_driver(request.driver.str()))
+  if (bare != looks.end() && needs_iommu_group(request.driver.str()))
     TRY(add_no_iommu_mode(host, request, bare->device, plan));
   if (host.modules != nullptr) {
     note_side_effects(root, *host.modules, plan);

@@ -230,6 +230,23 @@ TEST_F(WayHome, ADriverThatLetsGoOfNothingIsRefusedBeforeAnythingIsWritten) {
   EXPECT_EQ(state_of(gpio), "byt_gpio (unset)");
 }
 
+TEST_F(WayHome, ADriverThatEmulatesNeedsNoGroup) {
+  auto state = drivercore::load_machine(R"(
+    driver = [{ name = "io_subchannel", bus = "css", aliases = ["css:t0"] },
+              { name = "vfio_ccw", bus = "css", aliases = ["css:t0"] }]
+    device = [{ bus = "css", name = "0.0.0313", modalias = "css:t0", driver = "io_subchannel" }]
+  )",
+                                        "inline");
+  ASSERT_TRUE(state) << state.error().message();
+  core_ = drivercore::DriverCore(*std::move(state));
+  sysfs_ = drivercore::model_sysfs(core_);
+  const DeviceId subchannel{.bus = BusName::literal("css"),
+                            .name = DeviceName::literal("0.0.0313")};
+  const auto done = ask({.devices = {subchannel}, .driver = driver("vfio_ccw")});
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_EQ(state_of(subchannel).substr(0, 8), "vfio_ccw");
+}
+
 TEST_F(WayHome, WhatAVerbHasNoUseForIsRefused) {
   for (const Request& request :
        {Request{.verb = Request::Verb::kUnbind, .devices = {kNicA}, .driver = driver("vfio-pci")},
