@@ -67,6 +67,7 @@ Rehearsal read_through(HeldPlan plan, const BusName& bus, Listener& listener) {
     if (!setting.late) listener.on_setting(setting);
   }
   std::vector<Outcome> predicted;
+  predicted.reserve(plan.devices.size());
   for (const DevicePlan& of : plan.devices) predicted.push_back(expect(of, listener));
   for (const Setting& setting : plan.settings) {
     if (setting.late) listener.on_setting(setting);

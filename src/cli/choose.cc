@@ -25,7 +25,7 @@ Result<std::vector<DeviceId>> devices_of(const Context& context, const std::stri
                                          Means means) {
   auto found = select_devices_unchecked(context.sysfs, {word}, context.sysfs_root);
   if (looks_like_device(word) || (found && means == Means::kWhatIsThere)) return found;
-  const auto taken = known_as(context.session.host(), word);
+  auto taken = known_as(context.session.host(), word);
   if (!found && found.error().kind == ErrorKind::kNotFound && !taken.empty()) return taken;
   if (!found) return found;
   for (const DeviceId& id : taken) {

@@ -119,7 +119,7 @@ Result<std::string> load(Machine& machine, const Words& words) {
 
 /// What modprobe(8) asks first: "igb live", one a line; live, builtin or absent.
 Result<std::string> find(Machine& machine, const Words& words) {
-  const std::string text = machine.look([&](DriverCore& core) {
+  std::string text = machine.look([&](DriverCore& core) {
     std::string out;
     const auto modules = drivercore::model_modules(core);
     for (const std::string& module : modules_called(core, words[1])) {

@@ -77,6 +77,16 @@ std::uint64_t order_of(const OriginTable& origins, const Look& look) {
   return origin ? origin->order : 0;
 }
 
+/// Those that were taken at the same time stay as they were named.
+void last_taken_first(std::vector<Look>& looks, const OriginTable& origins) {
+  std::multimap<std::uint64_t, std::size_t, std::greater<>> order;
+  for (std::size_t at = 0; at < looks.size(); ++at) order.emplace(order_of(origins, looks[at]), at);
+  std::vector<Look> sorted;
+  sorted.reserve(looks.size());
+  for (const auto& [when, at] : order) sorted.push_back(std::move(looks[at]));
+  looks = std::move(sorted);
+}
+
 Goal goal_back(const OriginTable& origins, const Look& look) {
   const auto origin = find_origin(origins, look.device, look.instance);
   return origin ? as_goal(origin->binding)
@@ -147,8 +157,7 @@ Result<HeldPlan> plan_restore(const Host& host, const std::vector<DeviceId>& dev
     TRY(add_groups(root, groups, found, plan,
                    [&](const DeviceId& id) { return origins.contains(id); }));
   }
-  std::ranges::stable_sort(found.all, std::greater(),
-                           [&](const Look& look) { return order_of(origins, look); });
+  last_taken_first(found.all, origins);
   const auto going = going_of(
       found.all, [&](const Look& look) { return leaves_for(look, goal_back(origins, look)); });
   const auto looks = TRY(keep_what_stays(root, std::move(found), going, Taken::kLeaveOut, plan));

@@ -110,8 +110,10 @@ void DriverCore::plug_in_below(const Device& device) {
 /// Adds them, and with each what is below it and has no other maker.
 void DriverCore::bring(std::vector<DeviceKey> cards) {
   if (cards.empty()) return;
-  std::ranges::stable_sort(cards, [&](DeviceKey a, DeviceKey b) {
-    return comes_before(state_.devices.at(a), state_.devices.at(b));
+  std::ranges::sort(cards, [&](DeviceKey a, DeviceKey b) {
+    const Device& one = state_.devices.at(a);
+    const Device& other = state_.devices.at(b);
+    return one.name == other.name ? a < b : comes_before(one, other);
   });
   std::vector<std::pair<std::string, std::string>> names;
   names.reserve(cards.size());

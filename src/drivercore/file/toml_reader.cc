@@ -66,8 +66,11 @@ std::vector<std::string> TomlReader::keys_as_written() const {
   for (const auto& [key, node] : table_) {
     keys.emplace_back(key.source().begin, std::string(key.str()));
   }
-  std::ranges::stable_sort(keys, [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::ranges::sort(keys, [](const auto& a, const auto& b) {
+    return a.first == b.first ? a.second < b.second : a.first < b.first;
+  });
   std::vector<std::string> out;
+  out.reserve(keys.size());
   for (auto& [where, key] : keys) out.push_back(std::move(key));
   return out;
 }
