@@ -28,7 +28,7 @@ constexpr const char* kIntelGuest = "vendor_id\t: GenuineIntel\nflags\t\t: fpu h
 constexpr const char* kAmdGuest = "vendor_id\t: AuthenticAMD\nflags\t\t: fpu hypervisor svm\n";
 constexpr const char* kMainframe = "vendor_id       : IBM/S390\nfeatures\t: esan3 zarch\n";
 
-struct Kind {
+struct MachineKind {
   std::string name;
   std::string table;  ///< of ACPI; "-": it has none, as has no ACPI at all a machine with ""
   std::string unit;   ///< in class/iommu; then the card is in a group
@@ -39,8 +39,8 @@ struct Kind {
   std::vector<std::string> more{};  ///< other files
 };
 
-const std::vector<Kind>& kinds() {
-  static const std::vector<Kind> kKinds = {
+const std::vector<MachineKind>& kinds() {
+  static const std::vector<MachineKind> kKinds = {
       {"Intel", "DMAR", "dmar0", kIntel, "intel_iommu=on", ""},
       {"IntelOffByDefault", "DMAR", "", kIntel, "quiet", "table DMAR", "add intel_iommu=on"},
       {"IntelSwitchedOff", "DMAR", "", kIntel, "intel_iommu=off", "intel_iommu=off is on",
@@ -86,10 +86,10 @@ struct Said {
   std::optional<Error> bind;
 };
 
-class Advice : public testing::TestWithParam<Kind> {
+class Advice : public testing::TestWithParam<MachineKind> {
  protected:
   Advice() {
-    const Kind& kind = GetParam();
+    const MachineKind& kind = GetParam();
     const int group = kind.unit.empty() ? -1 : 3;
     tree_.pci({.address = kCard, .driver = "e1000e", .group = group});
     tree_.put(std::string("devices/pci0000:00/") + kCard + "/class", "0x020000\n");
@@ -141,7 +141,7 @@ std::string fault_of(const std::string& text) {
 }
 
 TEST_P(Advice, DoctorExplainAndBindSayTheSameOfTheIommu) {
-  const Kind& kind = GetParam();
+  const MachineKind& kind = GetParam();
   const Said it = said();
   const auto iommu = of(it.doctor, "iommu");
   ASSERT_EQ(iommu.size(), 1U);
@@ -202,7 +202,7 @@ TEST_P(Advice, EverySentenceIsWhole) {
   }
 }
 
-std::string name_of_kind(const testing::TestParamInfo<Kind>& kind) {
+std::string name_of_kind(const testing::TestParamInfo<MachineKind>& kind) {
   return kind.param.name;
 }
 
