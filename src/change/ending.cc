@@ -60,6 +60,14 @@ Result<> look_at_end(Sysfs& root, const HeldPlan& plan, std::size_t at, Binding&
   return fail(std::move(error));
 }
 
+void mark_removed(Sysfs& root, const Plan& plan, std::vector<Outcome>& outcomes) {
+  if (plan.early_settings() == plan.settings.size()) return;
+  for (Outcome& outcome : outcomes) {
+    const auto dir = root.open_dir(outcome.device.path());
+    outcome.gone = !dir && dir.error().value == ENOENT;
+  }
+}
+
 std::vector<std::string> lost_words(Sysfs& root, const Plan& plan,
                                     const std::vector<std::size_t>& lost) {
   std::vector<std::string> left;

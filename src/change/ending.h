@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "change/outcome.h"
 #include "host/sysfs.h"
 #include "plan/held_plan.h"
 
@@ -22,6 +23,9 @@ void say_still_open(Error& cause, const char* machine, const Error& why);
 /// physical function's driver does with its virtual functions: that one is added to `lost`.
 [[nodiscard]] Result<> look_at_end(Sysfs& root, const HeldPlan& plan, std::size_t at,
                                    Binding& should, std::vector<std::size_t>& lost);
+
+/// After the late settings: which devices those have removed, as was asked.
+void mark_removed(Sysfs& root, const Plan& plan, std::vector<Outcome>& outcomes);
 
 /// When all was put back: of which lost devices what stands in their place is not as they were.
 [[nodiscard]] std::vector<std::string> lost_words(Sysfs& root, const Plan& plan,

@@ -75,9 +75,7 @@ void forget_what_is_as_it_was(Sysfs& root, const Plan& plan, const std::vector<O
                            origin->binding.driver_override == now.driver_override;
     const bool owes =
         origin && origin->had.functions && !is_as_it_was(root, device.device, *origin);
-    const bool gone =
-        plan.early_settings() != plan.settings.size() && !root.open_dir(device.device.path());
-    if (((plan.restores || as_it_was) && !owes) || gone) origins.forget(device.device);
+    if (((plan.restores || as_it_was) && !owes) || outcomes[i].gone) origins.forget(device.device);
   }
   for (const Setting& setting : plan.settings) {
     if (!setting.lasting || !setting.device) continue;

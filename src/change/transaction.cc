@@ -522,8 +522,8 @@ Result<std::vector<Outcome>> Run::settle() {
   CHECK(settings_written_ == plan_->settings.size(),
         "all settings are written before it is settled");
   std::vector<Outcome> outcomes;
-  outcomes.reserve(states_.size());
   for (std::size_t i = 0; i < states_.size(); ++i) outcomes.push_back(outcome_of(i));
+  mark_removed(root_, *plan_, outcomes);
   TRY(undo_settings(root_, *plan_, 0, settings_written_, Back::kPassing, listener_, writer_));
   watch_.after(*plan_);
   if (plan_->restores || plan_->undoes != 0) give_back_interfaces();

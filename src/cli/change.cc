@@ -68,6 +68,8 @@ std::string driver_words(const std::optional<DriverName>& driver) {
 
 std::string outcome_line(const Outcome& outcome) {
   const std::string device = printable(outcome.device.str());
+  if (outcome.gone)
+    return fmt::format("{}  {} -> removed", device, driver_words(outcome.before.driver));
   if (!outcome.changed || !wire::is_different(outcome)) {
     return fmt::format("{}  {}: {}", device, driver_words(outcome.after.driver),
                        outcome.changed ? "as it was" : "nothing to do");

@@ -76,7 +76,7 @@ std::string match_text(const Explanation& e) {
     const std::string name = candidate.driver.empty() ? fmt::format("{} (module, not loaded)",
                                                                     printable(candidate.module))
                                                       : printable(candidate.driver);
-    out += fmt::format("  {:<18}{}\n", name, printable(candidate.rule));
+    out += fmt::format("  {:<17} {}\n", name, printable(candidate.rule));
   }
   if (e.candidates.empty()) out += "  no driver that modules.alias knows of\n";
   if (e.device.has_override)

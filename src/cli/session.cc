@@ -121,16 +121,19 @@ class LabSession final : public Session {
   class LabUsers final : public DeclaredUsers {
    public:
     explicit LabUsers(const LabSession& lab) : lab_(lab) {}
-    [[nodiscard]] std::vector<std::string> of(const DeviceId& device) const override {
+    [[nodiscard]] std::vector<DeclaredUse> all() const override {
       const drivercore::State& state = lab_.model_->state();
-      const auto found =
-          state.devices.find(drivercore::Index::named(state, device.bus.str(), device.name.str()));
-      if (found == state.devices.end()) return {};
-      const drivercore::Device& it = found->second;
-      auto out = it.in_use;
-      const auto group = it.group ? state.groups.find(*it.group) : state.groups.end();
-      const bool is_held = group != state.groups.end() && group->second.held && it.vfio;
-      if (it.open || is_held) out.emplace_back("vfio-user");
+      std::vector<DeclaredUse> out;
+      for (const auto& [key, it] : state.devices) {
+        auto guards = it.in_use;
+        const auto group = it.group ? state.groups.find(*it.group) : state.groups.end();
+        const bool is_held = group != state.groups.end() && group->second.held && it.vfio;
+        if (it.open || is_held) guards.emplace_back("vfio-user");
+        if (guards.empty()) continue;
+        const auto bus = BusName::parse(it.bus);
+        const auto name = DeviceName::parse(it.name);
+        if (bus && name) out.push_back({{*bus, *name}, std::move(guards)});
+      }
       return out;
     }
 

@@ -7,15 +7,21 @@
 
 namespace anybind {
 
-/// Who uses devices where nobody can be seen, because somebody said so: a lab's machine file.
+/// Who uses one device, because somebody said so.
+struct DeclaredUse {
+  DeviceId device;
+  std::vector<std::string> guards;  ///< names (docs/guards.md) that shall find it in use
+};
+
+/// Who uses devices where nobody can be seen: what a lab's machine file says.
 class DeclaredUsers {
  public:
   DeclaredUsers() = default;
   DeclaredUsers(const DeclaredUsers&) = delete;
   DeclaredUsers& operator=(const DeclaredUsers&) = delete;
   virtual ~DeclaredUsers() = default;
-  /// Names of guards (docs/guards.md) that shall find `device` in use, as it is now.
-  [[nodiscard]] virtual std::vector<std::string> of(const DeviceId& device) const = 0;
+  /// All devices that are in use now, on every bus, each once.
+  [[nodiscard]] virtual std::vector<DeclaredUse> all() const = 0;
 };
 
 }  // namespace anybind

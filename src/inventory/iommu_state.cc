@@ -17,6 +17,8 @@ namespace {
 constexpr const char* kTables = "firmware/acpi/tables";
 constexpr std::size_t kMostOut = 4;
 
+using Ids = std::vector<DeviceId>;
+
 std::vector<std::string> sorted_names(Sysfs& root, const std::string& path) {
   auto out = root.list(path).value_or(std::vector<std::string>{});
   std::ranges::sort(out);
@@ -58,6 +60,24 @@ bool names_hypervisor(Sysfs& root) {
   return root.read("firmware/devicetree/base/compatible")
       .value_or("")
       .starts_with("linux,dummy-virt");
+}
+
+/// Only hypervisors make such devices: VMware, VirtualBox, QEMU, whose emulated devices have a
+/// subsystem of their own (QEMU, docs/specs/pci-ids.rst). A virtio device alone may be a real
+/// card's.
+bool names_hypervisor(Sysfs& root, const Ids& functions) {
+  std::size_t of_qemu = 0;
+  for (const DeviceId& device : functions) {
+    const auto dir = root.open_dir(device.path());
+    if (!dir) return false;
+    const std::string vendor = text_at(**dir, "vendor");
+    if (vendor == "0x15ad" || vendor == "0x80ee" || vendor == "0x1234") return true;
+    if (text_at(**dir, "subsystem_vendor") == "0x1af4" &&
+        text_at(**dir, "subsystem_device") == "0x1100")
+      return true;
+    if (vendor == "0x1af4" || vendor == "0x1b36") ++of_qemu;
+  }
+  return of_qemu > 0 && of_qemu == functions.size();
 }
 
 IommuMaker maker_of(const IommuState& state, const std::string& processor) {
@@ -140,11 +160,9 @@ Absence why_none(Sysfs& root, const IommuState& state, const std::string& proces
           "on AMD it is on by itself)"};
 }
 
-void count_functions(Sysfs& root, IommuState& out) {
-  const auto devices = read_device_ids(root, BusName::literal("pci"));
-  if (!devices) return;
-  out.functions = devices->size();
-  for (const DeviceId& device : *devices) {
+void count_functions(Sysfs& root, const Ids& functions, IommuState& out) {
+  out.functions = functions.size();
+  for (const DeviceId& device : functions) {
     if (root.read_link(device.path() + "/iommu_group")) {
       ++out.in_groups;
       continue;
@@ -179,10 +197,11 @@ IommuState read_iommu_state(const Host& host) {
   IommuState out{.groups = iommu_groups(root).size(),
                  .units = sorted_names(root, "class/iommu"),
                  .table = firmware_table(root)};
-  out.is_virtual =
-      (processor_field(cpu, "flags") + " ").contains(" hypervisor ") || names_hypervisor(root);
+  const auto functions = read_device_ids(root, BusName::literal("pci")).value_or(Ids());
+  out.is_virtual = (processor_field(cpu, "flags") + " ").contains(" hypervisor ") ||
+                   names_hypervisor(root) || (out.groups == 0 && names_hypervisor(root, functions));
   out.maker = maker_of(out, processor);
-  count_functions(root, out);
+  count_functions(root, functions, out);
   if (out.is_on()) {
     if (out.out.empty()) return out;
     out.why = fmt::format("the IOMMU does not cover {}: {} of {} PCI functions are in a group",

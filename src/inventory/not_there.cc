@@ -82,6 +82,17 @@ Words homonyms(Sysfs& root, std::string_view typed) {
   return out;
 }
 
+/// usb:3-2:1.0, for usb/3-2:1.0: as bus/name, if that device is there.
+Words behind_a_colon(Sysfs& root, std::string_view typed) {
+  const auto colon = typed.find(':');
+  if (colon == std::string_view::npos) return {};
+  const auto bus = BusName::parse(typed.substr(0, colon));
+  const auto name = DeviceName::parse(typed.substr(colon + 1));
+  if (!bus || bus->str() == "pci" || !name) return {};  // that one has addresses
+  const DeviceId id{.bus = *bus, .name = *name};
+  return root.open_dir(id.path()) ? Words{id.str()} : Words{};
+}
+
 /// 03:00.9, 0000:3:0, pci_0000_03_00: what is meant as the address of a PCI function, and is none.
 bool is_like_address(std::string_view typed) {
   if (typed.starts_with("pci") && typed.size() > 3 && std::string_view("_:-").contains(typed[3]))
@@ -135,6 +146,8 @@ Error no_such_word(Sysfs& root, std::string_view typed) {
   const std::string why = "no such device, network interface or disk";
   if (auto twins = homonyms(root, typed); !twins.empty())
     return not_found(typed, why, did_you_mean(std::move(twins), "", ""));
+  if (auto meant = behind_a_colon(root, typed); !meant.empty())
+    return not_found(typed, why, did_you_mean(std::move(meant), "", ""));
   const std::string word(typed);
   if (is_sysfs_name(typed) && root.open_dir("bus/" + word))
     return not_found(typed, "this is a bus", {Action::kList, {word + "/*"}});

@@ -77,6 +77,12 @@ Result<Look> look_at(Sysfs& root, const DeviceId& device, With with) {
               .parked = parked};
 }
 
+std::optional<DriverName> leaves_for(const Look& look, const Goal& goal) {
+  const bool stays =
+      goal.default_match ? !look.binding.driver_override : goal.driver == look.binding.driver;
+  return stays ? std::nullopt : look.binding.driver;
+}
+
 Result<Looks> look_at_all(Sysfs& root, const std::vector<DeviceId>& devices, With with) {
   std::vector<DeviceId> once;
   std::set<DeviceId> seen;

@@ -38,6 +38,9 @@ enum class With : std::uint8_t {
 /// kNotFound: there is no such device.
 [[nodiscard]] Result<Look> look_at(Sysfs& root, const DeviceId& device, With with);
 
+/// The driver that a device loses on its way to `goal`, if it loses one.
+[[nodiscard]] std::optional<DriverName> leaves_for(const Look& look, const Goal& goal);
+
 /// The directory that the planner holds, or else holds now.
 [[nodiscard]] Result<std::shared_ptr<Sysfs>> dir_of(Sysfs& root, const Look& look);
 

@@ -154,11 +154,12 @@ void note_modules_left(Sysfs& root, ModuleLoader& modules, Plan& plan) {
                            Remark(Action::kRestore, {id}) + " lets the bus choose one");
       continue;
     }
+    const bool is_one = names.size() == 1;
     plan.notes.emplace_back(
         fmt::format("{} ends without a driver: by modules.alias it is for {}, which {} not loaded; "
-                    "what modprobe "
-                    "loads then takes it",
-                    id, join_words(names, "or"), names.size() == 1 ? "is" : "are"));
+                    "once loaded, {} takes the device: modprobe {}",
+                    id, join_words(names, "or"), is_one ? "is" : "are", is_one ? "it" : "one",
+                    is_one ? shell_quote(names.front()) : "NAME"));
   }
 }
 

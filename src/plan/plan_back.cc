@@ -93,13 +93,6 @@ Goal goal_back(const OriginTable& origins, const Look& look) {
                 : Goal{.driver = {}, .driver_override = {}, .default_match = true};
 }
 
-/// The driver that a device loses on its way to `goal`.
-std::optional<DriverName> leaves_for(const Look& look, const Goal& goal) {
-  const bool stays =
-      goal.default_match ? !look.binding.driver_override : goal.driver == look.binding.driver;
-  return stays ? std::nullopt : look.binding.driver;
-}
-
 /// Groups of which some members stay with a VFIO driver while others leave theirs.
 void note_mixed_groups(Sysfs& root, Groups& groups, const std::vector<Look>& looks, Plan& plan) {
   std::map<DeviceId, const DevicePlan*> members;

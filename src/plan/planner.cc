@@ -94,10 +94,6 @@ Result<> refuse_group(const Host& host, unsigned group, const std::set<DeviceId>
   return fail(std::move(error));
 }
 
-std::optional<DriverName> leaves_for(const Look& look, const DriverName& driver) {
-  return look.binding.driver == driver ? std::nullopt : look.binding.driver;
-}
-
 /// The devices of a plan, and what goes away with them: neither keeps a group from user space.
 class GoneFromHost {
  public:
@@ -105,7 +101,7 @@ class GoneFromHost {
       : root_(root) {
     for (const Look& look : looks) {
       going_.insert(look.device);
-      if (leaves_for(look, driver)) leaving_.push_back(look.device);
+      if (leaves_for(look, {.driver = driver})) leaving_.push_back(look.device);
     }
   }
   /// Those of `group` too that go away with one of the plan.
@@ -196,8 +192,8 @@ Result<HeldPlan> plan_bind(const Host& host, const BindRequest& request) {
   Groups groups(root);
   Looks found = TRY(look_at_all(root, request.devices, With::kGroup));
   if (request.whole_group) TRY(add_groups(root, groups, found, plan, is_any));
-  const auto going =
-      going_of(found.all, [&](const Look& look) { return leaves_for(look, request.driver); });
+  const auto going = going_of(
+      found.all, [&](const Look& look) { return leaves_for(look, {.driver = request.driver}); });
   const auto looks = TRY(keep_what_stays(root, std::move(found), going, Taken::kRefuse, plan));
   for (const Look& look : looks)
     TRY(require_driver(root, plan, look.device.bus, request.driver, host.modules));
@@ -211,7 +207,7 @@ Result<HeldPlan> plan_bind(const Host& host, const BindRequest& request) {
         TRY(there ? plain_mechanism_of(root, look) : mechanism_for(host, look, request));
     Goal goal{.driver = request.driver, .driver_override = look.binding.driver_override};
     if (names_driver(mechanism) && !there) goal.driver_override = request.driver.str();
-    TRY(keep_driver(root, plan, look, leaves_for(look, request.driver)));
+    TRY(keep_driver(root, plan, look, leaves_for(look, {.driver = request.driver})));
     plan_device(plan, look, std::move(goal), mechanism);
   }
   TRY(check_what_vfio_takes(host, looks, request, plan));

@@ -108,9 +108,9 @@ class Tree {
 /// `login`: an address over which whoever asks is logged in, as people write it; may be empty.
 void look_at_interfaces(Sysfs& root, const Proc& proc, const std::vector<Target>& targets,
                         std::string_view login, Findings& out);
-/// `has_host_driver`: and not one for user space.
-void look_at_declared(const DeclaredUsers& declared, const Target& target, bool has_host_driver,
-                      Findings& out);
+/// Uses of a device count for all that it hangs on, as a mounted disk does for its controller.
+void look_at_declared(Sysfs& root, const DeclaredUsers& users, const Tree& hosts,
+                      const std::vector<Target>& others, Findings& out);
 void look_at_other_namespaces(const Proc& proc, const Tree& tree, Findings& out);
 /// Adds the numbers of what stands on the disks to the nodes of their targets.
 void look_at_disks(Sysfs& root, const Proc& proc, std::vector<Target>& targets, Findings& out);

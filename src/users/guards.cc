@@ -226,12 +226,8 @@ InUse find_all(Sysfs& root, const Proc& proc, const std::vector<Asked>& devices,
     guards::look_at_open_nodes(proc, open, hosts, found);
     guards::look_at_open_nodes(proc, open, others, found);
   }
-  if (told.declared != nullptr) {
-    for (const Target& target : hosts)
-      guards::look_at_declared(*told.declared, target, true, found);
-    for (const Target& target : others)
-      guards::look_at_declared(*told.declared, target, false, found);
-  }
+  if (told.declared != nullptr)
+    guards::look_at_declared(root, *told.declared, Tree(hosts), others, found);
   for (const Target& target : hosts) guards::look_at_functions(root, target, found);
   for (const Target& target : others) guards::look_at_functions(root, target, found);
   out.blockers = std::move(found).take();

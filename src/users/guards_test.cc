@@ -168,33 +168,59 @@ TEST_F(Guards, AMemberOfABondCountsAlsoWhenItIsDown) {
 /// What a machine file says.
 class Declared final : public DeclaredUsers {
  public:
-  explicit Declared(std::vector<std::string> names) : names_(std::move(names)) {}
-  [[nodiscard]] std::vector<std::string> of(const DeviceId& /*device*/) const override {
-    return names_;
-  }
+  explicit Declared(std::vector<DeclaredUse> uses) : uses_(std::move(uses)) {}
+  [[nodiscard]] std::vector<DeclaredUse> all() const override { return uses_; }
 
  private:
-  std::vector<std::string> names_;
+  std::vector<DeclaredUse> uses_;
 };
 
-TEST_F(Guards, WhatAMachineFileSaysCountsWhileAHostDriverHasTheDevice) {
-  const Declared declared({"root-filesystem", "input", "vfio-user"});
-  Host host(tree_.sysfs());
-  host.declared = &declared;
-  const auto found = [&] {
+class DeclaredGuards : public Guards {
+ protected:
+  std::vector<std::string> found(const std::string& address, const std::vector<DeclaredUse>& uses) {
+    const Declared declared(uses);
+    Host host(tree_.sysfs());
+    host.declared = &declared;
+    host.has_users = has_users_;
     std::vector<std::string> out;
-    for (const Blocker& blocker : find_blockers(host, {{.device = pci_id(kNic)}}).blockers)
+    for (const Blocker& blocker : find_blockers(host, {{.device = pci_id(address)}}).blockers)
       out.push_back(blocker.name + ": " + blocker.who);
     return out;
-  };
-  EXPECT_THAT(found(),
+  }
+  bool has_users_ = true;
+};
+
+TEST_F(DeclaredGuards, CountWhileAHostDriverHasTheDevice) {
+  const std::vector<std::string> names = {"root-filesystem", "input", "vfio-user"};
+  EXPECT_THAT(found(kNic, {{pci_id(kNic), names}}),
               ElementsAre("root-filesystem: the root file system is on it, says the machine file",
                           "input: the machine file says so",
                           "vfio-user: user space has it open, says the machine file"));
   tree_.pci({.address = "0000:00:04.0", .driver = "vfio-pci"});
-  EXPECT_EQ(find_blockers(host, {{.device = pci_id("0000:00:04.0")}}).blockers.size(), 1U);
-  host.has_users = false;
-  EXPECT_THAT(found(), IsEmpty());
+  EXPECT_THAT(found("0000:00:04.0", {{pci_id("0000:00:04.0"), names}}),
+              ElementsAre("vfio-user: user space has it open, says the machine file"));
+  has_users_ = false;
+  EXPECT_THAT(found(kNic, {{pci_id(kNic), names}}), IsEmpty());
+}
+
+TEST_F(DeclaredGuards, OfADeviceBelowCountForAllThatItHangsOn) {
+  const std::string disk = kReal + "/host0/target0:0:0/0:0:0:0";
+  const DeviceId scsi{*BusName::parse("scsi"), *DeviceName::parse("0:0:0:0")};
+  tree_.dir(disk);
+  tree_.link_to("bus/scsi/devices/0:0:0:0", disk);
+  const std::vector<DeclaredUse> uses = {{scsi, {"mounted", "input", "vfio-user"}}};
+  EXPECT_THAT(found(kNic, uses), IsEmpty()) << "nothing is mounted without the disk's driver";
+  tree_.link_to(disk + "/driver", "bus/scsi/drivers/sd");
+  EXPECT_THAT(
+      found(kNic, uses),
+      ElementsAre("mounted: a file system on scsi/0:0:0:0 is mounted, says the machine file",
+                  "input: the machine file says so of scsi/0:0:0:0"));
+  tree_.dir(disk + "/block/sdz");
+  tree_.link_to("class/block/sdz", disk + "/block/sdz");
+  EXPECT_THAT(found(kNic, {{scsi, {"mounted"}}}),
+              ElementsAre("mounted: a file system on sdz is mounted, says the machine file"));
+  tree_.pci({.address = "0000:00:04.0", .driver = "host"});
+  EXPECT_THAT(found("0000:00:04.0", uses), IsEmpty()) << "the disk is not below that one";
 }
 
 TEST_F(Guards, AMountOfAPartitionInAnyNamespace) {

@@ -17,7 +17,8 @@ Result<Outcome> outcome_from(const Value& value, const std::string& where) {
   return Outcome{.device = TRY(device_of(in)),
                  .before = TRY(in.one("before", known_binding)),
                  .after = TRY(in.one("after", known_binding)),
-                 .changed = TRY(in.flag("written"))};
+                 .changed = TRY(in.flag("written")),
+                 .gone = TRY(in.flag("gone"))};
 }
 
 }  // namespace
@@ -40,6 +41,7 @@ Json to_json(const Outcome& outcome) {
   out["after"] = to_json(outcome.after);
   out["changed"] = outcome.changed && is_different(outcome);
   out["written"] = outcome.changed;
+  out["gone"] = outcome.gone;
   return out;
 }
 

@@ -21,6 +21,7 @@ std::vector<Outcome> some_outcomes() {
   const Binding bare{.has_override = true, .is_preferred = true};
   return {{.device = card, .before = host, .after = vfio, .changed = true},
           {.device = card, .before = bare, .after = bare, .changed = true},
+          {.device = card, .before = host, .after = bare, .changed = true, .gone = true},
           {.device = card, .before = {}, .after = {}, .changed = false}};
 }
 

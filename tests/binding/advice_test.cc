@@ -235,6 +235,25 @@ TEST_F(IommuStateTest, AVirtualMachineTellsItsMakerWhereTheProcessorDoesNot) {
   EXPECT_TRUE(read_iommu_state(Host(tree_.sysfs())).is_virtual);
 }
 
+TEST_F(IommuStateTest, AVirtualMachineIsToldByItsDevicesWhereNothingElseTells) {
+  const auto is_virtual = [&] { return read_iommu_state(Host(tree_.sysfs())).is_virtual; };
+  const auto card = [&](const std::string& address, const std::string& vendor) {
+    tree_.pci({.address = address});
+    tree_.put("devices/pci0000:00/" + address + "/vendor", vendor + "\n");
+  };
+  card("0000:00:02.0", "0x1af4");
+  EXPECT_TRUE(is_virtual()) << "nothing but virtio";
+  card("0000:00:03.0", "0x8086");
+  EXPECT_FALSE(is_virtual()) << "a real card may offer a virtio device";
+  tree_.put("devices/pci0000:00/0000:00:03.0/subsystem_vendor", "0x1af4\n");
+  tree_.put("devices/pci0000:00/0000:00:03.0/subsystem_device", "0x1100\n");
+  EXPECT_TRUE(is_virtual()) << "emulated by QEMU";
+  tree_.put("devices/pci0000:00/0000:00:03.0/subsystem_device", "0x0001\n");
+  EXPECT_FALSE(is_virtual());
+  card("0000:00:04.0", "0x15ad");
+  EXPECT_TRUE(is_virtual()) << "VMware's";
+}
+
 TEST_F(IommuStateTest, AMainframeWithoutPciHasNoGroupsYet) {
   tree_.put("root/proc/cpuinfo", kMainframe);
   Host host(tree_.sysfs());

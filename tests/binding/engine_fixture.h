@@ -71,6 +71,7 @@ class Told final : public Listener {
 
 class EngineTest : public MachineTest {
  protected:
+  using MachineTest::MachineTest;
   Host host() {
     Host out(*sysfs_);
     out.storage = &files_;

@@ -75,14 +75,7 @@ TEST_F(EngineTest, AnotherChangeIsWaitedForAsLongAsTheRequestSays) {
 /// the plan was made.
 class EngineWithFunctions : public EngineTest {
  protected:
-  EngineWithFunctions() {
-    std::stringstream text;
-    text << std::ifstream(ANYBIND_SOURCE_DIR "/tests/binding/functions.toml").rdbuf();
-    auto state = drivercore::load_machine(text.str(), "functions.toml");
-    EXPECT_TRUE(state);
-    core_ = drivercore::DriverCore(state.value_or(drivercore::State{}));
-    sysfs_ = drivercore::model_sysfs(core_);
-  }
+  EngineWithFunctions() : EngineTest(kFunctions) {}
   void give_function_away() {
     EXPECT_EQ(write("bus/pci/devices/0000:31:01.0/driver_override", "vfio-pci"), 0);
     EXPECT_EQ(write("bus/pci/drivers/vfio-pci/bind", "0000:31:01.0"), 0);

@@ -126,7 +126,7 @@ class FailedCheckTest : public MachineTest {
     std::size_t mended = 0;
     for (std::size_t at = 1;; ++at) {
       EXPECT_LT(at, 100U);
-      core_ = drivercore::DriverCore(load());
+      core_ = drivercore::DriverCore(read_machine(kMachine));
       prepare();
       const auto before = all();
       std::filesystem::remove_all(dir_ + "/state");

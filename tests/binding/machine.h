@@ -57,19 +57,25 @@ class FakeLog final : public KernelLog {
   std::vector<KernelMessage> all;
 };
 
-/// The machine of machine.toml, modelled.
+inline const char* const kMachine = "tests/binding/machine.toml";
+inline const char* const kFunctions = "tests/binding/functions.toml";
+
+/// A machine file of the repository; `profile` in the place of the file's kernel, if not empty.
+inline drivercore::State read_machine(const std::string& file, const std::string& profile = "") {
+  std::stringstream text;
+  text << std::ifstream(ANYBIND_SOURCE_DIR "/" + file).rdbuf();
+  auto state = drivercore::load_machine(text.str(), file, profile);
+  EXPECT_TRUE(state) << state.error().message();
+  return state.value_or(drivercore::State{});
+}
+
+/// One of those machines, modelled.
 class MachineTest : public testing::Test {
  protected:
-  MachineTest()
-      : core_(load()), sysfs_(drivercore::model_sysfs(core_)), storage_(memory_storage()) {}
-
-  static drivercore::State load() {
-    std::stringstream text;
-    text << std::ifstream(ANYBIND_SOURCE_DIR "/tests/binding/machine.toml").rdbuf();
-    auto state = drivercore::load_machine(text.str(), "machine.toml");
-    EXPECT_TRUE(state) << state.error().message();
-    return state.value_or(drivercore::State{});
-  }
+  explicit MachineTest(const std::string& machine = kMachine)
+      : core_(read_machine(machine)),
+        sysfs_(drivercore::model_sysfs(core_)),
+        storage_(memory_storage()) {}
 
   Origins origins() { return *Origins::load(*storage_, "boot"); }
 

@@ -247,7 +247,7 @@ TEST_F(PatienceTest, WhereTheWriterIsKilledTheStateIsLookedAtAfresh) {
     bool met = true;
     std::size_t at = 1;
     for (; met; ++at) {
-      core_ = drivercore::DriverCore(load());
+      core_ = drivercore::DriverCore(read_machine(kMachine));
       storage_ = memory_storage();
       fault_ = {.fail_at = at, .err = {EOWNERDEAD}, .only_writes = true, .after = after};
       const auto before = all();

@@ -65,7 +65,7 @@ TEST_F(Reasons, ADriverThatWasUnloadedMeanwhileHasGone) {
 }
 
 TEST_F(Reasons, WithoutAnIommuAVfioDriverSaysSo) {
-  auto state = load();
+  auto state = read_machine(kMachine);
   state.iommu = false;
   for (auto& [key, device] : state.devices) device.group.reset();
   state.groups.clear();

@@ -54,7 +54,7 @@ TEST_F(RecoverTest, ACrashAtEveryOperationEndsWholeOrAsItWas) {
         bool died = true;
         for (std::size_t at = 1; died; ++at, ++cases) {
           ASSERT_LT(at, 2000U);
-          core_ = drivercore::DriverCore(load());
+          core_ = drivercore::DriverCore(read_machine(kMachine));
           files_.clear();
           const auto untouched = all();
           if (back) {
@@ -179,7 +179,7 @@ TEST_F(RecoverTest, SettingsAreTakenBackAfterACrash) {
   bool died = true;
   for (std::size_t at = 1; died; ++at) {
     ASSERT_LT(at, 200U);
-    core_ = drivercore::DriverCore(load());
+    core_ = drivercore::DriverCore(read_machine(kMachine));
     files_.clear();
     const auto before = all();
     const Plan plan{.settings = {{.path = "bus/pci/drivers_autoprobe",

@@ -216,7 +216,7 @@ class Sweep {
 
 /// With a driver that does not take the disk.
 State machine_to_starve() {
-  State out = read_machine("tests/binding/machine.toml", "");
+  State out = read_machine(kMachine);
   for (auto& [key, driver] : out.drivers) {
     if (driver.name == "pci-stub") driver.probe.per_device["0000:06:00.0"] = -EIO;
   }

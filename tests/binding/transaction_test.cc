@@ -233,7 +233,7 @@ TEST_P(EveryFault, EndsWholeOrAsItWas) {
   bool reached_the_end = false;
   for (std::size_t at = 1; !reached_the_end; ++at) {
     ASSERT_LT(at, 1000U);
-    core_ = drivercore::DriverCore(load());
+    core_ = drivercore::DriverCore(read_machine(kMachine));
     const auto before = all();
     Fault fault{.fail_at = 0, .err = {error}, .after = after};
     const auto faulty = faulty_sysfs(*sysfs_, fault);
@@ -301,7 +301,7 @@ class EveryMoment : public Transaction {
       const std::function<void()>& disturb,
       const std::function<void(std::size_t, const Result<std::vector<Outcome>>&)>& check) {
     for (std::size_t at = 1; at <= 3; ++at) {
-      core_ = drivercore::DriverCore(load());
+      core_ = drivercore::DriverCore(read_machine(kMachine));
       storage_ = memory_storage();
       recorder_.lines.clear();
       recorder_.before_step = [&](std::size_t count) {

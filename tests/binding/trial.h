@@ -26,14 +26,6 @@ using drivercore::State;
 using testing::IsEmpty;
 using Kind = Disturbance::Kind;
 
-inline State read_machine(const std::string& file, const std::string& profile) {
-  std::stringstream text;
-  text << std::ifstream(ANYBIND_SOURCE_DIR "/" + file).rdbuf();
-  auto state = drivercore::load_machine(text.str(), file, profile);
-  EXPECT_TRUE(state) << state.error().message();
-  return state.value_or(State{});
-}
-
 using Looks = std::map<std::string, std::string>;
 
 /// Where `now` is not as it was `wanted`: "pci/0000:03:00.0: igc (unset), wanted - none".

@@ -284,7 +284,7 @@ TEST_F(LateFailure, AlsoWhenTheLineThatSaysSoIsLost) {
 TEST_F(WayBackTest, AFullDiskDoesNotChangeWhatRecoverDoes) {
   const auto before = all();
   for (const std::size_t step : {std::size_t{1}, kStepsOfOne, kStepsOfOne + 1, 2 * kStepsOfOne}) {
-    core_ = drivercore::DriverCore(load());
+    core_ = drivercore::DriverCore(read_machine(kMachine));
     files_.clear();
     cut_off({kNicA, kDisk}, step);
     files_.disturbance = {
@@ -411,14 +411,11 @@ TEST(OriginsFile, EveryBitThatIsWrongIsFound) {
 
 /// A physical function and its virtual ones in one change.
 TEST(FunctionsTest, APlanThatRemovesItsOwnMembersIsNotToldAsDone) {
-  std::stringstream text;
-  text << std::ifstream(ANYBIND_SOURCE_DIR "/tests/binding/functions.toml").rdbuf();
-  const auto machine = drivercore::load_machine(text.str(), "functions.toml");
-  ASSERT_TRUE(machine) << machine.error().message();
+  const drivercore::State machine = read_machine(kFunctions);
   const DeviceId pf = pci("0000:31:00.0");
   const DeviceId vf = pci("0000:31:01.0");
   for (const std::vector<DeviceId>& order : {std::vector{vf, pf}, std::vector{pf, vf}}) {
-    drivercore::DriverCore core(*machine);
+    drivercore::DriverCore core(machine);
     const auto sysfs = drivercore::model_sysfs(core);
     MemoryStorage files;
     Origins origins = *Origins::load(files, "boot");

@@ -33,6 +33,7 @@ class Notes final : public Listener {
 
 class WayHome : public EngineTest {
  protected:
+  using EngineTest::EngineTest;
   Result<std::vector<Outcome>> ask(const Request& request) {
     return change(host(), request, notes_);
   }
@@ -42,14 +43,7 @@ class WayHome : public EngineTest {
 /// A network card and its virtual functions, all in one group.
 class WithFunctions : public WayHome {
  protected:
-  WithFunctions() {
-    std::stringstream text;
-    text << std::ifstream(ANYBIND_SOURCE_DIR "/tests/binding/functions.toml").rdbuf();
-    auto state = drivercore::load_machine(text.str(), "functions.toml");
-    EXPECT_TRUE(state);
-    core_ = drivercore::DriverCore(state.value_or(drivercore::State{}));
-    sysfs_ = drivercore::model_sysfs(core_);
-  }
+  WithFunctions() : WayHome(kFunctions) {}
   const DeviceId kPf = pci("0000:31:00.0");
   const DeviceId kVf0 = pci("0000:31:01.0");
   const DeviceId kVf1 = pci("0000:31:01.1");

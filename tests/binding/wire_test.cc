@@ -43,7 +43,7 @@ TEST_F(WireTest, PlansOfEveryVerbComeBack) {
 }
 
 TEST_F(WireTest, PlansThatMakeFunctionsComeBack) {
-  World world(read_machine("tests/binding/functions.toml", ""));
+  World world(read_machine(kFunctions));
   int seen = 0;
   for (const auto& [name, key] : world.core.state().buses.at("pci").device_names) {
     for (const unsigned count : {0U, 2U}) {

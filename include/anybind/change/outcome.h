@@ -11,6 +11,7 @@ struct Outcome {
   Binding before;
   Binding after;
   bool changed = false;  ///< a write was made
+  bool gone = false;     ///< the plan has removed it: a virtual function, whose `after` was before
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
 
