@@ -28,7 +28,8 @@ LEFT_OUT = {".git", "build", "__pycache__"}  # of the copy
 GTEST = ("base_test", "cli_test", "host_test", "inventory_test", "users_test", "doctor_test", "record_test", "change_test",
          "capture_test", "wire_test", "drivercore_test", "lab_test", "race_test",
          "binding_model_test", "plan_test", "binding_faults_test", "replay_tests")
-PYTHON = {"cli": "tests/cli/cli_test.py", "cli.json": "tests/cli/json_test.py", "lab.files": "tests/lab/files_test.py", "lab.lab": "tests/lab/lab_test.py",
+PYTHON = {"cli": "tests/cli/cli_test.py", "cli.json": "tests/cli/json_test.py", "cli.field": "tests/cli/field_test.py",
+          "lab.files": "tests/lab/files_test.py", "lab.lab": "tests/lab/lab_test.py",
           "lab.mechanisms": "tests/lab/mechanisms_test.py", "lab.tools": "tests/lab/tools_test.py",
           "lab.rivals": "tests/lab/rivals_test.py", "lab.control": "tests/lab/control_test.py",
           "lab.attacks": "tests/lab/attacks_test.py", "lab.terminal": "tests/lab/terminal_test.py"}
