@@ -1,9 +1,10 @@
 #!/bin/sh
 # Prints lines of a sources.list for a release of Debian, by way of the mirrors and the keyring of this machine.
-# usage: debian_sources.sh bookworm|trixie
-# The first line is the release itself, then come its updates and its security updates. Reads what apt reads, in either form.
+# usage: debian_sources.sh bookworm|trixie|trixie-backports
+# The first line is the release itself, then come its updates and its security updates; backports are one line, and may not be on
+# the mirror. Reads what apt reads, in either form.
 set -eu
-[ $# = 1 ] || { echo "usage: debian_sources.sh bookworm|trixie" >&2; exit 2; }
+[ $# = 1 ] || { echo "usage: debian_sources.sh bookworm|trixie|trixie-backports" >&2; exit 2; }
 here=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 
 # ORIGIN|ADDRESS|RELEASE of each source: first what apt has lists of, then, of unknown origin, what it would fetch.
@@ -39,8 +40,9 @@ mirror=$(address "$here|stable|oldstable|testing")
 security=$(address "$here-security|[a-z]*stable-security|$here/updates")
 signed=$(keyrings "$mirror")
 [ -n "$signed" ] || { echo "there is no keyring of Debian's archive; install debian-archive-keyring" >&2; exit 1; }
+echo "deb [signed-by=$signed] $mirror $1 main"
+case "$1" in *-backports) exit 0 ;; esac
 cat <<END
-deb [signed-by=$signed] $mirror $1 main
 deb [signed-by=$signed] $mirror $1-updates main
 deb [signed-by=$signed] ${security:-$mirror-security} $1-security main
 END

@@ -396,17 +396,4 @@ void add_module(State& state, const BusName& bus, const DriverName& name, const 
   state.drivers.emplace(key, std::move(driver));
 }
 
-drivercore::KernelProfile profile_of_release(std::string_view release) {
-  const std::string_view major = release.substr(0, release.find('.'));
-  const std::string_view rest = release.substr(std::min(major.size() + 1, release.size()));
-  const auto end = std::ranges::find_if(rest, [](char c) { return c < '0' || c > '9'; });
-  const auto x = parse_decimal(major, 1000).value_or(0);
-  const auto y =
-      parse_decimal(rest.substr(0, static_cast<std::size_t>(end - rest.begin())), 1000).value_or(0);
-  const char* name = "linux-3.14";
-  if (std::pair(x, y) >= std::pair<std::uint64_t, std::uint64_t>(3, 16)) name = "linux-6.1";
-  if (std::pair(x, y) >= std::pair<std::uint64_t, std::uint64_t>(6, 12)) name = "linux-6.12";
-  return drivercore::find_profile(name).value_or(drivercore::KernelProfile{});
-}
-
 }  // namespace anybind::lab

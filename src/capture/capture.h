@@ -35,8 +35,4 @@ enum class Detail : std::uint8_t {
 void add_module(drivercore::State& state, const BusName& bus, const DriverName& driver,
                 const std::string& module, const Aliases& aliases);
 
-/// The profile whose kernel is the nearest one not newer than `release` ("6.12.90-amd64"); that of
-/// the oldest when all are.
-[[nodiscard]] drivercore::KernelProfile profile_of_release(std::string_view release);
-
 }  // namespace anybind::lab

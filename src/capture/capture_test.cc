@@ -110,16 +110,6 @@ device = [
                                           "0000:04:00.0 - igb 4 counted"));
 }
 
-TEST(CaptureTest, TheProfileIsThatOfTheNearestOlderKernel) {
-  const auto profile = [](const char* release) { return profile_of_release(release).name; };
-  EXPECT_EQ(profile("6.13.1"), "linux-6.12");
-  EXPECT_EQ(profile("6.12.90-amd64"), "linux-6.12");
-  EXPECT_EQ(profile("6.11.10"), "linux-6.1");
-  EXPECT_EQ(profile("6.1.0-40-amd64"), "linux-6.1");
-  EXPECT_EQ(profile("3.16"), "linux-6.1");
-  EXPECT_EQ(profile("3.15.10"), "linux-3.14");
-}
-
 std::string loaded(TestTree& tree) {
   const auto state = capture(tree.sysfs(), {BusName::literal("pci")}, {}, Detail::kAll);
   if (!state) return state.error().message();

@@ -50,7 +50,7 @@ class RealSession final : public Session {
     auto state = TRY(lab::capture(here.sysfs, modelled_buses(here.sysfs),
                                   lab::parse_aliases(aliases, builtin.value_or("")),
                                   lab::Detail::kAll, &busy));
-    if (!here.release.empty()) state.profile = lab::profile_of_release(here.release);
+    if (!here.release.empty()) state.profile = drivercore::profile_of_release(here.release);
     take_uses(state);
     return drivercore::DriverCore(std::move(state)).state();
   }
@@ -99,8 +99,9 @@ class LabSession final : public Session {
     host_->storage = &storage_;
     host_->boot = name_;
     host_->command = command_;
-    host_->rule =
-        model_->state().profile.dma_ownership ? GroupRule::kDmaOwnership : GroupRule::kDriverList;
+    host_->rule = model_->state().profile.has(drivercore::Change::kDmaOwnership)
+                      ? GroupRule::kDmaOwnership
+                      : GroupRule::kDriverList;
     host_->declared = &users_;
     return check_uses(file);
   }

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/kernel_version.h"
 #include "base/text.h"
 #include "doctor/checks.h"
 #include "inventory/net_interface.h"
@@ -133,7 +134,11 @@ void check_autoprobe(const Observed& seen, Report& out) {
   for (const std::string& bus : names_in(seen.host, "bus")) {
     const std::string file = fmt::format("bus/{}/drivers_autoprobe", bus);
     if (value_of(seen.host, file) != "0") continue;
-    out.warning(fmt::format("{} is 0: drivers that load get no device of this bus", file),
+    // Until 6.18 a PCI device that came was probed all the same.
+    const auto kernel = KernelVersion::parse(seen.host.release);
+    const bool holds = bus != "pci" || (kernel && *kernel >= KernelVersion{6, 19});
+    out.warning(fmt::format("{} is 0: drivers that load get no device of this bus{}", file,
+                            holds ? ", and devices that come get no driver" : ""),
                 (seen.changes.open.empty() ? Remark() : Remark(Action::kRecover) + ", or: ") +
                     fmt::format("echo 1 > {}/{}", seen.host.sysfs_root, file));
   }

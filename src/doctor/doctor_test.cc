@@ -185,6 +185,13 @@ TEST_F(DoctorTest, WhatWasLeftBehind) {
   tree_.put("bus/pci/drivers_autoprobe", "0\n");
   EXPECT_THAT(of("autoprobe"), ElementsAre(is_finding(Verdict::kWarning, "bus/pci",
                                                       "echo 1 > /sys/bus/pci/drivers_autoprobe")));
+  const auto words_on = [&](const char* release) {
+    Host host = machine();
+    host.release = release;
+    return of("autoprobe", host).front().what;
+  };
+  EXPECT_THAT(words_on("6.18.15"), testing::EndsWith("get no device of this bus"));
+  EXPECT_THAT(words_on("6.19.14"), testing::EndsWith("and devices that come get no driver"));
   const std::string card = std::string("devices/pci0000:00/") + kCard;
   tree_.put(card + "/driver_override", "vfio-pci\n");
   EXPECT_THAT(of("overrides"),

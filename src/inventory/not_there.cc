@@ -109,6 +109,10 @@ Error no_such_device(Sysfs& root, const DeviceId& id, std::string_view typed) {
     names.reserve(devices->size());
     for (const DeviceId& device : *devices) names.push_back(device.name.str());
   }
+  // Since Linux 7.1 a bridge that is removed leaves links to what stood below it.
+  if (std::ranges::find(names, id.name.str()) != names.end() && !root.open_dir(id.path()))
+    return not_found(typed, "it is gone, and only its link is left: that leads nowhere",
+                     {Action::kList, {id.bus.str() + "/*"}});
   const bool pci = id.bus.str() == "pci";
   const std::string prefix = pci ? "" : id.bus.str() + "/";
   const Remark listing = pci ? Remark(Action::kList) : Remark(Action::kList, {prefix + "*"});

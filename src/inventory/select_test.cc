@@ -50,6 +50,12 @@ class SelectTest : public testing::Test {
   TestTree tree_;
 };
 
+TEST_F(SelectTest, ALinkThatLeadsNowhereIsNotAskedForAgain) {
+  tree_.link("bus/platform/devices/PNP0B00:00", "../../../devices/pci0000:00/nowhere/PNP0B00:00");
+  EXPECT_THAT(pick("platform/PNP0B00:00"), ElementsAre("not found", "list platform/*"));
+  EXPECT_THAT(error("platform/PNP0B00:00").why, HasSubstr("only its link is left"));
+}
+
 TEST_F(SelectTest, AddressesInEveryForm) {
   for (const char* text :
        {"0000:03:00.0", "03:00.0", "3:0.0", "pci_0000_03_00_0", "pci/03:00.0", "00000000:03:00.0"})

@@ -215,7 +215,7 @@ std::unique_ptr<Model> model_twin(Twin& real) {
     std::fprintf(stderr, "%s\n", state.error().message().c_str());
     return nullptr;
   }
-  state->profile = lab::profile_of_release(kernel_release());
+  state->profile = drivercore::profile_of_release(kernel_release());
   // The test module has no aliases, so that nothing loads it; its source says what its tables are.
   for (auto& [key, driver] : state->drivers) {
     for (std::uint64_t i = 0; i < kTestDriverCount; ++i) {

@@ -201,6 +201,8 @@ class RealTwin final : public Twin {
       auto node = bus.held.extract(name);
       HeldDevice device = node ? std::move(node.mapped()) : HeldDevice(bus.devices.fd(), name);
       if (!device.is_there()) device = HeldDevice(bus.devices.fd(), name);
+      // Since Linux 7.1 a bridge that is removed leaves links to what stood below it.
+      if (!device.is_there()) continue;
       const DeviceLook seen = device.look();
       enter(out, bus.name, name, seen);
       groups.add(bus.name + "/" + name, seen.group);

@@ -199,11 +199,39 @@ TEST_F(Autoprobe, OnlyAZeroTurnsItOff) {
   EXPECT_EQ(read("bus/pci/drivers_autoprobe"), "0\n");
 }
 
-TEST_F(Autoprobe, OffDoesNotHoldBackAPciDeviceThatIsAdded) {
+bool ignores_autoprobe(const KernelProfile& kernel) {
+  return !kernel.has(Change::kPciAddHonoursAutoprobe);
+}
+bool honours_autoprobe(const KernelProfile& kernel) {
+  return kernel.has(Change::kPciAddHonoursAutoprobe);
+}
+
+STATEMENT(ignores_autoprobe, Autoprobe, OffDoesNotHoldBackAPciDeviceThatIsAdded) {
   ASSERT_EQ(bus("drivers_autoprobe", "0"), 0);
   ASSERT_EQ(dev(kNicA, "remove", "1"), 0);
   ASSERT_EQ(bus("rescan", "1"), 0);
   EXPECT_EQ(driver_of(kNicA), "e1000e");
+}
+
+STATEMENT(honours_autoprobe, Autoprobe, OffHoldsAPciDeviceBackThatIsAddedAndOnDoesNotCatchUp) {
+  ASSERT_EQ(bus("drivers_autoprobe", "0"), 0);
+  ASSERT_EQ(dev(kNicA, "remove", "1"), 0);
+  ASSERT_EQ(bus("rescan", "1"), 0);
+  EXPECT_EQ(driver_of(kNicA), "");
+  ASSERT_EQ(bus("drivers_autoprobe", "1"), 0);
+  EXPECT_EQ(driver_of(kNicA), "");
+  EXPECT_EQ(bus("drivers_probe", kNicA), 0);
+  EXPECT_EQ(driver_of(kNicA), "e1000e");
+}
+
+STATEMENT(honours_autoprobe, Autoprobe, OffNewIdTakesWhatHasComeAllTheSame) {
+  ASSERT_EQ(bus("drivers_autoprobe", "0"), 0);
+  ASSERT_EQ(dev(kNicA, "remove", "1"), 0);
+  ASSERT_EQ(bus("rescan", "1"), 0);
+  ASSERT_EQ(driver_of(kNicA), "");
+  ASSERT_EQ(drv("pci-stub", "new_id", "8086 10d3"), 0);
+  EXPECT_EQ(driver_of(kNicA), "pci-stub");
+  EXPECT_EQ(drv("pci-stub", "remove_id", "8086 10d3"), 0);
 }
 
 TEST_F(Autoprobe, OffKeepsADriverThatLoadsFromTakingDevices) {

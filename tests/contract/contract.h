@@ -75,6 +75,7 @@ bool add_statement(HoldsOn holds_on, void (*registers)());
 /// Registers the statements that hold on the target's kernel; how many do not.
 int register_statements();
 
+using drivercore::Change;
 using drivercore::KernelProfile;
 using drivercore::Mechanism;
 
@@ -90,10 +91,10 @@ inline bool has_override(const KernelProfile& kernel) {
   return kernel.has(Mechanism::kDriverOverride);
 }
 inline bool reports_probe_errno(const KernelProfile& kernel) {
-  return kernel.bind_reports_probe_errno;
+  return kernel.has(Change::kBindReportsProbeErrno);
 }
 inline bool refuses_duplicates(const KernelProfile& kernel) {
-  return kernel.new_id_refuses_duplicates;
+  return kernel.has(Change::kNewIdRefusesDuplicates);
 }
 
 /// TEST_F for such a statement.

@@ -65,12 +65,11 @@ std::string release() {
   return name.release;
 }
 
-/// "linux-6.12" for 6.12.117.
+/// "linux-6.12" for 6.12.117; none for a kernel that is newer than any that is known.
 std::optional<drivercore::KernelProfile> own_profile() {
-  for (const drivercore::KernelProfile& profile : drivercore::profiles()) {
-    if (("linux-" + release()).starts_with(profile.name + ".")) return profile;
-  }
-  return std::nullopt;
+  const auto version = KernelVersion::parse(release());
+  if (!version || *version > drivercore::kNewestKernel) return std::nullopt;
+  return drivercore::profile_of_release(release());
 }
 
 class KernelTarget final : public Target {

@@ -31,13 +31,13 @@ using Module = Contract;
 using Deferred = Contract;
 
 bool owns(const KernelProfile& kernel) {
-  return kernel.dma_ownership && kernel.has(Mechanism::kDriverOverride);
+  return kernel.has(Change::kDmaOwnership) && kernel.has(Mechanism::kDriverOverride);
 }
 bool changes_shared(const KernelProfile& kernel) {
-  return kernel.has(Mechanism::kDriverOverride) && kernel.changes_shared_group_type;
+  return kernel.has(Mechanism::kDriverOverride) && kernel.has(Change::kChangesSharedGroupType);
 }
 bool changes_single(const KernelProfile& kernel) {
-  return kernel.version >= 5011 && !kernel.changes_shared_group_type;
+  return kernel.has(Change::kGroupTypeFile) && !kernel.has(Change::kChangesSharedGroupType);
 }
 
 STATEMENT(owns, Held, KeepsAHostDriverOutBeforeItsProbe) {

@@ -24,10 +24,10 @@ class Sriov : public Contract {
 };
 
 bool has_vf_autoprobe(const KernelProfile& kernel) {
-  return kernel.version >= 4012;
+  return kernel.version >= KernelVersion{4, 12};
 }
 bool names_drivers(const KernelProfile& kernel) {
-  return kernel.version >= 4012 && kernel.has(Mechanism::kDriverOverride);
+  return kernel.version >= KernelVersion{4, 12} && kernel.has(Mechanism::kDriverOverride);
 }
 
 STATEMENT(has_vf_autoprobe, Sriov, NumvfsTakesANumberOfSixteenBits) {
@@ -93,6 +93,19 @@ STATEMENT(has_vf_autoprobe, Sriov, AutoprobeTakesABool) {
   EXPECT_EQ(read(of_pf("sriov_drivers_autoprobe")), "1\n");
   EXPECT_EQ(dev(kPf, "sriov_drivers_autoprobe", "n"), 0);
   EXPECT_EQ(read(of_pf("sriov_drivers_autoprobe")), "0\n");
+}
+
+bool honours_the_buses_flag(const KernelProfile& kernel) {
+  return kernel.has(Change::kPciAddHonoursAutoprobe);
+}
+
+STATEMENT(honours_the_buses_flag, Sriov, AreHeldBackByTheBusesAutoprobeToo) {
+  ASSERT_EQ(dev(kPf, "sriov_drivers_autoprobe", "1"), 0);
+  ASSERT_EQ(bus("drivers_autoprobe", "0"), 0);
+  EXPECT_EQ(numvfs("1"), 0);
+  EXPECT_EQ(driver_of(kVf), "");
+  ASSERT_EQ(bus("drivers_autoprobe", "1"), 0);
+  EXPECT_EQ(driver_of(kVf), "");
 }
 
 STATEMENT(names_drivers, Sriov, WithAutoprobeOffOnlyAnOverrideBinds) {

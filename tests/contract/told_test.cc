@@ -28,10 +28,10 @@ class Told : public Contract {
 };
 
 bool tells_bind(const KernelProfile& kernel) {
-  return kernel.bind_events;
+  return kernel.has(Change::kBindEvents);
 }
 bool tells_bind_and_groups(const KernelProfile& kernel) {
-  return kernel.bind_events && kernel.has(Mechanism::kDriverOverride);
+  return kernel.has(Change::kBindEvents) && kernel.has(Mechanism::kDriverOverride);
 }
 
 STATEMENT(tells_bind, Told, BindAndUnbindWithTheirLines) {

@@ -69,7 +69,7 @@ void aliases(std::string_view text) {
   if (const auto id = lab::parse_pci_alias(modalias)) {
     require(id->vendor <= 0xFFFF || id->vendor == UINT32_MAX, "no vendor", modalias);
   }
-  (void)lab::profile_of_release(modalias);
+  (void)drivercore::profile_of_release(modalias);
   (void)group_rule(modalias);
 }
 

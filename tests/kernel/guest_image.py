@@ -6,6 +6,7 @@ import hashlib
 import lzma
 import os
 import pathlib
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -15,7 +16,14 @@ from dataclasses import dataclass
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = HERE.parent.parent / "build"
 BUSYBOX = pathlib.Path("/bin/busybox")
-VERSIONS = ("6.1", "6.12")
+# Series and suite, as in kernels.list.
+SUITES = dict(line.split() for line in (HERE / "kernels.list").read_text().splitlines() if not line.startswith("#"))
+VERSIONS = tuple(SUITES)
+NO_SUITE = 77  # fetch_kernel.sh
+
+
+class NoKernelError(Exception):
+    """The mirror has no such kernel; why."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,8 @@ class Kernel:
 
     @property
     def vmlinuz(self) -> pathlib.Path:
-        return self.root / "boot" / f"vmlinuz-{self.release}"
+        beside_modules = self.modules / "vmlinuz"  # since 7.0
+        return beside_modules if beside_modules.exists() else self.root / "boot" / f"vmlinuz-{self.release}"
 
     @property
     def modules(self) -> pathlib.Path:
@@ -42,7 +51,11 @@ class Kernel:
 def kernel(version: str) -> Kernel:
     """Fetches the kernel if need be."""
     folder = BUILD / "kernels" / version
-    subprocess.run([HERE / "fetch_kernel.sh", version, folder], check=True)
+    status = subprocess.run([HERE / "fetch_kernel.sh", version, folder], check=False).returncode
+    if status == NO_SUITE:
+        raise NoKernelError(f"the mirror has no {SUITES[version]}")
+    if status:
+        raise SystemExit(f"fetch_kernel.sh {version} failed")
     return Kernel(version, (folder / "release").read_text().strip(), folder / "root")
 
 
@@ -147,10 +160,32 @@ def build_test_module(of: Kernel, scratch: pathlib.Path) -> pathlib.Path:
     source = scratch / "module"
     shutil.copytree(HERE / "module", source)
     # Without type information for BPF, which would need the package pahole.
-    subprocess.run(["make", "-s", "-C", of.headers, f"M={source}", "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules"],
-                   check=True)
+    make = ["make", "-s", "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules", "-C"]
+    if SUITES[of.version] == "bookworm":
+        subprocess.run([*make, of.headers, f"M={source}"], check=True)
+    else:
+        make_in_debian_13(of, source, make)
     subprocess.run(["strip", "--strip-debug", source / "anybind_test.ko"], check=True)
     return source / "anybind_test.ko"
+
+
+def make_in_debian_13(of: Kernel, source: pathlib.Path, make: list[str]) -> None:
+    """The headers of newer kernels want Debian 13's compiler and C library: in a minimal root that is made once and kept."""
+    root = BUILD / "kernels/debian13"
+    inside = f"kernels/{of.version}"
+    with locked(BUILD / "kernels/debian13.lock"):
+        shutil.rmtree(root / inside, ignore_errors=True)
+        shutil.copytree(source, root / inside / "module")
+        shutil.copytree(of.root / "usr/src", root / inside / "usr/src", symlinks=True)
+        for kbuild in (of.root / "usr/lib").glob("linux-kbuild-*"):
+            shutil.copytree(kbuild, root / inside / "usr/lib" / kbuild.name, symlinks=True)
+        words = shlex.join([*make, f"/{inside}/usr/src/{of.headers.name}", f"M=/{inside}/module"])
+        subprocess.run([HERE.parent.parent / "scripts/fresh_root.sh", "13", "--keep", root,
+                        "set -e; { command -v make && command -v gcc-14 && ldconfig -p | grep libelf; } >/dev/null || { apt-get -qq update; "
+                        "apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends make gcc-14 libc6-dev libelf1t64 >/dev/null; }; " + words],
+                       check=True)
+        shutil.copy(root / inside / "module/anybind_test.ko", source)
+        shutil.rmtree(root / inside)
 
 
 def place_modules(of: Kernel, stage: pathlib.Path, test_module: pathlib.Path) -> None:

@@ -6,12 +6,16 @@ Fetches the kernels, builds the test module for each, and makes their base image
 
 import sys
 
-from guest_image import VERSIONS, base_image, kernel
+from guest_image import VERSIONS, NoKernelError, base_image, kernel
 
 
 def main() -> int:
     for version in sys.argv[1:] or VERSIONS:
-        found = kernel(version)
+        try:
+            found = kernel(version)
+        except NoKernelError as error:
+            print(f"{version}: {error}; the cases of this kernel are skipped")
+            continue
         image = base_image(found)
         print(f"{version}: {found.release}, {image.stat().st_size >> 20} MiB in {image.name}")
     return 0

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs one case in a guest: run.py CASE.sh --kernel 6.1|6.12 [--anybind PATH] [--payload FILE]...
+"""Runs one case in a guest: run.py CASE.sh --kernel SERIES [--anybind PATH] [--payload FILE]...
 
 Prints what the case said, and as the last line "N passed, N failed, N skipped". Exits 0 only if something
 passed, nothing failed and the case ran to its end. The whole transcript is in build/kernel/logs/.
@@ -20,10 +20,10 @@ from typing import TextIO
 
 import firmware
 from guest import Guest, command_line
-from guest_image import BUILD, VERSIONS, append_file, append_payload, base_image, kernel, make_archive
+from guest_image import BUILD, VERSIONS, NoKernelError, append_file, append_payload, base_image, kernel, make_archive
 
 # What a kernel says on its console when it is broken, whatever the case believes.
-BROKEN = re.compile(r"\bBUG: |\bOops\b|WARNING: CPU|Kernel panic|blocked for more than|general protection fault"
+BROKEN = re.compile(r"\bBUG: |\bOops\b|WARNING: (CPU: \d|\S+:\d+ at )|Kernel panic|blocked for more than|general protection fault"
                     r"|rcu: INFO: .* stall|soft lockup|UBSAN:|refcount_t:")
 GTEST = re.compile(r"^\[ *(OK|FAILED|SKIPPED) *\] (.+?) \(\d+ ms\)$")
 FILE = re.compile(r"^@file ([\w.]+) ([\w+/=]*)$")
@@ -204,7 +204,11 @@ def main() -> int:
     log_path = BUILD / "kernel/logs" / f"{case.path.stem}-{options.kernel}.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
 
-    report = run_case(case, options.kernel, programs, log_path)
+    try:
+        report = run_case(case, options.kernel, programs, log_path)
+    except NoKernelError as error:
+        print(f"skip - {case.path.stem} on Linux {options.kernel}: {error}", "0 passed, 0 failed, 1 skipped", sep="\n")
+        return 0
     outside = options.case.parent / "outside" / options.case.name
     if report.ended and outside.exists():
         run_outside(outside, options.anybind, report)

@@ -7,7 +7,7 @@ import unittest
 
 from lab_case import LabCase, main, needs
 
-ROUNDS = int(os.environ.get("ANYBIND_ROUNDS", "1000"))
+ROUNDS = int(os.environ.get("ANYBIND_ROUNDS", "300"))
 SECONDS = 300
 CARDS = "0000:06:00.0 0000:07:00.0"
 

@@ -16,7 +16,7 @@ namespace {
 
 Errno as_bind_says(int error, const KernelProfile& profile) {
   if (error == EDEADLK) return {error};
-  if (!profile.bind_reports_probe_errno) return {ENODEV};
+  if (!profile.has(Change::kBindReportsProbeErrno)) return {ENODEV};
   return {error == kProbeDefer ? EAGAIN : error};
 }
 
@@ -35,7 +35,7 @@ Reply<void> DriverCore::bind_by_file(const std::string& bus, const std::string& 
   step(KernelStep::Kind::kMatched, key, driver_key);
   auto lock = DeviceLock::take(*this, key);
   if (!lock) return std::unexpected(lock.error());
-  const Attempt attempt = state_.profile.bind_reports_probe_errno
+  const Attempt attempt = state_.profile.has(Change::kBindReportsProbeErrno)
                               ? try_driver(key, driver_key, offer)
                               : driver_probe_device(key, driver_key);
   lock->unlock(attempt.outcome());
@@ -93,7 +93,7 @@ Reply<void> DriverCore::driver_override(DeviceKey key, std::string_view text) {
     dev->driver_override = text.empty() ? std::nullopt : std::optional(std::string(text));
     return {};
   };
-  if (!state_.profile.override_takes_device_lock) return set();
+  if (state_.profile.has(Change::kOverrideTakesNoLock)) return set();
   auto lock = TRY(DeviceLock::take(*this, key));
   return set();
 }
@@ -104,7 +104,7 @@ Reply<std::string> DriverCore::read_driver_override(DeviceKey key) {
     if (dev == nullptr) return kernel_error(ENODEV);
     return dev->driver_override.value_or("(null)") + "\n";
   };
-  if (!state_.profile.override_takes_device_lock) return get();
+  if (state_.profile.has(Change::kOverrideTakesNoLock)) return get();
   auto lock = TRY(DeviceLock::take(*this, key));
   return get();
 }
@@ -117,7 +117,7 @@ Reply<std::string> DriverCore::read_uevent(DeviceKey key) {
     for (const std::string& line : uevent_lines(state_, *dev)) out += line + "\n";
     return out;
   };
-  if (!state_.profile.uevent_takes_device_lock) return get();
+  if (state_.profile.has(Change::kUeventTakesNoLock)) return get();
   auto lock = TRY(DeviceLock::take(*this, key));
   return get();
 }

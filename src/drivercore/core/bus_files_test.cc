@@ -127,7 +127,7 @@ TEST_F(Bind, HasNoFileWhereTheDriverSuppressesIt) {
 
 TEST_F(Bind, BeforeLinux514SaidOnlyEnodev) {
   State old = core_.state();
-  old.profile.bind_reports_probe_errno = false;
+  old.profile = *find_profile("linux-5.13");
   core_ = DriverCore(old);
   EXPECT_EQ(drv("e1000e", "bind", kNicA), ENODEV);
   ASSERT_EQ(drv("e1000e", "unbind", kNicA), 0);

@@ -78,11 +78,10 @@ void DriverCore::pci_bus_add_device(DeviceKey key) {
   if (dev == nullptr) return;
   dev->match_driver = true;
   step(KernelStep::Kind::kReady, key);
-  if (state_.profile.pci_add_ignores_autoprobe) {
-    [[maybe_unused]] const auto attached = device_attach(key);
-  } else {
-    initial_probe(key);
-  }
+  if (state_.profile.has(Change::kPciAddHonoursAutoprobe)) return initial_probe(key);
+  const bool sync_first = state_.profile.has(Change::kAddAsksSyncDriversFirst);
+  [[maybe_unused]] const auto attached =
+      device_attach(key, sync_first ? Pass::kSyncOnly : Pass::kAll);
 }
 
 /// The same card as a new device: another instance, with nothing of what the old one was told. What

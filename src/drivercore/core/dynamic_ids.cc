@@ -62,7 +62,7 @@ Reply<void> add_id(const KernelProfile& kernel, Driver& driver, std::string_view
   const HexFields fields = scan_hex(text);
   if (fields.count < 2) return kernel_error(EINVAL);
   const PciId id = id_of(fields);
-  const bool checked = fields.count != kAllFields && kernel.new_id_refuses_duplicates;
+  const bool checked = fields.count != kAllFields && kernel.has(Change::kNewIdRefusesDuplicates);
   if (checked && known_already(kernel, driver, id)) return kernel_error(EEXIST);
   if (!data_allowed(kernel, driver, id.data)) return kernel_error(EINVAL);
   driver.dynamic_ids.push_back(id);

@@ -37,7 +37,8 @@ Uevent child_event(const std::string& action, const std::string& path, const Chi
 /// False: the group belongs to user space.
 bool DriverCore::use_domain(DeviceKey key, DriverKey driver_key) {
   Device& dev = the_device(key);
-  if (!state_.profile.dma_ownership || !dev.group || the_driver(driver_key).managed_dma)
+  if (!state_.profile.has(Change::kDmaOwnership) || !dev.group ||
+      the_driver(driver_key).managed_dma)
     return true;
   Group& group = state_.groups[*dev.group];
   if (group.held) return false;
@@ -103,7 +104,7 @@ Reply<void> DriverCore::wait_for_user(DeviceKey key) {
 
 /// With the last device of its group the group goes, even out of the hands of its user.
 Reply<void> DriverCore::remove_vfio(DeviceKey key) {
-  const bool early = state_.profile.vfio_dev_goes_first;
+  const bool early = state_.profile.has(Change::kVfioDevGoesFirst);
   if (early) hide_vfio_dev(key);
   if (const auto closed = wait_for_user(key); !closed) {
     if (early) show_vfio_dev(key);
@@ -136,7 +137,7 @@ Reply<void> DriverCore::group_type(unsigned number, std::string_view text) {
   Group& group = state_.groups.at(number);
   const bool only_queue = wanted == "DMA-FQ" && group.type == "DMA";
   const auto& members = index_.members(number);
-  if (!state_.profile.changes_shared_group_type) {
+  if (!state_.profile.has(Change::kChangesSharedGroupType)) {
     if (members.size() != 1) return kernel_error(EINVAL);
     const bool bound = state_.devices.at(members.begin()->second).driver.has_value();
     if (bound && !only_queue) return kernel_error(EBUSY);

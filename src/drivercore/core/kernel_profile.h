@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/kernel_version.h"
 
 namespace anybind::drivercore {
 
@@ -22,38 +23,52 @@ enum class Mechanism : std::uint8_t {
   kPlatformNewId,    ///< platform drivers have new_id and remove_id
 };
 
-/// Where kernels differ in a way that user space can see: one named set of switches per kernel. The
-/// defaults are those of Linux 6.12.117.
+/// The versions that a profile can be of; a newer kernel is taken for the newest.
+inline constexpr KernelVersion kOldestKernel{3, 14};
+inline constexpr KernelVersion kNewestKernel{7, 3};
+
+/// What Linux changed in a way that user space can see. Since when, is in one table
+/// (kernel_profile.cc), with what it is known from.
+enum class Change : std::uint8_t {
+  kDriverOverride,           ///< PCI devices have driver_override
+  kNewIdRefusesDuplicates,   ///< PCI new_id refuses what the driver matches already
+  kBindEvents,               ///< bind and unbind events are sent
+  kGroupTypeFile,            ///< iommu_groups/N/type can be written
+  kBindReportsProbeErrno,    ///< `bind`: EBUSY, and the errno of the probe; before, all ENODEV
+  kDmaOwnership,             ///< a host driver is refused in a group that user space owns
+  kUeventTakesNoLock,        ///< reading a device's uevent does not wait for its probe
+  kOverrideTakesNoLock,      ///< nor does reading and writing driver_override
+  kChangesSharedGroupType,   ///< `type` also of a group of several, and while VFIO has them
+  kVfioDevGoesFirst,         ///< vfio-dev/vfioK goes before the wait for its user, not after it
+  kAddAsksSyncDriversFirst,  ///< a PCI device that is added: synchronous drivers first
+  kPciAddHonoursAutoprobe,   ///< it is not probed while drivers_autoprobe is 0
+};
+
+/// One row of that table.
+struct ChangeSince {
+  enum class Known : std::uint8_t {
+    kMeasured,  ///< on the version before and on this one
+    kBetween,   ///< on this version, and not on an older one; where between is not known
+    kSource,    ///< read in the source, or in its history
+  };
+  Change change;
+  KernelVersion since;
+  Known known;
+  const char* where;            ///< in the kernel's source
+  KernelVersion also_stable{};  ///< an older series that got it too, in the end
+};
+
+/// In the order of the enumeration.
+[[nodiscard]] std::span<const ChangeSince> changes();
+
+/// How a kernel behaves.
 struct KernelProfile {
   std::string name = "linux-6.12";
-  /// 1000 * major + minor: says which attributes there are.
-  unsigned version = 6012;
+  KernelVersion version{6, 12};
   /// None before 3.16.
   std::optional<Mechanism> mechanism = Mechanism::kDriverOverride;
-  /// A PCI device that is added is probed even while drivers_autoprobe is 0
-  /// (drivers/pci/bus.c:pci_bus_add_device; so on every kernel from 3.10 to at least 6.18).
-  bool pci_add_ignores_autoprobe = true;
-  /// Reading and writing driver_override waits while a probe or an unbind runs (6.1; 6.12 before
-  /// .91 for PCI; kernel-facts: E5b).
-  bool override_takes_device_lock = false;
-  /// Reading a device's uevent waits likewise (6.1).
-  bool uevent_takes_device_lock = false;
-  /// `bind` says EBUSY for a bound device and passes the errno of the probe on (5.14). Before, all
-  /// of these were ENODEV, and a deferral was queued.
-  bool bind_reports_probe_errno = true;
-  /// PCI new_id refuses what the driver matches already (3.16).
-  bool new_id_refuses_duplicates = true;
-  /// A host driver is refused in a group that user space owns (5.19).
-  bool dma_ownership = true;
-  /// The type of a group with several members can be changed, and while VFIO drivers have them
-  /// (6.12); before, only that of a single driverless device.
-  bool changes_shared_group_type = true;
-  /// A VFIO driver takes vfio-dev/vfioK away before it waits for user space to close the device
-  /// (6.12); before, after that.
-  bool vfio_dev_goes_first = true;
-  /// bind and unbind events are sent (4.14).
-  bool bind_events = true;
 
+  [[nodiscard]] bool has(Change change) const;
   [[nodiscard]] bool has(Mechanism wanted) const { return mechanism == wanted; }
   /// A device can name its driver, by either name of that attribute.
   [[nodiscard]] bool device_names_driver() const {
@@ -62,10 +77,16 @@ struct KernelProfile {
   friend bool operator==(const KernelProfile&, const KernelProfile&) = default;
 };
 
-/// "linux-6.12", "linux-6.1", "linux-3.14", and one for each proposal: "preferred-driver" and so
-/// on, which is linux-6.12 with that in the place of driver_override. kUsage with the names there
-/// are.
+/// "linux-X.Y" from kOldestKernel to kNewestKernel, and one for each proposal: "preferred-driver"
+/// and so on, which is linux-6.12 with that in the place of driver_override. kUsage with the names
+/// there are.
 [[nodiscard]] Result<KernelProfile> find_profile(std::string_view name);
+
+/// That of a running kernel, from its release ("6.12.117-amd64"): an older one than kOldestKernel
+/// is taken for that, and so is a text that is no release; a newer one for kNewestKernel.
+[[nodiscard]] KernelProfile profile_of_release(std::string_view release);
+
+/// Those with a name to choose from: the kernels that were measured most, and all proposals.
 [[nodiscard]] std::span<const KernelProfile> profiles();
 
 }  // namespace anybind::drivercore

@@ -22,7 +22,7 @@ TEST_F(HotAdd, ProbesAPciFunctionAlsoWithAutoprobeOff) {
 
 TEST_F(HotAdd, HoldsAPciFunctionBackWhereTheKernelHonoursAutoprobe) {
   State later = core_.state();
-  later.profile.pci_add_ignores_autoprobe = false;
+  later.profile = *find_profile("linux-6.19");
   core_ = DriverCore(later);
   ASSERT_EQ(bus("drivers_autoprobe", "0"), 0);
   EXPECT_TRUE(core_.hot_add(kSpareNic));
@@ -386,6 +386,30 @@ TEST_F(Async, OnPciOrderOfRegistrationAloneCounts) {
   core_ = DriverCore(load(kAsyncMachine));
   ASSERT_TRUE(core_.hot_add("0000:00:02.0"));
   EXPECT_EQ(driver_of("0000:00:02.0"), "slow") << "[E3]";
+}
+
+TEST_F(Async, OnPciSynchronousDriversComeFirstSinceLinux617) {
+  for (const char* kernel : {"linux-6.16", "linux-6.17", "linux-6.18", "linux-7.3"}) {
+    State state = load(kAsyncMachine);
+    state.profile = *find_profile(kernel);
+    core_ = DriverCore(state);
+    ASSERT_TRUE(core_.hot_add("0000:00:02.0"));
+    const bool is_new = state.profile.version >= KernelVersion{6, 17};
+    EXPECT_EQ(driver_of("0000:00:02.0"), is_new ? "quick" : "slow") << kernel;
+  }
+}
+
+TEST_F(Async, AnAddedPciDeviceWaitsForAWorkerSinceLinux617) {
+  State state = load(kAsyncMachine);
+  state.profile = *find_profile("linux-6.18");
+  core_ = DriverCore(state);
+  core_.set_workers_run_by_themselves(false);
+  ASSERT_TRUE(core_.unload_module("quick"));
+  ASSERT_EQ(bus("drivers_autoprobe", "0"), 0);
+  ASSERT_TRUE(core_.hot_add("0000:00:02.0"));
+  EXPECT_EQ(driver_of("0000:00:02.0"), "") << "the write is back before the probe";
+  EXPECT_TRUE(core_.work());
+  EXPECT_EQ(driver_of("0000:00:02.0"), "slow") << "before 6.19 whatever the flag says";
 }
 
 TEST_F(Async, ElsewhereSynchronousDriversComeFirst) {

@@ -66,7 +66,7 @@ void DriverCore::driver_bound(DeviceKey key, DriverKey driver_key) {
   undefer(key);
   trigger_deferred();
   step(KernelStep::Kind::kBound, key, driver_key);
-  if (state_.profile.bind_events) send("bind", the_device(key));
+  if (state_.profile.has(Change::kBindEvents)) send("bind", the_device(key));
   step(KernelStep::Kind::kBindEvent, key, driver_key);
 }
 
@@ -243,7 +243,7 @@ Reply<void> DriverCore::release_locked(DeviceKey key) {
   dev.driver.reset();
   std::erase(state_.drivers.at(driver_key).bound, key);
   step(KernelStep::Kind::kDriverCleared, key, driver_key);
-  if (state_.profile.bind_events) send("unbind", the_device(key));
+  if (state_.profile.has(Change::kBindEvents)) send("unbind", the_device(key));
   step(KernelStep::Kind::kUnbindEvent, key, driver_key);
   return {};
 }

@@ -18,10 +18,10 @@ struct Attribute {
   using Applies = bool (*)(const DriverCore&, const Place&);
 
   std::string_view name;
-  Show show = nullptr;        ///< nullptr: cannot be read, not even by root
-  Store store = nullptr;      ///< nullptr: cannot be written
-  Applies applies = nullptr;  ///< nullptr: always
-  unsigned since = 0;         ///< the first version of Linux that has it (KernelProfile::version)
+  Show show = nullptr;                   ///< nullptr: cannot be read, not even by root
+  Store store = nullptr;                 ///< nullptr: cannot be written
+  Applies applies = nullptr;             ///< nullptr: always
+  KernelVersion since{};                 ///< the first that has it
   std::optional<Mechanism> mechanism{};  ///< only on a kernel with this one
   bool binary = false;  ///< its size is that of its text, and it is read at an offset
 

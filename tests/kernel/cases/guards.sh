@@ -7,7 +7,8 @@
 . /lib.sh
 nic=0000:00:03.0 other=0000:00:06.0 disk=0000:00:04.0 blank=0000:00:05.0
 
-load e1000e nvme crc32c_generic ext4 vfio-pci
+load e1000e nvme vfio-pci
+load_ext4
 wait_bound $nic e1000e
 wait_bound $other e1000e
 wait_bound $disk nvme

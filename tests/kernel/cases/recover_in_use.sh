@@ -6,7 +6,8 @@
 # limit: 300
 . /lib.sh
 edu=0000:00:06.0 disk=0000:00:04.0
-load nvme crc32c_generic ext4 vfio-pci anybind_test
+load nvme vfio-pci anybind_test
+load_ext4
 wait_bound $edu td0
 wait_bound $disk nvme
 node_of() { basename "$(ls -d /sys/bus/pci/devices/"$1"/nvme/nvme*/nvme*n1)"; }

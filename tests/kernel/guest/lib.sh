@@ -124,6 +124,12 @@ load() { # MODULE...
   done
 }
 
+# busybox does not load what ext4 wants softly; newer kernels have no such module.
+load_ext4() {
+  modprobe crc32c_generic 2>/dev/null || true
+  load ext4
+}
+
 test_parameter() { # NAME [VALUE]: reads or sets a parameter of the test module
   parameter=/sys/module/anybind_test/parameters/$1
   if [ $# = 1 ]; then cat "$parameter"; else poke "$parameter" "$2"; fi
