@@ -17,7 +17,10 @@ scripts=$(cd "$here/../../scripts" && pwd)
 named() { sed -n 's/^\([0-9][0-9.]*\) .*/\1/p' "$here/kernels.list"; }
 suites() { sed -n 's/^[0-9][0-9.]* \([a-z-]*\)$/\1/p' "$here/kernels.list" | sort -u; }
 suite=$(sed -n "s/^$(printf %s "$series" | sed 's/\./\\./g') \([a-z-]*\)\$/\1/p" "$here/kernels.list")
-[ "$series" = --news ] || [ -n "$suite" ] || { echo "kernels.list has no series $series; it has:" $(named) >&2; exit 2; }
+if [ "$series" != --news ] && [ -z "$suite" ]; then
+  echo "kernels.list has no series $series; it has $(named | paste -sd ' ')" >&2
+  exit 2
+fi
 mkdir -p "$2"
 dir=$(cd "$2" && pwd)
 
@@ -42,11 +45,11 @@ update() {
   exit 77
 }
 
-# The releases of a series, newest first. Package names change with every update, so look for what is there: linux-image-6.1.0-56-amd64,
+# The releases of the series that fit a pattern, newest first. Package names change with every update, so look for what is there: linux-image-6.1.0-56-amd64,
 # linux-image-6.12.117+deb12-amd64 and so on; flavours such as cloud and rt do not fit the pattern.
 releases() {
   of_suite apt-cache pkgnames linux-image- |
-    sed -nE "s/^linux-image-($(printf %s "$1" | sed 's/\./\\./g')\.[0-9]+([+-][0-9a-z.]+)?-amd64)(-unsigned)?\$/\1/p" | sort -ruV
+    sed -nE "s/^linux-image-($1\.[0-9]+([+-][0-9a-z.]+)?-amd64)(-unsigned)?\$/\1/p" | sort -ruV
 }
 
 # Of a name that other packages only mention, `apt-cache show` prints nothing and succeeds.
@@ -61,7 +64,7 @@ needs() {
 
 # Prints the release and then the packages to fetch for it, one a line.
 choose() {
-  for release in $(releases "$series"); do
+  for release in $(releases "$(printf %s "$series" | sed 's/\./\\./g')"); do
     available "linux-headers-$release" || continue
     for image in "linux-image-$release" "linux-image-$release-unsigned"; do
       available "$image" || continue
