@@ -56,7 +56,7 @@ std::vector<std::string> entries_below(Sysfs& root, const char* path, const std:
 std::string subject(Sysfs& root, const Declared& declared, const Target& target,
                     std::string_view name) {
   const bool is_own = declared.device == target.device;
-  const std::string it = is_own ? "it" : declared.device.str();
+  std::string it = is_own ? "it" : declared.device.str();
   if (name == "vfio-user") return it;
   const bool is_net = name == "login" || name == "default-route" || name.starts_with("interface-");
   const auto& own = is_net ? target.interfaces : target.disks;
