@@ -519,9 +519,9 @@ Result<> Run::give_nodes() {
 /// What follows when all is where it shall be.
 Result<std::vector<Outcome>> Run::settle() {
   CHECK(!failed_ && !blind_, "a change that failed is not settled");
-  CHECK(settings_written_ == plan_->settings.size(),
-        "all settings are written before it is settled");
+  CHECK(settings_written_ == plan_->settings.size(), "all settings are written by then");
   std::vector<Outcome> outcomes;
+  outcomes.reserve(states_.size());
   for (std::size_t i = 0; i < states_.size(); ++i) outcomes.push_back(outcome_of(i));
   mark_removed(root_, *plan_, outcomes);
   TRY(undo_settings(root_, *plan_, 0, settings_written_, Back::kPassing, listener_, writer_));
