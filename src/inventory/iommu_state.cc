@@ -71,7 +71,7 @@ bool names_hypervisor(Sysfs& root, const Ids& functions) {
     const auto dir = root.open_dir(device.path());
     if (!dir) return false;
     const std::string vendor = text_at(**dir, "vendor");
-    if (vendor == "0x15ad" || vendor == "0x80ee" || vendor == "0x1234") return true;
+    if (vendor == "0x15ad" || vendor == "0x80ee") return true;
     if (text_at(**dir, "subsystem_vendor") == "0x1af4" &&
         text_at(**dir, "subsystem_device") == "0x1100")
       return true;

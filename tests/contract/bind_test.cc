@@ -9,7 +9,14 @@ namespace {
 using Bind = Contract;
 using Unbind = Contract;
 using DriversProbe = Contract;
-using Autoprobe = Contract;
+class Autoprobe : public Contract {
+ protected:
+  void card_comes_with_it_off() {
+    ASSERT_EQ(bus("drivers_autoprobe", "0"), 0);
+    ASSERT_EQ(dev(kNicA, "remove", "1"), 0);
+    ASSERT_EQ(bus("rescan", "1"), 0);
+  }
+};
 
 TEST_F(Bind, OfAnUnknownDeviceIsEnodev) {
   EXPECT_EQ(drv("e1000e", "bind", kNobody), ENODEV);
@@ -202,21 +209,14 @@ TEST_F(Autoprobe, OnlyAZeroTurnsItOff) {
 bool ignores_autoprobe(const KernelProfile& kernel) {
   return !kernel.has(Change::kPciAddHonoursAutoprobe);
 }
-bool honours_autoprobe(const KernelProfile& kernel) {
-  return kernel.has(Change::kPciAddHonoursAutoprobe);
-}
 
 STATEMENT(ignores_autoprobe, Autoprobe, OffDoesNotHoldBackAPciDeviceThatIsAdded) {
-  ASSERT_EQ(bus("drivers_autoprobe", "0"), 0);
-  ASSERT_EQ(dev(kNicA, "remove", "1"), 0);
-  ASSERT_EQ(bus("rescan", "1"), 0);
+  ASSERT_NO_FATAL_FAILURE(card_comes_with_it_off());
   EXPECT_EQ(driver_of(kNicA), "e1000e");
 }
 
 STATEMENT(honours_autoprobe, Autoprobe, OffHoldsAPciDeviceBackThatIsAddedAndOnDoesNotCatchUp) {
-  ASSERT_EQ(bus("drivers_autoprobe", "0"), 0);
-  ASSERT_EQ(dev(kNicA, "remove", "1"), 0);
-  ASSERT_EQ(bus("rescan", "1"), 0);
+  ASSERT_NO_FATAL_FAILURE(card_comes_with_it_off());
   EXPECT_EQ(driver_of(kNicA), "");
   ASSERT_EQ(bus("drivers_autoprobe", "1"), 0);
   EXPECT_EQ(driver_of(kNicA), "");
@@ -225,9 +225,7 @@ STATEMENT(honours_autoprobe, Autoprobe, OffHoldsAPciDeviceBackThatIsAddedAndOnDo
 }
 
 STATEMENT(honours_autoprobe, Autoprobe, OffNewIdTakesWhatHasComeAllTheSame) {
-  ASSERT_EQ(bus("drivers_autoprobe", "0"), 0);
-  ASSERT_EQ(dev(kNicA, "remove", "1"), 0);
-  ASSERT_EQ(bus("rescan", "1"), 0);
+  ASSERT_NO_FATAL_FAILURE(card_comes_with_it_off());
   ASSERT_EQ(driver_of(kNicA), "");
   ASSERT_EQ(drv("pci-stub", "new_id", "8086 10d3"), 0);
   EXPECT_EQ(driver_of(kNicA), "pci-stub");

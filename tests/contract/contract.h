@@ -93,6 +93,9 @@ inline bool has_override(const KernelProfile& kernel) {
 inline bool reports_probe_errno(const KernelProfile& kernel) {
   return kernel.has(Change::kBindReportsProbeErrno);
 }
+inline bool honours_autoprobe(const KernelProfile& kernel) {
+  return kernel.has(Change::kPciAddHonoursAutoprobe);
+}
 inline bool refuses_duplicates(const KernelProfile& kernel) {
   return kernel.has(Change::kNewIdRefusesDuplicates);
 }

@@ -95,11 +95,7 @@ STATEMENT(has_vf_autoprobe, Sriov, AutoprobeTakesABool) {
   EXPECT_EQ(read(of_pf("sriov_drivers_autoprobe")), "0\n");
 }
 
-bool honours_the_buses_flag(const KernelProfile& kernel) {
-  return kernel.has(Change::kPciAddHonoursAutoprobe);
-}
-
-STATEMENT(honours_the_buses_flag, Sriov, AreHeldBackByTheBusesAutoprobeToo) {
+STATEMENT(honours_autoprobe, Sriov, AreHeldBackByTheBusesAutoprobeToo) {
   ASSERT_EQ(dev(kPf, "sriov_drivers_autoprobe", "1"), 0);
   ASSERT_EQ(bus("drivers_autoprobe", "0"), 0);
   EXPECT_EQ(numvfs("1"), 0);
