@@ -34,6 +34,7 @@ struct LabOptions {
   bool foreground = false;
   std::vector<std::string> words;
   std::vector<std::string> writable;
+  std::string trace;
 };
 using SharedOptions = std::shared_ptr<LabOptions>;
 
@@ -45,9 +46,10 @@ using SharedOptions = std::shared_ptr<LabOptions>;
 
 Result<int> run_in_lab(const SharedOptions& options, std::vector<std::string> command) {
   auto machine = TRY(load_lab(options->file, options->profile));
-  const int code = TRY(lab::exec(
-      std::move(machine),
-      {.command = std::move(command), .name = options->name, .writable = options->writable}));
+  const int code = TRY(lab::exec(std::move(machine), {.command = std::move(command),
+                                                      .name = options->name,
+                                                      .writable = options->writable,
+                                                      .trace = options->trace}));
   leave(code);
 }
 
@@ -62,8 +64,8 @@ Result<int> run_shell(Context& /*context*/, const SharedOptions& options) {
 
 Result<int> run_mount(Context& context, const SharedOptions& options) {
   auto machine = TRY(load_lab(options->file, options->profile));
-  const int code =
-      TRY(lab::mount(std::move(machine), options->directory, options->name, options->foreground));
+  const int code = TRY(lab::mount(std::move(machine), options->directory, options->name,
+                                  options->foreground, options->trace));
   // Not 0: the process that was to serve it has said why.
   if (context.json && code == 0) answer(context, {{"mounted", options->directory}});
   leave(code);
@@ -112,6 +114,9 @@ void add_machine(CLI::App* app, const SharedOptions& options) {
   app->add_option("file", options->file, "a machine file")->required()->type_name("FILE");
   app->add_option("--profile", options->profile, "the kernel to model, instead of the file's");
   app->add_option("--name", options->name, "the lab's name, for `anybind lab add` and the like");
+  app->add_option("--trace", options->trace,
+                  "a file that gets a line for each write to the modelled /sys, and its answer")
+      ->type_name("FILE");
 }
 
 void add_writable(CLI::App* app, const SharedOptions& options) {

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "drivercore/core/model_modules.h"
+#include "host/tracing_sysfs.h"
 
 namespace anybind::lab {
 
@@ -456,6 +457,10 @@ Reply<std::size_t> Kernfs::write(File& file, std::string_view bytes, off_t /*off
   return machine_.run([&](DriverCore& core) -> Reply<std::size_t> {
     if (file.entry.attribute == nullptr) return error(EACCES);
     if (!is_alive(core, file)) return error(ENODEV);
+    const auto at = nodes_.find(file.number);
+    std::string where;
+    if (at != nodes_.end() && options_.on_write)
+      where = fmt::format("{}/{}", path(nodes_.at(at->second.parent)), at->second.name);
     const auto writers = [&](int difference) {
       const auto found = nodes_.find(file.number);
       if (found != nodes_.end()) found->second.writers += static_cast<unsigned>(difference);
@@ -464,6 +469,12 @@ Reply<std::size_t> Kernfs::write(File& file, std::string_view bytes, off_t /*off
     const auto out =
         drivercore::store_attribute(core, file.entry.place, *file.entry.attribute, bytes);
     writers(-1);
+    if (options_.on_write)
+      options_.on_write(Operation{.kind = Operation::Kind::kWrite,
+                                  .path = where,
+                                  .bytes = std::string(trim_newline(bytes)),
+                                  .err = out ? Errno{} : out.error()}
+                            .str());
     return out;
   });
 }

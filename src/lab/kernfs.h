@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -40,6 +41,9 @@ class Kernfs {
     /// How many things may have another mode or owner than at first. Those that are gone do not
     /// count.
     std::size_t most_changes = 1U << 16;
+    /// Is told of each write to an attribute once it has been answered, by the thread whose turn it
+    /// is: "write bus/pci/drivers_probe 0000:03:00.0 = EINVAL" (host/tracing_sysfs.h).
+    std::function<void(const std::string& line)> on_write{};
   };
 
   Kernfs(Machine& machine, Options options);

@@ -11,6 +11,8 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -72,13 +74,34 @@ Result<Machine*> make_machine(drivercore::State state, Machine::Listener listene
   }
 }
 
+using OnWrite = std::function<void(const std::string&)>;
+
+/// Writes each line to the file at `path`, which is made empty first. A line that cannot be written
+/// ends the trace, and is told: half a trace must not be taken for a whole one.
+Result<OnWrite> trace_to(const std::string& path) {
+  if (path.empty()) return OnWrite();
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666));
+  if (file.get() < 0) return fail(from_errno(Errno{errno}, "write", printable(path)));
+  return OnWrite(
+      [path, to = std::make_shared<Descriptor>(std::move(file))](const std::string& line) {
+        if (to->get() < 0) return;
+        const std::string text = line + "\n";
+        const ssize_t count = ::write(to->get(), text.data(), text.size());
+        if (count == static_cast<ssize_t>(text.size())) return;
+        fmt::print(stderr, "anybind: the trace in {} ends here: {}\n", printable(path),
+                   count < 0 ? Errno{errno}.text() : "no space is left");
+        *to = Descriptor();
+      });
+}
+
 Result<int> serve_mount(drivercore::State state, const std::string& directory,
-                        const std::string& name, int ready) {
+                        const std::string& name, const std::string& trace, int ready) {
   outlive_readers();
   const sigset_t signals = hold_signals();
   ControlSocket control = TRY(ControlSocket::open(name));
   Machine& machine = *TRY(make_machine(std::move(state)));
-  auto& files = *new Kernfs(machine, {.uid = ::geteuid(), .gid = ::getegid()});
+  auto& files = *new Kernfs(
+      machine, {.uid = ::geteuid(), .gid = ::getegid(), .on_write = TRY(trace_to(trace))});
   auto mounted = TRY(FuseServer::mount(files, directory));
   FuseServer& server = *mounted;
   if (auto ready_to_stop = stop_on_signals(server, signals); !ready_to_stop) {
@@ -135,8 +158,12 @@ Result<int> exec(drivercore::State state, Running running) {
       *TRY(make_machine(std::move(state), [&uevents](const drivercore::Uevent& event) {
         if (uevents >= 0) send_uevent(uevents, event);
       }));
-  auto& files =
-      *new Kernfs(machine, {.whole_lab = true, .mount_points = inside.passed, .uid = 0, .gid = 0});
+  // Only now: the first process of the lab must not inherit the file.
+  auto& files = *new Kernfs(machine, {.whole_lab = true,
+                                      .mount_points = inside.passed,
+                                      .uid = 0,
+                                      .gid = 0,
+                                      .on_write = TRY(trace_to(running.trace))});
   auto server = TRY(FuseServer::on_descriptor(files, process.fuse().release()));
   if (!start_detached([&running_server = *server.release()] { running_server.run(); })) {
     return fail(from_errno(Errno{EAGAIN}, "start a thread for", "the lab"));
@@ -148,17 +175,17 @@ Result<int> exec(drivercore::State state, Running running) {
 }
 
 Result<int> mount(drivercore::State state, const std::string& directory, const std::string& name,
-                  bool foreground) {
+                  bool foreground, const std::string& trace) {
   std::array<char, 1> word{};
   std::array<int, 2> ends = {};
-  if (foreground) return serve_mount(std::move(state), directory, name, -1);
+  if (foreground) return serve_mount(std::move(state), directory, name, trace, -1);
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail(from_errno(Errno{errno}, "make", "a pipe"));
   const int pid = ::fork();
   if (pid < 0) return fail(from_errno(Errno{errno}, "start", "a process"));
   if (pid == 0) {
     ::close(ends[0]);
     (void)::setsid();
-    auto out = serve_mount(std::move(state), directory, name, ends[1]);
+    auto out = serve_mount(std::move(state), directory, name, trace, ends[1]);
     return out;
   }
   ::close(ends[1]);

@@ -13,6 +13,7 @@ struct Running {
   std::vector<std::string> command{};
   std::string name{};                   ///< under which others reach the lab (control.h)
   std::vector<std::string> writable{};  ///< directories of this machine that it may change
+  std::string trace{};  ///< a file of this machine that gets a line for each write; empty: none
 };
 
 /// Runs the command with the machine as its /sys, in namespaces of its own that it cannot change
@@ -22,7 +23,9 @@ struct Running {
 
 /// Mounts the machine's sysfs at `directory` and serves it: from a process in the background, or
 /// from this one until it is unmounted.
+/// `trace` as above.
 [[nodiscard]] Result<int> mount(drivercore::State machine, const std::string& directory,
-                                const std::string& name, bool foreground);
+                                const std::string& name, bool foreground,
+                                const std::string& trace = "");
 
 }  // namespace anybind::lab

@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""The rows of docs/races.md that name a program: what the program writes, in a lab, is what the row writes in the explorer.
+usage: rows_test.py ANYBIND"""
+
+import re
+
+from lab_case import USAGE, LabCase, main, needs
+
+CARD = "0000:06:00.0"
+WRITE = re.compile(r"write (\S+) ?(.*?)(?: = [A-Z]+)?")
+ECHO = re.compile(r"echo ?(.*?) ?> (\S+)(?: +#.*)?")
+
+
+def plain(path: str, text: str) -> tuple[str, str]:
+    """A write by the name of its file, with any address and any id alike."""
+    text = re.sub(r"^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$", "DEVICE", text.replace("\\x00", ""))
+    return path.rsplit("/", 1)[-1], re.sub(r"^(0x)?[0-9a-f]{4} (0x)?[0-9a-f]{4}$", "ID", text)
+
+
+class Rows(LabCase):
+    def writes_of_row(self, name: str) -> list[tuple[str, str]]:
+        """With nobody beside it: as many steps as it has."""
+        refused = self.anybind("race", "replay", f"{name}/alone/0:a9999", code=USAGE)
+        steps = int(re.search(r"at step (\d+), actor a cannot go", refused)[1]) - 1
+        script = self.anybind("race", "replay", "--script", f"{name}/alone/0:a{steps}")
+        return [plain(m[2], m[1]) for line in script.splitlines() if (m := ECHO.fullmatch(line))]
+
+    def writes_of(self, command: str) -> list[tuple[str, str]]:
+        trace = self.dir / "trace"
+        self.lab(command, "--trace", str(trace))
+        return [plain(m[1], m[2]) for line in trace.read_text().splitlines() if (m := WRITE.fullmatch(line))]
+
+    @needs("driverctl")
+    def test_driverctl(self) -> None:
+        wanted = [("unbind", "DEVICE"), ("driver_override", "vfio-pci"), ("drivers_probe", "DEVICE")]
+        self.assertEqual(self.writes_of(f"driverctl --nosave set-override {CARD} vfio-pci"), wanted)
+        self.assertEqual(self.writes_of_row("override-late"), wanted)
+
+    @needs("dpdk-devbind.py", "lspci")
+    def test_dpdk_devbind(self) -> None:
+        wanted = [("unbind", "DEVICE"), ("driver_override", "vfio-pci"), ("bind", "DEVICE"), ("driver_override", "")]
+        self.assertEqual(self.writes_of(f"dpdk-devbind.py -b vfio-pci {CARD}"), wanted)
+        self.assertEqual(self.writes_of_row("override-bind-clear"), wanted)
+
+    def test_anybind(self) -> None:
+        """The command writes what its own row does, which has the same code behind it."""
+        self.assertEqual(self.writes_of(f"anybind bind {CARD} vfio-pci"), self.writes_of_row("anybind"))
+
+    def test_a_trace_has_what_was_refused_too(self) -> None:
+        trace = self.dir / "trace"
+        self.lab(f"echo {CARD} > /sys/bus/pci/drivers/vfio-pci/bind || true; printf x > /sys/bus/pci/rescan || true; "
+                 f"printf none > /sys/bus/pci/devices/{CARD}/driver_override", "--trace", str(trace))
+        lines = trace.read_text().splitlines()
+        self.assertEqual(lines[:2], [f"write bus/pci/drivers/vfio-pci/bind {CARD} = ENODEV", "write bus/pci/rescan x = EINVAL"])
+        self.assertRegex(lines[2], rf"^write devices/pci0000:00/\S+/{CARD}/driver_override none$")
+        self.assertEqual(len(lines), 3)
+        self.assertIn("write", self.anybind("lab", "exec", "--trace", str(self.dir), str(self.machine), "--", "true", code=1))
+
+
+if __name__ == "__main__":
+    main()
