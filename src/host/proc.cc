@@ -44,13 +44,48 @@ std::optional<NodeNumber> node_in(const struct statx& status) {
       .is_block = is_block, .major = status.stx_rdev_major, .minor = status.stx_rdev_minor};
 }
 
-/// What stands behind an open file of another process; nullopt for what is no device node.
-Reply<std::optional<NodeNumber>> node_of(int dir, const char* name) {
+/// What stands behind an open file of another process.
+Reply<struct statx> look_behind(int dir, const char* name) {
   struct statx status{};
   // AT_STATX_DONT_SYNC: a network file system shall not ask its server for news, which may be gone.
   if (::statx(dir, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &status) != 0)
     return failed();
-  return node_in(status);
+  return status;
+}
+
+/// A file without a name, as those of VFIO's devices are: of no type, since Linux 6.16 of a regular
+/// file's (fs/libfs.c:alloc_anon_inode). In a copy of /proc its link leads nowhere.
+bool may_be_anonymous(const Reply<struct statx>& status) {
+  if (!status) return status.error().value == ENOENT;
+  const auto type = status->stx_mode & S_IFMT;
+  return type == 0 || (type == S_IFREG && status->stx_dev_major == 0);
+}
+
+bool is_vfio_device(int dir, const char* name) {
+  constexpr std::string_view kText = "anon_inode:[vfio-device]";
+  std::array<char, kText.size() + 1> target{};
+  const ssize_t count = ::readlinkat(dir, name, target.data(), target.size());
+  return count >= 0 && std::string_view(target.data(), static_cast<std::size_t>(count)) == kText;
+}
+
+/// "devices/pci0000:00/0000:00:04.0" of the text of a descriptor's fdinfo; empty when it tells
+/// none.
+std::string vfio_device_in(std::string_view fdinfo) {
+  constexpr std::string_view kKey = "vfio-device-syspath:";
+  const auto at = fdinfo.starts_with(kKey) ? 0 : fdinfo.find("\nvfio-device-syspath:");
+  if (at == std::string_view::npos) return "";
+  std::string_view line = fdinfo.substr(fdinfo.find(':', at) + 1);
+  line = line.substr(0, line.find('\n'));
+  line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+  constexpr std::string_view kSys = "/sys/";  // as the kernel writes it, never opened
+  return std::string(line.starts_with(kSys) ? line.substr(kSys.size()) : std::string_view{});
+}
+
+template <class T>
+void sort_once(std::vector<T>& values) {
+  std::ranges::sort(values);
+  const auto twice = std::ranges::unique(values);
+  values.erase(twice.begin(), twice.end());
 }
 
 }  // namespace
@@ -128,20 +163,25 @@ Reply<OpenNodes> Proc::open_nodes(const std::string& pid) const {
   const std::string full = TRY(path_of(pid + "/fd"));
   const Directory stream(::opendir(full.c_str()));
   if (!stream) return failed();
+  const Proc infos = below(pid + "/fdinfo");
   OpenNodes out;
   std::size_t files = 0;
   for (auto name = next_name(stream.get()); !name.empty(); name = next_name(stream.get())) {
-    const auto node = node_of(::dirfd(stream.get()), std::string(name).c_str());
-    if (node && *node) out.nodes.push_back(**node);
-    if (!node && node.error().value != ENOENT) out.complete = false;
+    const std::string number(name);
+    const auto status = look_behind(::dirfd(stream.get()), number.c_str());
+    if (!status && status.error().value != ENOENT) out.complete = false;
+    if (const auto node = status ? node_in(*status) : std::nullopt) out.nodes.push_back(*node);
+    if (may_be_anonymous(status) && is_vfio_device(::dirfd(stream.get()), number.c_str())) {
+      auto device = vfio_device_in(infos.read(number).value_or(""));
+      if (!device.empty()) out.vfio_devices.push_back(std::move(device));
+    }
     if (++files == kMostEntries) {
       out.complete = false;
       break;
     }
   }
-  std::ranges::sort(out.nodes);
-  const auto twice = std::ranges::unique(out.nodes);
-  out.nodes.erase(twice.begin(), twice.end());
+  sort_once(out.nodes);
+  sort_once(out.vfio_devices);
   return out;
 }
 

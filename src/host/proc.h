@@ -34,6 +34,10 @@ struct FileStatus {
 /// The device nodes that a process has open, each once, sorted.
 struct OpenNodes {
   std::vector<NodeNumber> nodes;
+  /// Devices that it has open by VFIO, however it came to them: real paths in sysfs,
+  /// "devices/pci0000:00/0000:00:04.0", each once, sorted. The kernel tells since Linux 6.18
+  /// (Documentation/filesystems/proc.rst: VFIO device files).
+  std::vector<std::string> vfio_devices;
   bool complete = true;  ///< false: there are files that could not be looked at
 };
 

@@ -68,6 +68,16 @@ void look_at_bridge(Sysfs& root, const Target& target, Findings& out) {
   }
 }
 
+/// A function that is locked for a confidential guest: Documentation/ABI/testing/sysfs-bus-pci of
+/// Linux 6.19, .../tsm/bound, the name of the security manager that holds it.
+void look_at_confidential(Sysfs& root, const Target& target, Findings& out) {
+  const std::string by = target.dir ? attribute(*target.dir, "tsm/bound")
+                                    : attribute(root, target.real + "/tsm/bound");
+  if (!by.empty())
+    out.add(target, "tsm-bound", fmt::format("it is locked for a confidential guest, by {}", by),
+            "end that guest");
+}
+
 }  // namespace
 
 void look_at_display(Sysfs& root, const Target& target, Findings& out) {
@@ -98,6 +108,7 @@ void look_at_display(Sysfs& root, const Target& target, Findings& out) {
 void look_at_functions(Sysfs& root, const Target& target, Findings& out) {
   if (target.device.bus.str() != "pci") return;
   look_at_virtual_functions(root, target, out);
+  look_at_confidential(root, target, out);
   // vfio-pci takes no bridge (drivers/vfio/pci/vfio_pci_core.c:vfio_pci_core_register_device).
   const bool may_be_bridge = target.driver && !is_vfio_driver(target.driver->str());
   if (may_be_bridge) look_at_bridge(root, target, out);

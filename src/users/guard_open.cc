@@ -84,13 +84,18 @@ OpenFiles read_open_files(const Proc& proc) {
     auto open = proc.open_nodes(pid);
     const bool hidden = open ? !open->complete : is_hidden(proc, pid, open.error());
     if (hidden) ++out.unseen;
-    if (!open || open->nodes.empty()) continue;
-    out.processes.push_back({.pid = std::move(pid), .nodes = std::move(open->nodes)});
+    if (!open || (open->nodes.empty() && open->vfio_devices.empty())) continue;
+    out.processes.push_back({.pid = std::move(pid),
+                             .nodes = std::move(open->nodes),
+                             .vfio_devices = std::move(open->vfio_devices)});
   }
   return out;
 }
 
 bool has_vfio_files(const Proc& proc, const OpenFiles& open) {
+  if (std::ranges::any_of(open.processes,
+                          [](const auto& process) { return !process.vfio_devices.empty(); }))
+    return true;
   const auto majors = vfio_majors(proc);
   if (!majors) return true;
   const auto is_vfio = [&](const NodeNumber& node) {
@@ -103,19 +108,25 @@ bool has_vfio_files(const Proc& proc, const OpenFiles& open) {
 
 void look_at_open_nodes(const Proc& proc, const OpenFiles& open, const std::vector<Target>& targets,
                         Findings& out) {
-  for (const auto& [pid, open_nodes] : open.processes) {
+  for (const OpenFiles::Process& process : open.processes) {
+    const std::string& pid = process.pid;
+    const auto tell = [&](const Target& target, std::string_view name, std::string_view what) {
+      out.add(
+          target, name,
+          fmt::format("{} has {}", describe(proc, Accounts(proc.below("self/root")), pid), what),
+          fmt::format("end it: kill {}", pid));
+    };
     for (const Target& target : targets) {
-      const auto look = [&](std::string_view name, const std::map<NodeNumber, std::string>& of) {
-        const auto nodes = names_of(of, open_nodes);
-        if (nodes.empty()) return;
-        out.add(
-            target, name,
-            fmt::format("{} has {} open", describe(proc, Accounts(proc.below("self/root")), pid),
-                        join_words(nodes)),
-            fmt::format("end it: kill {}", pid));
-      };
-      look("vfio-user", target.vfio);
-      look("open", target.nodes);
+      const auto nodes = names_of(target.nodes, process.nodes);
+      if (!nodes.empty()) tell(target, "open", join_words(nodes) + " open");
+      const auto vfio = names_of(target.vfio, process.nodes);
+      if (contains(process.vfio_devices, target.real)) {
+        tell(target, "vfio-user", "it open by VFIO");
+      } else if (!vfio.empty()) {
+        // Which devices it has, the kernel tells of all or of none.
+        const std::string_view but = process.vfio_devices.empty() ? "" : ", and not this device";
+        tell(target, "vfio-user", fmt::format("{} open{}", join_words(vfio), but));
+      }
     }
   }
 }

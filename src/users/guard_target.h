@@ -25,7 +25,9 @@ struct Target {
   DeviceId device;
   std::size_t place = 0;         ///< among those asked for
   std::shared_ptr<Sysfs> dir{};  ///< its directory, where the caller holds it
-  std::string real{};  ///< "devices/pci0000:00/0000:00:03.0"; on VFIO any path that leads there
+  /// "devices/pci0000:00/0000:00:03.0"; for one on VFIO any path that leads there, until some file
+  /// of VFIO is seen to be open
+  std::string real{};
   std::optional<DriverName> driver{};
   std::vector<std::string> interfaces{};      ///< class/net
   std::vector<std::string> disks{};           ///< class/block, partitions too
@@ -122,12 +124,13 @@ struct OpenFiles {
   struct Process {
     std::string pid;
     std::vector<NodeNumber> nodes;
+    std::vector<std::string> vfio_devices;  ///< as OpenNodes has them
   };
   std::vector<Process> processes;
   std::size_t unseen = 0;  ///< could not be looked at
 };
 [[nodiscard]] OpenFiles read_open_files(const Proc& proc);
-/// Some file of VFIO is among them, or cannot be told from others.
+/// Some file or device of VFIO is among them, or cannot be told from others.
 [[nodiscard]] bool has_vfio_files(const Proc& proc, const OpenFiles& open);
 void look_at_open_nodes(const Proc& proc, const OpenFiles& open, const std::vector<Target>& targets,
                         Findings& out);

@@ -172,7 +172,7 @@ const std::vector<std::string>& guard_names() {
         "boot-display", "bridge",         "console", "default-route",   "holder",
         "input",        "interface-up",   "loop",    "mounted",         "interface-member",
         "open",         "interface-away", "swap",    "root-filesystem", "zfs",
-        "vf-in-use",    "vfio-user",      "login"};
+        "vf-in-use",    "vfio-user",      "login",   "tsm-bound"};
     std::ranges::copy(vfio_guard_names(), std::back_inserter(out));
     return out;
   }();
@@ -219,6 +219,7 @@ InUse find_all(Sysfs& root, const Proc& proc, const std::vector<Asked>& devices,
     if (guards::has_vfio_files(proc, open)) {
       for (Target& target : others) {
         if (!target.driver) continue;
+        target.real = read_syspath(root, target.device);
         for (const VfioNode& node : vfio_nodes(root, target.real))
           target.vfio.emplace(node.number, fmt::format("{}{}", guards::kDev, node.path));
       }

@@ -310,6 +310,63 @@ TEST_F(Guards, ADeviceOnVfioIsAskedForItsFilesOnlyWhenSomeFileOfVfioIsOpen) {
   EXPECT_TRUE(asked());
 }
 
+TEST_F(Guards, WhoHasTheVeryDeviceOpenIsTold) {
+  tree_.pci({.address = "0000:00:04.0", .driver = "vfio-pci", .group = 7});
+  tree_.pci({.address = "0000:00:04.1", .driver = "vfio-pci", .group = 7});
+  tree_.put("class/vfio/7/dev", "1:3\n");
+  // A descriptor that it was handed: it never opened the group.
+  process("78", "anon_inode:[vfio-device]");
+  tree_.put("proc/78/fdinfo/3",
+            "pos:\t0\nflags:\t02\nmnt_id:\t15\nino:\t1030\n"
+            "vfio-device-syspath: /sys/devices/pci0000:00/0000:00:04.0\n");
+  const std::vector<DeviceId> both = {pci_id("0000:00:04.0"), pci_id("0000:00:04.1")};
+  auto found = in_use(both).blockers;
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].device, both[0]);
+  EXPECT_EQ(found[0].name, "vfio-user");
+  EXPECT_THAT(found[0].who, testing::AllOf(testing::HasSubstr("process 78 of "),
+                                           testing::EndsWith(" has it open by VFIO")));
+  // Who has the group has all of it, and is told with what the kernel says.
+  tree_.link("proc/78/fd/4", "/dev/null");
+  found = in_use(both).blockers;
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_THAT(found[0].who, testing::EndsWith(" has it open by VFIO"));
+  EXPECT_THAT(found[1].who, testing::EndsWith(" has /dev/vfio/7 open, and not this device"));
+}
+
+TEST_F(Guards, AnotherFileWithoutANameIsNoDevice) {
+  tree_.pci({.address = "0000:00:04.0", .driver = "vfio-pci", .group = 7});
+  for (const char* target : {"anon_inode:[eventpoll]", "anon_inode:[vfio-device]x"}) {
+    tree_.remove("proc/78/fd/3");
+    process("78", target);
+    tree_.put("proc/78/fdinfo/3", "vfio-device-syspath: /sys/devices/pci0000:00/0000:00:04.0\n");
+    EXPECT_THAT(in_use({pci_id("0000:00:04.0")}).blockers, IsEmpty()) << target;
+  }
+  // What it says must be in its own line, and a path of sysfs.
+  for (const char* text : {"", "pos:\t0\n", "x vfio-device-syspath: /sys/devices/x\n",
+                           "vfio-device-syspath: devices/pci0000:00/0000:00:04.0\n"}) {
+    tree_.remove("proc/78/fd/3");
+    process("78", "anon_inode:[vfio-device]");
+    tree_.put("proc/78/fdinfo/3", text);
+    EXPECT_THAT(in_use({pci_id("0000:00:04.0")}).blockers, IsEmpty()) << text;
+  }
+}
+
+TEST_F(Guards, AFunctionThatIsLockedForAConfidentialGuestIsInUseOnEveryDriver) {
+  tree_.pci({.address = "0000:00:04.0", .driver = "host"});
+  tree_.pci({.address = "0000:00:05.0", .driver = "vfio-pci", .group = 7});
+  for (const std::string address : {"0000:00:04.0", "0000:00:05.0"}) {
+    const std::string file = "devices/pci0000:00/" + address + "/tsm/bound";
+    tree_.put(file, "\n");
+    EXPECT_THAT(in_use({pci_id(address)}).blockers, IsEmpty());
+    tree_.put(file, "tsm0\n");
+    const auto found = in_use({pci_id(address)}).blockers;
+    ASSERT_EQ(found.size(), 1U) << address;
+    EXPECT_EQ(found[0].name, "tsm-bound");
+    EXPECT_EQ(found[0].who, "it is locked for a confidential guest, by tsm0");
+  }
+}
+
 TEST_F(Guards, EachDeviceHasItsFindingsInTheOrderAskedFor) {
   tree_.pci({.address = "0000:00:02.0", .driver = "host"});
   tree_.put("devices/pci0000:00/0000:00:02.0/boot_vga", "1\n");

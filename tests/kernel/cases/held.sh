@@ -16,6 +16,10 @@ check_eq "user space has it open" open "$(cat /tmp/holder)"
 check_rc "a guard finds that user: exit 3" 3 anybind restore --timeout 1 $nic
 check_says "it says so" vfio-user
 check_says "and names the process" "process $holder of"
+case "$(uname -r)" in
+  6.1.* | 6.12.*) check_says "which has the group" "has /dev/vfio/$(group_of $nic) open" ;;
+  *) check_says "which has this very device, says the kernel since 6.18" "has it open by VFIO" ;;
+esac
 check_rc "the unbind that must wait, when that is ignored: exit 4" 4 anybind restore --ignore vfio-user --timeout 1 $nic
 check_says "it names the device" $nic
 check_says "and who holds it" "$holder"
