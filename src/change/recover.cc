@@ -39,6 +39,7 @@
 #include "change/belongings.h"
 #include "change/calm_listener.h"
 #include "change/device_run.h"
+#include "change/newcomers.h"
 #include "change/patient_writer.h"
 
 namespace anybind {
@@ -230,6 +231,7 @@ class OneRecovery {
 
   /// In this order: a crash in between leaves a memory of what is so again, which does no harm.
   Recovered end_finished() {
+    offer_those_who_came();
     if (entry_.restores || entry_.undoes != 0) give_back_interfaces();
     Recovered out = close(Ending::kDone, What::kFinished);
     if (out.what == What::kFinished && records_.origins != nullptr) {
@@ -240,6 +242,7 @@ class OneRecovery {
   }
 
   Recovered end_undone() {
+    offer_those_who_came();
     if (records_.origins != nullptr) {
       give_back_interfaces();
       forget_owners();
@@ -249,6 +252,12 @@ class OneRecovery {
       save(out_);
     }
     return close(Ending::kUndone, What::kUndone);
+  }
+
+  /// While a flag was off that the dead process had not put back.
+  void offer_those_who_came() {
+    for (const Setting& setting : plan_.settings)
+      offer_newcomers(root_, setting, listener_, writer_);
   }
 
   /// What is remembered of a device that is as it was does no harm.

@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "change/listener.h"
 #include "change/patient_writer.h"
@@ -27,15 +28,13 @@ class SettingsWatch {
  private:
   void tell_of_strangers(const Plan& plan, const std::string& driver_dir,
                          const std::set<std::string>& known);
-  void offer_newcomers(const std::string& bus_dir, const std::map<std::string, Instance>& known);
   std::set<std::string> names_in(const std::string& dir);
-  std::map<std::string, Instance> cards_in(const std::string& dir);
 
   Sysfs& root_;
   Listener& listener_;
   const PatientWriter& writer_;
   std::map<std::string, std::set<std::string>> bound_;  ///< by the directory of a driver
-  std::map<std::string, std::map<std::string, Instance>> devices_;  ///< by that of a bus
+  std::vector<Setting> flags_;
 };
 
 }  // namespace anybind

@@ -36,7 +36,8 @@ class Settings {
   Result<> add_flags(const DevicePlan& of) {
     const std::string bus = "bus/" + of.device.bus.str();
     if (of.mechanism == Mechanism::kNewIdWindow)
-      add_flag(bus + "/drivers_autoprobe", "let no device or driver that comes be probed");
+      add_flag(bus + "/drivers_autoprobe", "let no device or driver that comes be probed",
+               youngest_on(bus));
     if (of.mechanism == Mechanism::kAutoprobeFlag) {
       add_flag(driver_path(of.device.bus, request_.driver) + "/autoprobe",
                "let nothing but its bind file bind " + request_.driver.str());
@@ -75,14 +76,25 @@ class Settings {
       plan_.settings.push_back(std::move(setting));
   }
   /// Nothing to do where it is off: whoever did that wants it so.
-  void add_flag(const std::string& path, std::string reason) {
+  void add_flag(const std::string& path, std::string reason, Instance youngest = {}) {
     const auto text = root_.read(path);
     if (!text || text->starts_with('0')) return;
     add({.path = path,
          .bytes = "0",
          .undo_path = path,
          .undo_bytes = "1",
-         .reason = std::move(reason)});
+         .reason = std::move(reason),
+         .youngest = youngest});
+  }
+  Instance youngest_on(const std::string& bus) {
+    Instance out;
+    const std::string dir = bus + "/devices";
+    for (const std::string& name : root_.list(dir).value_or(std::vector<std::string>{})) {
+      const auto device = root_.open_dir(fmt::format("{}/{}", dir, name));
+      const auto instance = device ? (*device)->instance() : std::unexpected(device.error());
+      if (instance && instance->inode > out.inode) out = *instance;
+    }
+    return out;
   }
   void add_id(const std::string& driver, const DynamicId& id) {
     add({.path = driver + "/new_id",

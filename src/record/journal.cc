@@ -97,8 +97,12 @@ void append_setting(std::string& out, const Setting& setting) {
   } else {
     out += "null";
   }
-  fmt::format_to(std::back_inserter(out), R"(,"lasting":{},"late":{},"brief":{}}})",
-                 setting.lasting, setting.late, setting.brief);
+  fmt::format_to(std::back_inserter(out), R"(,"lasting":{},"late":{},"brief":{})", setting.lasting,
+                 setting.late, setting.brief);
+  if (setting.youngest != Instance{})
+    fmt::format_to(std::back_inserter(out), R"(,"youngest":[{},{}])", setting.youngest.device,
+                   setting.youngest.inode);
+  out += '}';
 }
 
 Result<Setting> setting_from_json(const json& row) {
@@ -110,6 +114,9 @@ Result<Setting> setting_from_json(const json& row) {
               .lasting = row.at("lasting").get<bool>(),
               .late = row.at("late").get<bool>(),
               .brief = row.value("brief", false)};
+  if (const auto youngest = row.find("youngest"); youngest != row.end())
+    out.youngest = {.device = youngest->at(0).get<std::uint64_t>(),
+                    .inode = youngest->at(1).get<std::uint64_t>()};
   if (!row.at("device").is_null()) {
     const DeviceRecord record = TRY(record_from_json(row.at("device")));
     out.device = record.device;

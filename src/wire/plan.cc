@@ -88,9 +88,10 @@ Result<ModuleLoad> module_from(const Value& value, const std::string& where) {
 }
 
 Result<Setting> setting_from(const Value& value, const std::string& where) {
-  const Members in = TRY(Members::of(value, where,
-                                     {"path", "bytes", "undo_path", "undo_bytes", "reason",
-                                      "device", "instance", "lasting", "late", "brief"}));
+  const Members in =
+      TRY(Members::of(value, where,
+                      {"path", "bytes", "undo_path", "undo_bytes", "reason", "device", "instance",
+                       "lasting", "late", "brief", "youngest"}));
   Setting out{.path = TRY(in.exact("path")),
               .bytes = TRY(in.exact("bytes")),
               .undo_path = TRY(in.exact("undo_path")),
@@ -99,7 +100,8 @@ Result<Setting> setting_from(const Value& value, const std::string& where) {
               .instance = TRY(in.one("instance", instance_from)),
               .lasting = TRY(in.flag("lasting")),
               .late = TRY(in.flag("late")),
-              .brief = TRY(in.flag("brief"))};
+              .brief = TRY(in.flag("brief")),
+              .youngest = TRY(in.one("youngest", instance_from))};
   if (in.has("device")) out.device = TRY(in.one("device", device_from));
   if (!may_be_written(out)) return fail_at(where, "a file that plans never write to");
   return out;
@@ -174,7 +176,8 @@ Json to_json(const Setting& setting) {
           {"instance", instance_object(setting.instance)},
           {"lasting", setting.lasting},
           {"late", setting.late},
-          {"brief", setting.brief}};
+          {"brief", setting.brief},
+          {"youngest", instance_object(setting.youngest)}};
 }
 
 Json to_json(const Plan& plan) {

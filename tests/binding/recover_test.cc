@@ -204,6 +204,44 @@ TEST_F(RecoverTest, SettingsAreTakenBackAfterACrash) {
   }
 }
 
+/// Since 6.19 no driver is asked for a card that comes while drivers_autoprobe is off, also not
+/// once it is on again.
+TEST_F(RecoverTest, CardsThatCameWhileAutoprobeWasOffAreOfferedAfterACrash) {
+  const DeviceId newcomer = pci("0000:07:00.0");
+  bool died = true;
+  std::size_t waited = 0;
+  for (std::size_t at = 1; died; ++at) {
+    ASSERT_LT(at, 200U);
+    core_ = drivercore::DriverCore(read_machine(kMachine, "linux-7.3"));
+    files_.clear();
+    // An administrator wants it without a driver.
+    ASSERT_EQ(write("bus/pci/drivers/nvme/unbind", kDisk.name.str()), 0);
+    const auto before = all();
+    const auto plan = plan_bind(
+        *sysfs_,
+        {.devices = {kNicA}, .driver = driver("vfio-pci"), .mechanism = Mechanism::kNewIdWindow});
+    ASSERT_TRUE(plan);
+    files_.disturbance = {.kind = Disturbance::Kind::kCrash, .at = at, .after = true};
+    DisturbedSysfs mortal(*sysfs_, files_.disturbance);
+    died = false;
+    try {
+      (void)go(mortal, *plan);
+    } catch (const Crash&) {
+      died = true;
+    }
+    files_.disturbance = {};
+    ASSERT_TRUE(core_.hot_add(newcomer.name.str()));
+    if (died && state_of(newcomer) == "- (unset)") ++waited;
+    for (const Recovered& one : heal()) EXPECT_NE(one.what, What::kLeft) << at;
+    EXPECT_EQ(state_of(newcomer), "igc (unset)") << at;
+    EXPECT_EQ(state_of(kDisk), "- (unset)") << at;
+    EXPECT_EQ(sysfs_->read("bus/pci/drivers_autoprobe").value(), "1\n") << at;
+    ASSERT_TRUE(core_.unplug(newcomer.name.str()));
+    EXPECT_TRUE(all() == before || state_of(kNicA).starts_with("vfio-pci")) << at;
+  }
+  EXPECT_GT(waited, 3U);
+}
+
 TEST_F(RecoverTest, UndoGivesBackWhatTheTransactionChanged) {
   const auto before = all();
   ASSERT_TRUE(go(*sysfs_, *to_vfio({kNicA, kNicB})));

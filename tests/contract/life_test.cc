@@ -59,6 +59,17 @@ TEST_F(Life, ADeviceThatComesBackIsAnotherInstance) {
   EXPECT_NE(instance_of(kEduA), before);
 }
 
+TEST_F(Life, TheYoungestDeviceHasTheLargestInstance) {
+  for (const std::string& one : {kNicA, kEduA, kNvme}) {
+    ASSERT_EQ(dev(one, "remove", "1"), 0);
+    ASSERT_EQ(bus("rescan", "1"), 0);
+    for (const std::string& other : {kNicA, kNicB, kNvme, kEduA, kEduB, kBridge, kPf}) {
+      if (other == one) continue;
+      EXPECT_LT(instance_of(other).inode, instance_of(one).inode) << other;
+    }
+  }
+}
+
 TEST_F(Life, BindingDoesNotMakeAnotherInstance) {
   const Instance before = instance_of(kNicA);
   ASSERT_EQ(drv("e1000e", "unbind", kNicA), 0);

@@ -14,7 +14,9 @@
 namespace anybind {
 
 /// Tells instances of a device at one address apart: the inode of its directory in sysfs. A card
-/// that is unplugged and another that gets its address have different ones (kernel-facts: E4c).
+/// that is unplugged and another that gets its address have different ones (kernel-facts: E4c), and
+/// the younger has the larger one: the kernel numbers in order, in 64 bits (linux
+/// fs/kernfs/dir.c:__kernfs_new_node).
 struct Instance {
   std::uint64_t device = 0;
   std::uint64_t inode = 0;

@@ -81,6 +81,9 @@ struct Setting {
   bool lasting = false;  ///< stays when the plan succeeds; otherwise it is taken back in any case
   bool late = false;     ///< written after the devices, and taken back before them
   bool brief = false;    ///< is not there any more when a device is put back
+  /// Of a bus's drivers_autoprobe: its youngest device. Those that come while it is off are
+  /// younger, and nobody has offered them to a driver (Linux since 6.19, before that all but PCI).
+  Instance youngest{};
   friend bool operator==(const Setting&, const Setting&) = default;
 };
 
