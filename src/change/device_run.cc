@@ -31,6 +31,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "base/kernel_version.h"
 #include "base/text.h"
 #include "base/try.h"
 #include "change/diagnosis.h"
@@ -39,6 +40,8 @@
 namespace anybind {
 namespace {
 
+constexpr int kMostTries = 5;  // of a bind while the device may be in a reset
+constexpr auto kResetTime = std::chrono::milliseconds(100);
 constexpr std::string_view kReplaced = "another card has taken its place; nothing was done to it";
 
 std::string describe(const std::optional<DriverName>& driver) {
@@ -282,7 +285,11 @@ Result<> DeviceRun::write(const Step& step) {
 Result<> DeviceRun::write_to_name(const Step& step, const StepWrite& write) {
   named_ = true;
   if (is_bind(step)) given_to_ = step.value;
-  const auto reply = write_to_bus(write, patience_for(step));
+  auto reply = write_to_bus(write, patience_for(step));
+  for (int tries = 0; tries < kMostTries && may_be_in_reset(step, reply); ++tries) {
+    host_.clock->sleep(kResetTime);
+    reply = write_to_bus(write, patience_for(step));
+  }
   if (abandoned_.pid != 0) return fail(stuck_error(step));
   if (reply) return verify(step);
   if (reply.error().value == EOWNERDEAD) return look_after_death(step);
@@ -298,6 +305,16 @@ Result<> DeviceRun::write_to_name(const Step& step, const StepWrite& write) {
     if (driver && !*driver) return {};
   }
   return fail(step_error(device_, step, reply.error()));
+}
+
+/// While a device with ATS is being reset its IOMMU group cannot be claimed (Linux 7.0 and later,
+/// drivers/iommu/iommu.c). Who holds a group for good is told after the last try.
+bool DeviceRun::may_be_in_reset(const Step& step, const Reply<std::size_t>& reply) const {
+  if (abandoned_.pid != 0 || reply || reply.error().value != EBUSY || !is_bind(step)) return false;
+  const auto kernel = KernelVersion::parse(host_.release);
+  if (!kernel || *kernel < KernelVersion{7, 0}) return false;
+  const auto driver = read_driver(*dir_);
+  return driver && !*driver && (rolling_back_ || !listener_.stop_requested());
 }
 
 /// The process that wrote for us was killed, so the write is over: was it made?

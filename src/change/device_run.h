@@ -72,6 +72,7 @@ class DeviceRun {
   Result<> write(const Step& step);
   Result<> write_to_name(const Step& step, const StepWrite& write);
   Reply<std::size_t> write_to_bus(const StepWrite& write, const Patience& patience);
+  [[nodiscard]] bool may_be_in_reset(const Step& step, const Reply<std::size_t>& reply) const;
   Result<> verify(const Step& step);
   Result<> look_after_death(const Step& step);
   Result<> offer_again();

@@ -106,6 +106,7 @@ void check_udev(const Observed& seen, Report& out);
 void check_libvirt(const Observed& seen, Report& out);
 void check_changes(const Observed& seen, Report& out);
 void check_autoprobe(const Observed& seen, Report& out);
+void check_driverless(const Observed& seen, Report& out);
 void check_overrides(const Observed& seen, Report& out);
 void check_sriov(const Observed& seen, Report& out);
 void check_display(const Observed& seen, Report& out);

@@ -9,6 +9,7 @@
 #include "base/kernel_version.h"
 #include "base/text.h"
 #include "doctor/checks.h"
+#include "inventory/match.h"
 #include "inventory/net_interface.h"
 
 namespace anybind::doctor {
@@ -145,6 +146,26 @@ void check_autoprobe(const Observed& seen, Report& out) {
   if (out.empty()) out.ok("on for every bus");
 }
 
+/// Since 6.19 a device may wait for good: one that came while drivers_autoprobe was off.
+void check_driverless(const Observed& seen, Report& out) {
+  const auto kernel = KernelVersion::parse(seen.host.release);
+  if (!kernel || *kernel < KernelVersion{6, 19}) return;
+  const std::string_view aliases =
+      seen.host.modules == nullptr ? std::string_view() : seen.host.modules->aliases();
+  for (const Device& device : seen.pci) {
+    if (device.busy || device.driver || device.driver_override) continue;
+    const auto explained = explain_device(seen.host.sysfs, device.id, aliases);
+    if (!explained || explained->is_gated) continue;
+    const auto is_there = [](const Candidate& c) { return !c.driver.empty() && !c.is_vfio; };
+    const auto found = std::ranges::find_if(explained->candidates, is_there);
+    if (found == explained->candidates.end()) continue;
+    out.unknown(fmt::format("{} has no driver, though {} is there for it: somebody unbound it, its "
+                            "probe failed, or it came while drivers_autoprobe was off",
+                            device.id.str(), found->driver),
+                Remark(Action::kRestore, {device.id.str()}) + " offers it to its bus");
+  }
+}
+
 void check_sriov(const Observed& seen, Report& out) {
   std::size_t functions = 0;
   for (const Device& device : seen.pci) {
@@ -182,6 +203,15 @@ void check_display(const Observed& seen, Report& out) {
 }
 
 void check_driverctl(const Observed& seen, Report& out) {
+  for (const std::string file : {"usr/sbin/driverctl", "sbin/driverctl", "usr/bin/driverctl"}) {
+    // Since 0.121.
+    if (!seen.host.files.read(file).value_or("").contains("/new_id")) continue;
+    out.warning(fmt::format("/{} gives vfio-pci the id of the whole type: it takes every such "
+                            "device that has no driver, and those that come",
+                            file),
+                "bind by device" + (": " + Remark(Action::kBind, {"DEVICE", "vfio-pci"})));
+    break;
+  }
   std::vector<std::string> met;
   for (const std::string& name : files_in(seen.host, "etc/driverctl.d")) {
     const auto dash = name.find('-');

@@ -159,6 +159,7 @@ constexpr auto kChecks = std::to_array<Check>({
     {"changes", check_changes, true},
     {"overrides", check_overrides},
     {"autoprobe", check_autoprobe},
+    {"driverless", check_driverless, true},
     {"sriov", check_sriov},
     {"display", check_display},
     {"driverctl", check_driverctl, true},

@@ -5,6 +5,7 @@
 
 #include "host/accounts.h"
 #include "host/faulty_sysfs.h"
+#include "host/modules.h"
 #include "inventory/test_tree.h"
 
 namespace anybind {
@@ -216,6 +217,11 @@ TEST_F(DoctorTest, WhoElseBinds) {
   EXPECT_THAT(of("driverctl"),
               ElementsAre(is_finding(Verdict::kWarning, "now it is on e1000e", "bind"),
                           is_finding(Verdict::kWarning, "no such device", "unset")));
+  file("usr/sbin/driverctl", "echo \"$driver\" > driver_override\n");
+  EXPECT_THAT(of("driverctl"), SizeIs(2));
+  file("usr/sbin/driverctl", "echo 1 2 > /sys/module/vfio_pci/drivers/pci:vfio-pci/new_id\n");
+  EXPECT_THAT(of("driverctl"),
+              Contains(is_finding(Verdict::kWarning, "id of the whole type", "by device")));
   file("etc/udev/rules.d/9.rules", "# driver_override\nATTR{driver_override}=\"vfio-pci\"\n");
   EXPECT_THAT(of("udev"), ElementsAre(is_finding(Verdict::kWarning, "9.rules, line 2", "remove")));
   file("etc/libvirt/qemu/vm.xml",
@@ -224,6 +230,28 @@ TEST_F(DoctorTest, WhoElseBinds) {
   EXPECT_THAT(
       of("libvirt"),
       ElementsAre(is_finding(Verdict::kWarning, "domain vm binds 0000:00:03.0", "managed='no'")));
+}
+
+TEST_F(DoctorTest, SinceLinux619ACardThatNobodyWasAskedForIsTold) {
+  tree_.pci({.address = "0000:00:05.0", .group = 5});                      // e1000e is there
+  tree_.pci({.address = "0000:00:06.0", .ids = "1234:5678", .group = 6});  // nobody is
+  tree_.pci({.address = "0000:00:07.0", .group = 7});                      // wanted so
+  tree_.put("devices/pci0000:00/0000:00:07.0/driver_override", "none\n");
+  for (const char* address : {"0000:00:05.0", "0000:00:07.0"})
+    tree_.put(std::string("devices/pci0000:00/") + address + "/uevent",
+              "PCI_CLASS=20000\nPCI_ID=8086:10D3\nPCI_SUBSYS_ID=1043:8534\n"
+              "MODALIAS=pci:v00008086d000010D3sv00001043sd00008534bc02sc00i00\n");
+  tree_.link_to("bus/pci/drivers/e1000e/module", "module/e1000e");
+  tree_.dir("module/e1000e");
+  file("lib/modules/7.3/modules.alias", "alias pci:v00008086d000010D3sv*sd*bc*sc*i* e1000e\n");
+  const auto modules = open_modules({.directory = tree_.root() + "/root/lib/modules/7.3"});
+  Host host = machine();
+  host.modules = modules.get();
+  EXPECT_THAT(of("driverless", host), IsEmpty());
+  host.release = "7.3.4-amd64";
+  EXPECT_THAT(of("driverless", host),
+              ElementsAre(is_finding(Verdict::kUnknown, "0000:00:05.0 has no driver, though e1000e",
+                                     "restore")));
 }
 
 TEST_F(DoctorTest, NodesOfVfioAreComparedWithTheirNumbers) {
