@@ -23,6 +23,7 @@ struct RaceOptions {
   std::vector<std::string> scenarios;
   bool pairs = false;
   bool script = false;
+  std::string kernel;
   std::string html;
   std::uint64_t random = 0;
   std::uint64_t seed = 1;
@@ -61,6 +62,10 @@ Result<> write_file(const std::string& path, const std::string& text) {
 }
 
 Result<int> run_replay(Context& context, const RaceOptions& options) {
+  if (!options.kernel.empty())
+    return fail({.kind = ErrorKind::kUsage,
+                 .why = "replay takes no --kernel",
+                 .advice = "the token says which: NUMBER@KERNEL"});
   if (options.words.size() != 2) {
     return fail({.kind = ErrorKind::kUsage,
                  .why = "replay takes one token",
@@ -76,12 +81,34 @@ Result<int> run_replay(Context& context, const RaceOptions& options) {
   return 0;
 }
 
+Result<KernelVersion> chosen_kernel(const std::string& text) {
+  if (text.empty()) return race::kUsualKernel;
+  constexpr std::string_view kLinux = "linux-";
+  const auto profile =
+      drivercore::find_profile(text.starts_with(kLinux) ? text : std::string(kLinux) + text);
+  // Not a proposal: "linux-" is before it.
+  if (profile) return profile->version;
+  return fail({.kind = ErrorKind::kUsage,
+               .object = printable(text),
+               .why = "no such kernel",
+               .advice = fmt::format("X.Y from {} to {}", drivercore::kOldestKernel.str(),
+                                     drivercore::kNewestKernel.str())});
+}
+
 Result<int> run_table(Context& context, const RaceOptions& options) {
+  const KernelVersion kernel = TRY(chosen_kernel(options.kernel));
   const auto mechanisms = TRY(chosen(race::mechanisms(), options.mechanisms, "mechanism"));
   const auto scenarios = TRY(chosen(race::scenarios(), options.scenarios, "scenario"));
+  for (const race::Mechanism* mechanism : mechanisms) {
+    if (options.mechanisms.empty() || race::profile_of(*mechanism, kernel)) continue;
+    return fail({.kind = ErrorKind::kUsage,
+                 .object = std::string(mechanism->name),
+                 .why = fmt::format("Linux {} does not have what it needs", kernel.str())});
+  }
   const race::Table table =
       TRY(race::make_table({.mechanisms = mechanisms,
                             .scenarios = scenarios,
+                            .kernel = kernel,
                             .pairs = options.pairs,
                             .cell = {.random = options.random, .seed = options.seed},
                             .threads = context.threads}));
@@ -125,6 +152,11 @@ Run setup_race(CLI::App& app) {
   app.add_option("--scenario", options->scenarios, "only these columns")
       ->allow_extra_args(false)
       ->delimiter(',');
+  app.add_option("--kernel", options->kernel,
+                 fmt::format("which Linux, X.Y from {} to {}; {} where none is named",
+                             drivercore::kOldestKernel.str(), drivercore::kNewestKernel.str(),
+                             race::kUsualKernel.str()))
+      ->type_name("X.Y");
   app.add_flag("--pairs", options->pairs, "two scenarios at once, where both are survived singly");
   app.add_flag("--script", options->script, "replay: as a shell script");
   app.add_option("--html", options->html, "also write a page with all counterexamples");

@@ -21,9 +21,9 @@ class Run final : public Execution {
   Run(const Setting& setting, const DriverCore& kernel)
       : monitor_(setting, kernel), stage_(kernel, monitor_), sysfs_(stage_.sysfs()) {
     monitor_.attach(stage_);
-    if (std::ranges::any_of(setting.scenarios, &Scenario::recover)) storage_ = memory_storage();
+    if (std::ranges::any_of(setting.of.scenarios, &Scenario::recover)) storage_ = memory_storage();
     const unsigned tool = add_tool(setting, "you", kChosen);
-    for (std::size_t i = 0; i < setting.scenarios.size(); ++i) {
+    for (std::size_t i = 0; i < setting.of.scenarios.size(); ++i) {
       add_scenario(setting, i, tool);
     }
     stage_.add(
@@ -56,7 +56,7 @@ class Run final : public Execution {
  private:
   unsigned add_tool(const Setting& setting, std::string name, std::string_view device) {
     const auto number = static_cast<unsigned>(monitor_.tools().size());
-    const auto body = [this, number, device, mechanism = setting.mechanism] {
+    const auto body = [this, number, device, mechanism = setting.of.mechanism] {
       Task task = task_for(device);
       const bool done = mechanism->run(task);
       monitor_.tool_says(number, done);
@@ -96,7 +96,7 @@ class Run final : public Execution {
   }
 
   void add_scenario(const Setting& setting, std::size_t i, unsigned tool) {
-    const Scenario& scenario = *setting.scenarios[i];
+    const Scenario& scenario = *setting.of.scenarios[i];
     const unsigned variant = setting.variants[i];
     if (scenario.act != nullptr) {
       stage_.add(std::string(scenario.actor),
@@ -106,7 +106,7 @@ class Run final : public Execution {
       add_tool(setting, "second admin", scenario.second_admin);
     }
     if (!scenario.kill) return;
-    const Mechanism& mechanism = *setting.mechanism;
+    const Mechanism& mechanism = *setting.of.mechanism;
     if (scenario.recover && mechanism.recover != nullptr) add_recovery(mechanism, tool);
     stage_.add(
         "kill -9",
@@ -318,7 +318,8 @@ Result<Parsed> parse(const std::string& token) {
   const auto second = token.find('/', first + 1);
   const auto colon = token.find(':', second + 1);
   if (first == std::string::npos || second == std::string::npos || colon == std::string::npos) {
-    return fail(bad_token(token, "a token is MECHANISM/SCENARIO[+SCENARIO...]/NUMBER:STEPS"));
+    return fail(
+        bad_token(token, "a token is MECHANISM/SCENARIO[+SCENARIO...]/NUMBER[@KERNEL]:STEPS"));
   }
   const Mechanism* mechanism = find_mechanism(std::string_view(token).substr(0, first));
   if (mechanism == nullptr) return fail(bad_token(token, "no such mechanism"));
@@ -332,9 +333,17 @@ Result<Parsed> parse(const std::string& token) {
     constexpr std::size_t kMost = 4;
     if (scenarios.size() > kMost) return fail(bad_token(token, "too many scenarios"));
   }
-  const auto settings = settings_of(*mechanism, scenarios);
+  const auto at = std::min(token.find('@', second + 1), colon);
+  Question question{.mechanism = mechanism, .scenarios = std::move(scenarios)};
+  if (at != colon) {
+    const auto kernel = drivercore::find_profile("linux-" + token.substr(at + 1, colon - at - 1));
+    if (!kernel || !profile_of(*mechanism, kernel->version))
+      return fail(bad_token(token, "no such kernel, or it has no such mechanism"));
+    question.kernel = kernel->version;
+  }
+  const auto settings = settings_of(question);
   std::size_t number = 0;
-  const char* end = token.data() + colon;
+  const char* end = token.data() + at;
   const auto parsed = std::from_chars(token.data() + second + 1, end, number);
   if (parsed.ec != std::errc{} || parsed.ptr != end || number >= settings.size()) {
     return fail(bad_token(token, "no such setting of the scenario"));
@@ -393,10 +402,12 @@ std::optional<unsigned> Cell::worst() const {
 
 std::string token_of(const Cell& cell, std::size_t setting, const Schedule& schedule) {
   std::string names;
-  for (const Scenario* scenario : cell.scenarios) {
+  for (const Scenario* scenario : cell.of.scenarios) {
     names += fmt::format("{}{}", names.empty() ? "" : "+", scenario->name);
   }
-  return fmt::format("{}/{}/{}:{}", cell.mechanism->name, names, setting, packed(schedule));
+  const bool usual = cell.of.kernel == kUsualKernel;
+  return fmt::format("{}/{}/{}{}:{}", cell.of.mechanism->name, names, setting,
+                     usual ? "" : "@" + cell.of.kernel.str(), packed(schedule));
 }
 
 Result<Begin> begin_of(const Setting& setting) {
@@ -410,17 +421,16 @@ Result<SearchResult> explore(const Setting& setting, std::size_t number,
   if (options.random > 0) return sample(begin, options.random, options.seed + number);
   SearchResult found = search(begin, options.search);
   if (!found.contradiction) return found;
-  const Cell cell{.mechanism = setting.mechanism, .scenarios = setting.scenarios};
+  const Cell cell{.of = setting.of};
   return fail({.operation = "race",
                .object = token_of(cell, number, *found.contradiction),
                .why = "two points that were taken for one go on differently",
                .advice = "this is a fault of the explorer; please report it with this token"});
 }
 
-Result<Cell> explore(const Mechanism& mechanism, const std::vector<const Scenario*>& scenarios,
-                     const CellOptions& options) {
-  Cell cell{.mechanism = &mechanism, .scenarios = scenarios};
-  const auto settings = settings_of(mechanism, scenarios);
+Result<Cell> explore(const Question& question, const CellOptions& options) {
+  Cell cell{.of = question};
+  const auto settings = settings_of(question);
   for (std::size_t i = 0; i < settings.size(); ++i) {
     cell.add(i, TRY(explore(settings[i], i, options)));
   }

@@ -21,8 +21,7 @@ struct CellOptions {
 
 /// One field of the table: a mechanism in a scenario, over all settings of it.
 struct Cell {
-  const Mechanism* mechanism = nullptr;
-  std::vector<const Scenario*> scenarios{};
+  Question of{};
   double orderings = 0;
   std::uint64_t points = 0;
   std::uint64_t runs = 0;
@@ -49,15 +48,13 @@ struct Cell {
 [[nodiscard]] Result<SearchResult> explore(const Setting& setting, std::size_t number,
                                            const CellOptions& options = {});
 /// All settings of a cell.
-[[nodiscard]] Result<Cell> explore(const Mechanism& mechanism,
-                                   const std::vector<const Scenario*>& scenarios,
-                                   const CellOptions& options = {});
+[[nodiscard]] Result<Cell> explore(const Question& question, const CellOptions& options = {});
 
 /// A run of `setting` from the start, for search().
 [[nodiscard]] Result<Begin> begin_of(const Setting& setting);
 
-/// "anybind/same-id/0:a14b9a3": mechanism, scenarios, number of the setting, and who took how many
-/// steps.
+/// "anybind/same-id/0:a14b9a3", "anybind/same-id/0@7.3:a14b9a3": mechanism, scenarios, number of
+/// the setting, the kernel if it is not kUsualKernel, and who took how many steps.
 [[nodiscard]] std::string token_of(const Cell& cell, std::size_t setting, const Schedule& schedule);
 
 /// One run, told.

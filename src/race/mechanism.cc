@@ -43,6 +43,10 @@ class Script {
     driver_file("new_id", id);
     added_id_ = ok_;
   }
+  void new_id_if_it_can() {
+    if (ok_)
+      (void)task_.sysfs.write("bus/pci/drivers/" + task_.driver + "/new_id", task_.id + "\n");
+  }
   /// Also after a line that failed, when it was added.
   void remove_id(const std::string& id) {
     if (added_id_) always("bus/pci/drivers/" + task_.driver + "/remove_id", id);
@@ -161,6 +165,17 @@ bool unbind_override_probe(Task& task) {
   return script.done();
 }
 
+/// driverctl 0.121 writes the id only for vfio-pci, and goes on when that write fails. The id
+/// stays.
+bool unbind_new_id_override_probe(Task& task) {
+  Script script(task);
+  script.unbind();
+  script.new_id_if_it_can();
+  script.device_file("driver_override", task.driver);
+  script.probe();
+  return script.done();
+}
+
 bool unbind_override_bind_clear(Task& task) {
   Script script(task);
   script.unbind();
@@ -249,37 +264,42 @@ std::optional<bool> anybind_recover(Task& task) {
   return out;
 }
 
+using enum drivercore::Mechanism;
+
 constexpr std::array kMechanisms = {
-    Mechanism{"new_id", "linux-6.12", "new_id, unbind, bind, remove_id", new_id},
-    Mechanism{"new_id-late", "linux-6.12", "unbind, new_id (which binds), remove_id",
-              unbind_new_id},
-    Mechanism{"new_id-window", "linux-6.12",
+    Mechanism{"new_id", {}, "new_id, unbind, bind, remove_id", new_id},
+    Mechanism{"new_id-late", {}, "unbind, new_id (which binds), remove_id", unbind_new_id},
+    Mechanism{"new_id-window",
+              {},
               "autoprobe 0, unbind, new_id, bind, remove_id, autoprobe 1, probe what came",
               autoprobe_window},
-    Mechanism{"ids+bind", "linux-6.12", "driver loaded with ids=; unbind, bind", unbind_bind, true},
-    Mechanism{"sysfs_bind_only", "sysfs-bind-only", "unbind, bind", unbind_bind},
-    Mechanism{"vfio_bind", "vfio-bind", "unbind, vfio_bind", vfio_bind},
-    Mechanism{"autoprobe-flag", "autoprobe-flag", "new_id, unbind, bind, remove_id", new_id},
-    Mechanism{"preferred_driver", "preferred-driver", "preferred_driver, unbind, drivers_probe",
+    Mechanism{"ids+bind", {}, "driver loaded with ids=; unbind, bind", unbind_bind, true},
+    Mechanism{"sysfs_bind_only", kSysfsBindOnly, "unbind, bind", unbind_bind},
+    Mechanism{"vfio_bind", kVfioBind, "unbind, vfio_bind", vfio_bind},
+    Mechanism{"autoprobe-flag", kAutoprobeFlag, "new_id, unbind, bind, remove_id", new_id},
+    Mechanism{"preferred_driver", kPreferredDriver, "preferred_driver, unbind, drivers_probe",
               preferred_driver},
-    Mechanism{"driver_probe_id", "driver-probe-id",
+    Mechanism{"driver_probe_id", kDriverProbeId,
               "new_id of a made-up id, driver_probe_id, unbind, drivers_probe", driver_probe_id},
-    Mechanism{"override-first", "linux-6.12",
+    Mechanism{"override-first", kDriverOverride,
               "driver_override, unbind, drivers_probe (libvirt, vfio-pci-bind)",
               override_unbind_probe},
-    Mechanism{"override-late", "linux-6.12", "unbind, driver_override, drivers_probe (driverctl)",
-              unbind_override_probe},
-    Mechanism{"override-bind", "linux-6.12", "unbind, driver_override, bind (NVIDIA)",
+    Mechanism{"override-late", kDriverOverride,
+              "unbind, driver_override, drivers_probe (driverctl)", unbind_override_probe},
+    Mechanism{"new_id-override", kDriverOverride,
+              "unbind, new_id, driver_override, drivers_probe (driverctl 0.121)",
+              unbind_new_id_override_probe},
+    Mechanism{"override-bind", kDriverOverride, "unbind, driver_override, bind (NVIDIA)",
               unbind_override_bind},
-    Mechanism{"override-bind-clear", "linux-6.12",
+    Mechanism{"override-bind-clear", kDriverOverride,
               "unbind, driver_override, bind, clear (dpdk-devbind)", unbind_override_bind_clear},
-    Mechanism{"override-late-clear", "linux-6.12",
+    Mechanism{"override-late-clear", kDriverOverride,
               "unbind, driver_override, drivers_probe up to 11 times, clear in any case (SPDK)",
               unbind_override_probes_clear},
-    Mechanism{"override-clear", "linux-6.12", "driver_override, unbind, drivers_probe, clear",
+    Mechanism{"override-clear", kDriverOverride, "driver_override, unbind, drivers_probe, clear",
               override_unbind_probe_clear},
     Mechanism{.name = "anybind",
-              .profile = "linux-6.12",
+              .needs = {},
               .summary = "anybind bind: its own transaction",
               .run = anybind,
               .recover = anybind_recover},
@@ -289,6 +309,12 @@ constexpr std::array kMechanisms = {
 
 std::span<const Mechanism> mechanisms() {
   return kMechanisms;
+}
+
+std::optional<drivercore::KernelProfile> profile_of(const Mechanism& mechanism,
+                                                    KernelVersion kernel) {
+  if (mechanism.needs) return drivercore::profile_with(kernel, *mechanism.needs);
+  return *drivercore::find_profile("linux-" + kernel.str());
 }
 
 const Mechanism* find_mechanism(std::string_view name) {

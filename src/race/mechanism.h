@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "drivercore/core/kernel_profile.h"
 #include "host/storage.h"
 #include "host/sysfs.h"
 
@@ -26,7 +27,8 @@ struct Task {
 /// A way to bind a device to a driver, as somebody does it: a row of the table.
 struct Mechanism {
   std::string_view name;
-  std::string_view profile;  ///< the kernel that has what it needs
+  /// What it needs of a kernel; nullopt: nothing that not every kernel has.
+  std::optional<drivercore::Mechanism> needs;
   std::string_view summary;  ///< its writes, in order
   /// Does it. True: it says that the device is on the driver. All of them look at the `driver` link
   /// at their end, stop at the first write that fails, and then still take back what they added.
@@ -38,6 +40,10 @@ struct Mechanism {
 };
 
 [[nodiscard]] std::span<const Mechanism> mechanisms();
+/// Linux of this version as the mechanism needs it: for one that was only proposed, with that
+/// proposal. nullopt when that kernel does not have what it needs.
+[[nodiscard]] std::optional<drivercore::KernelProfile> profile_of(const Mechanism& mechanism,
+                                                                  KernelVersion kernel);
 /// nullptr when there is none of that name.
 [[nodiscard]] const Mechanism* find_mechanism(std::string_view name);
 

@@ -22,7 +22,7 @@ using testing::ElementsAre;
 class SpdkTest : public testing::Test {
  protected:
   SpdkTest()
-      : kernel_(*machine_of({.mechanism = find_mechanism("override-late-clear")})),
+      : kernel_(*machine_of({.of = {.mechanism = find_mechanism("override-late-clear")}})),
         model_(drivercore::model_sysfs(kernel_)),
         sysfs_(trace_sysfs(*model_, trace_)) {}
 

@@ -66,7 +66,7 @@ Monitor::Monitor(const Setting& setting, const drivercore::DriverCore& start)
   for (const auto& [key, driver] : start_.drivers) {
     if (driver.name == kTarget) target_ = key;
   }
-  for (const Scenario* scenario : setting.scenarios) {
+  for (const Scenario* scenario : setting.of.scenarios) {
     if (!scenario->parked.empty()) parked_ = scenario->parked;
   }
 }

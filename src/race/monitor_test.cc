@@ -15,9 +15,11 @@ void write(Task& task, const std::string& path, const std::string& text) {
 }
 
 /// The letters of the promises that are broken in some ordering.
-std::string broken_by(bool (*run)(Task&), const char* scenario, const char* profile) {
-  const Mechanism mechanism{"test", profile, "", run};
-  const auto cell = explore(mechanism, {find_scenario(scenario)});
+std::string broken_by(bool (*run)(Task&), const char* scenario,
+                      KernelVersion kernel = kUsualKernel) {
+  const Mechanism mechanism{"test", {}, "", run};
+  const auto cell =
+      explore({.mechanism = &mechanism, .scenarios = {find_scenario(scenario)}, .kernel = kernel});
   if (!cell) return cell.error().message();
   std::string out;
   for (unsigned promise = 0; promise < kPromises; ++promise) {
@@ -29,8 +31,8 @@ std::string broken_by(bool (*run)(Task&), const char* scenario, const char* prof
 TEST(MonitorTest, ATargetThatIsSaidAndNotReached) {
   const auto claim = [](Task& task) { return task.sysfs.list(kDevices + task.device).has_value(); };
   const auto admit = [](Task& task) { return !task.sysfs.list(kDevices + task.device); };
-  EXPECT_EQ(broken_by(claim, "alone", "linux-6.12"), "A");
-  EXPECT_EQ(broken_by(admit, "alone", "linux-6.12"), "");
+  EXPECT_EQ(broken_by(claim, "alone"), "A");
+  EXPECT_EQ(broken_by(admit, "alone"), "");
 }
 
 TEST(MonitorTest, AnotherDeviceOnTheTarget) {
@@ -44,7 +46,7 @@ TEST(MonitorTest, AnotherDeviceOnTheTarget) {
     write(task, "bus/pci/drivers_probe", other);
     return false;
   };
-  EXPECT_EQ(broken_by(run, "alone", "linux-6.12"), "B");
+  EXPECT_EQ(broken_by(run, "alone"), "B");
 }
 
 TEST(MonitorTest, AnotherDeviceLeftWithoutItsDriver) {
@@ -53,7 +55,7 @@ TEST(MonitorTest, AnotherDeviceLeftWithoutItsDriver) {
     write(task, kDevices + other + "/driver/unbind", other);
     return false;
   };
-  EXPECT_EQ(broken_by(run, "alone", "linux-6.12"), "CH");
+  EXPECT_EQ(broken_by(run, "alone"), "CH");
 }
 
 TEST(MonitorTest, AThirdDriverOnTheDevice) {
@@ -64,13 +66,13 @@ TEST(MonitorTest, AThirdDriverOnTheDevice) {
     write(task, kDevices + task.device + "/driver_override", "");
     return false;
   };
-  EXPECT_EQ(broken_by(run, "probe-fails", "linux-6.12"), "D");
+  EXPECT_EQ(broken_by(run, "probe-fails"), "D");
 }
 
 TEST(MonitorTest, AHostDriverInAGroupThatUserSpaceHolds) {
   const auto run = [](Task&) { return false; };
-  EXPECT_EQ(broken_by(run, "held-group", "linux-6.12"), "");
-  EXPECT_EQ(broken_by(run, "held-group", "linux-3.14"), "E") << "before DMA ownership";
+  EXPECT_EQ(broken_by(run, "held-group"), "");
+  EXPECT_EQ(broken_by(run, "held-group", {3, 14}), "E") << "before DMA ownership";
 }
 
 TEST(MonitorTest, WhatIsLeftBehind) {
@@ -79,21 +81,21 @@ TEST(MonitorTest, WhatIsLeftBehind) {
                   write(task, "bus/pci/drivers_autoprobe", "0");
                   return false;
                 },
-                "alone", "linux-6.12"),
+                "alone"),
             "F");
   EXPECT_EQ(broken_by(
                 [](Task& task) {
                   write(task, kDevices + task.device + "/driver_override", "none");
                   return false;
                 },
-                "alone", "linux-6.12"),
+                "alone"),
             "F");
   EXPECT_EQ(broken_by(
                 [](Task& task) {
                   write(task, "bus/pci/drivers/vfio-pci/new_id", "8086 9999");
                   return false;
                 },
-                "alone", "linux-6.12"),
+                "alone"),
             "F");
 }
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/check.h"
 #include "base/text.h"
 #include "base/try.h"
 
@@ -36,7 +37,7 @@ std::string cell_text(const Cell& cell) {
 
 std::string names_of(const Cell& cell) {
   std::string out;
-  for (const Scenario* scenario : cell.scenarios) {
+  for (const Scenario* scenario : cell.of.scenarios) {
     out += fmt::format("{}{}", out.empty() ? "" : " + ", scenario->name);
   }
   return out;
@@ -49,7 +50,7 @@ std::string pairs_text(const Table& table) {
     std::size_t all = 0;
     std::string broken;
     for (const Cell& cell : table.pairs) {
-      if (cell.mechanism != mechanism) continue;
+      if (cell.of.mechanism != mechanism) continue;
       ++all;
       if (cell.safe() && cell.complete) ++safe;
       if (!cell.safe() || !cell.complete) {
@@ -61,10 +62,17 @@ std::string pairs_text(const Table& table) {
   return out;
 }
 
+/// "linux-6.12", or the name of a proposal that is tried on that kernel.
+std::string kernel_of(const Mechanism& mechanism, KernelVersion kernel) {
+  const auto profile = profile_of(mechanism, kernel);
+  CHECK(profile, "a row is only there for a kernel that has what it needs");
+  return profile->name;
+}
+
 ordered_json json_of(const Cell& cell) {
   ordered_json out;
-  out["mechanism"] = cell.mechanism->name;
-  for (const Scenario* scenario : cell.scenarios) out["scenarios"].push_back(scenario->name);
+  out["mechanism"] = cell.of.mechanism->name;
+  for (const Scenario* scenario : cell.of.scenarios) out["scenarios"].push_back(scenario->name);
   out["verdict"] = !cell.safe() ? "broken" : cell.complete ? "safe" : "not exhausted";
   out["cell"] = cell_text(cell);
   out["orderings"] = cell.orderings;
@@ -179,10 +187,20 @@ std::string verdict_of(const Story& story) {
 
 std::string scenario_names(const Setting& setting) {
   std::string out;
-  for (const Scenario* scenario : setting.scenarios) {
+  for (const Scenario* scenario : setting.of.scenarios) {
     out += (out.empty() ? "" : " + ") + std::string(scenario->summary);
   }
   return out;
+}
+
+/// "linux-6.12; vfio-pci registered first", "linux-7.3 with vfio-bind; ...".
+std::string order_of(const Setting& setting) {
+  const std::string version = "linux-" + setting.of.kernel.str();
+  const std::string profile = kernel_of(*setting.of.mechanism, setting.of.kernel);
+  return fmt::format("{}{}; {} registered first{}", version,
+                     profile == version ? "" : " with " + profile,
+                     setting.target_first ? kTarget : kHost,
+                     setting.host_is_async ? fmt::format("; {} probes asynchronously", kHost) : "");
 }
 
 std::string escaped(std::string_view text) {
@@ -223,8 +241,8 @@ std::string_view css_class(const std::string& cell) {
 }
 
 std::string anchor(const Cell& cell) {
-  std::string out(cell.mechanism->name);
-  for (const Scenario* scenario : cell.scenarios) out += fmt::format("-{}", scenario->name);
+  std::string out(cell.of.mechanism->name);
+  for (const Scenario* scenario : cell.of.scenarios) out += fmt::format("-{}", scenario->name);
   return out;
 }
 
@@ -237,7 +255,7 @@ Result<std::string> html_stories(const Cell& cell) {
     const Story story = TRY(replay(finding.token));
     if (out.empty()) {
       out = fmt::format("<h3 id=\"{}\">{}: {}</h3>\n", escaped(anchor(cell)),
-                        escaped(cell.mechanism->name), escaped(names_of(cell)));
+                        escaped(cell.of.mechanism->name), escaped(names_of(cell)));
     }
     out += fmt::format(
         "<p><b>{}</b>: {}. In {} of {} orderings.</p>\n<pre>{}</pre>\n<details><summary>as a "
@@ -281,6 +299,18 @@ std::string legend() {
   return out;
 }
 
+std::string kernel_text(KernelVersion kernel) {
+  std::string out = fmt::format(
+      "On Linux {}. A mechanism that was only proposed: on that kernel, with the proposal\nin the "
+      "place of driver_override.\n",
+      kernel.str());
+  for (const Mechanism& mechanism : mechanisms()) {
+    if (!profile_of(mechanism, kernel))
+      out += fmt::format("No row {}: that kernel has no driver_override.\n", mechanism.name);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string text_of(const Table& table) {
@@ -298,6 +328,7 @@ std::string text_of(const Table& table) {
       "\nA letter: that promise is broken, in so many steps at least. ok: all are kept in every "
       "ordering.\nok*: broken for a moment, put right and reported. -: kept, and nothing put it to "
       "the test.\n\n";
+  out += kernel_text(table.kernel) + "\n";
   out += legend() + "\n";
   for (const Scenario* scenario : table.scenarios) {
     out += fmt::format("  {}  {:<14} {}\n", scenario->head, scenario->name, scenario->summary);
@@ -317,6 +348,7 @@ std::string text_of(const Table& table) {
 
 ordered_json json_of(const Table& table) {
   ordered_json out;
+  out["kernel"] = "linux-" + table.kernel.str();
   for (const Property& property : properties()) {
     out["promises"].push_back({{"letter", std::string(1, property.letter)},
                                {"name", property.name},
@@ -325,7 +357,7 @@ ordered_json json_of(const Table& table) {
   }
   for (const Mechanism* mechanism : table.mechanisms) {
     out["mechanisms"].push_back({{"name", mechanism->name},
-                                 {"kernel", mechanism->profile},
+                                 {"kernel", kernel_of(*mechanism, table.kernel)},
                                  {"summary", mechanism->summary}});
   }
   for (const Scenario* scenario : table.scenarios) {
@@ -343,9 +375,9 @@ Result<std::string> html_of(const Table& table) {
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>anybind "
       "race</title><style>{}</style></head><body>\n<h1>Which mechanism breaks which promise</h1>\n"
       "<p>Every ordering of the steps of the code that binds, of the modelled kernel and of what "
-      "happens beside. A letter: that promise is broken, in so many steps at least. ok*: broken "
-      "for a moment, put right and reported. -: nothing put it to the test.</p>\n",
-      kStyle);
+      "happens beside, on Linux {}. A letter: that promise is broken, in so many steps at least. "
+      "ok*: broken for a moment, put right and reported. -: nothing put it to the test.</p>\n",
+      kStyle, table.kernel.str());
   out += html_table(table);
   out += "<pre>" + escaped(legend()) + "</pre>\n<h2>Counterexamples</h2>\n";
   for (const Cell& cell : table.cells) out += TRY(html_stories(cell));
@@ -355,11 +387,10 @@ Result<std::string> html_of(const Table& table) {
 
 std::string text_of(const Story& story) {
   constexpr std::size_t kColumn = 38;
-  std::string out =
-      fmt::format("{}: {}\nwhile {}; {} registered first\n\n{:<38} {:<38}\n{:-<38} {:-<38}\n",
-                  story.setting.mechanism->name, story.setting.mechanism->summary,
-                  scenario_names(story.setting), story.setting.target_first ? kTarget : kHost,
-                  "the administrator", "the others", "", "");
+  std::string out = fmt::format("{}: {}\nwhile {}; {}\n\n{:<38} {:<38}\n{:-<38} {:-<38}\n",
+                                story.setting.of.mechanism->name,
+                                story.setting.of.mechanism->summary, scenario_names(story.setting),
+                                order_of(story.setting), "the administrator", "the others", "", "");
   out += fmt::format("  at first: {}\n", story.before);
   std::string before = story.before;
   for (const Story::Line& line : told_lines(story)) {
@@ -379,11 +410,13 @@ std::string text_of(const Story& story) {
 ordered_json json_of(const Story& story, const std::string& token) {
   ordered_json out;
   out["token"] = token;
-  out["mechanism"] = story.setting.mechanism->name;
-  for (const Scenario* scenario : story.setting.scenarios) {
+  out["mechanism"] = story.setting.of.mechanism->name;
+  for (const Scenario* scenario : story.setting.of.scenarios) {
     out["scenarios"].push_back(scenario->name);
   }
+  out["kernel"] = kernel_of(*story.setting.of.mechanism, story.setting.of.kernel);
   out["target_first"] = story.setting.target_first;
+  out["host_is_async"] = story.setting.host_is_async;
   out["variants"] = story.setting.variants;
   out["before"] = story.before;
   for (const Story::Line& line : story.lines) {
@@ -406,10 +439,9 @@ ordered_json json_of(const Story& story, const std::string& token) {
 }
 
 std::string script_of(const Story& story, const std::string& token) {
-  std::string out = fmt::format(
-      "#!/bin/sh\n# anybind race replay {}\n# kernel: {}; {} registered "
-      "first\ncd /sys || exit\n",
-      token, story.setting.mechanism->profile, story.setting.target_first ? kTarget : kHost);
+  std::string out =
+      fmt::format("#!/bin/sh\n# anybind race replay {}\n# kernel: {}\ncd /sys || exit\n", token,
+                  order_of(story.setting));
   std::string before = story.before;
   for (const Story::Line& line : told_lines(story)) {
     if (line.text != "looks" && line.text != "(goes on)") {

@@ -40,7 +40,7 @@ const std::string kDevice = "bus/pci/devices/" + std::string(kChosen);
 const std::string kName{kChosen};
 
 drivercore::DriverCore machine() {
-  Setting setting{.mechanism = find_mechanism("anybind")};
+  Setting setting{.of = {.mechanism = find_mechanism("anybind")}};
   auto kernel = machine_of(setting);
   EXPECT_TRUE(kernel);
   return *std::move(kernel);

@@ -222,9 +222,9 @@ std::string driver_lines(const Setting& setting, bool host_loaded, bool third_dr
       R"(  { name = "vfio-pci", module = "vfio_pci", managed_dma = true, needs_group = true, ids = ["*:* override_only"] },
 )";
   const std::string host = fmt::format(
-      R"(  {{ name = "e1000e", ids = ["8086:10d3"]{} }},
+      R"(  {{ name = "e1000e", ids = ["8086:10d3"]{}{} }},
 )",
-      host_loaded ? "" : ", loaded = false");
+      host_loaded ? "" : ", loaded = false", setting.host_is_async ? ", async = true" : "");
   std::string out = setting.target_first ? target + host : host + target;
   out += R"(  { name = "igb", ids = ["8086:1521"], sriov = "leaves" },
   { name = "nvme", ids = ["*:* class=010802/ffffff"] },
@@ -244,10 +244,9 @@ const Scenario* find_scenario(std::string_view name) {
   return found == kScenarios.end() ? nullptr : found;
 }
 
-std::vector<Setting> settings_of(const Mechanism& mechanism,
-                                 const std::vector<const Scenario*>& scenarios) {
-  std::vector<Setting> out = {{.mechanism = &mechanism, .scenarios = scenarios}};
-  for (const Scenario* scenario : scenarios) {
+std::vector<Setting> settings_of(const Question& question) {
+  std::vector<Setting> out = {{.of = question}};
+  for (const Scenario* scenario : question.scenarios) {
     std::vector<Setting> more;
     for (const Setting& setting : out) {
       for (unsigned variant = 0; variant < scenario->variants; ++variant) {
@@ -257,11 +256,19 @@ std::vector<Setting> settings_of(const Mechanism& mechanism,
     }
     out = std::move(more);
   }
-  const auto half = out.size();
-  for (std::size_t i = 0; i < half; ++i) {
-    out.push_back(out[i]);
-    out.back().target_first = false;
-  }
+  const auto twice = [&](auto change) {
+    const auto half = out.size();
+    for (std::size_t i = 0; i < half; ++i) {
+      out.push_back(out[i]);
+      change(out.back());
+    }
+  };
+  twice([](Setting& setting) { setting.target_first = false; });
+  const bool comes_later =
+      std::ranges::any_of(question.scenarios, [](const Scenario* s) { return !s->host_loaded; });
+  const auto profile = profile_of(*question.mechanism, question.kernel);
+  if (comes_later || (profile && profile->has(drivercore::Change::kAddAsksSyncDriversFirst)))
+    twice([](Setting& setting) { setting.host_is_async = true; });
   return out;
 }
 
@@ -270,7 +277,7 @@ Result<DriverCore> machine_of(const Setting& setting) {
   bool third_driver = false;
   std::string devices;
   std::string groups;
-  for (const Scenario* scenario : setting.scenarios) {
+  for (const Scenario* scenario : setting.of.scenarios) {
     host_loaded = host_loaded && scenario->host_loaded;
     third_driver = third_driver || scenario->third_driver;
     if (!devices.contains(scenario->devices)) devices += fmt::format("  {}\n", scenario->devices);
@@ -285,14 +292,22 @@ device = [
 {}]
 {})",
       driver_lines(setting, host_loaded, third_driver), kChosen, kSecond, devices, groups);
-  auto state = TRY(drivercore::load_machine(text, "scenario", setting.mechanism->profile));
+  const auto& [mechanism, scenarios, version] = setting.of;
+  const auto profile = profile_of(*mechanism, version);
+  if (!profile) {
+    return fail({.kind = ErrorKind::kUsage,
+                 .object = std::string(mechanism->name),
+                 .why = fmt::format("Linux {} does not have what it needs", version.str())});
+  }
+  auto state = TRY(drivercore::load_machine(text, "scenario"));
+  state.profile = *profile;
   DriverCore kernel(std::move(state));
-  if (setting.mechanism->ids_given_before) {
+  if (mechanism->ids_given_before) {
     (void)kernel.new_id("pci", std::string(kTarget), kChosenId);
   }
-  for (std::size_t i = 0; i < setting.scenarios.size(); ++i) {
-    if (setting.scenarios[i]->prepare != nullptr) {
-      setting.scenarios[i]->prepare(kernel, setting.variants[i]);
+  for (std::size_t i = 0; i < scenarios.size(); ++i) {
+    if (scenarios[i]->prepare != nullptr) {
+      scenarios[i]->prepare(kernel, setting.variants[i]);
     }
   }
   return kernel;

@@ -45,20 +45,32 @@ struct Scenario {
 [[nodiscard]] std::span<const Scenario> scenarios();
 [[nodiscard]] const Scenario* find_scenario(std::string_view name);
 
-/// One column or several at once, with everything that was left open settled: in which order the
-/// drivers registered, and which of the kinds of each scenario.
-struct Setting {
+/// The kernel that is explored where none is named.
+inline constexpr KernelVersion kUsualKernel{6, 12};
+
+/// A row and a column, or several at once, on one kernel.
+struct Question {
   const Mechanism* mechanism = nullptr;
   std::vector<const Scenario*> scenarios{};
-  bool target_first = true;          ///< the target driver registered before the host driver
-  std::vector<unsigned> variants{};  ///< one a scenario
+  KernelVersion kernel = kUsualKernel;
 };
 
-/// All settings of one cell, in a fixed order.
-[[nodiscard]] std::vector<Setting> settings_of(const Mechanism& mechanism,
-                                               const std::vector<const Scenario*>& scenarios);
+/// A question with everything that was left open settled: in which order the drivers registered,
+/// which of the kinds of each scenario, and how the host driver probes.
+struct Setting {
+  Question of{};
+  bool target_first = true;          ///< the target driver registered before the host driver
+  std::vector<unsigned> variants{};  ///< one a scenario
+  bool host_is_async = false;        ///< the host driver prefers asynchronous probes
+};
 
-/// The machine before the first step. An Error only when the machine file of a scenario is wrong.
+/// All settings of one cell, in a fixed order. The host driver is tried as an asynchronous one
+/// where that can make a difference: when its module is loaded, and since 6.17 when a card is
+/// added.
+[[nodiscard]] std::vector<Setting> settings_of(const Question& question);
+
+/// The machine before the first step. An Error only when the machine file of a scenario is wrong,
+/// and kUsage when the kernel does not have what the mechanism needs.
 [[nodiscard]] Result<drivercore::DriverCore> machine_of(const Setting& setting);
 
 }  // namespace anybind::race

@@ -191,7 +191,7 @@ TEST(Reduction, GivesTheSameAsEveryOrderingOneByOne) {
     const auto* scenario = find_scenario(small.scenario);
     ASSERT_TRUE(mechanism != nullptr && scenario != nullptr);
     std::size_t compared = 0;
-    for (const Setting& setting : settings_of(*mechanism, {scenario})) {
+    for (const Setting& setting : settings_of({.mechanism = mechanism, .scenarios = {scenario}})) {
       const auto begin = begin_of(setting);
       ASSERT_TRUE(begin);
       const auto reduced = search(*begin);
@@ -210,7 +210,8 @@ TEST(Reduction, GivesTheSameAsEveryOrderingOneByOne) {
 TEST(Reduction, ChanceFindsNothingThatItMissed) {
   for (const char* name : {"new_id-window", "override-late", "driver_probe_id", "anybind"}) {
     for (const char* with : {"same-id", "unplug", "host-module", "second-other", "vfs"}) {
-      for (const Setting& setting : settings_of(*find_mechanism(name), {find_scenario(with)})) {
+      for (const Setting& setting :
+           settings_of({.mechanism = find_mechanism(name), .scenarios = {find_scenario(with)}})) {
         const auto begin = begin_of(setting);
         ASSERT_TRUE(begin);
         const auto all = search(*begin);
@@ -230,7 +231,8 @@ TEST(Reduction, ChanceFindsNothingThatItMissed) {
 /// which a tenth of this pair was enough to show.
 TEST(Reduction, TheAnswerThatACallHasNotYetGivenIsPartOfAPoint) {
   const auto settings =
-      settings_of(*find_mechanism("anybind"), {find_scenario("unplug"), find_scenario("probe")});
+      settings_of({.mechanism = find_mechanism("anybind"),
+                   .scenarios = {find_scenario("unplug"), find_scenario("probe")}});
   const auto begin = begin_of(settings[0]);
   ASSERT_TRUE(begin);
   constexpr std::size_t kEnough = 8000;
@@ -257,8 +259,8 @@ TEST(Regression, WhatTheExplorerFoundInAnybindStaysMended) {
            Fault{"second-same", "kill-recover", "0:a29db12c29",
                  "a bind found all done that recover was about to take back"},
        }) {
-    const auto cell =
-        explore(*find_mechanism("anybind"), {find_scenario(fault.a), find_scenario(fault.b)});
+    const auto cell = explore({.mechanism = find_mechanism("anybind"),
+                               .scenarios = {find_scenario(fault.a), find_scenario(fault.b)}});
     ASSERT_TRUE(cell);
     EXPECT_TRUE(cell->complete);
     EXPECT_TRUE(cell->safe()) << fault.token << ": " << fault.what;
@@ -267,7 +269,8 @@ TEST(Regression, WhatTheExplorerFoundInAnybindStaysMended) {
 
 TEST(Token, TellsTheRunThatBreaksThePromise) {
   for (const char* name : {"new_id", "override-bind-clear"}) {
-    const auto cell = explore(*find_mechanism(name), {find_scenario("replace")});
+    const auto cell =
+        explore({.mechanism = find_mechanism(name), .scenarios = {find_scenario("replace")}});
     ASSERT_TRUE(cell);
     for (unsigned promise = 0; promise < kPromises; ++promise) {
       const auto& token = cell->broken.at(promise).token;
@@ -280,10 +283,13 @@ TEST(Token, TellsTheRunThatBreaksThePromise) {
 }
 
 TEST(Token, ThatIsNotUnderstoodIsAnError) {
-  for (const char* token : {"", "/", "//:", "anybind/alone/0", "nobody/alone/0:a",
-                            "anybind/nothing/0:a", "anybind/alone/99:a", "anybind/alone/0:A",
-                            "anybind/alone/0:a999999999", "anybind/alone/0:z", "anybind/alone/-1:a",
-                            "anybind/alone/0:a0", "anybind/alone+alone+alone+alone+alone/0:a"}) {
+  for (const char* token :
+       {"", "/", "//:", "anybind/alone/0", "nobody/alone/0:a", "anybind/nothing/0:a",
+        "anybind/alone/99:a", "anybind/alone/0:A", "anybind/alone/0:a999999999",
+        "anybind/alone/0:z", "anybind/alone/-1:a", "anybind/alone/0:a0",
+        "anybind/alone+alone+alone+alone+alone/0:a", "anybind/alone/0@:a", "anybind/alone/0@2.6:a",
+        "anybind/alone/0@7.99:a", "anybind/alone/0@7.3.1:a", "anybind/alone/@7.3:a",
+        "override-first/alone/0@3.14:a"}) {
     const auto story = replay(token);
     ASSERT_FALSE(story) << token;
     EXPECT_EQ(story.error().kind, ErrorKind::kUsage) << token;

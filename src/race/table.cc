@@ -17,11 +17,11 @@ struct Job {
   Setting setting;
 };
 
-/// Explores `cells`, which name only a mechanism and scenarios.
+/// Explores `cells`, of which only the questions are there yet.
 Result<std::vector<Cell>> explore_all(std::vector<Cell> cells, const TableRequest& request) {
   std::vector<Job> jobs;
   for (std::size_t cell = 0; cell < cells.size(); ++cell) {
-    auto settings = settings_of(*cells[cell].mechanism, cells[cell].scenarios);
+    auto settings = settings_of(cells[cell].of);
     for (std::size_t i = 0; i < settings.size(); ++i) {
       jobs.push_back({.cell = cell, .number = i, .setting = std::move(settings[i])});
     }
@@ -46,12 +46,17 @@ bool can_be_paired(const Scenario& a, const Scenario& b) {
 }  // namespace
 
 Result<Table> make_table(const TableRequest& request) {
-  Table table{.mechanisms = request.mechanisms, .scenarios = request.scenarios};
+  Table table{.kernel = request.kernel, .mechanisms = {}, .scenarios = request.scenarios};
   std::vector<Cell> cells;
+  const auto ask = [&](const Mechanism* mechanism, std::vector<const Scenario*> scenarios) {
+    cells.push_back(
+        {.of = {
+             .mechanism = mechanism, .scenarios = std::move(scenarios), .kernel = request.kernel}});
+  };
   for (const Mechanism* mechanism : request.mechanisms) {
-    for (const Scenario* scenario : request.scenarios) {
-      cells.push_back({.mechanism = mechanism, .scenarios = {scenario}});
-    }
+    if (!profile_of(*mechanism, request.kernel)) continue;
+    table.mechanisms.push_back(mechanism);
+    for (const Scenario* scenario : request.scenarios) ask(mechanism, {scenario});
   }
   table.cells = TRY(explore_all(std::move(cells), request));
   if (!request.pairs) return table;
@@ -61,8 +66,7 @@ Result<Table> make_table(const TableRequest& request) {
       for (std::size_t b = a + 1; b < table.scenarios.size(); ++b) {
         if (!can_be_paired(*table.scenarios[a], *table.scenarios[b])) continue;
         if (!table.at(row, a).safe() || !table.at(row, b).safe()) continue;
-        cells.push_back({.mechanism = table.mechanisms[row],
-                         .scenarios = {table.scenarios[a], table.scenarios[b]}});
+        ask(table.mechanisms[row], {table.scenarios[a], table.scenarios[b]});
       }
     }
   }

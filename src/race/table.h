@@ -10,6 +10,7 @@ namespace anybind::race {
 struct TableRequest {
   std::vector<const Mechanism*> mechanisms{};
   std::vector<const Scenario*> scenarios{};
+  KernelVersion kernel = kUsualKernel;
   /// Two scenarios at once: every two of them that the mechanism survives singly.
   bool pairs = false;
   CellOptions cell{};
@@ -17,7 +18,8 @@ struct TableRequest {
 };
 
 struct Table {
-  std::vector<const Mechanism*> mechanisms;
+  KernelVersion kernel = kUsualKernel;
+  std::vector<const Mechanism*> mechanisms;  ///< those of the request that the kernel can have
   std::vector<const Scenario*> scenarios;
   std::vector<Cell> cells;  ///< mechanism by mechanism, in each scenario by scenario
   std::vector<Cell> pairs;  ///< likewise, as far as they were asked for

@@ -1,6 +1,7 @@
 // Tokens of the explorer: any text, and those of runs that were really taken, which must tell the
 // same run. "TEXT" is a token as it is typed; "!m s v STEPS" chooses by number a mechanism, up to
 // two scenarios and a setting, and at each step the actor.
+#include <array>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -57,11 +58,17 @@ void made(std::string_view text) {
   const auto number = fuzz::take_number(text, 10'000);
   std::vector<const Scenario*> with = {pick(scenarios(), number % 100)};
   if (number >= 100) with.push_back(pick(scenarios(), number / 100));
-  const auto settings = settings_of(*mechanism, with);
-  if (settings.empty()) return;
-  const std::size_t at = fuzz::take_number(text, 1000) % settings.size();
+  static constexpr std::array kKernels = {kUsualKernel, drivercore::kNewestKernel,
+                                          drivercore::kOldestKernel};
+  const auto which = fuzz::take_number(text, 3000);
+  const Question question{.mechanism = mechanism,
+                          .scenarios = with,
+                          .kernel = kKernels.at(which / 1000 % kKernels.size())};
+  if (!profile_of(*mechanism, question.kernel)) return;
+  const auto settings = settings_of(question);
+  const std::size_t at = which % 1000 % settings.size();
   const Schedule schedule = take_run(settings[at], text);
-  const std::string token = token_of({.mechanism = mechanism, .scenarios = with}, at, schedule);
+  const std::string token = token_of({.of = question}, at, schedule);
   const auto story = replay(token);
   fuzz::require(story.has_value() || schedule.empty(), "a run that was taken is not told", token);
   if (!story) return;

@@ -37,7 +37,7 @@ Reply<void> DriverCore::bind_by_file(const std::string& bus, const std::string& 
   if (!lock) return std::unexpected(lock.error());
   const Attempt attempt = state_.profile.has(Change::kBindReportsProbeErrno)
                               ? try_driver(key, driver_key, offer)
-                              : driver_probe_device(key, driver_key);
+                              : driver_probe_device(key, driver_key, offer);
   lock->unlock(attempt.outcome());
   if (attempt.kind == Attempt::Kind::kBound) return operation.done(Reply<void>());
   return operation.done(Reply<void>(std::unexpected(as_bind_says(attempt.error, state_.profile))));

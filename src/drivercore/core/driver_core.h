@@ -204,7 +204,7 @@ class DriverCore {
   void fail_probe(DeviceKey device, DriverKey driver);
   void driver_bound(DeviceKey device, DriverKey driver);
   Attempt try_driver(DeviceKey device, DriverKey driver, Offer offer = Offer::kAutomatic);
-  Attempt driver_probe_device(DeviceKey device, DriverKey driver);
+  Attempt driver_probe_device(DeviceKey device, DriverKey driver, Offer offer = Offer::kAutomatic);
   Reply<bool> device_attach(DeviceKey device, Pass pass = Pass::kAll);
   [[nodiscard]] DriverKey next_match(DeviceKey device, DriverKey last);
   Reply<bool> attach_to_any(DeviceKey device, Pass pass);

@@ -37,6 +37,7 @@ constexpr auto kChanges = std::to_array<ChangeSince>({
      "drivers/vfio/vfio_main.c:vfio_unregister_group_dev"},
     {Change::kAddAsksSyncDriversFirst, {6, 17}, kSource, "drivers/pci/bus.c:pci_bus_add_device"},
     {Change::kPciAddHonoursAutoprobe, {6, 19}, kMeasured, "drivers/base/dd.c:device_initial_probe"},
+    {Change::kBuiltInPlatformModules, {7, 2}, kMeasured, "drivers/base/platform.c"},
 });
 
 KernelProfile of_version(KernelVersion version) {
@@ -99,6 +100,18 @@ Result<KernelProfile> find_profile(std::string_view name) {
                .why = "no such kernel profile",
                .advice = fmt::format("there are {}, and every other linux-X.Y from {} to {}",
                                      join_words(names), kOldestKernel.str(), kNewestKernel.str())});
+}
+
+std::optional<KernelProfile> profile_with(KernelVersion version, Mechanism mechanism) {
+  KernelProfile out = of_version(version);
+  if (mechanism == Mechanism::kDriverOverride)
+    return out.mechanism ? std::optional(std::move(out)) : std::nullopt;
+  const auto all = profiles();
+  const auto proposed = std::ranges::find(all, mechanism, &KernelProfile::mechanism);
+  CHECK(proposed != all.end(), "each proposal has a profile");
+  out.name = proposed->name;
+  out.mechanism = mechanism;
+  return out;
 }
 
 KernelProfile profile_of_release(std::string_view release) {

@@ -42,6 +42,7 @@ enum class Change : std::uint8_t {
   kVfioDevGoesFirst,         ///< vfio-dev/vfioK goes before the wait for its user, not after it
   kAddAsksSyncDriversFirst,  ///< a PCI device that is added: synchronous drivers first
   kPciAddHonoursAutoprobe,   ///< it is not probed while drivers_autoprobe is 0
+  kBuiltInPlatformModules,   ///< a platform driver that is built in has a `module` link too
 };
 
 /// One row of that table.
@@ -85,6 +86,11 @@ struct KernelProfile {
 /// That of a running kernel, from its release ("6.12.117-amd64"): an older one than kOldestKernel
 /// is taken for that, and so is a text that is no release; a newer one for kNewestKernel.
 [[nodiscard]] KernelProfile profile_of_release(std::string_view release);
+
+/// Linux of this version (from kOldestKernel to kNewestKernel) with `mechanism`: what it has itself
+/// for kDriverOverride, else the proposal in the place of driver_override. nullopt for
+/// driver_override before there was one.
+[[nodiscard]] std::optional<KernelProfile> profile_with(KernelVersion version, Mechanism mechanism);
 
 /// Those with a name to choose from: the kernels that were measured most, and all proposals.
 [[nodiscard]] std::span<const KernelProfile> profiles();

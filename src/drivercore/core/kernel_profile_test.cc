@@ -71,7 +71,7 @@ TEST(KernelProfileTest, TheTableHasARowForEachChangeAndSaysWhere) {
     EXPECT_LE(row.since, kNewestKernel);
     EXPECT_THAT(row.where, HasSubstr("drivers/"));
   }
-  EXPECT_EQ(at, static_cast<std::size_t>(Change::kPciAddHonoursAutoprobe) + 1);
+  EXPECT_EQ(at, static_cast<std::size_t>(Change::kBuiltInPlatformModules) + 1);
 }
 
 /// The rows of a table of docs/fidelity.md: "6.17 source".
@@ -94,7 +94,10 @@ TEST(KernelProfileTest, ThePageHasTheTable) {
   std::vector<std::string> rows;
   for (const ChangeSince& row : changes()) {
     using Known = ChangeSince::Known;
-    const std::string before = row.since == KernelVersion{6, 19} ? "6.18" : "6.1";
+    const std::string before =
+        row.known == Known::kMeasured
+            ? KernelVersion{.major = row.since.major, .minor = row.since.minor - 1}.str()
+            : "6.1";
     rows.push_back(row.since.str() + (row.known == Known::kSource ? " source"
                                       : row.known == Known::kMeasured
                                           ? " measured on " + before + " and this"
@@ -109,6 +112,17 @@ TEST(KernelProfileTest, AProposalIsLinux612ButForItsMechanism) {
   EXPECT_EQ(proposal->version, (KernelVersion{6, 12}));
   EXPECT_TRUE(proposal->has(Mechanism::kVfioBind));
   EXPECT_FALSE(proposal->device_names_driver());
+}
+
+TEST(KernelProfileTest, AMechanismCanBeHadOnAnyKernelButDriverOverrideBeforeThereWasOne) {
+  const auto proposal = profile_with({3, 14}, Mechanism::kVfioBind);
+  ASSERT_TRUE(proposal);
+  EXPECT_EQ(proposal->name, "vfio-bind");
+  EXPECT_EQ(proposal->version, (KernelVersion{3, 14}));
+  EXPECT_TRUE(proposal->has(Mechanism::kVfioBind));
+  EXPECT_FALSE(proposal->has(Change::kBindEvents));
+  EXPECT_EQ(profile_with({3, 14}, Mechanism::kDriverOverride), std::nullopt);
+  EXPECT_EQ(profile_with({7, 3}, Mechanism::kDriverOverride), *find_profile("linux-7.3"));
 }
 
 }  // namespace

@@ -172,5 +172,16 @@ TEST_F(Mechanisms, OnLinux314NoBindEventsAreSent) {
     EXPECT_THAT(event, testing::Not(testing::HasSubstr("bind ")));
 }
 
+TEST(OnLinux314, TheVfioBindFileBindsToo) {
+  State state = load(R"(kernel = "vfio-bind"
+driver = [{ name = "vfio-pci", managed_dma = true, needs_group = true, ids = ["*:* override_only"] }]
+device = [{ address = "0000:00:03.0", id = "8086:10d3", class = "020000", group = 3 }]
+)");
+  state.profile = *profile_with({3, 14}, Mechanism::kVfioBind);
+  DriverCore core(std::move(state));
+  EXPECT_TRUE(core.vfio_bind("pci", "vfio-pci", "0000:00:03.0"));
+  EXPECT_TRUE(core.find("pci", "0000:00:03.0")->driver);
+}
+
 }  // namespace
 }  // namespace anybind::drivercore

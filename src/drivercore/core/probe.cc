@@ -105,9 +105,10 @@ DriverCore::Attempt DriverCore::try_driver(DeviceKey key, DriverKey driver_key, 
 }
 
 /// The same on the paths that queue what is deferred.
-DriverCore::Attempt DriverCore::driver_probe_device(DeviceKey key, DriverKey driver_key) {
+DriverCore::Attempt DriverCore::driver_probe_device(DeviceKey key, DriverKey driver_key,
+                                                    Offer offer) {
   const auto before = trigger_count_;
-  const Attempt attempt = try_driver(key, driver_key);
+  const Attempt attempt = try_driver(key, driver_key, offer);
   if (attempt.deferred()) {
     defer(key);
     // Somebody bound meanwhile: what this probe waits for may be there now.

@@ -87,6 +87,20 @@ TEST_F(Tree, LinksAreThoseOfLinux) {
   EXPECT_EQ(link("class/iommu/dmar0"), "../../devices/virtual/iommu/dmar0");
 }
 
+TEST_F(Tree, ABuiltInPlatformDriverHasAModuleLinkSinceLinux72) {
+  for (const std::string kernel : {"7.1", "7.2"}) {
+    core_ = DriverCore(load("kernel = \"linux-" + kernel + R"("
+driver = [
+  { name = "clock", bus = "platform", module = "clk", built_in = true },
+  { name = "port", module = "portdrv", built_in = true },
+]
+)"));
+    EXPECT_EQ(link("bus/platform/drivers/clock/module"),
+              kernel == "7.2" ? "../../../../module/clk" : "ENOENT");
+    EXPECT_EQ(link("bus/pci/drivers/port/module"), "../../../../module/portdrv") << kernel;
+  }
+}
+
 TEST_F(Tree, AnIommuHasItsDevicesAndTheyHaveIt) {
   EXPECT_EQ(link("bus/pci/devices/" + kNicA + "/iommu"), "../../virtual/iommu/dmar0");
   EXPECT_EQ(link("class/iommu/dmar0/devices/" + kNicA), "../../../../pci0000:00/0000:00:03.0");

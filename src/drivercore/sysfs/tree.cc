@@ -91,6 +91,9 @@ void list_bus_drivers(const DriverCore& core, const Place& at, Names& out) {
 /// Made when the driver has taken devices, gone when it has let go of them: its files go before.
 bool has_module_link(const DriverCore& core, const Driver& driver) {
   if (driver.module.empty()) return false;
+  if (driver.bus == "platform" && driver.built_in &&
+      !core.state().profile.has(Change::kBuiltInPlatformModules))
+    return false;
   return driver.files || !core.state().modules_coming.contains(Index::module_name(driver.module));
 }
 

@@ -126,6 +126,37 @@ check "a card is plugged in" hot_add e1000e nic rp2
 check "and so it is" wait_bound $other "$said"
 put $vfio/remove_id "8086 10d3"
 
+# ---- vfio-pci by id against a host driver that probes asynchronously and registered first
+check "the card of another type goes" hot_del rng
+check "its slot is free" wait_gone rng
+rmmod vfio_pci
+load nvme
+load vfio-pci
+put $vfio/new_id "1b36 10"
+case "$(uname -r)" in
+  6.1.* | 6.12.*) want=nvme ;;
+  *) # since 6.17 synchronous drivers are asked first; the explorer's e1000e as an asynchronous one
+    want="vfio-pci"
+    check_eq "an asynchronous host driver loses: predicted" $want "$(predicted new_id/same-id/3@7.3:a6b11 06:00.0)"
+    ;;
+esac
+disk_on() {
+  hot_add nvme disk rp1 serial=x && wait_on $slot && eventually 10 is_bound $slot "$want"
+}
+check "an nvme disk goes to $want" disk_on
+put $vfio/remove_id "1b36 10"
+
+# ---- a listener that is late: its override comes when the host driver has the disk
+put $pci/devices/$slot/driver/unbind $slot
+put $pci/devices/$slot/driver_override "
+"
+put $pci/drivers_probe $slot
+check "the host driver has it" eventually 10 is_bound $slot nvme
+put $pci/devices/$slot/driver_override vfio-pci
+check_eq "an override that comes after the probe changes nothing" "$slot driver=nvme override=vfio-pci" "$(state_of $slot)"
+check_rc "anybind takes it to where the override says" 0 anybind bind $slot vfio-pci
+check_eq "and there it is" "$slot driver=vfio-pci override=vfio-pci" "$(state_of $slot)"
+
 # ---- a usb device in the autoprobe window: the same lines on the kernel and on the model
 cat >/tmp/window.sh <<'END'
 say() { # WHAT
