@@ -64,6 +64,7 @@ class ModelTwin final : public Model {
     for (const Workers workers : {Workers::kLate, Workers::kAtOnce}) {
       auto twin = std::make_unique<ModelTwin>(core_.state(), workers, seen_);
       twin->async_loaded_ = async_loaded_;
+      twin->held_ = held_;
       std::string answer = twin->apply(operation);
       const bool alone = !twin->beside_workers_;
       out.push_back({.model = std::move(twin), .answer = std::move(answer)});
@@ -149,11 +150,23 @@ class ModelTwin final : public Model {
         return load(operation.bytes);
       case Kind::kUnload:
         return unload();
+      case Kind::kHold:
+        return hold(operation.path);
       case Kind::kProbes:
         break;
     }
     if (!is_loaded()) return "failed";
     return core_.set_probe(kTestDrivers[operation.driver], -operation.result) ? "ok" : "failed";
+  }
+
+  std::string hold(const std::string& function) {
+    // It may have lost it meanwhile, with the last device of the group.
+    if (const auto held = std::exchange(held_, std::nullopt)) (void)core_.hold_group(*held, false);
+    if (function.empty()) return "ok";
+    const auto group = group_of(*sysfs_, function);
+    if (!group || !core_.hold_group(*group, true)) return "failed";
+    held_ = group;
+    return "ok";
   }
 
   // The module brings its platform device, last, and takes it along, first.
@@ -198,9 +211,10 @@ class ModelTwin final : public Model {
   std::unique_ptr<Sysfs> sysfs_;
   std::shared_ptr<Seen> seen_;
   std::vector<drivercore::Uevent> pending_;
-  bool async_loaded_ = false;    ///< the order in which devices were bound is not determined
-  bool beside_workers_ = false;  ///< retries were set going
-  bool working_ = false;         ///< they are under way
+  std::optional<unsigned> held_;  ///< the group that user space has taken
+  bool async_loaded_ = false;     ///< the order in which devices were bound is not determined
+  bool beside_workers_ = false;   ///< retries were set going
+  bool working_ = false;          ///< they are under way
 };
 
 }  // namespace

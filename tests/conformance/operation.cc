@@ -170,6 +170,10 @@ Operation on_hardware(Dice& dice, const Targets& targets) {
   return write(dir + "/power/control", dice.once_in(8) ? hostile(dice) : dice.pick(kPower));
 }
 
+Operation hold(Dice& dice, const Targets& targets) {
+  return {.kind = Kind::kHold, .path = dice.once_in(4) ? "" : dice.pick(targets.functions)};
+}
+
 }  // namespace
 
 std::uint64_t Dice::next() {  // splitmix64 (Steele, Lea and Flood 2014)
@@ -188,6 +192,12 @@ std::string Operation::shell() const {
       return fmt::format("modprobe {} {}", kTestModule, bytes);
     case Kind::kUnload:
       return fmt::format("rmmod {}", kTestModule);
+    case Kind::kHold:
+      return path.empty() ? "# user space lets go of the group that it has"
+                          : fmt::format(
+                                "# user space lets go of the group that it has, and takes "
+                                "that of {}, by VFIO_GROUP_SET_CONTAINER",
+                                path);
     case Kind::kProbes:
       break;
   }
@@ -210,7 +220,8 @@ Operation next_operation(Dice& dice, const Targets& targets) {
   if (what < 83) return on_hardware(dice, targets);
   if (what < 84) return write(driver_dir(dice) + "/uevent", event(dice));
   if (what < 89) return on_platform(dice);
-  if (what < 94) return probes(dice);
+  if (what < 92) return probes(dice);
+  if (what < 94) return hold(dice, targets);
   if (what < 98) return on_functions(dice, targets);
   if (dice.once_in(4)) return {.kind = Kind::kUnload};
   return {.kind = Kind::kLoad, .bytes = dice.once_in(3) ? "async=0,0,1,0" : ""};

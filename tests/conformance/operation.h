@@ -14,6 +14,9 @@ struct Operation {
     kLoad,   ///< the module of the test drivers
     kUnload,
     kProbes,  ///< what the probe of test driver `driver` answers from now on: 0 or an errno
+    /// User space lets go of the IOMMU group that it has, and takes that of the function `path`; of
+    /// none if that is empty. It opens no device, so that nobody waits for it.
+    kHold,
   };
   Kind kind = Kind::kWrite;
   std::string path;

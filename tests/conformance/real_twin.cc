@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <linux/vfio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -134,6 +136,8 @@ class RealTwin final : public Twin {
         return load(operation.bytes) ? "ok" : "failed";
       case Kind::kUnload:
         return ::syscall(SYS_delete_module, kTestModule, O_NONBLOCK) == 0 ? "ok" : "failed";
+      case Kind::kHold:
+        return hold(operation.path) ? "ok" : "failed";
       case Kind::kProbes:
         break;
     }
@@ -155,6 +159,25 @@ class RealTwin final : public Twin {
         fmt::format("/lib/modules/{}/extra/anybind_test.ko", kernel_release());
     const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     return ::syscall(SYS_finit_module, file.get(), parameters.c_str(), 0) == 0 || errno == EEXIST;
+  }
+
+  /// linux Documentation/driver-api/vfio.rst: the group belongs to user space once it is in a
+  /// container. The descriptor outlives that when the last device leaves the group.
+  bool hold(const std::string& function) {
+    group_ = Descriptor();
+    container_ = Descriptor();
+    if (function.empty()) return true;
+    const auto number = conformance::group_of(*sysfs_, function);
+    if (!number) return false;
+    const std::string node = fmt::format("/dev/vfio/{}", *number);
+    Descriptor group(::open(node.c_str(), O_RDWR | O_CLOEXEC));
+    Descriptor container(::open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC));
+    const int fd = container.get();
+    if (group.get() < 0 || fd < 0 || ::ioctl(group.get(), VFIO_GROUP_SET_CONTAINER, &fd) != 0)
+      return false;
+    group_ = std::move(group);
+    container_ = std::move(container);
+    return true;
   }
 
   /// The parameter is a list, "0,-5,0,0": all of it is written, one of it changed.
@@ -213,6 +236,8 @@ class RealTwin final : public Twin {
 
   std::unique_ptr<Sysfs> sysfs_;
   Descriptor events_;
+  Descriptor group_;
+  Descriptor container_;
   std::array<LookedAtBus, 2> buses_ = {LookedAtBus("pci"), LookedAtBus("platform")};
 };
 
@@ -241,6 +266,7 @@ std::unique_ptr<Twin> real_twin() {
 
 bool start_over(Twin& real, const Targets& targets) {
   Sysfs& sysfs = real.sysfs();
+  (void)real.apply({.kind = Kind::kHold, .path = {}, .bytes = {}});
   for (const std::string& function : targets.physical) take_functions_away(sysfs, function);
   (void)run("rmmod anybind_test 2>/dev/null");
   (void)sysfs.write("bus/pci/drivers_autoprobe", "1");

@@ -13,6 +13,12 @@ std::string answer_of(const Reply<std::size_t>& reply, std::size_t of) {
   return *reply == of ? "ok" : fmt::format("{} of {} bytes", *reply, of);
 }
 
+std::optional<unsigned> group_of(Sysfs& sysfs, const std::string& function) {
+  const auto link = sysfs.read_link("bus/pci/devices/" + function + "/iommu_group");
+  const auto number = link ? parse_decimal(link_name(*link), UINT32_MAX) : std::nullopt;
+  return number ? std::optional(static_cast<unsigned>(*number)) : std::nullopt;
+}
+
 bool is_compared(std::string_view subsystem) {
   return subsystem == "pci" || subsystem == "platform" || subsystem == "drivers" ||
          subsystem == "module";

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -70,6 +71,8 @@ struct Model::Outcome {
 
 /// What one write came to.
 [[nodiscard]] std::string answer_of(const Reply<std::size_t>& reply, std::size_t of);
+/// The number of the IOMMU group of a PCI function; nullopt for none.
+[[nodiscard]] std::optional<unsigned> group_of(Sysfs& sysfs, const std::string& function);
 /// Whether the events of this subsystem are compared.
 [[nodiscard]] bool is_compared(std::string_view subsystem);
 [[nodiscard]] std::string kernel_release();
