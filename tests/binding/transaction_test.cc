@@ -67,6 +67,54 @@ TEST_F(Transaction, RestoreWithoutMemoryGoesByTheDefaultMatch) {
   EXPECT_EQ(state_of(kNicA), "igc (unset)");
 }
 
+/// Counts its naps.
+class NappingClock final : public Clock {
+ public:
+  Time now() override { return {}; }
+  void sleep(std::chrono::milliseconds /*time*/) override { ++naps; }
+  std::int64_t date() override { return 0; }
+  int naps = 0;
+};
+
+/// While a device is being reset Linux 7.0 and later says EBUSY of its bind for a moment.
+TEST_F(Transaction, ABindIsTriedAgainWhereTheDeviceMayBeInAReset) {
+  for (const char* release : {"6.12.1-amd64", "7.3.4-amd64"}) {
+    core_ = drivercore::DriverCore(read_machine(kMachine));
+    const auto before = all();
+    Fault fault{.fail_at = 3, .err = {EBUSY}, .only_writes = true};  // override, unbind, bind
+    const auto faulty = faulty_sysfs(*sysfs_, fault);
+    const auto plan = to_vfio(*faulty, {kNicA});
+    ASSERT_TRUE(plan);
+    NappingClock clock;
+    Host host(*faulty);
+    host.release = release;
+    host.clock = &clock;
+    const bool is_new = std::string_view(release).starts_with("7");
+    const auto done = run(host, *plan, Records(nullptr), recorder_);
+    EXPECT_EQ(done.has_value(), is_new) << release;
+    EXPECT_EQ(clock.naps, is_new ? 1 : 0) << release;
+    EXPECT_EQ(state_of(kNicA), is_new ? "vfio-pci vfio-pci" : "igc (unset)") << release;
+    EXPECT_TRUE(is_new || all() == before);
+  }
+}
+
+/// Who holds the group for good is told soon.
+TEST_F(Transaction, AGroupThatIsHeldIsToldAfterAFewTries) {
+  core_ = drivercore::DriverCore(read_machine(kMachine, "linux-7.3"));
+  ASSERT_TRUE(run_plan(to_vfio({kGpu, kGpuAudio})));
+  ASSERT_EQ(write("bus/pci/drivers/vfio-pci/unbind", kGpuAudio.name.str()), 0);
+  ASSERT_TRUE(core_.hold_group(13, true));
+  const auto plan = plan_bind(*sysfs_, {.devices = {kGpuAudio}, .driver = driver("snd_hda_intel")});
+  ASSERT_TRUE(plan);
+  NappingClock clock;
+  Host host(*sysfs_);
+  host.release = "7.3.4-amd64";
+  host.clock = &clock;
+  const auto done = run(host, *plan, Records(nullptr), recorder_);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(clock.naps, 5);
+}
+
 TEST_F(Transaction, RestoreTwiceIsANoOp) {
   ASSERT_TRUE(run_plan(to_vfio({kNicA})));
   ASSERT_TRUE(restore({kNicA}));
