@@ -10,6 +10,7 @@
 #include "base/try.h"
 #include "inventory/not_there.h"
 #include "inventory/vfio_driver.h"
+#include "plan/choose_mechanism.h"
 #include "plan/module_plan.h"
 
 namespace anybind {

@@ -34,9 +34,9 @@ constexpr std::array kAll = {
                   "unbind and bind the host driver can come back"},
     MechanismInfo{kNewId, "new_id", "new_id", kSameType},
     MechanismInfo{kNewIdWindow, "new_id-window", "new_id-window",
-                  "every other card of that type can go to the driver too; a card that is plugged "
-                  "in meanwhile can go to it (before Linux 6.19) or gets no driver (since then); "
-                  "and a module that is loaded meanwhile gets no device"},
+                  "every other card of that type can go to the driver too, also one that is plugged "
+                  "in meanwhile; since Linux 6.19 a card that is just coming as it begins can be "
+                  "left without a driver; and a module that is loaded meanwhile gets no device"},
 };
 
 /// Whoever has a Mechanism indexes by it.
