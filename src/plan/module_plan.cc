@@ -1,6 +1,7 @@
 #include "plan/module_plan.h"
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -134,6 +135,7 @@ void note_side_effects(Sysfs& root, ModuleLoader& modules, Plan& plan) {
 }
 
 void note_modules_left(Sysfs& root, ModuleLoader& modules, Plan& plan) {
+  std::map<std::string, std::vector<Candidate>> of_type;  // a million bytes are read for each
   for (const DevicePlan& of : plan.devices) {
     // Whether a driver that is there takes it by the default match, the bus decides.
     if (of.goal.driver || of.goal.driver_override) continue;
@@ -141,8 +143,9 @@ void note_modules_left(Sysfs& root, ModuleLoader& modules, Plan& plan) {
     if (!modalias) continue;
     std::vector<std::string> names;
     bool is_loaded = false;
-    for (const Candidate& candidate :
-         match_aliases(modules.aliases(), std::string(trim_newline(*modalias)))) {
+    const auto [type, is_new] = of_type.try_emplace(std::string(trim_newline(*modalias)));
+    if (is_new) type->second = match_aliases(modules.aliases(), type->first);
+    for (const Candidate& candidate : type->second) {
       if (candidate.is_vfio || candidate.module.empty()) continue;
       is_loaded = is_loaded || root.open_dir("module/" + module_key(candidate.module)).has_value();
       if (names.size() < kMostNamed) names.push_back(candidate.module);
