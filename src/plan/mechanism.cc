@@ -33,10 +33,11 @@ constexpr std::array kAll = {
                   "while the flag is off the driver gets no device that it should, and between "
                   "unbind and bind the host driver can come back"},
     MechanismInfo{kNewId, "new_id", "new_id", kSameType},
-    MechanismInfo{kNewIdWindow, "new_id-window", "new_id-window",
-                  "every other card of that type can go to the driver too, also one that is plugged "
-                  "in meanwhile; since Linux 6.19 a card that is just coming as it begins can be "
-                  "left without a driver; and a module that is loaded meanwhile gets no device"},
+    MechanismInfo{
+        kNewIdWindow, "new_id-window", "new_id-window",
+        "every other card of that type can go to the driver too, also one that is plugged "
+        "in meanwhile; since Linux 6.19 a card that is just coming as it begins can be "
+        "left without a driver; and a module that is loaded meanwhile gets no device"},
 };
 
 /// Whoever has a Mechanism indexes by it.
