@@ -13,14 +13,14 @@ _anybind() {
     undo) options="$options --dry-run --ignore --timeout" ;;
     vfs) options="$options --driver --dry-run --ignore --timeout" ;;
     recover) options="$options --timeout" ;;
-    race) options="$options --mechanism --scenario --pairs --html --random --seed --script" ;;
+    race) options="$options --mechanism --scenario --kernel --pairs --html --random --seed --script" ;;
   esac
   if [[ -z $verb ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$verbs $options --version" -- "$current")
   elif [[ ${COMP_WORDS[COMP_CWORD-1]} == --ignore ]]; then
     mapfile -t COMPREPLY < <(compgen -W "boot-display bridge console default-route denied-device holder input interface-away \
       interface-member interface-up interrupt-remapping login loop mounted open pci-header reserved-region root-filesystem \
-      same-id swap vf-in-use vfio-user zfs" -- "$current")
+      same-id swap tsm-bound vf-in-use vfio-user zfs" -- "$current")
   elif [[ $verb == bind && ${COMP_WORDS[COMP_CWORD-1]} == --owner ]]; then
     mapfile -t COMPREPLY < <(compgen -u -- "$current")
   elif [[ $verb == bind && ${COMP_WORDS[COMP_CWORD-1]} == --mechanism ]]; then

@@ -42,6 +42,7 @@ namespace {
 
 constexpr int kMostTries = 5;  // of a bind while the device may be in a reset
 constexpr auto kResetTime = std::chrono::milliseconds(100);
+constexpr auto kLongestReset = std::chrono::seconds(2);
 constexpr std::string_view kReplaced = "another card has taken its place; nothing was done to it";
 
 std::string describe(const std::optional<DriverName>& driver) {
@@ -285,9 +286,13 @@ Result<> DeviceRun::write(const Step& step) {
 Result<> DeviceRun::write_to_name(const Step& step, const StepWrite& write) {
   named_ = true;
   if (is_bind(step)) given_to_ = step.value;
+  const auto begun = host_.clock->now();
   auto reply = write_to_bus(write, patience_for(step));
   for (int tries = 0; tries < kMostTries && may_be_in_reset(step, reply); ++tries) {
+    if (host_.clock->now() - begun > kLongestReset)
+      break;  // a probe that takes long and says EBUSY
     host_.clock->sleep(kResetTime);
+    if (!dir_->read_link("subsystem")) break;  // gone: the name may be another card's by now
     reply = write_to_bus(write, patience_for(step));
   }
   if (abandoned_.pid != 0) return fail(stuck_error(step));
@@ -313,6 +318,7 @@ bool DeviceRun::may_be_in_reset(const Step& step, const Reply<std::size_t>& repl
   if (abandoned_.pid != 0 || reply || reply.error().value != EBUSY || !is_bind(step)) return false;
   const auto kernel = KernelVersion::parse(host_.release);
   if (!kernel || *kernel < KernelVersion{7, 0}) return false;
+  if (device_.bus.str() != "pci" || !dir_->read_link("iommu_group")) return false;
   const auto driver = read_driver(*dir_);
   return driver && !*driver && (rolling_back_ || !listener_.stop_requested());
 }

@@ -20,7 +20,7 @@ void offer_newcomers(Sysfs& root, const Setting& flag, Listener& listener,
     const auto instance = (*dir)->instance();
     if (!instance || instance->inode <= flag.youngest.inode) continue;
     const auto binding = read_binding(**dir);
-    if (!binding || binding->driver || binding->driver_override) continue;
+    if (!binding || binding->driver) continue;  // what an override wants, the bus goes by
     const Setting probe{.path = bus + "/drivers_probe",
                         .bytes = name,
                         .undo_path = {},

@@ -104,6 +104,7 @@ class OneRecovery {
     if (entry_.ending)
       return close(*entry_.ending,
                    *entry_.ending == Ending::kDone ? What::kFinished : What::kUndone);
+    note_flags_that_are_off();
     const auto stuck = still_waiting(entry_, host_.own_proc);
     if (!stuck.empty()) {
       return left(
@@ -231,7 +232,7 @@ class OneRecovery {
 
   /// In this order: a crash in between leaves a memory of what is so again, which does no harm.
   Recovered end_finished() {
-    offer_those_who_came();
+    if (!offer_those_who_came()) return left(std::move(failures_.back()));
     if (entry_.restores || entry_.undoes != 0) give_back_interfaces();
     Recovered out = close(Ending::kDone, What::kFinished);
     if (out.what == What::kFinished && records_.origins != nullptr) {
@@ -242,7 +243,7 @@ class OneRecovery {
   }
 
   Recovered end_undone() {
-    offer_those_who_came();
+    if (!offer_those_who_came()) return left(std::move(failures_.back()));
     if (records_.origins != nullptr) {
       give_back_interfaces();
       forget_owners();
@@ -254,10 +255,25 @@ class OneRecovery {
     return close(Ending::kUndone, What::kUndone);
   }
 
-  /// While a flag was off that the dead process had not put back.
-  void offer_those_who_came() {
-    for (const Setting& setting : plan_.settings)
-      offer_newcomers(root_, setting, listener_, writer_);
+  /// Before anything is put back: of a flag that is on again nobody knows since when, and what has
+  /// no driver by now may be meant to have none.
+  void note_flags_that_are_off() {
+    for (const Setting& setting : plan_.settings) {
+      if (setting.youngest != Instance{} && is_written(root_, setting)) flags_.push_back(setting);
+    }
+  }
+
+  /// While a flag was off that the dead process had not put back. False, with the reason in
+  /// failures_, when such a write does not return.
+  bool offer_those_who_came() {
+    for (const Setting& flag : flags_) offer_newcomers(root_, flag, listener_, writer_);
+    if (!stuck_) return true;
+    failures_.push_back({.kind = ErrorKind::kIncomplete,
+                         .operation = "offer",
+                         .object = "a device that came meanwhile",
+                         .why = "the kernel does not return from its probe",
+                         .advice = Action::kRecover});
+    return false;
   }
 
   /// What is remembered of a device that is as it was does no harm.
@@ -421,6 +437,7 @@ class OneRecovery {
   const RunOptions& options_;
   PatientWriter writer_;
   bool stuck_ = false;
+  std::vector<Setting> flags_;   ///< of buses, that were off when it began
   std::vector<Error> failures_;  ///< of the way back
   Devices unwilling_;            ///< which their drivers did not take back
   Recovered out_;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -152,16 +153,20 @@ void check_driverless(const Observed& seen, Report& out) {
   if (!kernel || *kernel < KernelVersion{6, 19}) return;
   const std::string_view aliases =
       seen.host.modules == nullptr ? std::string_view() : seen.host.modules->aliases();
+  std::map<std::string, std::string> driver_of;  // by modalias; empty: none is there
   for (const Device& device : seen.pci) {
     if (device.busy || device.driver || device.driver_override) continue;
-    const auto explained = explain_device(seen.host.sysfs, device.id, aliases);
-    if (!explained || explained->is_gated) continue;
-    const auto is_there = [](const Candidate& c) { return !c.driver.empty() && !c.is_vfio; };
-    const auto found = std::ranges::find_if(explained->candidates, is_there);
-    if (found == explained->candidates.end()) continue;
+    if (value_of(seen.host, device.id.path() + "/physfn/sriov_drivers_autoprobe") == "0") continue;
+    const auto [type, is_new] = driver_of.try_emplace(device.modalias);
+    if (is_new) {
+      const auto explained = explain_device(seen.host.sysfs, device.id, aliases);
+      for (const Candidate& c : explained ? explained->candidates : std::vector<Candidate>{})
+        if (!c.driver.empty() && !c.is_vfio && type->second.empty()) type->second = c.driver;
+    }
+    if (type->second.empty()) continue;
     out.unknown(fmt::format("{} has no driver, though {} is there for it: somebody unbound it, its "
                             "probe failed, or it came while drivers_autoprobe was off",
-                            device.id.str(), found->driver),
+                            device.id.str(), type->second),
                 Remark(Action::kRestore, {device.id.str()}) + " offers it to its bus");
   }
 }

@@ -53,19 +53,18 @@ Reply<struct statx> look_behind(int dir, const char* name) {
   return status;
 }
 
-/// A file without a name, as those of VFIO's devices are: of no type, since Linux 6.16 of a regular
-/// file's (fs/libfs.c:alloc_anon_inode). In a copy of /proc its link leads nowhere.
+/// A file without a name, as those of VFIO's devices are: of no type (linux
+/// fs/anon_inodes.c:anon_inode_getattr). In a copy of /proc its link leads nowhere.
 bool may_be_anonymous(const Reply<struct statx>& status) {
-  if (!status) return status.error().value == ENOENT;
-  const auto type = status->stx_mode & S_IFMT;
-  return type == 0 || (type == S_IFREG && status->stx_dev_major == 0);
+  return status ? (status->stx_mode & S_IFMT) == 0 : status.error().value == ENOENT;
 }
 
-bool is_vfio_device(int dir, const char* name) {
+Reply<bool> is_vfio_device(int dir, const char* name) {
   constexpr std::string_view kText = "anon_inode:[vfio-device]";
   std::array<char, kText.size() + 1> target{};
   const ssize_t count = ::readlinkat(dir, name, target.data(), target.size());
-  return count >= 0 && std::string_view(target.data(), static_cast<std::size_t>(count)) == kText;
+  if (count < 0) return failed();
+  return std::string_view(target.data(), static_cast<std::size_t>(count)) == kText;
 }
 
 /// "devices/pci0000:00/0000:00:04.0" of the text of a descriptor's fdinfo; empty when it tells
@@ -171,10 +170,14 @@ Reply<OpenNodes> Proc::open_nodes(const std::string& pid) const {
     const auto status = look_behind(::dirfd(stream.get()), number.c_str());
     if (!status && status.error().value != ENOENT) out.complete = false;
     if (const auto node = status ? node_in(*status) : std::nullopt) out.nodes.push_back(*node);
-    if (may_be_anonymous(status) && is_vfio_device(::dirfd(stream.get()), number.c_str())) {
-      auto device = vfio_device_in(infos.read(number).value_or(""));
-      if (!device.empty()) out.vfio_devices.push_back(std::move(device));
-    }
+    const auto is_vfio = may_be_anonymous(status)
+                             ? is_vfio_device(::dirfd(stream.get()), number.c_str())
+                             : Reply<bool>(false);
+    const auto info = is_vfio && *is_vfio ? infos.read(number) : Reply<std::string>("");
+    for (const Errno err : {is_vfio ? Errno{} : is_vfio.error(), info ? Errno{} : info.error()})
+      if (err.value != 0 && err.value != ENOENT) out.complete = false;
+    auto device = vfio_device_in(info.value_or(""));
+    if (!device.empty()) out.vfio_devices.push_back(std::move(device));
     if (++files == kMostEntries) {
       out.complete = false;
       break;

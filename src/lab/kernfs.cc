@@ -456,11 +456,20 @@ Reply<std::string> Kernfs::read(File& file, std::size_t size, off_t offset) {
 Reply<std::size_t> Kernfs::write(File& file, std::string_view bytes, off_t /*offset*/) {
   return machine_.run([&](DriverCore& core) -> Reply<std::size_t> {
     if (file.entry.attribute == nullptr) return error(EACCES);
-    if (!is_alive(core, file)) return error(ENODEV);
     const auto at = nodes_.find(file.number);
     std::string where;
     if (at != nodes_.end() && options_.on_write)
       where = fmt::format("{}/{}", path(nodes_.at(at->second.parent)), at->second.name);
+    const auto told = [&](Reply<std::size_t> out) {
+      if (!options_.on_write) return out;
+      options_.on_write(Operation{.kind = Operation::Kind::kWrite,
+                                  .path = where,
+                                  .bytes = std::string(trim_newline(bytes)),
+                                  .err = out ? Errno{} : out.error()}
+                            .str());
+      return out;
+    };
+    if (!is_alive(core, file)) return told(error(ENODEV));
     const auto writers = [&](int difference) {
       const auto found = nodes_.find(file.number);
       if (found != nodes_.end()) found->second.writers += static_cast<unsigned>(difference);
@@ -469,13 +478,7 @@ Reply<std::size_t> Kernfs::write(File& file, std::string_view bytes, off_t /*off
     const auto out =
         drivercore::store_attribute(core, file.entry.place, *file.entry.attribute, bytes);
     writers(-1);
-    if (options_.on_write)
-      options_.on_write(Operation{.kind = Operation::Kind::kWrite,
-                                  .path = where,
-                                  .bytes = std::string(trim_newline(bytes)),
-                                  .err = out ? Errno{} : out.error()}
-                            .str());
-    return out;
+    return told(out);
   });
 }
 

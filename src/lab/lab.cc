@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -77,20 +78,34 @@ Result<Machine*> make_machine(drivercore::State state, Machine::Listener listene
 using OnWrite = std::function<void(const std::string&)>;
 
 /// Writes each line to the file at `path`, which is made empty first. A line that cannot be written
-/// ends the trace, and is told: half a trace must not be taken for a whole one.
+/// ends the trace, and is told: half a trace must not be taken for a whole one. No link is
+/// followed: a program that was in a lab before may have left one, to a file that is not its own.
 Result<OnWrite> trace_to(const std::string& path) {
   if (path.empty()) return OnWrite();
-  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666));
-  if (file.get() < 0) return fail(from_errno(Errno{errno}, "write", printable(path)));
+  constexpr int kFlags =
+      O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+  Descriptor file(::open(path.c_str(), kFlags, 0666));
+  struct stat status{};
+  if (file.get() < 0 || ::fstat(file.get(), &status) != 0)
+    return fail(from_errno(Errno{errno}, "write", printable(path)));
+  if (!S_ISREG(status.st_mode))
+    return fail({.kind = ErrorKind::kUsage,
+                 .operation = "write",
+                 .object = printable(path),
+                 .why = "it is no regular file"});
+  if (::ftruncate(file.get(), 0) != 0)
+    return fail(from_errno(Errno{errno}, "write", printable(path)));
   return OnWrite(
       [path, to = std::make_shared<Descriptor>(std::move(file))](const std::string& line) {
         if (to->get() < 0) return;
         const std::string text = line + "\n";
         const ssize_t count = ::write(to->get(), text.data(), text.size());
         if (count == static_cast<ssize_t>(text.size())) return;
-        fmt::print(stderr, "anybind: the trace in {} ends here: {}\n", printable(path),
-                   count < 0 ? Errno{errno}.text() : "no space is left");
+        const std::string why = count < 0 ? Errno{errno}.text() : "no space is left";
         *to = Descriptor();
+        const std::string told =
+            fmt::format("anybind: the trace in {} ends here: {}\n", printable(path), why);
+        (void)std::fputs(told.c_str(), stderr);
       });
 }
 

@@ -35,9 +35,7 @@ class Settings {
 
   Result<> add_flags(const DevicePlan& of) {
     const std::string bus = "bus/" + of.device.bus.str();
-    if (of.mechanism == Mechanism::kNewIdWindow)
-      add_flag(bus + "/drivers_autoprobe", "let no device or driver that comes be probed",
-               youngest_on(bus));
+    if (of.mechanism == Mechanism::kNewIdWindow) TRY(add_autoprobe(of.device.bus));
     if (of.mechanism == Mechanism::kAutoprobeFlag) {
       add_flag(driver_path(of.device.bus, request_.driver) + "/autoprobe",
                "let nothing but its bind file bind " + request_.driver.str());
@@ -86,13 +84,20 @@ class Settings {
          .reason = std::move(reason),
          .youngest = youngest});
   }
-  Instance youngest_on(const std::string& bus) {
+  Result<> add_autoprobe(const BusName& bus) {
+    const std::string path = fmt::format("bus/{}/drivers_autoprobe", bus.str());
+    if (std::ranges::find(plan_.settings, path, &Setting::path) != plan_.settings.end()) return {};
+    add_flag(path, "let no device or driver that comes be probed", TRY(youngest_on(bus)));
+    return {};
+  }
+  [[nodiscard]] Result<Instance> youngest_on(const BusName& bus) const {
     Instance out;
-    const std::string dir = bus + "/devices";
-    for (const std::string& name : root_.list(dir).value_or(std::vector<std::string>{})) {
-      const auto device = root_.open_dir(fmt::format("{}/{}", dir, name));
-      const auto instance = device ? (*device)->instance() : std::unexpected(device.error());
+    for (const DeviceId& id : TRY(read_device_ids(root_, bus))) {
+      const auto dir = root_.open_dir(id.path());
+      const auto instance = dir ? (*dir)->instance() : std::unexpected(dir.error());
       if (instance && instance->inode > out.inode) out = *instance;
+      if (instance || instance.error().value == ENOENT) continue;
+      return fail(from_errno(instance.error(), "look at", id.str()));
     }
     return out;
   }

@@ -193,12 +193,16 @@ std::string scenario_names(const Setting& setting) {
   return out;
 }
 
-/// "linux-6.12; vfio-pci registered first", "linux-7.3 with vfio-bind; ...".
+/// "linux-6.12", "linux-7.3 with vfio-bind".
+std::string kernel_words(const Question& question) {
+  const std::string version = "linux-" + question.kernel.str();
+  const std::string profile = kernel_of(*question.mechanism, question.kernel);
+  return version + (profile == version ? "" : " with " + profile);
+}
+
+/// "linux-6.12; vfio-pci registered first".
 std::string order_of(const Setting& setting) {
-  const std::string version = "linux-" + setting.of.kernel.str();
-  const std::string profile = kernel_of(*setting.of.mechanism, setting.of.kernel);
-  return fmt::format("{}{}; {} registered first{}", version,
-                     profile == version ? "" : " with " + profile,
+  return fmt::format("{}; {} registered first{}", kernel_words(setting.of),
                      setting.target_first ? kTarget : kHost,
                      setting.host_is_async ? fmt::format("; {} probes asynchronously", kHost) : "");
 }
@@ -414,7 +418,7 @@ ordered_json json_of(const Story& story, const std::string& token) {
   for (const Scenario* scenario : story.setting.of.scenarios) {
     out["scenarios"].push_back(scenario->name);
   }
-  out["kernel"] = kernel_of(*story.setting.of.mechanism, story.setting.of.kernel);
+  out["kernel"] = kernel_words(story.setting.of);
   out["target_first"] = story.setting.target_first;
   out["host_is_async"] = story.setting.host_is_async;
   out["variants"] = story.setting.variants;

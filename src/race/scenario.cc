@@ -160,7 +160,8 @@ constexpr std::array kScenarios = {
                    if (variant == 0) make_deferred(kernel, std::string(kHost), kWaiting);
                    if (variant == 1) make_deferred(kernel, "nvme", kWaitingDisk);
                  },
-             .variants = 2},
+             .variants = 2,
+             .retries = true},
     Scenario{.name = "probe",
              .head = "prb",
              .summary = "someone writes the device to drivers_probe, or writes rescan",
@@ -264,8 +265,8 @@ std::vector<Setting> settings_of(const Question& question) {
     }
   };
   twice([](Setting& setting) { setting.target_first = false; });
-  const bool comes_later =
-      std::ranges::any_of(question.scenarios, [](const Scenario* s) { return !s->host_loaded; });
+  const bool comes_later = std::ranges::any_of(
+      question.scenarios, [](const Scenario* s) { return !s->host_loaded || s->retries; });
   const auto profile = profile_of(*question.mechanism, question.kernel);
   if (comes_later || (profile && profile->has(drivercore::Change::kAddAsksSyncDriversFirst)))
     twice([](Setting& setting) { setting.host_is_async = true; });

@@ -35,6 +35,7 @@ struct Scenario {
   std::string_view actor{};
   void (*act)(Stage& stage, unsigned variant) = nullptr;
   std::string_view parked{};        ///< a device that an administrator left without a driver
+  bool retries = false;             ///< a deferred probe, which goes to synchronous drivers first
   bool host_loaded = true;          ///< the host driver is there from the start
   bool third_driver = false;        ///< one more driver matches by class, and is registered last
   std::string_view second_admin{};  ///< who does the same at the same time, with this device
@@ -65,8 +66,8 @@ struct Setting {
 };
 
 /// All settings of one cell, in a fixed order. The host driver is tried as an asynchronous one
-/// where that can make a difference: when its module is loaded, and since 6.17 when a card is
-/// added.
+/// where that can make a difference: when its module is loaded, when a deferred probe is retried,
+/// and since 6.17 when a card is added.
 [[nodiscard]] std::vector<Setting> settings_of(const Question& question);
 
 /// The machine before the first step. An Error only when the machine file of a scenario is wrong,

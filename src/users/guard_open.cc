@@ -123,8 +123,12 @@ void look_at_open_nodes(const Proc& proc, const OpenFiles& open, const std::vect
       if (contains(process.vfio_devices, target.real)) {
         tell(target, "vfio-user", "it open by VFIO");
       } else if (!vfio.empty()) {
-        // Which devices it has, the kernel tells of all or of none.
-        const std::string_view but = process.vfio_devices.empty() ? "" : ", and not this device";
+        // The kernel tells of all devices that were opened by their groups, or of none. One that
+        // was opened by its own node is among the nodes.
+        const bool by_group = std::ranges::none_of(
+            vfio, [](const std::string& node) { return node.contains("/vfio/devices/"); });
+        const std::string_view but =
+            by_group && !process.vfio_devices.empty() ? ", and not this device" : "";
         tell(target, "vfio-user", fmt::format("{} open{}", join_words(vfio), but));
       }
     }

@@ -100,8 +100,8 @@ Result<Setting> setting_from(const Value& value, const std::string& where) {
               .instance = TRY(in.one("instance", instance_from)),
               .lasting = TRY(in.flag("lasting")),
               .late = TRY(in.flag("late")),
-              .brief = TRY(in.flag("brief")),
-              .youngest = TRY(in.one("youngest", instance_from))};
+              .brief = TRY(in.flag("brief"))};
+  if (in.has("youngest")) out.youngest = TRY(in.one("youngest", instance_from));
   if (in.has("device")) out.device = TRY(in.one("device", device_from));
   if (!may_be_written(out)) return fail_at(where, "a file that plans never write to");
   return out;

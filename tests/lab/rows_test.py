@@ -2,12 +2,14 @@
 """The rows of docs/races.md that name a program: what the program writes, in a lab, is what the row writes in the explorer.
 usage: rows_test.py ANYBIND"""
 
+import os
 import re
+import subprocess
 
-from lab_case import USAGE, LabCase, main, needs
+from lab_case import FAILED, USAGE, LabCase, main, needs
 
 CARD = "0000:06:00.0"
-WRITE = re.compile(r"write (\S+) ?(.*?)(?: = [A-Z]+)?")
+WRITE = re.compile(r"write (\S+) ?(.*)")  # one that was refused ends in its errno, and is no row's
 ECHO = re.compile(r"echo ?(.*?) ?> (\S+)(?: +#.*)?")
 
 
@@ -44,7 +46,10 @@ class Rows(LabCase):
 
     def test_anybind(self) -> None:
         """The command writes what its own row does, which has the same code behind it."""
-        self.assertEqual(self.writes_of(f"anybind bind {CARD} vfio-pci"), self.writes_of_row("anybind"))
+        writes = self.writes_of(f"anybind bind {CARD} vfio-pci")
+        self.assertEqual(writes, self.writes_of_row("anybind"))
+        self.assertEqual([write for write in writes if write[0] != "control"],
+                         [("driver_override", "vfio-pci"), ("unbind", "DEVICE"), ("bind", "DEVICE")])
 
     def test_a_trace_has_what_was_refused_too(self) -> None:
         trace = self.dir / "trace"
@@ -54,6 +59,30 @@ class Rows(LabCase):
         self.assertEqual(lines[:2], [f"write bus/pci/drivers/vfio-pci/bind {CARD} = ENODEV", "write bus/pci/rescan x = EINVAL"])
         self.assertRegex(lines[2], rf"^write devices/pci0000:00/\S+/{CARD}/driver_override none$")
         self.assertEqual(len(lines), 3)
+
+    def test_a_trace_is_a_regular_file_and_no_link(self) -> None:
+        """A program in a lab may have put a link where root's next trace goes."""
+        precious = self.dir / "precious"
+        precious.write_text("as it was")
+        (self.dir / "link").symlink_to(precious)
+        os.mkfifo(self.dir / "fifo")
+        for name in ("link", "fifo"):
+            self.anybind("lab", "exec", "--trace", str(self.dir / name), str(self.machine), "--", "true", code=FAILED)
+        self.assertEqual(precious.read_text(), "as it was")
+
+    def test_mount_traces_too(self) -> None:
+        at = self.dir / "sys"
+        at.mkdir()
+        self.anybind("lab", "mount", "--trace", str(self.dir / "trace"), str(self.machine), str(at))
+        self.addCleanup(subprocess.run, ["umount", "-lq", at], check=False)
+        held = os.open(at / f"bus/pci/devices/{CARD}/uevent", os.O_WRONLY)
+        self.addCleanup(os.close, held)
+        os.write(held, b"change\n")
+        (at / f"bus/pci/devices/{CARD}/remove").write_text("1")
+        with self.assertRaises(OSError):
+            os.write(held, b"change\n")
+        lines = [line.rsplit("/", 1)[1] for line in (self.dir / "trace").read_text().splitlines()]
+        self.assertEqual(lines, ["uevent change", "remove 1", "uevent change = ENODEV"])
         self.assertIn("write", self.anybind("lab", "exec", "--trace", str(self.dir), str(self.machine), "--", "true", code=1))
 
 
