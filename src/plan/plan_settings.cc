@@ -34,7 +34,6 @@ class Settings {
   }
 
   Result<> add_flags(const DevicePlan& of) {
-    const std::string bus = "bus/" + of.device.bus.str();
     if (of.mechanism == Mechanism::kNewIdWindow) TRY(add_autoprobe(of.device.bus));
     if (of.mechanism == Mechanism::kAutoprobeFlag) {
       add_flag(driver_path(of.device.bus, request_.driver) + "/autoprobe",
