@@ -209,7 +209,7 @@ void check_display(const Observed& seen, Report& out) {
 
 void check_driverctl(const Observed& seen, Report& out) {
   for (const std::string file : {"usr/sbin/driverctl", "sbin/driverctl", "usr/bin/driverctl"}) {
-    // Since 0.121.
+    // Since 0.115.
     if (!seen.host.files.read(file).value_or("").contains("/new_id")) continue;
     out.warning(fmt::format("/{} gives vfio-pci the id of the whole type: it takes every such "
                             "device that has no driver, and those that come",

@@ -165,7 +165,7 @@ bool unbind_override_probe(Task& task) {
   return script.done();
 }
 
-/// driverctl 0.121 writes the id only for vfio-pci, and goes on when that write fails. The id
+/// driverctl 0.115 writes the id only for vfio-pci, and goes on when that write fails. The id
 /// stays.
 bool unbind_new_id_override_probe(Task& task) {
   Script script(task);
@@ -285,9 +285,9 @@ constexpr std::array kMechanisms = {
               "driver_override, unbind, drivers_probe (libvirt, vfio-pci-bind)",
               override_unbind_probe},
     Mechanism{"override-late", kDriverOverride,
-              "unbind, driver_override, drivers_probe (driverctl)", unbind_override_probe},
+              "unbind, driver_override, drivers_probe (driverctl until 0.111)", unbind_override_probe},
     Mechanism{"new_id-override", kDriverOverride,
-              "unbind, new_id, driver_override, drivers_probe (driverctl 0.121)",
+              "unbind, new_id, driver_override, drivers_probe (driverctl since 0.115)",
               unbind_new_id_override_probe},
     Mechanism{"override-bind", kDriverOverride, "unbind, driver_override, bind (NVIDIA)",
               unbind_override_bind},

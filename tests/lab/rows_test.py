@@ -3,7 +3,9 @@
 usage: rows_test.py ANYBIND"""
 
 import os
+import pathlib
 import re
+import shutil
 import subprocess
 
 from lab_case import FAILED, USAGE, LabCase, main, needs
@@ -34,9 +36,13 @@ class Rows(LabCase):
 
     @needs("driverctl")
     def test_driverctl(self) -> None:
-        wanted = [("unbind", "DEVICE"), ("driver_override", "vfio-pci"), ("drivers_probe", "DEVICE")]
-        self.assertEqual(self.writes_of(f"driverctl --nosave set-override {CARD} vfio-pci"), wanted)
-        self.assertEqual(self.writes_of_row("override-late"), wanted)
+        by_name = [("unbind", "DEVICE"), ("driver_override", "vfio-pci"), ("drivers_probe", "DEVICE")]
+        by_id_too = [by_name[0], ("new_id", "ID"), *by_name[1:]]
+        self.assertEqual(self.writes_of_row("override-late"), by_name)
+        self.assertEqual(self.writes_of_row("new_id-override"), by_id_too)
+        program = pathlib.Path(shutil.which("driverctl", path="/usr/sbin:/sbin:/usr/bin"))
+        writes = self.writes_of(f"driverctl --nosave set-override {CARD} vfio-pci")
+        self.assertEqual(writes, by_id_too if "/new_id" in program.read_text() else by_name)
 
     @needs("dpdk-devbind.py", "lspci")
     def test_dpdk_devbind(self) -> None:
