@@ -267,7 +267,7 @@ class OneRecovery {
   /// failures_, when such a write does not return.
   bool offer_those_who_came() {
     for (const Setting& flag : flags_) offer_newcomers(root_, flag, listener_, writer_);
-    if (!stuck_) return true;
+    if (flags_.empty() || !stuck_) return true;
     failures_.push_back({.kind = ErrorKind::kIncomplete,
                          .operation = "offer",
                          .object = "a device that came meanwhile",
