@@ -1,17 +1,18 @@
 # bash completion for anybind(8): verbs, options, devices of this machine, and for bind the drivers.
 _anybind() {
   local current=${COMP_WORDS[COMP_CWORD]} verb="" word
-  local verbs="list show explain doctor bind unbind restore undo vfs history recover capture lab race help"
+  local verbs="list show explain doctor bind unbind restore undo vfs history recover rules status apply capture lab race help"
   local options="--sysfs --lab --state --json --no-color --quiet --verbose --threads --help"
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case " $verbs " in *" $word "*) verb=$word; break ;; esac
   done
   case $verb in
-    bind) options="$options --group --mechanism --owner --no-iommu --dry-run --ignore --timeout" ;;
-    unbind) options="$options --group --dry-run --ignore --timeout" ;;
-    restore) options="$options --group --all --dry-run --ignore --timeout" ;;
+    bind) options="$options --persist --rules --group --mechanism --owner --no-iommu --dry-run --ignore --timeout" ;;
+    unbind) options="$options --persist --rules --group --dry-run --ignore --timeout" ;;
+    restore) options="$options --persist --rules --group --all --dry-run --ignore --timeout" ;;
     undo) options="$options --dry-run --ignore --timeout" ;;
-    vfs) options="$options --driver --dry-run --ignore --timeout" ;;
+    vfs) options="$options --persist --rules --driver --dry-run --ignore --timeout" ;;
+    apply) options="$options --dry-run" ;;
     recover) options="$options --timeout" ;;
     race) options="$options --mechanism --scenario --kernel --pairs --html --random --seed --script" ;;
   esac
@@ -32,6 +33,10 @@ _anybind() {
     local words
     if [[ $verb == race ]]; then
       mapfile -t COMPREPLY < <(compgen -W "replay" -- "$current")
+      return
+    fi
+    if [[ $verb == rules || $verb == status || $verb == apply ]]; then
+      mapfile -t COMPREPLY < <(compgen -f -- "$current")
       return
     fi
     words=$(cd /sys/bus/pci/devices 2>/dev/null && printf '%s\n' *; cd /sys/class/net 2>/dev/null && printf '%s\n' *)

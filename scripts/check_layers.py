@@ -26,7 +26,8 @@ MAY_USE = {
     "record": {"base", "host", "inventory", "plan"},
     "change": {"base", "host", "inventory", "users", "plan", "record"},
     "engine": {"base", "host", "inventory", "users", "plan", "record", "change"},
-    "wire": {"base", "host", "inventory", "users", "doctor", "plan", "record", "change", "engine"},
+    "policy": {"base", "host", "inventory", "users", "plan", "record", "change", "engine"},
+    "wire": {"base", "host", "inventory", "users", "doctor", "plan", "record", "change", "engine", "policy"},
     "drivercore/core": {"base", "host"},
     "drivercore/bus": {"base", "host", "drivercore/core"},
     "drivercore/sysfs": {"base", "host", "drivercore/core"},
@@ -35,13 +36,13 @@ MAY_USE = {
     "capture": {"base", "host", "inventory", "users", "plan", "record", "change", "engine", "drivercore"},
     "lab": {"base", "host", "inventory", "drivercore", "capture"},
     "race": {"base", "host", "inventory", "plan", "record", "change", "drivercore"},
-    "cli": {"base", "host", "inventory", "users", "doctor", "plan", "record", "change", "engine", "wire", "drivercore",
+    "cli": {"base", "host", "inventory", "users", "doctor", "plan", "record", "change", "engine", "policy", "wire", "drivercore",
             "capture", "lab", "race"},
 }
 DETERMINISTIC = {"drivercore", "race"}
 
 # The library, which says no word of the command line.
-LIBRARY = {"base", "host", "inventory", "users", "doctor", "plan", "record", "change", "engine", "wire", "capture"}
+LIBRARY = {"base", "host", "inventory", "users", "doctor", "plan", "record", "change", "engine", "policy", "wire", "capture"}
 
 PUBLIC = ROOT / "include/anybind"
 

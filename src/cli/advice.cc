@@ -80,6 +80,20 @@ std::string text_of(const Remark& remark) {
   return out;
 }
 
+std::string text_in_rule(const Remark& remark) {
+  std::string out;
+  for (const Advice& part : remark.parts) {
+    if (part.action == Action::kIgnore) {
+      out += fmt::format("ignore = \"{}\" in the rule", join_words(part.operands, "or"));
+    } else if (part.action == Action::kTakeGroup) {
+      out += "group = \"whole\" in the rule";
+    } else {
+      out += text_of(Remark(part.action, part.operands));
+    }
+  }
+  return out;
+}
+
 std::vector<std::string> texts_of(const std::vector<Remark>& remarks) {
   std::vector<std::string> out;
   out.reserve(remarks.size());

@@ -12,6 +12,9 @@ namespace anybind::cli {
 [[nodiscard]] std::string text_of(const Remark& remark);
 
 /// Each of them.
+/// The same of a change that a rule asks for: what to write into the rule, where something else
+/// would be an option.
+[[nodiscard]] std::string text_in_rule(const Remark& remark);
 [[nodiscard]] std::vector<std::string> texts_of(const std::vector<Remark>& remarks);
 
 }  // namespace anybind::cli

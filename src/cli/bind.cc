@@ -11,6 +11,7 @@
 #include "base/try.h"
 #include "cli/change.h"
 #include "cli/choose.h"
+#include "cli/persist.h"
 #include "inventory/net_interface.h"
 #include "inventory/select.h"
 
@@ -41,7 +42,7 @@ Result<int> run_bind(Context& context, const ChangeOptions& options) {
   request.mechanism = mechanism_named(options.mechanism);
   request.no_iommu = options.no_iommu;
   request.owner = options.owner;
-  return carry_out(context, options, request);
+  return carry_out_for_good(context, options, request);
 }
 
 Result<int> run_on_devices(Context& context, const ChangeOptions& options, Request::Verb verb) {
@@ -54,7 +55,7 @@ Result<int> run_on_devices(Context& context, const ChangeOptions& options, Reque
   request.names = std::move(chosen.names);
   request.whole_group = options.group;
   request.everything = options.everything;
-  return carry_out(context, options, request);
+  return carry_out_for_good(context, options, request);
 }
 
 Result<int> run_unbind(Context& context, const ChangeOptions& options) {
@@ -82,6 +83,9 @@ Run bind_like(CLI::App& app, const char* words, int least, Verbed verbed) {
   app.add_flag("--group", options->group, group);
   app.add_flag("--dry-run", options->dry_run,
                "print the plan as shell lines and the predicted result");
+  add_persist(app, *options,
+              verbed == run_restore ? "also remove the rules that --persist has written"
+                                    : "also write a rule, which holds after a boot");
   add_ignore(app, *options);
   add_timeout(app, *options);
   if (verbed == run_bind) {

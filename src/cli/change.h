@@ -26,6 +26,8 @@ struct ChangeOptions {
   std::string mechanism;             ///< empty: the safest
   bool no_iommu = false;             ///< bind: also without an IOMMU
   std::string owner;                 ///< bind: of the VFIO nodes; empty: as they are
+  bool persist = false;              ///< by rules (cli/persist.h)
+  std::string rules;                 ///< their directory; empty: the machine's
 };
 
 void add_timeout(CLI::App& app, ChangeOptions& options);

@@ -1,6 +1,4 @@
 // history: what the journal holds.
-#include <array>
-#include <ctime>
 #include <ranges>
 
 #include <fmt/format.h>
@@ -30,15 +28,6 @@ struct Row {
   std::string command;
   std::optional<JournalEntry> entry;
 };
-
-std::string time_text(std::int64_t seconds) {
-  std::tm local{};
-  const std::time_t time = seconds;
-  if (::localtime_r(&time, &local) == nullptr) return "?";
-  std::array<char, 32> text{};
-  const std::size_t length = std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &local);
-  return {text.data(), length};
-}
 
 /// Of a change by itself; what others have made of it comes on top.
 std::string result_of(const Journal& journal, const JournalEntry& entry, bool is_open,

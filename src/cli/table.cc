@@ -186,4 +186,13 @@ void print_table(std::span<const Column> columns, std::size_t rows, const FillRo
   printer.flush(sink);
 }
 
+std::string time_text(std::int64_t seconds) {
+  std::tm local{};
+  const std::time_t time = seconds;
+  if (::localtime_r(&time, &local) == nullptr) return "?";
+  std::array<char, 32> text{};
+  const std::size_t length = std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &local);
+  return {text.data(), length};
+}
+
 }  // namespace anybind::cli

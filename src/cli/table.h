@@ -55,6 +55,9 @@ void print_table(std::span<const Column> columns, std::size_t rows, const FillRo
 /// `text` cut to `width` columns, with an ellipsis where something is missing.
 [[nodiscard]] std::string cut_to_width(std::string_view text, std::size_t width);
 
+/// Seconds since 1970 in local time: "2026-11-30 09:15:00".
+[[nodiscard]] std::string time_text(std::int64_t seconds);
+
 /// `text` in the colours of `style`; unchanged when `color` is false.
 [[nodiscard]] std::string styled(std::string_view text, Style style, bool color);
 

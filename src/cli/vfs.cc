@@ -10,6 +10,7 @@
 #include "base/try.h"
 #include "cli/change.h"
 #include "cli/choose.h"
+#include "cli/persist.h"
 
 namespace anybind::cli {
 namespace {
@@ -42,7 +43,7 @@ Result<Request> parse(Context& context, const VfsOptions& options) {
 }
 
 Result<int> run_vfs(Context& context, const VfsOptions& options) {
-  return carry_out(context, options, TRY(parse(context, options)));
+  return carry_out_for_good(context, options, TRY(parse(context, options)));
 }
 
 }  // namespace
@@ -56,6 +57,7 @@ Run setup_vfs(CLI::App& app) {
       ->type_name("D");
   app.add_flag("--dry-run", options->dry_run,
                "print the plan as shell lines and the predicted result");
+  add_persist(app, *options, "also write a rule, which holds after a boot; 0 removes it");
   add_ignore(app, *options);
   add_timeout(app, *options);
   return [options](Context& context) { return run_vfs(context, *options); };

@@ -196,6 +196,27 @@ Error busy_error(const Host& host, Error error) {
 
 }  // namespace
 
+namespace {
+
+/// Between the look that the request is made of and this one, somebody may have exchanged a card.
+Result<> check_instances(const Plan& plan, const Request& request) {
+  const auto check_one = [&](const DeviceId& device, const Instance& instance) -> Result<> {
+    const auto wanted = request.instances.find(device);
+    if (wanted == request.instances.end() || wanted->second == instance) return {};
+    return fail({.kind = ErrorKind::kNotFound,
+                 .object = device.str(),
+                 .why = "another card has come to this address meanwhile",
+                 .advice = {Action::kShow, {device.str()}}});
+  };
+  for (const DevicePlan& device : plan.devices) TRY(check_one(device.device, device.instance));
+  for (const anybind::Setting& setting : plan.settings) {
+    if (setting.device) TRY(check_one(*setting.device, setting.instance));
+  }
+  return {};
+}
+
+}  // namespace
+
 bool needs_memory(const Request& request) {
   return request.verb == Request::Verb::kRestore || request.verb == Request::Verb::kUndo;
 }
@@ -220,6 +241,7 @@ Result<HeldPlan> plan_change(const Host& host, const Request& request, const Mem
   if (!plan && plan.error().err.value == ETIMEDOUT)
     return fail(busy_error(host, std::move(plan).error()));
   if (!plan) return plan;
+  TRY(check_instances(*plan, request));
   for (DevicePlan& of : plan->devices) {
     if (const auto name = request.names.find(of.device); name != request.names.end())
       of.called = name->second;

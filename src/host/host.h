@@ -50,6 +50,8 @@ struct Host {
   ModuleLoader* modules = nullptr;
   KernelLog* log = nullptr;
   Storage* storage = nullptr;  ///< what is remembered between two commands
+  Storage* rules = nullptr;    ///< where rules are kept that a change declares (policy/own_rules.h)
+  std::string rules_dir{};     ///< where that is, as people know it: "/etc/anybind.d"
   Clock* clock = &Clock::real();
   UeventSource* uevents = nullptr;
 

@@ -73,7 +73,8 @@ bool is_own_name(std::string_view name) {
 
 class PosixStorage final : public Storage {
  public:
-  explicit PosixStorage(std::string path) : path_(std::move(path)) {}
+  PosixStorage(std::string path, Readers readers)
+      : path_(std::move(path)), for_all_(readers == Readers::kAll) {}
 
   Result<> usable() override {
     const auto dir = open();
@@ -235,14 +236,16 @@ class PosixStorage final : public Storage {
   }
 
   Reply<int> make() {
-    if (dir_.get() < 0 && ::mkdir(path_.c_str(), 0700) != 0 && errno != EEXIST) return failed();
+    if (dir_.get() < 0 && ::mkdir(path_.c_str(), for_all_ ? 0755 : 0700) != 0 && errno != EEXIST)
+      return failed();
     return open();
   }
 
   /// Never waits, as for a FIFO, and never follows a link.
-  static Reply<Descriptor> open_file(int dir, std::string_view name, int flags) {
+  static Reply<Descriptor> open_file(int dir, std::string_view name, int flags,
+                                     mode_t mode = 0600) {
     Descriptor fd(::openat(dir, std::string(name).c_str(),
-                           flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600));
+                           flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, mode));
     struct stat found{};
     if (fd.get() < 0 || ::fstat(fd.get(), &found) != 0) return failed();
     if (!distrust(found, false).empty()) return std::unexpected(Errno{EPERM});
@@ -250,9 +253,11 @@ class PosixStorage final : public Storage {
   }
 
   /// Under its other name, durably; when that fails it is not there.
-  static Reply<Descriptor> write_new(int dir, const std::string& name, std::string_view bytes) {
+  [[nodiscard]] Reply<Descriptor> write_new(int dir, const std::string& name,
+                                            std::string_view bytes) const {
     const std::string file = fresh(name);
-    auto fd = TRY(open_file(dir, file, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND));
+    auto fd =
+        TRY(open_file(dir, file, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, for_all_ ? 0644 : 0600));
     Reply<void> written = write_all(fd.get(), bytes);
     if (written && ::fsync(fd.get()) != 0) written = failed();
     if (written) return fd;
@@ -266,6 +271,7 @@ class PosixStorage final : public Storage {
   }
 
   std::string path_;
+  bool for_all_ = false;
   Descriptor dir_;
   std::string distrust_;
   Descriptor lock_;
@@ -280,8 +286,8 @@ Reply<std::optional<std::string>> read_whole(const std::string& path) {
   return TRY(read_all(fd.get()));
 }
 
-std::unique_ptr<Storage> open_storage(std::string path) {
-  return std::make_unique<PosixStorage>(std::move(path));
+std::unique_ptr<Storage> open_storage(std::string path, Readers readers) {
+  return std::make_unique<PosixStorage>(std::move(path), readers);
 }
 
 }  // namespace anybind

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -74,10 +75,14 @@ class Storage {
   virtual void unlock() noexcept {}
 };
 
-/// The directory `path` of this machine, made (0700) when it is first written to. Nothing is
+/// Who may read what is stored: others than its owner never write to it.
+enum class Readers : std::uint8_t { kOwner, kAll };
+
+/// The directory `path` of this machine, made when it is first written to. Nothing is
 /// touched before that: reading from a directory that is not there finds nothing. It is held from
 /// its first use on.
-[[nodiscard]] std::unique_ptr<Storage> open_storage(std::string path);
+[[nodiscard]] std::unique_ptr<Storage> open_storage(std::string path,
+                                                    Readers readers = Readers::kOwner);
 
 /// A whole file, anybody's, also through a link or from a pipe; nullopt when it is not there, EFBIG
 /// past Storage::kMaxFile.

@@ -23,6 +23,7 @@ constexpr const char* kSysfs = "/sys";
 constexpr const char* kProc = "/proc";
 constexpr const char* kDev = "/dev";
 constexpr const char* kState = "/run/anybind";
+constexpr const char* kRules = "/etc/anybind.d";
 constexpr const char* kKernelLog = "/dev/kmsg";
 
 /// Of the running kernel; empty when it does not say.
@@ -97,6 +98,9 @@ class Opened final : public ThisMachine {
     }
     if (is_inside_lab()) return;  // the log, the files and the nodes would be the machine's
     host_.files = Proc("/");
+    rules_ = open_storage(kRules, Readers::kAll);
+    host_.rules = rules_.get();
+    host_.rules_dir = kRules;
     log_ = kernel_log_at(kKernelLog);
     host_.log = log_.get();
     host_.dev = kDev;
@@ -106,6 +110,7 @@ class Opened final : public ThisMachine {
   std::unique_ptr<ModuleLoader> modules_;
   std::unique_ptr<KernelLog> log_;
   std::unique_ptr<Storage> storage_;
+  std::unique_ptr<Storage> rules_;
   std::string state_dir_;
   Host host_;
 };

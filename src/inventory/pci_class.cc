@@ -57,8 +57,9 @@ std::optional<std::uint32_t> base_class(std::string_view word) {
   return row == kBases.end() ? std::nullopt : std::optional(row->code);
 }
 
-bool is_class_word(std::string_view word) {
-  return std::ranges::find(kClasses, word, &Row::word) != kClasses.end();
+std::optional<std::string_view> find_class_word(std::string_view word) {
+  const auto* found = std::ranges::find(kClasses, word, &Row::word);
+  return found == kClasses.end() ? std::nullopt : std::optional(found->word);
 }
 
 std::vector<std::string> base_class_words() {

@@ -15,8 +15,8 @@ namespace anybind {
 /// The base class (8 bits) that a selector's word means: driverctl's words, and those of classes
 /// that came later.
 [[nodiscard]] std::optional<std::uint32_t> base_class(std::string_view word);
-/// Is it a word that class_word() has for some class?
-[[nodiscard]] bool is_class_word(std::string_view word);
+/// The word itself, for ever, if class_word() has it for some class.
+[[nodiscard]] std::optional<std::string_view> find_class_word(std::string_view word);
 /// All words of base_class().
 [[nodiscard]] std::vector<std::string> base_class_words();
 

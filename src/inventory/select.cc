@@ -14,6 +14,7 @@
 #include "inventory/net_interface.h"
 #include "inventory/not_there.h"
 #include "inventory/pci_class.h"
+#include "inventory/pci_pattern.h"
 
 namespace anybind {
 namespace {
@@ -127,44 +128,20 @@ Error no_such_class(std::string_view word, std::string_view typed) {
 /// class:network, class:nvme, class:02, class:0200, class:020000, class:all
 Result<Devices> by_class(Sysfs& root, std::string_view word, std::string_view typed) {
   if (word == "all") return read_device_ids(root, pci_bus());
-  std::optional<std::uint64_t> want = base_class(word);
-  std::size_t digits = 2;
-  if (!want && (word.size() == 2 || word.size() == 4 || word.size() == 6) && !word.contains('x')) {
-    want = parse_hex(word);
-    digits = word.size();
-  }
-  if (!want && is_class_word(word))
-    return where(root, [&](const PciIds& pci) { return class_word(pci.class_code) == word; });
-  if (!want) return fail(no_such_class(word, typed));
-  return where(root,
-               [&](const PciIds& pci) { return pci.class_code >> (4 * (6 - digits)) == *want; });
+  const auto pattern = ClassPattern::parse(word);
+  if (!pattern) return fail(no_such_class(word, typed));
+  return where(root, [&](const PciIds& pci) { return pattern->matches(pci.class_code); });
 }
 
-/// id:8086:10d3[:SV:SD]; an empty field or * is a wildcard.
+/// id:8086:10d3[:SV:SD]
 Result<Devices> by_ids(Sysfs& root, std::string_view text, std::string_view typed) {
-  std::array<std::optional<std::uint64_t>, 4> want;
-  const auto bad = [&] {
+  const auto pattern = IdPattern::parse(text);
+  if (!pattern) {
     return fail(not_understood(typed,
                                "not of the form id:VENDOR:DEVICE[:SUBVENDOR:SUBDEVICE], in hex",
                                "for instance id:8086:10d3"));
-  };
-  if (!text.contains(':')) return bad();
-  for (std::size_t i = 0;; ++i) {
-    const auto colon = text.find(':');
-    const std::string_view field = text.substr(0, colon);
-    const bool wild = field.empty() || field == "*";
-    if (i == want.size()) return bad();
-    want[i] = wild ? std::nullopt : parse_hex(field, 0xFFFF);
-    if (!wild && !want[i]) return bad();
-    if (colon == std::string_view::npos) break;
-    text.remove_prefix(colon + 1);
   }
-  return where(root, [&](const PciIds& pci) {
-    return want[0].value_or(pci.vendor) == pci.vendor &&
-           want[1].value_or(pci.device) == pci.device &&
-           want[2].value_or(pci.subvendor) == pci.subvendor &&
-           want[3].value_or(pci.subdevice) == pci.subdevice;
-  });
+  return where(root, [&](const PciIds& pci) { return pattern->matches(pci); });
 }
 
 /// group:7

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "inventory/config_space.h"
 #include "inventory/makers.h"
 #include "inventory/net_interface.h"
 
@@ -16,12 +17,9 @@ namespace {
 // Offsets and bits of a PCI configuration space, by the names of linux
 // include/uapi/linux/pci_regs.h.
 constexpr std::size_t kHeaderType = 0x0E;
-constexpr std::size_t kCapabilities = 0x34;
-constexpr std::size_t kExtended = 0x100;
 constexpr unsigned kExpress = 0x10;
 constexpr unsigned kAcs = 0x0D;
 constexpr unsigned kMultifunction = 0x80;
-constexpr int kMostCapabilities = 64;
 
 /// What pci_acs_enabled() wants: linux drivers/iommu/iommu.c:REQ_ACS_FLAGS.
 constexpr unsigned kSourceValidation = 0x01;
@@ -49,40 +47,6 @@ struct Config {
   unsigned acs_control = 0;
 };
 
-/// The bytes as numbers; what is beyond the end reads as 0.
-class Bytes {
- public:
-  explicit Bytes(std::string_view text) : text_(text) {}
-  [[nodiscard]] unsigned byte(std::size_t at) const {
-    return at < text_.size() ? static_cast<unsigned char>(text_[at]) : 0;
-  }
-  [[nodiscard]] unsigned word(std::size_t at) const { return byte(at) | byte(at + 1) << 8; }
-  [[nodiscard]] unsigned dword(std::size_t at) const { return word(at) | word(at + 2) << 16; }
-  [[nodiscard]] std::size_t size() const { return text_.size(); }
-
- private:
-  std::string_view text_;
-};
-
-std::size_t find_capability(const Bytes& bytes, unsigned id) {
-  std::size_t at = bytes.byte(kCapabilities) & 0xFCU;
-  for (int i = 0; i < kMostCapabilities && at >= 0x40; ++i) {
-    if (bytes.byte(at) == id) return at;
-    at = bytes.byte(at + 1) & 0xFCU;
-  }
-  return 0;
-}
-
-std::size_t find_extended(const Bytes& bytes, unsigned id) {
-  std::size_t at = kExtended;
-  for (int i = 0; i < kMostCapabilities && at >= kExtended; ++i) {
-    const unsigned header = bytes.dword(at);
-    if ((header & 0xFFFFU) == id) return at;
-    at = (header >> 20) & 0xFFCU;
-  }
-  return 0;
-}
-
 Port port_of(unsigned type) {
   switch (type) {
     case 0x4:
@@ -104,14 +68,15 @@ Port port_of(unsigned type) {
 std::optional<Config> read_config(Sysfs& root, const DeviceId& id) {
   const auto text = root.read(id.path() + "/config");
   if (!text || text->size() <= 0x40) return std::nullopt;
-  const Bytes bytes(*text);
-  if (bytes.byte(kCapabilities) == 0) return std::nullopt;  // a model's, or too old to tell
+  const ConfigSpace bytes(*text);
+  if (bytes.byte(ConfigSpace::kCapabilities) == 0)
+    return std::nullopt;  // a model's, or too old to tell
   Config out{.multifunction = (bytes.byte(kHeaderType) & kMultifunction) != 0};
-  const std::size_t express = find_capability(bytes, kExpress);
+  const std::size_t express = bytes.find_capability(kExpress);
   if (express == 0) return out;
   out.port = port_of((bytes.word(express + 2) >> 4) & 0xFU);
-  out.complete = bytes.size() > kExtended;
-  const std::size_t acs = find_extended(bytes, kAcs);
+  out.complete = bytes.size() > ConfigSpace::kExtended;
+  const std::size_t acs = bytes.find_extended(kAcs);
   if (acs == 0) return out;
   out.acs_capability = bytes.word(acs + 4);
   out.acs_control = bytes.word(acs + 6);

@@ -15,21 +15,11 @@ constexpr std::uint64_t kMostNewFunctions = 0xFFFF;
 constexpr Words<Step::Kind, 8> kKinds{
     {"set_override", "unbind", "bind", "probe", "set_preferred", "vfio_bind", "drvctl", "wake"}};
 
-Json instance_object(const Instance& instance) {
-  return {{"device", instance.device}, {"inode", instance.inode}};
-}
-
 template <class T>
 Json array_of(const std::vector<T>& all) {
   Json out = Json::array();
   for (const T& each : all) out.push_back(wire::to_json(each));
   return out;
-}
-
-Result<Instance> instance_from(const Value& value, const std::string& where) {
-  const Members in = TRY(Members::of(value, where, {"device", "inode"}));
-  return Instance{.device = TRY(in.number("device", UINT64_MAX)),
-                  .inode = TRY(in.number("inode", UINT64_MAX))};
 }
 
 Result<Binding> only_binding(const Value& value, const std::string& where) {

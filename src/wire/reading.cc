@@ -134,6 +134,12 @@ Result<DeviceId> device_from(const Value& value, const std::string& where) {
   return device_of(TRY(Members::of(value, where, {"bus", "address"})));
 }
 
+Result<Instance> instance_from(const Value& value, const std::string& where) {
+  const Members in = TRY(Members::of(value, where, {"device", "inode"}));
+  return Instance{.device = TRY(in.number("device", UINT64_MAX)),
+                  .inode = TRY(in.number("inode", UINT64_MAX))};
+}
+
 Result<Binding> binding_from(const Value& value, const std::string& where, Members::Others others) {
   const Members in = TRY(Members::of(
       value, where, {"driver", "driver_override", "has_driver_override", "is_preferred"}, others));

@@ -127,6 +127,7 @@ struct MechanismWords {
 [[nodiscard]] Result<DeviceId> device_of(const Members& in);
 /// An object with nothing else.
 [[nodiscard]] Result<DeviceId> device_from(const Value& value, const std::string& where);
+[[nodiscard]] Result<Instance> instance_from(const Value& value, const std::string& where);
 [[nodiscard]] Result<Binding> binding_from(const Value& value, const std::string& where,
                                            Members::Others others);
 

@@ -26,6 +26,11 @@ Result<std::vector<std::string>> guards_from(const Members& in) {
   return out;
 }
 
+Result<std::pair<DeviceId, Instance>> pinned_from(const Value& value, const std::string& where) {
+  const Members in = TRY(Members::of(value, where, {"bus", "address", "instance"}));
+  return std::pair(TRY(device_of(in)), TRY(in.one("instance", instance_from)));
+}
+
 Result<std::pair<DeviceId, std::string>> name_from(const Value& value, const std::string& where) {
   const Members in = TRY(Members::of(value, where, {"bus", "address", "name"}));
   auto name = TRY(in.exact("name"));
@@ -43,6 +48,11 @@ Json to_json(const Request& request) {
     names.push_back(device_object(device));
     names.back()["name"] = name;
   }
+  Json instances = Json::array();
+  for (const auto& [device, instance] : request.instances) {
+    instances.push_back(device_object(device));
+    instances.back()["instance"] = instance_object(instance);
+  }
   const auto patience = request.patience
                             ? std::optional(static_cast<std::uint64_t>(request.patience->count()))
                             : std::nullopt;
@@ -50,6 +60,7 @@ Json to_json(const Request& request) {
           {"devices", std::move(devices)},
           {"driver", or_null(request.driver)},
           {"names", std::move(names)},
+          {"instances", std::move(instances)},
           {"whole_group", request.whole_group},
           {"everything", request.everything},
           {"mechanism", request.mechanism ? Json(name_of(*request.mechanism)) : Json(nullptr)},
@@ -65,14 +76,18 @@ Result<Request> request_from_json(std::string_view text) {
   const Value value = TRY(parse(text, kMostRequestText, "request"));
   const Members in = TRY(
       Members::of(value, "request",
-                  {"verb", "devices", "driver", "names", "whole_group", "everything", "mechanism",
-                   "no_iommu", "owner", "count", "change", "ignored", "patience_ms"}));
+                  {"verb", "devices", "driver", "names", "instances", "whole_group", "everything",
+                   "mechanism", "no_iommu", "owner", "count", "change", "ignored", "patience_ms"}));
   Request out{.verb = TRY(in.word("verb", kVerbs))};
   if (in.has("devices")) out.devices = TRY(in.list("devices", device_from));
   out.driver = TRY(in.name_or_null<DriverName>("driver"));
   if (in.has("names")) {
     for (auto& [device, name] : TRY(in.list("names", name_from)))
       out.names.emplace(device, std::move(name));
+  }
+  if (in.has("instances")) {
+    for (auto& [device, instance] : TRY(in.list("instances", pinned_from)))
+      out.instances.emplace(device, instance);
   }
   if (in.has("everything")) out.everything = TRY(in.flag("everything"));
   if (in.has("whole_group")) out.whole_group = TRY(in.flag("whole_group"));

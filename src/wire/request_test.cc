@@ -19,6 +19,7 @@ Request full_request() {
           .devices = {device("pci", "0000:03:00.0"), device("usb", "1-1:1.0")},
           .driver = DriverName::literal("vfio-pci"),
           .names = {{device("pci", "0000:03:00.0"), "eth0"}},
+          .instances = {{device("pci", "0000:03:00.0"), {.device = 22, .inode = 4711}}},
           .whole_group = true,
           .everything = true,
           .mechanism = Mechanism::kNewIdWindow,

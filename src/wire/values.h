@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/ids.h"
+#include "host/sysfs.h"
 #include "wire/json.h"
 
 // What several writers of this folder share.
@@ -32,6 +33,10 @@ template <class Tag>
 /// Begins an object with the bus and the address of `device`.
 [[nodiscard]] inline Json device_object(const DeviceId& device) {
   return {{"bus", device.bus.str()}, {"address", device.name.str()}};
+}
+
+[[nodiscard]] inline Json instance_object(const Instance& instance) {
+  return {{"device", instance.device}, {"inode", instance.inode}};
 }
 
 /// A word for each value of an enumeration that counts from 0, in its order.

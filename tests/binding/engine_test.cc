@@ -56,6 +56,22 @@ TEST_F(EngineTest, ARequestThatMakesNoSenseTouchesNothing) {
   EXPECT_EQ(all(), before);
 }
 
+TEST_F(EngineTest, AnotherCardThanTheOneThatIsMeantIsLeftAlone) {
+  const auto before = all();
+  Request request = to_vfio_request({kNicA, kDisk});
+  const auto dir = open_device(*sysfs_, kNicA);
+  request.instances[kNicA] = (*dir)->instance().value();
+  request.instances[kDisk] = {.device = 1, .inode = 1};
+  const auto refused = go(request);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kNotFound);
+  EXPECT_EQ(refused.error().object, kDisk.str());
+  EXPECT_EQ(all(), before);
+  request.devices = {kNicA};
+  ASSERT_TRUE(go(request));
+  EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci");
+}
+
 TEST_F(EngineTest, AnotherChangeIsWaitedForAsLongAsTheRequestSays) {
   files_.taken = true;
   Request request = to_vfio_request({kNicA});

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "anybind/base/ids.h"
+#include "anybind/host/sysfs.h"
 #include "anybind/plan/mechanism.h"
 
 namespace anybind {
@@ -32,6 +33,9 @@ struct Request {
   /// By which of its interfaces a device is known to who asks ("eth0"): it is found by that name
   /// afterwards too, when the interface has gone with its driver.
   std::map<DeviceId, std::string> names{};
+  /// Of these devices only the card that is named here: when another one has come to the address,
+  /// nothing is done (kNotFound).
+  std::map<DeviceId, Instance> instances{};
   /// Also every other member of the IOMMU groups, but bridges; kRestore: only what anybind changed.
   bool whole_group = false;
   bool everything = false;  ///< kRestore: in place of `devices` all that anybind has changed

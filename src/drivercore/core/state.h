@@ -104,6 +104,7 @@ struct Device {
   std::string physfn;  ///< name of the physical function, for a virtual one
   int numa_node = -1;
   bool boot_vga = false;
+  std::string serial;   ///< its serial number, "00-1b-21-ff-ff-6a-2c-8e"; empty: it tells none
   bool present = true;  ///< false: not in its slot; a rescan does not find it
   bool can_reset = true;
   bool bus_reset = false;  ///< only with the bus that it is on, and so only if it came alone to it

@@ -8,11 +8,11 @@
 
 #include "base/ids.h"
 #include "base/text.h"
+#include "base/toml_reader.h"
 #include "base/try.h"
 #include "drivercore/core/bus_type.h"
 #include "drivercore/core/driver_core.h"
 #include "drivercore/core/machine_ids.h"
-#include "drivercore/file/toml_reader.h"
 
 namespace anybind::drivercore {
 namespace {
@@ -29,6 +29,43 @@ constexpr std::int64_t kMaxInstance = 4'000'000'000;
 
 using Tables = std::vector<const toml::table*>;
 
+TomlFile machine_file(std::string_view name) {
+  return {.name = name, .form = "docs/machine-file.md"};
+}
+
+/// With what only machine files have.
+class MachineReader : public TomlReader {
+ public:
+  MachineReader(std::string_view file, const toml::table& table)
+      : TomlReader(machine_file(file), table) {}
+
+  std::vector<PciId> ids(std::string_view key) {
+    const auto all = texts(key);
+    std::vector<PciId> out;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const auto id = parse_pci_id(all[i]);
+      if (!id) complain(key, i, "not an id: " + printable(all[i]));
+      out.push_back(id.value_or(PciId{}));
+    }
+    return out;
+  }
+
+  std::optional<PciId> id(std::string_view key) {
+    if (!has(key)) return std::nullopt;
+    const auto out = parse_pci_id(text(key));
+    if (!out) complain(key, "not an id");
+    return out;
+  }
+
+  /// "ok", "defer", "EIO": 0 or a negative errno.
+  int probe(std::string_view key) {
+    if (!has(key)) return 0;
+    const auto result = parse_probe(text(key));
+    if (!result) complain(key, "must be \"ok\", \"defer\" or an errno such as \"EIO\"");
+    return result.value_or(0);
+  }
+};
+
 class Loader {
  public:
   /// `kernel`: in place of the file's; nullptr: that.
@@ -36,7 +73,7 @@ class Loader {
 
   Result<State> load(const toml::table& top) {
     for (const char* always : {"pci", "platform"}) state_.buses[always].name = always;
-    TomlReader in(file_, top);
+    MachineReader in(file_, top);
     TRY(load_top(in));
     const Tables drivers = in.tables("driver");
     const Tables devices = in.tables("device");
@@ -65,7 +102,7 @@ class Loader {
   }
 
  private:
-  Result<> load_top(TomlReader& in) {
+  Result<> load_top(MachineReader& in) {
     const auto profile = find_profile(in.text("kernel", "linux-6.12"));
     if (!profile)
       in.complain("kernel", profile.error().why + "; " + profile.error().advice.plain());
@@ -85,14 +122,14 @@ class Loader {
     }
   }
 
-  std::uint32_t instance(TomlReader& in) {
+  std::uint32_t instance(MachineReader& in) {
     if (!in.has("instance")) return state_.next_key++;
     const auto key = static_cast<std::uint32_t>(in.number("instance", 1, kMaxInstance, 1));
     if (!instances_.insert(key).second) in.complain("instance", "the second of this number");
     return key;
   }
 
-  std::string bus_in(TomlReader& in, const char* key, const char* otherwise) {
+  std::string bus_in(MachineReader& in, const char* key, const char* otherwise) {
     std::string bus = in.name(key, otherwise);
     std::vector<std::string> known;
     for (const BusType* type : bus_types()) known.push_back(fmt::format("\"{}\"", type->name));
@@ -105,7 +142,7 @@ class Loader {
   }
 
   Result<> load_bus(const toml::table& table) {
-    TomlReader in(file_, table);
+    MachineReader in(file_, table);
     const std::string name = bus_in(in, "name", "");
     const bool autoprobe = in.flag("autoprobe", true);
     TRY(in.finish());
@@ -114,12 +151,12 @@ class Loader {
   }
 
   Result<> load_module(const toml::table& table) {
-    TomlReader in(file_, table);
+    MachineReader in(file_, table);
     Module module{.loaded = in.flag("loaded", true), .parameters = {}};
     const std::string name = Index::module_name(in.name("name"));
     if (!in.has("name")) in.complain("name", "a module must have a name");
     for (const auto* parameters : in.tables("parameters")) {
-      TomlReader rows(file_, *parameters);
+      MachineReader rows(file_, *parameters);
       for (const std::string& key : rows.keys_as_written()) {
         std::string value = rows.text(key);
         if (!is_sysfs_name(key) || value.contains('\n') || value.contains('\0'))
@@ -134,7 +171,7 @@ class Loader {
   }
 
   Result<> load_group(const toml::table& table) {
-    TomlReader in(file_, table);
+    MachineReader in(file_, table);
     const auto number = static_cast<unsigned>(in.number("number", 0, INT32_MAX, 0));
     if (!in.has("number")) in.complain("number", "a group must have a number");
     const bool held = in.flag("held", false);
@@ -159,7 +196,7 @@ class Loader {
   // ---- drivers
 
   Result<> load_driver(const toml::table& table) {
-    TomlReader in(file_, table);
+    MachineReader in(file_, table);
     Driver driver{.bus = bus_in(in, "bus", "pci"), .name = in.name("name")};
     if (!in.has("name")) in.complain("name", "a driver must have a name");
     driver.built_in = in.flag("built_in", false);
@@ -194,7 +231,7 @@ class Loader {
     return in.finish();
   }
 
-  static Sriov sriov_in(TomlReader& in, Sriov otherwise) {
+  static Sriov sriov_in(MachineReader& in, Sriov otherwise) {
     const std::string text = in.text("sriov");
     if (text.empty()) return otherwise;
     if (text == "none") return Sriov::kNone;
@@ -204,7 +241,7 @@ class Loader {
   }
 
   /// Each bus has one form of ids.
-  static void check_table(TomlReader& in, const Driver& driver) {
+  static void check_table(MachineReader& in, const Driver& driver) {
     if (driver.bus != "pci" && !driver.ids.empty()) {
       in.complain("ids", "only pci drivers have these; say it by aliases");
     }
@@ -216,9 +253,9 @@ class Loader {
     }
   }
 
-  Result<> load_special_probes(TomlReader& in, Driver& driver) {
+  Result<> load_special_probes(MachineReader& in, Driver& driver) {
     for (const auto* special : in.tables("probe_of")) {
-      TomlReader rows(file_, *special);
+      MachineReader rows(file_, *special);
       for (const auto& [device, node] : *special) {
         driver.probe.per_device[std::string(device.str())] = rows.probe(device.str());
       }
@@ -242,7 +279,7 @@ class Loader {
 
   /// The order in which devices were bound, where it is not that of the devices.
   Result<> order_bound(const toml::table& table) {
-    TomlReader in(file_, table);
+    MachineReader in(file_, table);
     const auto names = in.texts("bound");
     if (names.empty()) return {};
     const std::string bus = in.text("bus", "pci");
@@ -260,7 +297,7 @@ class Loader {
   // ---- devices
 
   Result<> load_device(const toml::table& table) {
-    TomlReader in(file_, table);
+    MachineReader in(file_, table);
     Device device{.bus = bus_in(in, "bus", "pci"), .name = ""};
     device.name = device_name(in, device.bus);
     load_hardware(in, device);
@@ -283,7 +320,7 @@ class Loader {
     return {};
   }
 
-  void load_hardware(TomlReader& in, Device& device) {
+  void load_hardware(MachineReader& in, Device& device) {
     device.parent = in.text("parent");
     std::tie(device.vendor, device.device) = in.id_pair("id");
     std::tie(device.subvendor, device.subdevice) = in.id_pair("subsystem");
@@ -295,6 +332,7 @@ class Loader {
     device.physfn = in.text("physfn");
     device.numa_node = static_cast<int>(in.number("numa_node", -1, 1023, -1));
     device.boot_vga = in.flag("boot_vga", false);
+    device.serial = serial_in(in, device.bus);
     device.in_use = uses_in(in);
     device.can_reset = in.flag("reset", device.class_code >> 16 != 0x06);
     device.bus_reset = in.flag("bus_reset", false);
@@ -314,7 +352,17 @@ class Loader {
     }
   }
 
-  static std::string device_name(TomlReader& in, const std::string& bus) {
+  static std::string serial_in(MachineReader& in, const std::string& bus) {
+    std::string out = in.text("serial");
+    bool is_good = out.empty() || (out.size() == 23 && bus == "pci");
+    for (std::size_t i = 0; i < out.size() && is_good; ++i)
+      is_good = i % 3 == 2 ? out[i] == '-' : std::string_view("0123456789abcdef").contains(out[i]);
+    if (!is_good)
+      in.complain("serial", R"(must be the 8 bytes of a PCI function: "00-1b-21-ff-ff-6a-2c-8e")");
+    return out;
+  }
+
+  static std::string device_name(MachineReader& in, const std::string& bus) {
     const char* key = in.has("name") ? "name" : "address";
     std::string out = in.name(key);
     if (!in.has(key)) in.complain(key, "a device must have an address or a name");
@@ -326,9 +374,9 @@ class Loader {
     return address ? address->str() : out;
   }
 
-  Result<> load_children(TomlReader& in, Device& device) {
+  Result<> load_children(MachineReader& in, Device& device) {
     for (const auto* table : in.tables("children")) {
-      TomlReader kinds(file_, *table);
+      MachineReader kinds(file_, *table);
       for (const std::string& kind : kinds.keys_as_written()) {
         for (std::string& name : kinds.texts(kind)) {
           if (!is_sysfs_name(kind) || !is_path(name)) {
@@ -355,7 +403,7 @@ class Loader {
   }
 
   /// `in_use`, and the flag that is short for one of its names.
-  static std::vector<std::string> uses_in(TomlReader& in) {
+  static std::vector<std::string> uses_in(MachineReader& in) {
     constexpr std::string_view kRoute = "default-route";
     auto out = in.texts("in_use");
     if (out.size() > kMaxUses) in.complain("in_use", "more than 64");
@@ -365,7 +413,7 @@ class Loader {
   }
 
   /// As text, or as the hex digits of its bytes, which need not be Unicode.
-  static std::optional<std::string> override_in(TomlReader& in) {
+  static std::optional<std::string> override_in(MachineReader& in) {
     if (!in.has("driver_override_bytes")) {
       std::string text = in.text("driver_override");
       if (text.empty()) return std::nullopt;
@@ -384,7 +432,7 @@ class Loader {
     return out.empty() ? std::nullopt : std::optional(out);
   }
 
-  static std::string probe_id_in(TomlReader& in, const std::string& bus) {
+  static std::string probe_id_in(MachineReader& in, const std::string& bus) {
     const std::string text = in.text("driver_probe_id");
     const BusType* type = find_bus_type(bus);
     if (text.empty() || type == nullptr) return "";
@@ -396,7 +444,7 @@ class Loader {
   }
 
   /// 0 for "none", and where the kernel shall choose.
-  DriverKey driver_in(TomlReader& in, const Device& device) {
+  DriverKey driver_in(MachineReader& in, const Device& device) {
     const std::string name = in.text("driver", "none");
     if (name == "none" || device.gone || find_bus_type(device.bus) == nullptr) return 0;
     const auto& names = state_.buses.at(device.bus).driver_names;
@@ -498,7 +546,7 @@ class Loader {
                                const std::string& why) const {
     const toml::node* node = table.get(key);
     const auto& where = node != nullptr ? node->source() : table.source();
-    return fail(machine_error(file_, where, fmt::format("{}: {}", key, why)));
+    return fail(toml_error(machine_file(file_), where, fmt::format("{}: {}", key, why)));
   }
 
   std::string_view file_;
@@ -526,7 +574,8 @@ Result<State> load_machine(std::string_view text, std::string_view file_name,
     const toml::table top = toml::parse(text, file_name);
     return Loader(file_name, profile.empty() ? nullptr : &kernel).load(top);
   } catch (const toml::parse_error& error) {
-    return fail(machine_error(file_name, error.source(), std::string(error.description())));
+    return fail(
+        toml_error(machine_file(file_name), error.source(), std::string(error.description())));
   }
 }
 

@@ -156,6 +156,7 @@ void put_hardware(Table& out, const Device& d) {
   if (d.vf_device != 0) out.text("vf_device", fmt::format("{:04x}", d.vf_device));
   out.number<unsigned>("vf_offset", d.vf_offset, 1).number<unsigned>("vf_stride", d.vf_stride, 1);
   out.number("numa_node", d.numa_node, -1).flag("boot_vga", d.boot_vga);
+  out.text("serial", d.serial);
   out.flag("reset", d.can_reset, d.class_code >> 16 != 0x06);
   out.flag("bus_reset", d.bus_reset).flag("reset_off", d.reset_off).text("modalias", d.modalias);
   if (!d.children.empty()) out.raw("children", children_of(d));

@@ -330,6 +330,13 @@ Reply<std::string> show_reset_method(Core& core, const Place& at) {
   if (device_of(core, at).reset_off) return "";
   return device_of(core, at).bus_reset ? "bus\n" : "flr\n";
 }
+/// Linux drivers/pci/pci-sysfs.c:serial_number_show().
+Reply<std::string> show_serial(Core& core, const Place& at) {
+  return device_of(core, at).serial + "\n";
+}
+bool has_serial(const Core& core, const Place& at) {
+  return is_pci(core, at) && !device_of(core, at).serial.empty();
+}
 /// The bus cannot be reset while others are on it.
 Reply<void> store_reset(Core& core, const Place& at, Text text) {
   const auto number = TRY(kstrtoul(text));
@@ -391,6 +398,11 @@ constexpr std::array kDeviceAttributes = std::to_array<Attribute>({
     {"resource", show_resource, nullptr, is_pci},
     {"revision", show_revision, nullptr, is_pci, {4, 10}},
     {"secondary_bus_number", show_secondary, nullptr, is_bridge},
+    {.name = "serial_number",
+     .show = show_serial,
+     .applies = has_serial,
+     .since = {6, 18},
+     .is_secret = true},
     {"sriov_drivers_autoprobe",
      show_flag<&Device::vf_autoprobe>,
      store_device<&Core::sriov_drivers_autoprobe>,

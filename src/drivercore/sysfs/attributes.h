@@ -23,11 +23,13 @@ struct Attribute {
   Applies applies = nullptr;             ///< nullptr: always
   KernelVersion since{};                 ///< the first that has it
   std::optional<Mechanism> mechanism{};  ///< only on a kernel with this one
-  bool binary = false;  ///< its size is that of its text, and it is read at an offset
+  bool binary = false;     ///< its size is that of its text, and it is read at an offset
+  bool is_secret = false;  ///< only root may read it
 
-  /// The permission bits: 0200, 0444 or 0644.
+  /// The permission bits: 0200, 0400, 0444 or 0644.
   [[nodiscard]] unsigned mode() const {
-    return (show != nullptr ? 0444U : 0U) | (store != nullptr ? 0200U : 0U);
+    const unsigned readers = is_secret ? 0400U : 0444U;
+    return (show != nullptr ? readers : 0U) | (store != nullptr ? 0200U : 0U);
   }
 };
 

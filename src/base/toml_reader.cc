@@ -1,4 +1,4 @@
-#include "drivercore/file/toml_reader.h"
+#include "base/toml_reader.h"
 
 #include <algorithm>
 
@@ -6,25 +6,25 @@
 
 #include "base/ids.h"
 #include "base/text.h"
-#include "drivercore/core/machine_ids.h"
 
-namespace anybind::drivercore {
+namespace anybind {
 
-Error machine_error(std::string_view file, const toml::source_region& where, std::string why) {
+Error toml_error(TomlFile file, const toml::source_region& where, std::string why) {
   return {.kind = ErrorKind::kUsage,
-          .object = fmt::format("{}:{}:{}", file, where.begin.line, where.begin.column),
+          .object = fmt::format("{}:{}:{}", file.name, where.begin.line, where.begin.column),
           .why = std::move(why),
-          .advice = "docs/machine-file.md describes the form"};
+          .advice = fmt::format("{} describes the form", file.form)};
 }
 
 const toml::node* TomlReader::take(std::string_view key) {
   taken_.emplace(key);
+  known_.emplace(key);
   return table_.get(key);
 }
 
 void TomlReader::complain(const toml::node& node, std::string_view key, std::string why) {
   if (!fault_) {
-    fault_ = machine_error(file_, node.source(), printable(key) + ": " + std::move(why));
+    fault_ = toml_error(file_, node.source(), printable(key) + ": " + std::move(why));
   }
 }
 
@@ -33,14 +33,21 @@ void TomlReader::complain(std::string_view key, std::string why) {
   complain(node != nullptr ? *node : static_cast<const toml::node&>(table_), key, std::move(why));
 }
 
+void TomlReader::complain(std::string_view key, std::size_t index, std::string why) {
+  const auto* list = table_.get_as<toml::array>(key);
+  const toml::node* element = list == nullptr ? nullptr : list->get(index);
+  if (element == nullptr) return complain(key, std::move(why));
+  complain(*element, key, std::move(why));
+}
+
 Result<> TomlReader::finish() {
   for (const auto& [key, node] : table_) {
     if (fault_) break;
     if (taken_.contains(key.str())) continue;
-    const std::vector<std::string> known(taken_.begin(), taken_.end());
+    const std::vector<std::string> known(known_.begin(), known_.end());
     const auto near = nearest(key.str(), known, 1);
     const std::string hint = near.empty() ? "" : "; did you mean " + near[0] + "?";
-    fault_ = machine_error(file_, key.source(), printable(key.str()) + ": no such key here" + hint);
+    fault_ = toml_error(file_, key.source(), printable(key.str()) + ": no such key here" + hint);
   }
   if (fault_) return fail(*fault_);
   return {};
@@ -132,30 +139,10 @@ std::vector<std::string> TomlReader::texts(std::string_view key) {
   return out;
 }
 
-std::vector<PciId> TomlReader::ids(std::string_view key) {
-  const auto all = texts(key);
-  std::vector<PciId> out;
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    const auto id = parse_pci_id(all[i]);
-    if (!id)
-      complain(*table_.get_as<toml::array>(key)->get(i), key, "not an id: " + printable(all[i]));
-    out.push_back(id.value_or(PciId{}));
-  }
-  return out;
-}
-
-std::optional<PciId> TomlReader::id(std::string_view key) {
-  if (!has(key)) return std::nullopt;
-  const auto out = parse_pci_id(text(key));
-  if (!out) complain(key, "not an id");
-  return out;
-}
-
-int TomlReader::probe(std::string_view key) {
-  if (!has(key)) return 0;
-  const auto result = parse_probe(text(key));
-  if (!result) complain(key, "must be \"ok\", \"defer\" or an errno such as \"EIO\"");
-  return result.value_or(0);
+std::vector<std::string> TomlReader::text_or_texts(std::string_view key) {
+  const toml::node* node = table_.get(key);
+  if (node != nullptr && node->is_string()) return {text(key)};
+  return texts(key);
 }
 
 std::vector<const toml::table*> TomlReader::tables(std::string_view key) {
@@ -173,4 +160,4 @@ std::vector<const toml::table*> TomlReader::tables(std::string_view key) {
   return out;
 }
 
-}  // namespace anybind::drivercore
+}  // namespace anybind

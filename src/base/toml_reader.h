@@ -1,6 +1,6 @@
 #pragma once
 
-// Includes the TOML library, which is large: only machine_load.cc includes this.
+// Includes the TOML library, which is large: only sources that read such a file include this.
 
 // Two faults of toml++ 3.3.0 that a hostile file meets, mended from outside:
 //  - it asserts that a heading begins with a key before it looks whether it does, so that "[;]"
@@ -38,18 +38,27 @@
 #include <vector>
 
 #include "base/error.h"
-#include "drivercore/core/state.h"
 
-namespace anybind::drivercore {
+namespace anybind {
 
-/// Takes keys out of one table of a machine file, each with its type and range, and in the end
-/// finds what nobody asked for. The first fault is kept; what is taken after it does not matter, so
-/// that callers check once, with finish(). Keeps references to the table and the file's name.
+/// A file of one form, as its faults name it.
+struct TomlFile {
+  std::string_view name;
+  const char* form;  ///< the document that describes it: "docs/policy.md"
+};
+
+/// Takes keys out of one table of a file, each with its type and range, and in the end finds what
+/// nobody asked for. The first fault is kept; what is taken after it does not matter, so that
+/// callers check once, with finish(). Keeps references to the table and the file's name.
 class TomlReader {
  public:
-  TomlReader(std::string_view file, const toml::table& table) : file_(file), table_(table) {}
+  TomlReader(TomlFile file, const toml::table& table) : file_(file), table_(table) {}
 
-  [[nodiscard]] bool has(std::string_view key) const { return table_.contains(key); }
+  /// A key that is asked for is one that there can be, also where it is not taken then.
+  [[nodiscard]] bool has(std::string_view key) {
+    known_.emplace(key);
+    return table_.contains(key);
+  }
 
   std::string text(std::string_view key, std::string otherwise = "");
   /// A text that can be a name in sysfs.
@@ -61,18 +70,18 @@ class TomlReader {
   std::uint32_t hex(std::string_view key, std::uint32_t most);
   /// "8086:10d3"
   std::pair<std::uint16_t, std::uint16_t> id_pair(std::string_view key);
+  /// A text, or a list of them.
+  std::vector<std::string> text_or_texts(std::string_view key);
   std::vector<std::string> texts(std::string_view key);
   /// In the order of the file.
   [[nodiscard]] std::vector<std::string> keys_as_written() const;
-  std::vector<PciId> ids(std::string_view key);
-  std::optional<PciId> id(std::string_view key);
-  /// "ok", "defer", "EIO": 0 or a negative errno.
-  int probe(std::string_view key);
   /// The tables of `key = [ {...} ]` or of [[key]]; or the one of [key].
   std::vector<const toml::table*> tables(std::string_view key);
 
   /// Reports a fault in the value of `key`, or in the whole table when it has no such key.
   void complain(std::string_view key, std::string why);
+  /// The same of the element `index` of the list `key`.
+  void complain(std::string_view key, std::size_t index, std::string why);
   /// The first fault; else the first key that nobody took; else nothing.
   [[nodiscard]] Result<> finish();
 
@@ -81,14 +90,14 @@ class TomlReader {
   void complain(const toml::node& node, std::string_view key, std::string why);
   const toml::array* list(const toml::node& node, std::string_view key, const char* what);
 
-  std::string_view file_;
+  TomlFile file_;
   const toml::table& table_;
   std::set<std::string, std::less<>> taken_;
+  std::set<std::string, std::less<>> known_;
   std::optional<Error> fault_;
 };
 
 /// "FILE:LINE:COLUMN: why", as an error of usage.
-[[nodiscard]] Error machine_error(std::string_view file, const toml::source_region& where,
-                                  std::string why);
+[[nodiscard]] Error toml_error(TomlFile file, const toml::source_region& where, std::string why);
 
-}  // namespace anybind::drivercore
+}  // namespace anybind

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "change/listener.h"
+#include "change/outcome.h"
+#include "host/host.h"
+#include "plan/request.h"
+#include "policy/judge.h"
+#include "policy/rule.h"
+
+namespace anybind {
+
+/// A change that would make a part of the declared state so.
+struct RuleRequest {
+  std::size_t rule = 0;  ///< of Spec::rules
+  Request request;       ///< pinned to the cards that were judged
+};
+
+/// The changes that are next: numbers of virtual functions while one of them is not as declared,
+/// then drivers, a change for each rule.
+[[nodiscard]] std::vector<RuleRequest> next_requests(const Spec& spec, const Judgement& judgement);
+
+/// The same change for each IOMMU group by itself, and for each device without one: so that one
+/// device that is in use does not keep the others.
+[[nodiscard]] std::vector<Request> split_by_group(const Request& request,
+                                                  const Judgement& judgement);
+
+/// What came of a change that a rule asked for.
+struct Applied {
+  std::size_t rule = 0;
+  Request request;
+  std::vector<Outcome> outcomes{};
+  std::optional<Error> error{};
+};
+
+/// Makes the declared state so, as far as it is not: each rule as one change through the engine,
+/// with all of its promises; when that is refused, each of its IOMMU groups by itself. Goes on with
+/// the next rule after an error, but not after one that leaves something half done (kIncomplete) or
+/// when `listener` has asked to stop. Blocks as change() does. Errors: the machine does not let
+/// itself be read.
+[[nodiscard]] Result<std::vector<Applied>> apply_spec(const Host& host, const Spec& spec,
+                                                      Listener& listener);
+
+}  // namespace anybind

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "host/sysfs.h"
+#include "inventory/card.h"
+#include "inventory/device.h"
+#include "policy/rule.h"
+
+namespace anybind {
+
+/// What the firmware and the bus say of all devices, read once.
+struct MachineFacts {
+  std::map<std::string, std::string> slots{};  ///< read_slots()
+};
+[[nodiscard]] MachineFacts read_machine_facts(Sysfs& root);
+
+/// One device as it was looked at. What only some rules ask for is read when the first one asks,
+/// from the same card or not at all.
+class SeenDevice {
+ public:
+  /// nullopt: it is not there (any more). Errors are those of a machine that does not let itself be
+  /// read.
+  [[nodiscard]] static Result<std::optional<SeenDevice>> look(Sysfs& root, const DeviceId& id);
+
+  [[nodiscard]] const Device& device() const { return device_; }
+  [[nodiscard]] const DeviceId& id() const { return device_.id; }
+  [[nodiscard]] const Instance& instance() const { return instance_; }
+
+  // Reads on first use.
+  [[nodiscard]] const std::string& syspath();  ///< "/sys/devices/..."
+  [[nodiscard]] const std::optional<FunctionOf>& function_of();
+  [[nodiscard]] const Reply<std::optional<std::string>>& serial();
+  [[nodiscard]] const std::vector<std::string>& macs();
+
+ private:
+  SeenDevice(Sysfs& root, Device device, Instance instance)
+      : root_(&root), device_(std::move(device)), instance_(instance) {}
+  /// Its directory, if it is still this card's.
+  [[nodiscard]] std::unique_ptr<Sysfs> open() const;
+
+  Sysfs* root_;
+  Device device_;
+  Instance instance_;
+  std::optional<std::string> syspath_{};
+  std::optional<std::optional<FunctionOf>> function_of_{};
+  std::optional<Reply<std::optional<std::string>>> serial_{};
+  std::optional<std::vector<std::string>> macs_{};
+};
+
+/// What a rule's match says of a device.
+struct Answer {
+  enum class Meets : std::uint8_t {
+    kNo,
+    kYes,
+    /// It stands where the rule says, and is another card than the rule says; or it is that card,
+    /// and stands elsewhere. The rule is not to be obeyed, and somebody is to be told.
+    kContradicts,
+  };
+  Meets meets = Meets::kNo;
+  std::string why{};  ///< in words, of kContradicts
+};
+
+[[nodiscard]] Answer ask(const RuleMatch& match, SeenDevice& seen, const MachineFacts& facts);
+
+/// A text of RuleMatch::device names this device, but for paths in sysfs.
+[[nodiscard]] bool names_device(const std::string& pattern, const DeviceId& device);
+
+/// Whatever `narrower` matches, `wider` does too, as far as that can be told from the conditions.
+[[nodiscard]] bool covers(const RuleMatch& wider, const RuleMatch& narrower);
+
+}  // namespace anybind
