@@ -241,8 +241,12 @@ void print_applied(const Context& context, const Spec& spec, const std::vector<A
   print_differences(context, spec, after, {});
   const std::size_t unmet = count_unmet(after);
   const std::string all = counted(after.devices.size(), "device");
-  if (unmet != 0) return say(context.out, "\n{} of {} not as declared\n", unmet, all);
-  say(context.out, "{} as declared\n", all);
+  const std::string gap = unmet != 0 || !after.problems.empty() ? "\n" : "";
+  const std::string also = after.problems.empty()
+                               ? std::string()
+                               : ", and " + counted(after.problems.size(), "thing") + " to look at";
+  if (unmet != 0) return say(context.out, "{}{} of {} not as declared{}\n", gap, unmet, all, also);
+  say(context.out, "{}{} as declared{}\n", gap, all, also);
 }
 
 /// What differs, and for each change that is next the lines of a script; nothing is changed.
@@ -254,6 +258,7 @@ Result<int> try_out(Context& context, const Spec& spec, const std::vector<std::s
   options.dry_run = true;
   if (context.json) {
     std::vector<Applied> changes;
+    changes.reserve(next.size());
     for (const RuleRequest& one : next)
       changes.push_back({.rule = one.rule, .request = one.request});
     answer(context, {{"changes", applied_value(spec, changes)},

@@ -37,6 +37,7 @@ Result<std::vector<SpecFile>> read_directory(const std::string& path) {
     return fail(from_errno(Errno{error.value()}, "read", path));
   std::ranges::sort(names);
   std::vector<SpecFile> out;
+  out.reserve(names.size());
   for (const std::string& name : names) out.push_back(TRY(read_spec_file(name)));
   return out;
 }

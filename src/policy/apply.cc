@@ -141,6 +141,7 @@ std::vector<RuleRequest> next_requests(const Spec& spec, const Judgement& judgem
   }
   if (!functions.empty()) return functions;
   std::vector<RuleRequest> out;
+  out.reserve(drivers.size());
   for (auto& [rule, request] : drivers)
     out.push_back({.rule = rule, .request = std::move(request)});
   return out;

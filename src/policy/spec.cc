@@ -309,7 +309,7 @@ Result<std::vector<SpecFile>> read_spec_files(const Proc& files) {
   }
   std::vector<SpecFile> out;
   for (const auto& [name, folder] : by_name) {
-    const std::string path = folder + "/" + name;
+    const std::string path = fmt::format("{}/{}", folder, name);
     if (is_masked(files, path)) continue;
     TRY(check_trust(files, path));
     auto text = files.read(path);
@@ -329,12 +329,12 @@ std::vector<Rule> read_driverctl_rules(const Proc& files) {
     if (name.starts_with('.') || dash == std::string::npos) continue;
     const auto bus = BusName::parse(name.substr(0, dash));
     const auto device = DeviceName::parse(name.substr(dash + 1));
-    const std::string text = files.read(folder + "/" + name).value_or("");
+    const std::string text = files.read(fmt::format("{}/{}", folder, name)).value_or("");
     const auto driver = DriverName::parse(trim_newline(text));
     if (!bus || !device || !driver) continue;
     const DeviceId id{.bus = *bus, .name = *device};
     out.push_back({.name = "driverctl " + id.str(),
-                   .place = {.file = "/" + folder + "/" + name},
+                   .place = {.file = fmt::format("/{}/{}", folder, name)},
                    .match = {.device = {id.str()}},
                    .driver = *driver});
   }
