@@ -52,7 +52,7 @@ REAL_PATH = re.compile(r'"/(sys|proc|dev|run|lib|etc|usr|sbin|bin|var|boot)(/|")
 ASKS_MACHINE = re.compile(r"(steady|system)_clock::now|std::time\(|sleep_for|getpid\(|getuid\(|geteuid\(|uname\(|getenv\(")
 # A string literal, or the comment that ends the line.
 LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"|//.*')
-VERBS = "|".join(re.findall(r'^    \{"([a-z]+)", "', (ROOT / "src/cli/main.cc").read_text(), re.MULTILINE))
+VERBS = "|".join(re.findall(r'^    \{"([a-z-]+)", "', (ROOT / "src/cli/main.cc").read_text(), re.MULTILINE))
 # Also where the verb is put behind it: "anybind " + verb, "anybind {}".
 COMMAND = re.compile(rf"\banybind (({VERBS})\b|\{{|$)|(^|[ (`])--[a-z]")
 CHANCE = re.compile(r"unordered_(map|set)|random_device|system_clock|steady_clock|\btime\(")

@@ -28,7 +28,7 @@ void tell_rules(const Context& context, const std::vector<OwnRule>& rules,
       say(context.out, "{}  its rule is {}/{}\n", device, folder, rule.file);
     } else if (written.was_there(rule.file)) {
       say(context.out, "{}  its rule is removed: {}/{}\n", device, folder, rule.file);
-    } else {
+    } else if (rule.file == own_rule_file(rule.device)) {
       say(context.out, "{}  no rule of it was there\n", device);
     }
   }
@@ -54,21 +54,21 @@ Result<int> carry_out_for_good(Context& context, const ChangeOptions& options,
   if (!options.persist) return carry_out(context, options, request);
   const Host& host = context.session.host();
   const RuleFolder folder = TRY(open_rules(context, options.rules));
-  const auto rules = TRY(own_rules_of(host, request));
-  TRY(check_own_rules(host, folder.files, rules, folder.path));
+  const auto rules = TRY(own_rules_of(host, request, folder.there));
+  TRY(check_own_rules(host, request, folder.there, rules));
   if (options.dry_run) {
     const auto code = TRY(carry_out(context, options, request));
     if (!context.json) {
       for (const OwnRule& rule : rules)
         say(context.out, "# {} {}/{}\n", rule.text.empty() ? "then remove" : "then write",
-            folder.path, rule.file);
+            folder.there.folder, rule.file);
     }
     return code;
   }
   auto written = TRY(WrittenRules::write(*folder.storage, rules));
   auto code = carry_out(context, options, request);
   if (code) {
-    tell_rules(context, rules, written, folder.path);
+    tell_rules(context, rules, written, folder.there.folder);
     return code;
   }
   if (const auto back = written.take_back(); !back) tell_left_behind(context, back.error());

@@ -249,6 +249,27 @@ void print_applied(const Context& context, const Spec& spec, const std::vector<A
   say(context.out, "{}{} as declared{}\n", gap, all, also);
 }
 
+/// What would come of it.
+Applied try_one(const Context& context, const RuleRequest& one) {
+  Listener nobody;
+  Applied out{.rule = one.rule, .request = one.request};
+  auto tried = rehearse(context.session.host(), context.session.lab(), one.request, nobody);
+  if (!tried) {
+    out.error = std::move(tried).error();
+  } else if (!tried->predicted) {
+    out.error = std::move(tried->predicted).error();
+  } else {
+    out.outcomes = *std::move(tried->predicted);
+  }
+  return out;
+}
+
+int first_code(const std::vector<Applied>& applied) {
+  const auto found =
+      std::ranges::find_if(applied, [](const Applied& one) { return one.error.has_value(); });
+  return found == applied.end() ? 0 : exit_code(found->error->kind);
+}
+
 /// What differs, and for each change that is next the lines of a script; nothing is changed.
 Result<int> try_out(Context& context, const Spec& spec, const std::vector<std::string>& words) {
   const Judgement now = TRY(judge(context.session.host(), spec));
@@ -258,23 +279,26 @@ Result<int> try_out(Context& context, const Spec& spec, const std::vector<std::s
   options.dry_run = true;
   if (context.json) {
     std::vector<Applied> changes;
-    changes.reserve(next.size());
-    for (const RuleRequest& one : next)
-      changes.push_back({.rule = one.rule, .request = one.request});
+    for (const RuleRequest& one : next) changes.push_back(try_one(context, one));
     answer(context, {{"changes", applied_value(spec, changes)},
                      {"status", wire::to_json(spec, now, since, text_of)}});
-    return 0;
+    print_errors(context, spec, changes);
+    return first_code(changes);
   }
   print_status(context, spec, now, since, words);
-  std::optional<Error> first;
+  std::vector<Applied> failed;
   for (const RuleRequest& one : next) {
     say(context.out, "\n# rule \"{}\"\n", printable(spec.rules[one.rule].name));
     auto tried = carry_out(context, options, one.request);
     if (tried) continue;
-    print_errors(context, spec, {Applied{.rule = one.rule, .request = {}, .error = tried.error()}});
-    if (!first) first = std::move(tried).error();
+    failed.push_back({.rule = one.rule, .request = one.request, .error = std::move(tried).error()});
+    print_errors(context, spec, {failed.back()});
   }
-  return first ? exit_code(first->kind) : 0;
+  const bool makes = std::ranges::any_of(next, [](const RuleRequest& one) {
+    return one.request.verb == Request::Verb::kMakeFunctions;
+  });
+  if (makes) say(context.out, "\n# rules of the functions that are made come after that\n");
+  return first_code(failed);
 }
 
 Result<int> run_apply(Context& context, const PolicyOptions& options) {
@@ -283,7 +307,8 @@ Result<int> run_apply(Context& context, const PolicyOptions& options) {
   catch_signals();
   const auto applied = [&] {
     Narrator listener(context, "anybind: stopping as soon as the kernel lets go\n");
-    return apply_spec(context.session.host(), spec, listener);
+    return apply_spec(context.session.host(), spec, listener,
+                      [&](const Rule& rule) { listener.give_to(rule.owner); });
   }();
   const auto kept = context.session.kept_after_change();
   if (!applied) return fail(applied.error());

@@ -65,7 +65,8 @@ Result<Spec> load_spec(const Context& context, const std::vector<std::string>& w
   if (host.rules_dir.empty()) return fail(no_rules_here());
   files = TRY(read_spec_files(host.files));
   Spec out = TRY(parse_spec(files));
-  append_rules(out, read_driverctl_rules(host.files));
+  auto driverctl = TRY(read_driverctl_rules(host.files));
+  append_rules(out, std::move(driverctl));
   return out;
 }
 
@@ -78,13 +79,13 @@ Result<RuleFolder> open_rules(const Context& context, const std::string& directo
   RuleFolder out;
   if (directory.empty()) {
     if (host.rules == nullptr) return fail(no_rules_here());
-    out.path = host.rules_dir;
-    out.files = TRY(read_spec_files(host.files));
+    out.there.folder = host.rules_dir;
+    out.there.files = TRY(read_spec_files(host.files));
     out.storage = host.rules;
     return out;
   }
-  out.path = directory;
-  out.files = TRY(read_directory(directory));
+  out.there.folder = directory;
+  out.there.files = TRY(read_directory(directory));
   out.own = open_storage(directory, Readers::kAll);
   out.storage = out.own.get();
   return out;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "cli/verb.h"
 #include "host/storage.h"
+#include "policy/own_rules.h"
 #include "policy/rule.h"
 #include "policy/spec.h"
 
@@ -27,8 +28,7 @@ void add_spec(CLI::App& app, std::vector<std::string>& words);
 
 /// Where a change writes rules: the machine's directory, or `--rules DIR`.
 struct RuleFolder {
-  std::string path;
-  std::vector<SpecFile> files{};  ///< that count beside those that are written
+  RuleFiles there;
   Storage* storage = nullptr;
   std::unique_ptr<Storage> own{};  ///< behind `storage`, where it is not the machine's
 };

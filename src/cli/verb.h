@@ -63,6 +63,8 @@ Run setup_vfs(CLI::App& app);
 Run setup_rules(CLI::App& app);
 Run setup_status(CLI::App& app);
 Run setup_apply(CLI::App& app);
+Run setup_import(CLI::App& app);
+Run setup_kernel_args(CLI::App& app);
 Run setup_capture(CLI::App& app);
 Run setup_lab(CLI::App& app);
 Run setup_race(CLI::App& app);

@@ -13,15 +13,10 @@
 #include "inventory/boot_parameters.h"
 #include "inventory/device.h"
 #include "inventory/iommu_state.h"
+#include "inventory/modprobe_config.h"
 
 // What the files of doctor share; for nobody else.
 namespace anybind::doctor {
-
-/// A line of a file of modprobe.d, by words, without comments.
-struct ConfigLine {
-  std::string file;  ///< as a person opens it: "/etc/modprobe.d/vfio.conf"
-  std::vector<std::string> words;
-};
 
 /// What more than one check looks at, read once.
 struct Observed {

@@ -93,42 +93,6 @@ ModuleState module_state(const Host& host, std::string_view file) {
 
 namespace {
 
-std::vector<std::string> split(std::string_view line) {
-  std::vector<std::string> out;
-  constexpr std::string_view kBlanks = " \t\r";
-  while (!line.empty()) {
-    line.remove_prefix(std::min(line.find_first_not_of(kBlanks), line.size()));
-    const auto end = std::min(line.find_first_of(kBlanks), line.size());
-    if (end != 0) out.emplace_back(line.substr(0, end));
-    line.remove_prefix(end);
-  }
-  return out;
-}
-
-/// The lines of modprobe.d that count: a file hides those of the same name in later directories.
-std::vector<ConfigLine> read_modprobe(const Host& host) {
-  std::vector<ConfigLine> out;
-  std::vector<std::string> seen;
-  for (const std::string dir : {"etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d",
-                                "usr/lib/modprobe.d", "lib/modprobe.d"}) {
-    for (const std::string& name : files_in(host, dir)) {
-      if (!name.ends_with(".conf") || std::ranges::find(seen, name) != seen.end()) continue;
-      seen.push_back(name);
-      std::string text = host.files.read(fmt::format("{}/{}", dir, name)).value_or("");
-      for (auto at = text.find("\\\n"); at != std::string::npos; at = text.find("\\\n", at))
-        text.replace(at, 2, " ");
-      for (std::string_view rest = text; !rest.empty();) {
-        const auto end = std::min(rest.find('\n'), rest.size());
-        auto words = split(rest.substr(0, end));
-        rest.remove_prefix(std::min(end + 1, rest.size()));
-        if (words.empty() || words[0].starts_with('#')) continue;
-        out.push_back({.file = fmt::format("/{}/{}", dir, name), .words = std::move(words)});
-      }
-    }
-  }
-  return out;
-}
-
 std::vector<Device> read_pci(const Host& host) {
   auto ids = read_device_ids(host.sysfs, BusName::literal("pci"));
   if (!ids) return {};
@@ -188,7 +152,7 @@ std::vector<Finding> examine(const Host& host, const KnownChanges& changes) {
                               .pci = doctor::read_pci(host),
                               .boot = boot,
                               .iommu = read_iommu_state(host),
-                              .modprobe = doctor::read_modprobe(host),
+                              .modprobe = read_modprobe(host),
                               .groups = iommu_groups(host.sysfs)};
   for (const doctor::Check& check : doctor::kChecks) {
     if (check.needs_files && !has_files) continue;

@@ -56,6 +56,8 @@ Reach reach_of(const Request& request) {
 Result<HeldPlan> plan_binding(const Host& host, const Request& request) {
   CHECK(request.driver.has_value(), "check() wants a driver of a bind");
   if (request.driver->str() == "none") return plan_unbind(host, request.devices, reach_of(request));
+  // As if anybind had never seen it.
+  if (request.driver->str() == "default") return plan_restore(host, request.devices, OriginTable{});
   return plan_bind(host, {.devices = request.devices,
                           .driver = *request.driver,
                           .whole_group = request.whole_group,

@@ -116,7 +116,8 @@ class PosixStorage final : public Storage {
     const auto dir = open();
     if (!dir && dir.error().value == ENOENT) return {};
     if (!dir) return std::unexpected(dir.error());
-    if (::unlinkat(*dir, std::string(name).c_str(), 0) != 0 && errno != ENOENT) return failed();
+    if (::unlinkat(*dir, std::string(name).c_str(), 0) == 0) return sync_directory(*dir);
+    if (errno != ENOENT) return failed();
     return {};
   }
 

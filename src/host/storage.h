@@ -59,7 +59,7 @@ class Storage {
   /// The names of all files, sorted; none when the directory is not there.
   virtual Reply<std::vector<std::string>> list() = 0;
 
-  /// Removes the file; no error when it is not there.
+  /// Removes the file, durably; no error when it is not there.
   virtual Reply<void> remove(std::string_view name) = 0;
 
   /// Takes the lock of this directory, and holds it until unlock(), or until this object goes.

@@ -62,12 +62,17 @@ std::optional<std::string> parse_serial_number(std::string_view text) {
 
 std::vector<std::string> read_mac_addresses(Sysfs& device) {
   std::vector<std::string> out;
-  for (const std::string& name : device.list("net").value_or(std::vector<std::string>{})) {
-    auto text = device.read("net/" + name + "/bonding_slave/perm_hwaddr");
-    if (!text) text = device.read("net/" + name + "/address");
-    if (const auto mac = parse_mac_address(trim_newline(text.value_or(""))))
-      out.push_back(*std::move(mac));
-  }
+  const auto look = [&](const std::string& folder) {
+    for (const std::string& name : device.list(folder).value_or(std::vector<std::string>{})) {
+      const std::string path = folder + "/" + name;
+      auto text = device.read(path + "/bonding_slave/perm_hwaddr");
+      if (!text) text = device.read(path + "/address");
+      if (const auto mac = parse_mac_address(trim_newline(text.value_or("")))) out.push_back(*mac);
+    }
+  };
+  look("net");
+  for (const std::string& name : device.list("").value_or(std::vector<std::string>{}))
+    if (name.starts_with("virtio")) look(name + "/net");
   std::ranges::sort(out);
   return out;
 }
@@ -87,22 +92,16 @@ std::map<std::string, std::string> read_slots(Sysfs& root) {
   return out;
 }
 
-std::optional<FunctionOf> read_function_of(Sysfs& root, const DeviceId& device) {
-  const auto link = root.read_link(device.path() + "/physfn");
-  if (!link) return std::nullopt;
-  auto name = DeviceName::parse(link_name(*link));
-  if (!name) return std::nullopt;
-  FunctionOf out{.pf = {.bus = device.bus, .name = *std::move(name)}};
-  for (const std::string& entry : root.list(out.pf.path()).value_or(std::vector<std::string>{})) {
+std::map<std::string, unsigned> read_virtual_numbers(Sysfs& root, const DeviceId& pf) {
+  std::map<std::string, unsigned> out;
+  for (const std::string& entry : root.list(pf.path()).value_or(std::vector<std::string>{})) {
     static constexpr std::string_view kVirtual = "virtfn";
     if (!entry.starts_with(kVirtual)) continue;
     const auto index = parse_decimal(std::string_view(entry).substr(kVirtual.size()), 0xFFFF);
-    const auto target = root.read_link(out.pf.path() + "/" + entry);
-    if (!index || !target || link_name(*target) != device.name.str()) continue;
-    out.index = static_cast<unsigned>(*index);
-    return out;
+    const auto target = root.read_link(pf.path() + "/" + entry);
+    if (index && target) out.emplace(link_name(*target), static_cast<unsigned>(*index));
   }
-  return std::nullopt;
+  return out;
 }
 
 }  // namespace anybind

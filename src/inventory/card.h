@@ -24,8 +24,9 @@ namespace anybind {
 /// number.
 [[nodiscard]] std::optional<std::string> parse_serial_number(std::string_view text);
 
-/// The MAC addresses of the network interfaces right below a held device directory, lower case; for
-/// a member of a bond, the one of the card itself. None where no network driver has the device.
+/// The MAC addresses of the network interfaces of a held device directory, also of those that a
+/// virtio card has, lower case; for a member of a bond, the one of the card itself. None where no
+/// network driver has the device.
 [[nodiscard]] std::vector<std::string> read_mac_addresses(Sysfs& device);
 
 /// "52:54:00:12:34:56" in lower case; nullopt for what is no MAC address.
@@ -35,13 +36,8 @@ namespace anybind {
 /// function: "0000:03:00" -> "2" (linux drivers/pci/slot.c).
 [[nodiscard]] std::map<std::string, std::string> read_slots(Sysfs& root);
 
-/// Which virtual function of which physical one a device is.
-struct FunctionOf {
-  DeviceId pf;
-  unsigned index = 0;
-  friend bool operator==(const FunctionOf&, const FunctionOf&) = default;
-};
-/// nullopt for what is no virtual function.
-[[nodiscard]] std::optional<FunctionOf> read_function_of(Sysfs& root, const DeviceId& device);
+/// The numbers of the virtual functions that `pf` has now, by their names. None for what is no
+/// physical function.
+[[nodiscard]] std::map<std::string, unsigned> read_virtual_numbers(Sysfs& root, const DeviceId& pf);
 
 }  // namespace anybind

@@ -87,13 +87,17 @@ TEST_F(CardTest, SlotsHaveTheNamesOfTheFirmware) {
   EXPECT_EQ(read_slots(tree_.sysfs()), (std::map<std::string, std::string>{{"0000:00:03", "2-1"}}));
 }
 
-TEST_F(CardTest, AVirtualFunctionKnowsItsNumber) {
+TEST_F(CardTest, AVirtioCardHasItsAddressOneLevelBelow) {
+  tree_.put(std::string(kReal) + "/virtio3/net/ens3/address", "52:54:00:00:00:03\n");
+  EXPECT_EQ(read_mac_addresses(*card()), (std::vector<std::string>{"52:54:00:00:00:03"}));
+}
+
+TEST_F(CardTest, VirtualFunctionsHaveNumbers) {
   tree_.pci({.address = "0000:00:03.2"});
-  tree_.link_to("devices/pci0000:00/0000:00:03.2/physfn", kReal);
   tree_.link_to(std::string(kReal) + "/virtfn1", "devices/pci0000:00/0000:00:03.2");
-  EXPECT_EQ(read_function_of(tree_.sysfs(), pci_id("0000:00:03.2")),
-            (FunctionOf{.pf = pci_id(kCard), .index = 1}));
-  EXPECT_EQ(read_function_of(tree_.sysfs(), pci_id(kCard)), std::nullopt);
+  EXPECT_EQ(read_virtual_numbers(tree_.sysfs(), pci_id(kCard)),
+            (std::map<std::string, unsigned>{{"0000:00:03.2", 1}}));
+  EXPECT_TRUE(read_virtual_numbers(tree_.sysfs(), pci_id("0000:00:03.2")).empty());
 }
 
 TEST(IdPatternTest, AnEmptyFieldIsAnyId) {
@@ -114,6 +118,10 @@ TEST(IdPatternTest, AWiderOneCoversANarrowerOne) {
   EXPECT_TRUE(covers("8086:10d3", "8086:10d3:1043:8534"));
   EXPECT_FALSE(covers("8086:10d3", "8086:*"));
   EXPECT_FALSE(covers("8086:10d3", "8086:10d4"));
+}
+
+TEST(ClassPatternTest, AWordThatLooksLikeDigitsIsAWord) {
+  EXPECT_TRUE(ClassPattern::parse("3d")->matches(0x030200));
 }
 
 TEST(ClassPatternTest, WordsAndDigits) {

@@ -1,5 +1,7 @@
 #include "inventory/pci_pattern.h"
 
+#include <fmt/format.h>
+
 #include "base/text.h"
 #include "inventory/pci_class.h"
 
@@ -29,6 +31,16 @@ bool IdPattern::matches(const PciIds& ids) const {
   return true;
 }
 
+std::string IdPattern::str() const {
+  std::string out;
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (i >= 2 && !fields[2] && !fields[3]) break;
+    if (i != 0) out += ':';
+    out += fields[i] ? fmt::format("{:04x}", *fields[i]) : "*";
+  }
+  return out;
+}
+
 bool IdPattern::covers(const IdPattern& narrower) const {
   for (std::size_t i = 0; i < fields.size(); ++i) {
     if (fields[i] && fields[i] != narrower.fields[i]) return false;
@@ -38,6 +50,7 @@ bool IdPattern::covers(const IdPattern& narrower) const {
 
 std::optional<ClassPattern> ClassPattern::parse(std::string_view text) {
   if (const auto base = base_class(text)) return ClassPattern{.code = *base, .digits = 2};
+  if (const auto word = find_class_word(text)) return ClassPattern{.word = *word};  // also "3d"
   const std::size_t size = text.size();
   if ((size == 2 || size == 4 || size == 6) && !text.contains('x')) {
     if (const auto code = parse_hex(text)) {
@@ -45,8 +58,11 @@ std::optional<ClassPattern> ClassPattern::parse(std::string_view text) {
                           .digits = static_cast<unsigned>(size)};
     }
   }
-  if (const auto word = find_class_word(text)) return ClassPattern{.word = *word};
   return std::nullopt;
+}
+
+std::string ClassPattern::str() const {
+  return digits == 0 ? std::string(word) : fmt::format("{:0{}x}", code, digits);
 }
 
 bool ClassPattern::matches(std::uint32_t class_code) const {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "inventory/device.h"
@@ -17,6 +18,8 @@ struct IdPattern {
 
   [[nodiscard]] static std::optional<IdPattern> parse(std::string_view text);
   [[nodiscard]] bool matches(const PciIds& ids) const;
+  /// As parse() reads it: "8086:10d3", "8086:*".
+  [[nodiscard]] std::string str() const;
   /// Whatever `narrower` matches, this does too.
   [[nodiscard]] bool covers(const IdPattern& narrower) const;
   friend bool operator==(const IdPattern&, const IdPattern&) = default;
@@ -31,6 +34,8 @@ struct ClassPattern {
 
   [[nodiscard]] static std::optional<ClassPattern> parse(std::string_view text);
   [[nodiscard]] bool matches(std::uint32_t class_code) const;
+  /// As parse() reads it: "0200", "ethernet".
+  [[nodiscard]] std::string str() const;
   friend bool operator==(const ClassPattern&, const ClassPattern&) = default;
 };
 

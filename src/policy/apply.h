@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,8 +21,8 @@ struct RuleRequest {
   Request request;       ///< pinned to the cards that were judged
 };
 
-/// The changes that are next: numbers of virtual functions while one of them is not as declared,
-/// then drivers, a change for each rule.
+/// The changes that are next: numbers of virtual functions, of devices that have the driver which
+/// makes them; then drivers, a change for each rule.
 [[nodiscard]] std::vector<RuleRequest> next_requests(const Spec& spec, const Judgement& judgement);
 
 /// The same change for each IOMMU group by itself, and for each device without one: so that one
@@ -37,12 +38,17 @@ struct Applied {
   std::optional<Error> error{};
 };
 
+/// Is told of each rule before a change for it.
+using OnRule = std::function<void(const Rule&)>;
+
 /// Makes the declared state so, as far as it is not: each rule as one change through the engine,
-/// with all of its promises; when that is refused, each of its IOMMU groups by itself. Goes on with
-/// the next rule after an error, but not after one that leaves something half done (kIncomplete) or
-/// when `listener` has asked to stop. Blocks as change() does. Errors: the machine does not let
-/// itself be read.
+/// with all of its promises; when that is refused, or a card has gone, each of its IOMMU groups by
+/// itself. Another number of virtual functions is made when the old ones are removed, which are
+/// made again when that fails. Goes on with the next rule after an error, but not after one that
+/// leaves something half done (kIncomplete) or when `listener` has asked to stop. Blocks as
+/// change() does. Errors: the machine does not let itself be read.
 [[nodiscard]] Result<std::vector<Applied>> apply_spec(const Host& host, const Spec& spec,
-                                                      Listener& listener);
+                                                      Listener& listener,
+                                                      const OnRule& on_rule = {});
 
 }  // namespace anybind

@@ -26,14 +26,9 @@ std::set<BusName> buses_of(const Host& host, const Spec& spec) {
   std::set<BusName> out = {BusName::literal("pci")};
   std::set<std::string> patterns;
   for (const Rule& rule : spec.rules) {
-    for (const std::string& text : rule.match.device) {
-      if (text.starts_with('/')) {
-        patterns.insert("*");
-      } else if (text.contains('/')) {
-        patterns.insert(text.substr(0, text.find('/')));
-      }
-    }
+    for (const DevicePattern& pattern : rule.match.device) patterns.insert(pattern.buses());
   }
+  patterns.erase("pci");
   if (patterns.empty()) return out;
   for (const std::string& name : host.sysfs.list("bus").value_or(std::vector<std::string>{})) {
     auto bus = BusName::parse(name);
@@ -55,14 +50,15 @@ class Judge {
   }
 
   Result<Judgement> run() {
-    facts_ = read_machine_facts(host_.sysfs);
     for (const BusName& bus : buses_of(host_, spec_)) {
       const auto ids = read_device_ids(host_.sysfs, bus);
       if (!ids && ids.error().kind == ErrorKind::kNotFound) continue;
       if (!ids) return fail(ids.error());
       for (const DeviceId& id : *ids) TRY(look_at(id));
     }
-    join_groups();
+    look_for_moved_cards();
+    keep_off_unsettled_functions();
+    TRY(join_groups());
     for (Standing& standing : out_.devices) compare(standing);
     std::ranges::sort(out_.devices, address_less, &Standing::device);
     for (auto& devices : out_.matches) std::ranges::sort(devices, address_less);
@@ -77,19 +73,60 @@ class Judge {
     if (!seen) return {};
     for (std::size_t i = 0; i < spec_.rules.size(); ++i) {
       const Answer answer = ask(spec_.rules[i].match, *seen, facts_);
-      if (answer.meets == Answer::Meets::kNo) continue;
-      if (answer.meets == Answer::Meets::kContradicts) {
-        out_.problems.push_back({.rule = i,
-                                 .device = id,
-                                 .what = answer.why + "; the rule is not obeyed",
-                                 .advice = {Action::kShow, {id.str()}}});
-        return {};  // nor is a later one: which card this is has to be settled first
+      switch (answer.meets) {
+        case Answer::Meets::kNo:
+          continue;
+        case Answer::Meets::kElsewhere:
+          elsewhere_[i].push_back(id);
+          continue;
+        case Answer::Meets::kYes:
+          out_.matches[i].push_back(id);
+          return declare(*seen, i, std::nullopt);
+        case Answer::Meets::kOtherCard:
+          settle_first(i, id, "another card stands where the rule says: " + answer.why);
+          return {};
+        case Answer::Meets::kUnknown:
+          settle_first(i, id, "whether the rule means it is not known: " + answer.why);
+          return {};
       }
-      out_.matches[i].push_back(id);
-      TRY(declare(*seen, i, std::nullopt));
-      return {};
     }
     return {};
+  }
+
+  /// No rule counts for this device, not a later one either, before somebody has looked.
+  void settle_first(std::size_t rule, const DeviceId& id, std::string what) {
+    unsettled_.insert(id);
+    out_.problems.push_back({.rule = rule,
+                             .device = id,
+                             .what = std::move(what) + "; it is left alone",
+                             .advice = {Action::kShow, {id.str()}}});
+  }
+
+  /// A rule that matches nothing, and whose card stands elsewhere.
+  void look_for_moved_cards() {
+    for (const auto& [rule, devices] : elsewhere_) {
+      if (!out_.matches[rule].empty()) continue;
+      settle_first(rule, devices.front(),
+                   "the card of the rule stands here, and not where it says");
+      for (const DeviceId& id : devices) unsettled_.insert(id);
+      for (Standing& standing : out_.devices) {
+        if (std::ranges::find(devices, standing.device) != devices.end())
+          refuse(standing,
+                 fmt::format("it may be the card of rule \"{}\", which says another place",
+                             spec_.rules[rule].name));
+      }
+    }
+  }
+
+  /// Of a physical function that may be another card's.
+  void keep_off_unsettled_functions() {
+    for (Standing& standing : out_.devices) {
+      const auto& pf = rule_of(standing).match.pf;
+      if (pf && unsettled_.contains(*pf))
+        refuse(standing, fmt::format("its physical function {} is not the one that is meant, or "
+                                     "may not be",
+                                     pf->str()));
+    }
   }
 
   Result<> declare(const SeenDevice& seen, std::size_t rule, std::optional<unsigned> with_group) {
@@ -100,9 +137,12 @@ class Judge {
                       .now = seen.device()};
     if (spec_.rules[rule].functions && !with_group) {
       const auto dir = TRY(open_device(host_.sysfs, seen.id()));
-      const auto count = dir == nullptr ? Result<std::optional<unsigned>>(std::nullopt)
-                                        : read_functions(*dir, seen.id());
-      if (count) standing.functions = *count;
+      if (dir != nullptr) {
+        standing.functions = read_functions(*dir, seen.id()).value_or(std::nullopt);
+        const auto total = dir->read("sriov_totalvfs").value_or("");
+        standing.most_functions =
+            static_cast<unsigned>(parse_decimal(trim_newline(total), 0xFFFF).value_or(0));
+      }
     }
     out_.devices.push_back(std::move(standing));
     return {};
@@ -125,7 +165,7 @@ class Judge {
     return out;
   }
 
-  void join_groups() {
+  Result<> join_groups() {
     for (const auto& [group, named] : by_group()) {
       const auto wants = [&](GroupTreatment how) {
         return std::ranges::any_of(
@@ -133,8 +173,9 @@ class Judge {
       };
       if (wants(GroupTreatment::kWhole)) check_conflict(group, named);
       if (wants(GroupTreatment::kWhole) || wants(GroupTreatment::kRefuse))
-        look_at_others(group, named);
+        TRY(look_at_others(group, named));
     }
+    return {};
   }
 
   /// A rule that takes the whole group meets one that wants something else of a member.
@@ -156,12 +197,12 @@ class Judge {
   }
 
   /// The members that no rule names.
-  void look_at_others(unsigned group, const std::vector<std::size_t>& named) {
+  Result<> look_at_others(unsigned group, const std::vector<std::size_t>& named) {
     const auto view = read_group_view(host_.sysfs, group);
     if (!view) {
       for (const std::size_t i : named)
         refuse(out_.devices[i], group_words(group) + " cannot be read: " + view.error().message());
-      return;
+      return {};
     }
     std::vector<DeviceId> others;
     for (const GroupMember& member : view->members) {
@@ -169,7 +210,9 @@ class Judge {
           named, [&](std::size_t i) { return out_.devices[i].device == member.id; });
       if (!member.is_bridge && !is_named) others.push_back(member.id);
     }
-    if (others.empty()) return;
+    if (others.empty()) return {};
+    const auto stranger =
+        std::ranges::find_if(others, [&](const DeviceId& id) { return unsettled_.contains(id); });
     std::optional<std::size_t> taker;
     for (const std::size_t i : named) {
       Standing& standing = out_.devices[i];
@@ -177,19 +220,28 @@ class Judge {
       if (rule.group == GroupTreatment::kRefuse)
         refuse(standing, fmt::format("{} has {} beside it, and the rule says refuse",
                                      group_words(group), others.front().str()));
+      if (rule.group == GroupTreatment::kWhole && stranger != others.end())
+        refuse(standing, fmt::format("{} has {}, of which it is not clear which card it is",
+                                     group_words(group), stranger->str()));
       if (rule.group == GroupTreatment::kWhole && standing.state != State::kNotObeyed)
         taker = standing.rule;
     }
-    if (!taker) return;
+    if (!taker) return {};
     for (const DeviceId& id : others) {
-      auto seen = SeenDevice::look(host_.sysfs, id);
-      if (seen && *seen) static_cast<void>(declare(**seen, *taker, group));
+      const auto seen = TRY(SeenDevice::look(host_.sysfs, id));
+      if (seen) TRY(declare(*seen, *taker, group));
     }
+    return {};
   }
 
-  void compare(Standing& standing) const {
+  void compare(Standing& standing) {
     if (standing.state == State::kNotObeyed) return;
     const Rule& rule = rule_of(standing);
+    if (rule.functions && !standing.with_group && *rule.functions > standing.most_functions)
+      return refuse(standing, standing.most_functions == 0
+                                  ? std::string("it cannot have virtual functions")
+                                  : fmt::format("it can have {} virtual functions at most, not {}",
+                                                standing.most_functions, *rule.functions));
     standing.differs = difference(standing, rule);
     if (standing.differs.empty()) return;
     standing.state = standing.now.busy ? State::kUnknown : State::kDrift;
@@ -199,10 +251,9 @@ class Judge {
     const Device& now = standing.now;
     if (now.busy) return "it is busy: the kernel holds its lock";
     if (rule.functions && !standing.with_group) {
-      if (!standing.functions) return "it cannot have virtual functions";
-      if (*standing.functions != *rule.functions)
-        return fmt::format("it has {} virtual functions, and shall have {}", *standing.functions,
-                           *rule.functions);
+      const unsigned has = standing.functions.value_or(0);
+      if (has != *rule.functions)
+        return fmt::format("it has {} virtual functions, and shall have {}", has, *rule.functions);
     }
     if (!rule.driver) return "";
     if (rule.wants_default())
@@ -225,7 +276,9 @@ class Judge {
 
   const Host& host_;
   const Spec& spec_;
-  MachineFacts facts_;
+  MachineFacts facts_{host_.sysfs};
+  std::set<DeviceId> unsettled_;
+  std::map<std::size_t, std::vector<DeviceId>> elsewhere_;  // by rule
   Judgement out_;
 };
 

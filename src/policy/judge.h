@@ -29,7 +29,8 @@ struct Standing {
   std::string differs{};
   Device now;
   std::optional<unsigned>
-      functions{};  ///< how many virtual ones it has, where a rule declares that
+      functions{};              ///< how many virtual ones it has, where a rule declares that
+  unsigned most_functions = 0;  ///< and how many it can have
 };
 
 /// Something about rules that somebody has to look at.

@@ -110,7 +110,13 @@ TEST_F(JudgeTest, OfADeviceTheFirstRuleCounts) {
   const Judgement out = judge_by(rule("device = \"00:03.0\"", "driver = \"default\"", "mine") +
                                  rule("device = \"*\"", "driver = \"none\"", "others"));
   EXPECT_THAT(out.matches[0], ElementsAre(pci_id(kNic)));
-  EXPECT_THAT(out.matches[1], ElementsAre(pci_id(kBridge), pci_id(kGpu), pci_id(kSound)));
+  EXPECT_THAT(out.matches[1], ElementsAre(pci_id(kGpu), pci_id(kSound)));
+}
+
+TEST_F(JudgeTest, ABridgeIsMeantByItsAddressOrClassAlone) {
+  EXPECT_EQ(standing_by(rule("device = \"00:01.0\"", "driver = \"none\"")).device, pci_id(kBridge));
+  EXPECT_EQ(standing_by(rule("class = \"06\"", "driver = \"none\"")).device, pci_id(kBridge));
+  EXPECT_THAT(judge_by(rule("id = \"8086:1901\"", "driver = \"none\"")).devices, IsEmpty());
 }
 
 TEST_F(JudgeTest, AWholeGroupGoesAlongButForItsBridge) {
@@ -179,7 +185,7 @@ TEST_F(JudgeTest, ACardThatHasMovedIsReportedAndNotTaken) {
   EXPECT_THAT(out.devices, IsEmpty());
   ASSERT_EQ(out.problems.size(), 1U);
   EXPECT_EQ(out.problems[0].device, pci_id(kNic));
-  EXPECT_THAT(out.problems[0].what, HasSubstr("not where the rule says"));
+  EXPECT_THAT(out.problems[0].what, HasSubstr("not where it says"));
   // Without a place it is found wherever it is.
   EXPECT_EQ(standing_by(rule("serial = \"00-1b-21-ff-ff-6a-2c-8e\"", "driver = \"none\"")).device,
             pci_id(kNic));
@@ -221,6 +227,7 @@ TEST_F(JudgeTest, PlacesCanBePathsSlotsAndNumbers) {
 TEST_F(JudgeTest, ANumberOfFunctionsIsDeclared) {
   const std::string text = rule("device = \"00:03.0\"", "vfs = 2");
   EXPECT_THAT(standing_by(text).differs, HasSubstr("cannot have virtual functions"));
+  EXPECT_EQ(standing_by(text).state, State::kNotObeyed);
   EXPECT_THAT(next_requests(spec(text), judge_by(text)), IsEmpty());
   const std::string real = std::string("devices/pci0000:00/") + kNic;
   tree_.put(real + "/sriov_totalvfs", "4\n");
@@ -231,7 +238,10 @@ TEST_F(JudgeTest, ANumberOfFunctionsIsDeclared) {
   EXPECT_EQ(next[0].request.verb, Request::Verb::kMakeFunctions);
   EXPECT_EQ(next[0].request.count, 2U);
   tree_.put(real + "/sriov_numvfs", "1\n");
-  EXPECT_EQ(next_requests(spec(text), judge_by(text)).at(0).request.count, 0U);
+  EXPECT_EQ(next_requests(spec(text), judge_by(text)).at(0).request.count, 2U);
+  const Standing many = standing_by(rule("device = \"00:03.0\"", "vfs = 5"));
+  EXPECT_EQ(many.state, State::kNotObeyed);
+  EXPECT_THAT(many.differs, HasSubstr("4 virtual functions at most"));
   tree_.put(real + "/sriov_numvfs", "2\n");
   EXPECT_EQ(standing_by(text).state, State::kMet);
 }
@@ -243,9 +253,80 @@ TEST_F(JudgeTest, ARefusedChangeIsMadeGroupByGroup) {
   ASSERT_EQ(next.size(), 1U);
   const auto parts = split_by_group(next[0].request, now);
   ASSERT_EQ(parts.size(), 2U);
-  EXPECT_THAT(parts[0].devices, ElementsAre(pci_id(kBridge), pci_id(kGpu), pci_id(kSound)));
-  EXPECT_THAT(parts[1].devices, ElementsAre(pci_id(kNic)));
-  EXPECT_EQ(parts[1].instances.size(), 1U);
+  EXPECT_THAT(parts[0].devices, ElementsAre(pci_id(kNic)));
+  EXPECT_EQ(parts[0].instances.size(), 1U);
+  EXPECT_THAT(parts[1].devices, ElementsAre(pci_id(kGpu), pci_id(kSound)));
+}
+
+TEST_F(JudgeTest, FunctionsOfOneCardHaveOneSerialNumber) {
+  for (const char* address : {kGpu, kSound})
+    tree_.put(std::string("devices/pci0000:00/") + address + "/serial_number",
+              "00-1b-21-ff-ff-6a-2c-8e\n");
+  const auto pinned = [](const char* device, const char* name) {
+    return rule(std::string("device = \"") + device + "\", serial = \"00-1b-21-ff-ff-6a-2c-8e\"",
+                "driver = \"vfio-pci\"", name);
+  };
+  const Judgement one = judge_by(pinned("00:04.0", "gpu"));
+  EXPECT_THAT(one.problems, IsEmpty());
+  EXPECT_EQ(one.devices.size(), 1U);
+  const Judgement both = judge_by(pinned("00:04.0", "gpu") + pinned("00:04.1", "sound"));
+  EXPECT_THAT(both.problems, IsEmpty());
+  EXPECT_EQ(both.devices.size(), 2U);
+}
+
+TEST_F(JudgeTest, ACardThatHasMovedIsNotTakenByALaterRule) {
+  tree_.put(std::string("devices/pci0000:00/") + kNic + "/serial_number",
+            "00-1b-21-ff-ff-6a-2c-8e\n");
+  const std::string text =
+      rule("device = \"00:05.0\", serial = \"00-1b-21-ff-ff-6a-2c-8e\"", "driver = \"none\"") +
+      rule("class = \"network\"", "driver = \"vfio-pci\"", "later");
+  const Judgement out = judge_by(text);
+  ASSERT_EQ(out.devices.size(), 1U);
+  EXPECT_EQ(out.devices[0].state, State::kNotObeyed);
+  EXPECT_THAT(next_requests(spec(text), out), IsEmpty());
+}
+
+TEST_F(JudgeTest, AStrangerInTheGroupIsNotTakenAlong) {
+  const std::string text =
+      rule("device = \"00:04.1\", id = \"10de:0001\"", "driver = \"default\"") +
+      rule("device = \"00:04.0\"", "driver = \"vfio-pci\"\ngroup = \"whole\"", "gpu");
+  const Judgement out = judge_by(text);
+  ASSERT_EQ(out.devices.size(), 1U);
+  EXPECT_EQ(out.devices[0].state, State::kNotObeyed);
+  EXPECT_THAT(out.devices[0].differs, HasSubstr("0000:00:04.1"));
+  EXPECT_THAT(next_requests(spec(text), out), IsEmpty());
+}
+
+TEST_F(JudgeTest, WhatCannotBeReadIsNotAnotherCard) {
+  tree_.put(std::string("devices/pci0000:00/") + kNic + "/config", std::string(64, '\0'));
+  const Judgement out = judge_by(
+      rule("device = \"00:03.0\", serial = \"00-1b-21-ff-ff-6a-2c-8e\"", "driver = \"none\"") +
+      rule("class = \"network\"", "driver = \"vfio-pci\"", "later"));
+  EXPECT_THAT(out.devices, IsEmpty());
+  ASSERT_EQ(out.problems.size(), 1U);
+  EXPECT_THAT(out.problems[0].what, HasSubstr("only root can read its serial number"));
+  EXPECT_FALSE(out.holds());
+}
+
+TEST_F(JudgeTest, BelowAPathAreOnlyFunctionsOfPci) {
+  tree_.device("pci_express",
+               std::string("devices/pci0000:00/") + kBridge + "/0000:00:01.0:pcie002", "");
+  const Judgement out =
+      judge_by(rule("device = \"/sys/devices/pci0000:00/*\"", "driver = \"none\""));
+  EXPECT_THAT(out.matches[0], ElementsAre(pci_id(kNic), pci_id(kGpu), pci_id(kSound)));
+}
+
+TEST_F(JudgeTest, TheDriverThatMakesFunctionsComesFirst) {
+  const std::string real = std::string("devices/pci0000:00/") + kNic;
+  tree_.put(real + "/sriov_totalvfs", "4\n");
+  tree_.put(real + "/sriov_numvfs", "0\n");
+  const std::string text = rule("device = \"00:03.0\"", "driver = \"ice\"\nvfs = 2");
+  const auto next = next_requests(spec(text), judge_by(text));
+  ASSERT_EQ(next.size(), 1U);
+  EXPECT_EQ(next[0].request.verb, Request::Verb::kBind);
+  nic("ice", "(null)");
+  EXPECT_EQ(next_requests(spec(text), judge_by(text)).at(0).request.verb,
+            Request::Verb::kMakeFunctions);
 }
 
 }  // namespace

@@ -21,79 +21,36 @@ namespace {
 
 constexpr std::string_view kSys = "/sys/";  // before a path of sysfs in a rule, never opened
 
-bool is_pci(const DeviceId& id) {
-  return id.bus.str() == "pci";
-}
-
-bool is_path(const std::string& pattern) {
-  return pattern.starts_with('/');
-}
-
-/// "/sys/devices/pci0000:00/0000:00:1c.0/*": everything below; without "/*" the device itself.
-bool path_names(const std::string& pattern, const std::string& syspath) {
-  if (pattern.ends_with("/*"))
-    return syspath.starts_with(std::string_view(pattern).substr(0, pattern.size() - 1));
-  return pattern == syspath;
-}
+using Meets = Answer::Meets;
 
 bool place_by_names(const RuleMatch& match, SeenDevice& seen) {
   if (match.device.empty()) return true;
-  return std::ranges::any_of(match.device, [&](const std::string& pattern) {
-    return is_path(pattern) ? path_names(pattern, seen.syspath())
-                            : names_device(pattern, seen.id());
+  return std::ranges::any_of(match.device, [&](const DevicePattern& pattern) {
+    return pattern.is_path() ? pattern.names(seen.id(), seen.syspath()) : pattern.names(seen.id());
   });
 }
 
-bool place_by_slot(const RuleMatch& match, const SeenDevice& seen, const MachineFacts& facts) {
-  if (match.slot.empty()) return true;
-  const auto address = PciAddress::parse(seen.id().name.str());
-  if (!is_pci(seen.id()) || !address) return false;
-  PciAddress whole = *address;
-  whole.function.reset();
-  const auto found = facts.slots.find(whole.str());
-  return found != facts.slots.end() && found->second == match.slot;
-}
-
-bool place_by_function(const RuleMatch& match, SeenDevice& seen) {
+bool place_by_function(const RuleMatch& match, const SeenDevice& seen, MachineFacts& facts) {
   if (!match.pf) return true;
-  const auto& of = seen.function_of();
-  if (!of || of->pf != *match.pf) return false;
+  const auto number = facts.number_of(*match.pf, seen.id());
+  if (!number) return false;
   return match.functions.empty() || std::ranges::any_of(match.functions, [&](const Range& range) {
-           return range.first <= of->index && of->index <= range.last;
+           return range.first <= *number && *number <= range.last;
          });
 }
 
-bool is_at_place(const RuleMatch& match, SeenDevice& seen, const MachineFacts& facts) {
-  return place_by_names(match, seen) && place_by_slot(match, seen, facts) &&
-         place_by_function(match, seen);
-}
-
-/// "platform/serial8250", or an address on the pci bus with its function; nullopt for what may be
-/// several devices.
-std::optional<DeviceId> single_device(const std::string& text) {
-  if (is_path(text) || is_glob(text)) return std::nullopt;
-  const auto slash = text.find('/');
-  const auto bus = BusName::parse(slash == std::string::npos ? "pci" : text.substr(0, slash));
-  const auto name = DeviceName::parse(slash == std::string::npos ? text : text.substr(slash + 1));
-  const auto address = PciAddress::parse(text);
-  if (!bus || !name || (slash == std::string::npos && !(address && address->function)))
-    return std::nullopt;
-  return DeviceId{.bus = *bus, .name = *name};
-}
-
-/// The place can only be one device's: what stands there otherwise is in the wrong place.
-bool is_exact_place(const RuleMatch& match) {
-  if (match.device.size() != 1) return false;
-  const std::string& text = match.device.front();
-  return is_path(text) ? !is_glob(text) : single_device(text).has_value();
+bool is_at_place(const RuleMatch& match, SeenDevice& seen, MachineFacts& facts) {
+  return place_by_names(match, seen) &&
+         (match.slot.empty() || match.slot == facts.slot_of(seen.id())) &&
+         place_by_function(match, seen, facts);
 }
 
 bool has_place(const RuleMatch& match) {
   return !match.device.empty() || !match.slot.empty() || match.pf;
 }
 
-bool has_identity(const RuleMatch& match) {
-  return match.id || !match.serial.empty() || !match.mac.empty();
+bool has_ids(const RuleMatch& match, const SeenDevice& seen) {
+  return !match.id || (seen.device().pci && match.id->matches(*seen.device().pci));
 }
 
 std::string ids_text(const Device& device) {
@@ -101,33 +58,33 @@ std::string ids_text(const Device& device) {
   return fmt::format("{:04x}:{:04x}", device.pci->vendor, device.pci->device);
 }
 
-/// What speaks against this being the card that is meant; nullopt: nothing does.
-std::optional<std::string> other_card(const RuleMatch& match, SeenDevice& seen) {
-  if (match.id && !(seen.device().pci && match.id->matches(*seen.device().pci)))
-    return fmt::format("it is {}", ids_text(seen.device()));
+/// Is what stands at the place the card that is meant?
+Answer judge_card(const RuleMatch& match, SeenDevice& seen) {
+  if (!has_ids(match, seen)) return {Meets::kOtherCard, "it is " + ids_text(seen.device())};
   if (!match.serial.empty()) {
     const auto& serial = seen.serial();
     if (!serial && serial.error().value == EACCES)
-      return "its serial number can be read by root only";
-    if (!serial) return "its serial number cannot be read: " + serial.error().name();
-    if (!*serial) return "it tells no serial number";
-    if (**serial != match.serial) return "its serial number is " + **serial;
+      return {Meets::kUnknown, "only root can read its serial number"};
+    if (!serial)
+      return {Meets::kUnknown, "its serial number cannot be read: " + serial.error().name()};
+    if (!*serial) return {Meets::kOtherCard, "it tells no serial number"};
+    if (**serial != match.serial) return {Meets::kOtherCard, "its serial number is " + **serial};
   }
-  if (!match.mac.empty()) {
-    const auto& macs = seen.macs();
-    // Only a network driver tells the MAC: of a device at its place that has been given away, its
-    // place and its ids have to do.
-    const bool is_told = !macs.empty() || !is_exact_place(match);
-    if (is_told && std::ranges::find(macs, match.mac) == macs.end())
-      return "its MAC address is " + (macs.empty() ? "not known" : join_words(macs));
-  }
-  return std::nullopt;
+  if (match.mac.empty()) return {Meets::kYes};
+  const auto& macs = seen.macs();
+  if (std::ranges::find(macs, match.mac) != macs.end()) return {Meets::kYes};
+  // Only a network driver tells the MAC: of a device at its place that has been given away, its
+  // place and its ids have to do.
+  if (macs.empty() && match.is_exact_place()) return {Meets::kYes};
+  return {Meets::kOtherCard,
+          "its MAC address is " + (macs.empty() ? "not known" : join_words(macs))};
 }
 
-/// One card in the world, and this is it.
-bool is_the_one_card(const RuleMatch& match, SeenDevice& seen) {
+/// A number that is said to be of one card alone is that of this one. All functions of a card have
+/// the same, and makers have given one to many cards: so this proves nothing by itself.
+bool may_be_the_card(const RuleMatch& match, SeenDevice& seen) {
   if (match.serial.empty() && match.mac.empty()) return false;
-  if (match.id && !(seen.device().pci && match.id->matches(*seen.device().pci))) return false;
+  if (!has_ids(match, seen)) return false;
   if (!match.serial.empty() && seen.serial().value_or(std::nullopt) != match.serial) return false;
   return match.mac.empty() || std::ranges::find(seen.macs(), match.mac) != seen.macs().end();
 }
@@ -142,21 +99,37 @@ bool covers_functions(const std::vector<Range>& wider, const std::vector<Range>&
   });
 }
 
-bool covers_devices(const std::vector<std::string>& wider,
-                    const std::vector<std::string>& narrower) {
+bool covers_devices(const std::vector<DevicePattern>& wider,
+                    const std::vector<DevicePattern>& narrower) {
   if (wider.empty()) return true;
-  return !narrower.empty() && std::ranges::all_of(narrower, [&](const std::string& inner) {
-    const auto one = single_device(inner);
-    return std::ranges::any_of(wider, [&](const std::string& outer) {
-      return outer == inner || (one && !is_path(outer) && names_device(outer, *one));
-    });
+  return !narrower.empty() && std::ranges::all_of(narrower, [&](const DevicePattern& inner) {
+    return std::ranges::any_of(wider,
+                               [&](const DevicePattern& outer) { return outer.covers(inner); });
   });
 }
 
 }  // namespace
 
-MachineFacts read_machine_facts(Sysfs& root) {
-  return {.slots = read_slots(root)};
+bool RuleMatch::is_exact_place() const {
+  return !device.empty() && std::ranges::all_of(device, &DevicePattern::is_exact);
+}
+
+std::string MachineFacts::slot_of(const DeviceId& device) {
+  if (!slots_) slots_ = read_slots(*root_);
+  auto address = PciAddress::parse(device.name.str());
+  if (device.bus.str() != "pci" || !address) return "";
+  address->function.reset();
+  const auto found = slots_->find(address->str());
+  return found == slots_->end() ? "" : found->second;
+}
+
+std::optional<unsigned> MachineFacts::number_of(const DeviceId& pf, const DeviceId& device) {
+  if (device.bus != pf.bus) return std::nullopt;
+  auto known = functions_.find(pf);
+  if (known == functions_.end())
+    known = functions_.emplace(pf, read_virtual_numbers(*root_, pf)).first;
+  const auto found = known->second.find(device.name.str());
+  return found == known->second.end() ? std::nullopt : std::optional(found->second);
 }
 
 Result<std::optional<SeenDevice>> SeenDevice::look(Sysfs& root, const DeviceId& id) {
@@ -181,11 +154,6 @@ const std::string& SeenDevice::syspath() {
   return *syspath_;
 }
 
-const std::optional<FunctionOf>& SeenDevice::function_of() {
-  if (!function_of_) function_of_ = read_function_of(*root_, device_.id);
-  return *function_of_;
-}
-
 const Reply<std::optional<std::string>>& SeenDevice::serial() {
   if (!serial_) {
     const auto dir = open();
@@ -202,36 +170,20 @@ const std::vector<std::string>& SeenDevice::macs() {
   return *macs_;
 }
 
-Answer ask(const RuleMatch& match, SeenDevice& seen, const MachineFacts& facts) {
-  using Meets = Answer::Meets;
+Answer ask(const RuleMatch& match, SeenDevice& seen, MachineFacts& facts) {
   const auto& pci = seen.device().pci;
   if (match.device_class && !(pci && match.device_class->matches(pci->class_code)))
     return {Meets::kNo};
-  if (is_at_place(match, seen, facts)) {
-    const auto other = other_card(match, seen);
-    if (!other) return {Meets::kYes};
-    if (!is_exact_place(match)) return {Meets::kNo};
-    return {Meets::kContradicts, "another card stands where the rule says: " + *other};
-  }
-  if (!has_place(match) || !has_identity(match) || !is_the_one_card(match, seen))
+  // What is behind a bridge is meant, not the bridge, but by who names it.
+  if (pci && pci->is_bridge() && !match.is_exact_place() && !match.device_class)
     return {Meets::kNo};
-  return {Meets::kContradicts, "the card of the rule stands here, and not where the rule says"};
-}
-
-bool names_device(const std::string& pattern, const DeviceId& device) {
-  const auto slash = pattern.find('/');
-  const std::string& name = device.name.str();
-  if (slash != std::string::npos) {
-    return glob_match(pattern.substr(0, slash), device.bus.str()) &&
-           glob_match(pattern.substr(slash + 1), name);
+  if (!is_at_place(match, seen, facts)) {
+    const bool has_moved = has_place(match) && may_be_the_card(match, seen);
+    return {has_moved ? Meets::kElsewhere : Meets::kNo};
   }
-  if (!is_pci(device)) return false;
-  if (const auto address = PciAddress::parse(pattern)) {
-    const std::string full = address->str();
-    return name == full || (!address->function && name.starts_with(full + "."));
-  }
-  return glob_match(pattern, name) ||
-         (name.starts_with("0000:") && glob_match(pattern, name.substr(5)));
+  Answer out = judge_card(match, seen);
+  if (out.meets == Meets::kOtherCard && !match.is_exact_place()) return {Meets::kNo};
+  return out;
 }
 
 bool covers(const RuleMatch& wider, const RuleMatch& narrower) {

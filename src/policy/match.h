@@ -15,11 +15,21 @@
 
 namespace anybind {
 
-/// What the firmware and the bus say of all devices, read once.
-struct MachineFacts {
-  std::map<std::string, std::string> slots{};  ///< read_slots()
+/// What the firmware and the bus say of all devices, each read once.
+class MachineFacts {
+ public:
+  explicit MachineFacts(Sysfs& root) : root_(&root) {}
+
+  /// The physical slot of a PCI function, by the firmware's name; empty: it is in none.
+  [[nodiscard]] std::string slot_of(const DeviceId& device);
+  /// Which number `device` has among the virtual functions of `pf`; nullopt: it is none of them.
+  [[nodiscard]] std::optional<unsigned> number_of(const DeviceId& pf, const DeviceId& device);
+
+ private:
+  Sysfs* root_;
+  std::optional<std::map<std::string, std::string>> slots_{};
+  std::map<DeviceId, std::map<std::string, unsigned>> functions_{};
 };
-[[nodiscard]] MachineFacts read_machine_facts(Sysfs& root);
 
 /// One device as it was looked at. What only some rules ask for is read when the first one asks,
 /// from the same card or not at all.
@@ -35,7 +45,6 @@ class SeenDevice {
 
   // Reads on first use.
   [[nodiscard]] const std::string& syspath();  ///< "/sys/devices/..."
-  [[nodiscard]] const std::optional<FunctionOf>& function_of();
   [[nodiscard]] const Reply<std::optional<std::string>>& serial();
   [[nodiscard]] const std::vector<std::string>& macs();
 
@@ -49,7 +58,6 @@ class SeenDevice {
   Device device_;
   Instance instance_;
   std::optional<std::string> syspath_{};
-  std::optional<std::optional<FunctionOf>> function_of_{};
   std::optional<Reply<std::optional<std::string>>> serial_{};
   std::optional<std::vector<std::string>> macs_{};
 };
@@ -59,18 +67,15 @@ struct Answer {
   enum class Meets : std::uint8_t {
     kNo,
     kYes,
-    /// It stands where the rule says, and is another card than the rule says; or it is that card,
-    /// and stands elsewhere. The rule is not to be obeyed, and somebody is to be told.
-    kContradicts,
+    kOtherCard,  ///< it stands where the rule says, and is another card than the rule says
+    kElsewhere,  ///< it may be the card of the rule, and stands elsewhere
+    kUnknown,    ///< what the rule asks for cannot be read
   };
   Meets meets = Meets::kNo;
-  std::string why{};  ///< in words, of kContradicts
+  std::string why{};  ///< in words, of kOtherCard and kUnknown
 };
 
-[[nodiscard]] Answer ask(const RuleMatch& match, SeenDevice& seen, const MachineFacts& facts);
-
-/// A text of RuleMatch::device names this device, but for paths in sysfs.
-[[nodiscard]] bool names_device(const std::string& pattern, const DeviceId& device);
+[[nodiscard]] Answer ask(const RuleMatch& match, SeenDevice& seen, MachineFacts& facts);
 
 /// Whatever `narrower` matches, `wider` does too, as far as that can be told from the conditions.
 [[nodiscard]] bool covers(const RuleMatch& wider, const RuleMatch& narrower);

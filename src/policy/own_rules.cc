@@ -1,107 +1,172 @@
+// A change that lasts is a rule like any other, in a file that its device names. Three things are
+// looked at before one is written: that the file is ours to change, that no other rule counts for
+// the device before it, and that what held until now still does, as a rule can stand in the way of
+// another one by an IOMMU group. Whoever is told that a binding lasts must find it there after a
+// boot.
 #include "policy/own_rules.h"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/text.h"
 #include "base/try.h"
-#include "inventory/card.h"
 #include "policy/judge.h"
+#include "policy/match.h"
+#include "policy/rule_text.h"
 
 namespace anybind {
 namespace {
+
+using Verb = Request::Verb;
 
 constexpr const char* kPrefix = "10-";
 constexpr const char* kHead =
     "# Written by anybind; a rule of the declared state (anybind.d(5)).\n";
 
-std::string quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + "\"";
-}
-
-/// What pins the card: its ids, and its serial number where it tells one.
-Result<std::string> identity_of(const Host& host, const DeviceId& id) {
-  const auto dir = TRY(open_device(host.sysfs, id));
-  if (dir == nullptr)
-    return fail({.kind = ErrorKind::kNotFound,
-                 .object = id.str(),
-                 .why = "no such device",
-                 .advice = Action::kList});
-  const Device device = TRY(read_device(*dir, id));
-  if (!device.pci) return "";
-  std::string out = fmt::format(", id = \"{:04x}:{:04x}\"", device.pci->vendor, device.pci->device);
-  if (const auto serial = read_serial_number(*dir); serial && *serial)
-    out += fmt::format(", serial = \"{}\"", **serial);
-  return out;
-}
-
-std::string options_of(const Request& request) {
-  std::string out;
-  if (request.whole_group) out += "group = \"whole\"\n";
-  if (!request.owner.empty()) out += fmt::format("owner = {}\n", quoted(request.owner));
-  if (request.ignored.empty()) return out;
-  std::string names;
-  for (const std::string& name : request.ignored)
-    names += (names.empty() ? "" : ", ") + quoted(name);
-  return out + fmt::format("ignore = [{}]\n", names);
-}
-
-Result<std::string> device_rule(const Host& host, const Request& request, const DeviceId& id) {
-  const std::string driver =
-      request.verb == Request::Verb::kUnbind ? "none" : request.driver->str();
-  return fmt::format("{}[[rule]]\nname = {}\nmatch = {{ device = {}{} }}\ndriver = {}\n{}", kHead,
-                     quoted(id.str()), quoted(id.str()), TRY(identity_of(host, id)), quoted(driver),
-                     options_of(request));
-}
-
-Result<std::string> functions_rule(const Host& host, const Request& request, const DeviceId& pf) {
-  std::string out = fmt::format("{}[[rule]]\nname = {}\nmatch = {{ device = {}{} }}\nvfs = {}\n",
-                                kHead, quoted("virtual functions of " + pf.str()), quoted(pf.str()),
-                                TRY(identity_of(host, pf)), request.count);
-  if (request.driver && request.driver->str() != "none") {
-    out += fmt::format("\n[[rule]]\nname = {}\nmatch = {{ pf = {} }}\ndriver = {}\n",
-                       quoted("each virtual function of " + pf.str()), quoted(pf.str()),
-                       quoted(request.driver->str()));
-  }
-  return out + options_of(request);
-}
-
 Result<> check_can_last(const Request& request) {
   const auto refuse = [](const char* why) {
     return Result<>(fail({.kind = ErrorKind::kUsage, .why = why}));
   };
-  if (request.verb == Request::Verb::kUndo) return refuse("an undo is made once: no rule says it");
+  if (request.verb == Verb::kUndo) return refuse("an undo is made once: no rule says it");
   if (request.everything) return refuse("rules are removed device by device: name them");
   if (request.mechanism) return refuse("a rule does not choose a mechanism");
   if (request.no_iommu) return refuse("no rule says the no-IOMMU mode: it is unsafe, each time");
   return {};
 }
 
-/// As the folder would be: `rules` over files of the same name, in the order of names.
-std::vector<SpecFile> with_rules(std::vector<SpecFile> files, const std::vector<OwnRule>& rules,
-                                 const std::string& folder) {
+/// What the file says of its device until now.
+Result<std::optional<Rule>> rule_there(const RuleFiles& there, const std::string& file) {
+  const std::string path = there.folder + "/" + file;
+  const auto found = std::ranges::find(there.files, path, &SpecFile::name);
+  if (found == there.files.end()) return std::optional<Rule>();
+  Spec spec = TRY(parse_spec({*found}, Coverage::kAllowed));
+  if (spec.rules.empty()) return std::optional<Rule>();
+  if (spec.rules.size() == 1) return std::optional(std::move(spec.rules.front()));
+  return fail({.kind = ErrorKind::kRefused,
+               .object = path,
+               .why = "it holds several rules, and would be overwritten",
+               .advice = "move them to a file with a name of your own"});
+}
+
+void add_ignored(Rule& rule, const std::vector<std::string>& names) {
+  for (const std::string& name : names)
+    if (std::ranges::find(rule.ignored, name) == rule.ignored.end()) rule.ignored.push_back(name);
+}
+
+Result<OwnRule> device_file(const Host& host, const Request& request, const RuleFiles& there,
+                            const DeviceId& id) {
+  OwnRule out{.file = own_rule_file(id), .device = id};
+  auto old = TRY(rule_there(there, out.file));
+  const bool ends = request.verb == Verb::kRestore ||
+                    (request.verb == Verb::kMakeFunctions && request.count == 0);
+  if (ends && !old) return out;
+  Rule rule = old ? *std::move(old) : Rule{.name = id.str()};
+  if (!ends) rule.match = TRY(match_of_card(host, id));
+  if (request.verb == Verb::kMakeFunctions) {
+    rule.functions = ends ? std::nullopt : std::optional(request.count);
+    add_ignored(rule, request.ignored);
+  } else {
+    rule.driver = request.verb == Verb::kUnbind ? DriverName::literal("none") : request.driver;
+    rule.group = request.whole_group && !ends ? GroupTreatment::kWhole : GroupTreatment::kListed;
+    rule.owner = request.owner;
+    if (!ends) rule.ignored = request.ignored;
+  }
+  if (rule.driver || rule.functions) out.text = kHead + text_of(rule);
+  return out;
+}
+
+/// Functions without a driver need no rule: they are kept without one.
+Result<OwnRule> functions_file(const Request& request, const RuleFiles& there, const DeviceId& pf) {
+  OwnRule out{.file = own_functions_file(pf), .device = pf};
+  TRY(rule_there(there, out.file));
+  if (request.count == 0 || !request.driver || request.driver->str() == "none") return out;
+  Rule rule{.name = "each virtual function of " + pf.str(), .driver = request.driver};
+  rule.match.pf = pf;
+  rule.ignored = request.ignored;
+  out.text = kHead + text_of(rule);
+  return out;
+}
+
+/// As it will be: `rules` over files of the same name, in the order of names.
+std::vector<SpecFile> with_rules(const RuleFiles& there, const std::vector<OwnRule>& rules) {
   const auto name_of = [](const SpecFile& file) {
     return file.name.substr(file.name.rfind('/') + 1);
   };
+  std::vector<SpecFile> out = there.files;
   for (const OwnRule& rule : rules) {
-    std::erase_if(files, [&](const SpecFile& file) { return name_of(file) == rule.file; });
-    if (!rule.text.empty()) files.push_back({.name = folder + "/" + rule.file, .text = rule.text});
+    std::erase_if(out, [&](const SpecFile& file) { return name_of(file) == rule.file; });
+    if (!rule.text.empty())
+      out.push_back({.name = there.folder + "/" + rule.file, .text = rule.text});
   }
-  std::ranges::sort(files, {}, name_of);
-  return files;
+  std::ranges::sort(out, {}, name_of);
+  return out;
 }
 
-Error other_rule(const DeviceId& device, const Rule& rule, const char* what) {
+Error stands_in_the_way(const DeviceId& device, const Rule& rule, std::string_view what) {
   return {.kind = ErrorKind::kRefused,
           .object = device.str(),
           .why = fmt::format("rule \"{}\" ({}) {}", rule.name, rule.place.str(), what),
           .advice = "change that rule"};
+}
+
+const Rule* rule_of_file(const Spec& spec, const std::string& path) {
+  const auto found =
+      std::ranges::find_if(spec.rules, [&](const Rule& rule) { return rule.place.file == path; });
+  return found == spec.rules.end() ? nullptr : &*found;
+}
+
+/// No rule makes another one useless.
+Result<> check_coverage(const Spec& spec, const Rule& own, const DeviceId& device) {
+  bool is_before = true;
+  for (const Rule& other : spec.rules) {
+    if (&other == &own) {
+      is_before = false;
+    } else if (is_before && covers(other.match, own.match)) {
+      return fail(stands_in_the_way(device, other, "counts for it before the new one would"));
+    } else if (!is_before && covers(own.match, other.match)) {
+      return fail(stands_in_the_way(device, other, "would never count any more"));
+    }
+  }
+  return {};
+}
+
+/// What is asked to end must not begin again with the next look at the rules.
+Result<> check_end(const Request& request, const Rule& rule, const DeviceId& device) {
+  const bool of_functions = request.verb == Verb::kMakeFunctions;
+  const bool goes_on =
+      of_functions ? rule.functions.value_or(0) != 0 : rule.driver && !rule.wants_default();
+  if (!goes_on) return {};
+  return fail(stands_in_the_way(
+      device, rule, of_functions ? "would make them again" : "would give it away again"));
+}
+
+Result<> check_device(const Request& request, const Spec& spec, const Judgement& after,
+                      const OwnRule& own, const std::string& path) {
+  const auto standing = std::ranges::find(after.devices, own.device, &Standing::device);
+  const bool ends = request.verb == Verb::kRestore || request.count == 0;
+  const bool is_own = standing != after.devices.end() &&
+                      spec.rules[standing->rule].place.file == path && !standing->with_group;
+  if (request.verb == Verb::kRestore || (request.verb == Verb::kMakeFunctions && ends)) {
+    if (standing == after.devices.end()) return {};
+    return check_end(request, spec.rules[standing->rule], own.device);
+  }
+  if (standing == after.devices.end() || !is_own) {
+    if (standing != after.devices.end())
+      return fail(stands_in_the_way(own.device, spec.rules[standing->rule],
+                                    "counts for it before the new one would"));
+    return fail({.kind = ErrorKind::kRefused,
+                 .object = own.device.str(),
+                 .why = "the new rule would not count for it",
+                 .advice = {Action::kShow, {own.device.str()}}});
+  }
+  if (standing->state != Standing::State::kNotObeyed) return {};
+  return fail({.kind = ErrorKind::kRefused,
+               .object = own.device.str(),
+               .why = "the new rule would not be obeyed: " + standing->differs,
+               .advice = "change the other rule"});
 }
 
 }  // namespace
@@ -114,41 +179,44 @@ std::string own_functions_file(const DeviceId& pf) {
   return fmt::format("{}{}-{}-vfs.toml", kPrefix, pf.bus.str(), pf.name.str());
 }
 
-Result<std::vector<OwnRule>> own_rules_of(const Host& host, const Request& request) {
+Result<std::vector<OwnRule>> own_rules_of(const Host& host, const Request& request,
+                                          const RuleFiles& there) {
   TRY(check_can_last(request));
   std::vector<OwnRule> out;
   for (const DeviceId& device : request.devices) {
-    if (request.verb == Request::Verb::kMakeFunctions) {
-      out.push_back({.file = own_functions_file(device),
-                     .text = request.count == 0 ? "" : TRY(functions_rule(host, request, device)),
-                     .device = device});
-      continue;
-    }
-    const bool ends = request.verb == Request::Verb::kRestore;
-    out.push_back({.file = own_rule_file(device),
-                   .text = ends ? "" : TRY(device_rule(host, request, device)),
-                   .device = device});
+    out.push_back(TRY(device_file(host, request, there, device)));
+    if (request.verb == Verb::kMakeFunctions)
+      out.push_back(TRY(functions_file(request, there, device)));
   }
   return out;
 }
 
-Result<> check_own_rules(const Host& host, std::vector<SpecFile> others,
-                         const std::vector<OwnRule>& rules, const std::string& folder) {
-  Spec spec = TRY(parse_spec(with_rules(std::move(others), rules, folder)));
-  append_rules(spec, read_driverctl_rules(host.files));
-  const Judgement judgement = TRY(judge(host, spec));
+Result<> check_own_rules(const Host& host, const Request& request, const RuleFiles& there,
+                         const std::vector<OwnRule>& rules) {
+  Spec before = TRY(parse_spec(there.files));
+  auto after_files = with_rules(there, rules);
+  Spec spec = TRY(parse_spec(after_files, Coverage::kAllowed));
+  const auto driverctl = TRY(read_driverctl_rules(host.files));
   for (const OwnRule& own : rules) {
-    for (std::size_t i = 0; i < spec.rules.size(); ++i) {
-      const auto& devices = judgement.matches[i];
-      if (std::ranges::find(devices, own.device) == devices.end()) continue;
-      const Rule& rule = spec.rules[i];
-      if (own.text.empty()) {
-        if (rule.wants_default() || !rule.driver) continue;
-        return fail(other_rule(own.device, rule, "would give it away again"));
-      }
-      if (rule.place.file != folder + "/" + own.file)
-        return fail(other_rule(own.device, rule, "counts for it before the new one would"));
-    }
+    const Rule* rule = rule_of_file(spec, there.folder + "/" + own.file);
+    if (rule != nullptr) TRY(check_coverage(spec, *rule, own.device));
+  }
+  append_rules(before, driverctl);
+  append_rules(spec, driverctl);
+  const Judgement was = TRY(judge(host, before));
+  const Judgement after = TRY(judge(host, spec));
+  for (const OwnRule& own : rules) {
+    if (own.file != own_rule_file(own.device)) continue;
+    TRY(check_device(request, spec, after, own, there.folder + "/" + own.file));
+  }
+  std::set<std::string> known;
+  for (const PolicyProblem& problem : was.problems) known.insert(problem.what);
+  for (const PolicyProblem& problem : after.problems) {
+    if (known.contains(problem.what)) continue;
+    return fail({.kind = ErrorKind::kRefused,
+                 .object = problem.device ? problem.device->str() : "",
+                 .why = "with the new rule: " + problem.what,
+                 .advice = "change the other rule"});
   }
   return {};
 }
@@ -167,8 +235,9 @@ Result<WrittenRules> WrittenRules::write(Storage& storage, const std::vector<Own
     if (!before) {
       done = fail(from_errno(before.error(), "read", rule.file));
     } else {
-      out.before_.emplace_back(rule.file, before->value_or(""));
+      out.written_.push_back({rule.file, before->value_or(""), rule.text});
       done = out.put(rule.file, rule.text);
+      if (!done) out.written_.pop_back();
     }
     if (done) continue;
     static_cast<void>(out.take_back());  // what is told is the first thing that went wrong
@@ -179,15 +248,17 @@ Result<WrittenRules> WrittenRules::write(Storage& storage, const std::vector<Own
 
 bool WrittenRules::was_there(const std::string& file) const {
   return std::ranges::any_of(
-      before_, [&](const auto& row) { return row.first == file && !row.second.empty(); });
+      written_, [&](const Written& row) { return row.file == file && !row.before.empty(); });
 }
 
 Result<> WrittenRules::take_back() {
   Result<> out;
-  while (!before_.empty()) {
-    auto [file, text] = std::move(before_.back());
-    before_.pop_back();
-    auto done = put(file, text);
+  while (!written_.empty()) {
+    const Written row = std::move(written_.back());
+    written_.pop_back();
+    const auto now = storage_->read(row.file);
+    if (now && now->value_or("") != row.text) continue;  // somebody else's by now
+    auto done = put(row.file, row.before);
     if (!done && out) out = std::move(done);
   }
   return out;

@@ -18,8 +18,14 @@ namespace anybind {
 /// "10-pci-0000:03:00.0.toml": before what people write by hand, as it says what they last asked
 /// for.
 [[nodiscard]] std::string own_rule_file(const DeviceId& device);
-/// "10-pci-0000:3b:00.0-vfs.toml"
+/// "10-pci-0000:3b:00.0-vfs.toml": what becomes of its virtual functions.
 [[nodiscard]] std::string own_functions_file(const DeviceId& pf);
+
+/// The rules that count beside those that are written.
+struct RuleFiles {
+  std::string folder;             ///< in which they are written
+  std::vector<SpecFile> files{};  ///< all that are there, of every folder
+};
 
 /// A file to write, or with an empty text to remove.
 struct OwnRule {
@@ -28,17 +34,19 @@ struct OwnRule {
   DeviceId device;
 };
 
-/// The files by which the outcome of `request` lasts: for kBind and kUnbind one for each of its
-/// devices, with the address and the ids of the card (and the serial number where it tells one),
-/// for kMakeFunctions one, for kRestore those to remove. kNotFound: no such device. kUsage: a
-/// request that no rule can say (another verb, a mechanism, the no-IOMMU mode).
-[[nodiscard]] Result<std::vector<OwnRule>> own_rules_of(const Host& host, const Request& request);
+/// The files by which the outcome of `request` lasts: one for each of its devices, with the address
+/// and the ids of the card (and the serial number where it tells one), and for kMakeFunctions one
+/// for the virtual functions. What such a file says already of the same device and `request` does
+/// not, stays. kNotFound: no such device. kUsage: a request that no rule can say (another verb, a
+/// mechanism, the no-IOMMU mode), or a file that is broken. kRefused: a file that holds rules of
+/// somebody else.
+[[nodiscard]] Result<std::vector<OwnRule>> own_rules_of(const Host& host, const Request& request,
+                                                        const RuleFiles& there);
 
-/// Would these files, beside `others`, be what counts for their devices? kRefused: another rule
-/// does, and where it stands. kUsage: what is there is broken, and where.
-[[nodiscard]] Result<> check_own_rules(const Host& host, std::vector<SpecFile> others,
-                                       const std::vector<OwnRule>& rules,
-                                       const std::string& folder);
+/// Would these files be what counts for their devices, and everything else hold as before?
+/// kRefused: another rule, and where it stands. kUsage: what is there is broken, and where.
+[[nodiscard]] Result<> check_own_rules(const Host& host, const Request& request,
+                                       const RuleFiles& there, const std::vector<OwnRule>& rules);
 
 /// Files that were written before a change, and are what they were when it fails.
 class WrittenRules {
@@ -48,15 +56,21 @@ class WrittenRules {
                                                   const std::vector<OwnRule>& rules);
   /// This file was there before, with whatever in it.
   [[nodiscard]] bool was_there(const std::string& file) const;
-  /// As before write(). The first file that could not be put back.
+  /// As before write(), but what somebody else has written since. The first file that could not be
+  /// put back.
   [[nodiscard]] Result<> take_back();
 
  private:
   explicit WrittenRules(Storage& storage) : storage_(&storage) {}
   [[nodiscard]] Result<> put(const std::string& file, const std::string& text);
 
+  struct Written {
+    std::string file;
+    std::string before;  ///< empty: it was not there
+    std::string text;
+  };
   Storage* storage_;
-  std::vector<std::pair<std::string, std::string>> before_{};  ///< text by file; empty: not there
+  std::vector<Written> written_{};
 };
 
 }  // namespace anybind

@@ -55,11 +55,13 @@ class OwnRulesTest : public testing::Test {
     return {.devices = {pci_id(kCard)}, .driver = DriverName::literal("vfio-pci")};
   }
   Result<std::vector<OwnRule>> rules_of(const Request& request) {
-    return own_rules_of(Host(tree_.sysfs()), request);
+    return own_rules_of(Host(tree_.sysfs()), request, there_);
   }
-  Result<> check(const Request& request, const std::string& other) {
-    return check_own_rules(Host(tree_.sysfs()), {{.name = "d/50-mine.toml", .text = other}},
-                           *rules_of(request), "d");
+  Result<> check(const Request& request, const std::string& other,
+                 const std::string& file = "d/50-mine.toml") {
+    RuleFiles there = there_;
+    there.files.push_back({.name = file, .text = other});
+    return check_own_rules(Host(tree_.sysfs()), request, there, *rules_of(request));
   }
   /// What the file says, read again.
   Spec read_back(const Request& request) {
@@ -70,6 +72,7 @@ class OwnRulesTest : public testing::Test {
   }
 
   TestTree tree_;
+  RuleFiles there_{.folder = "d"};
 };
 
 TEST_F(OwnRulesTest, ABindIsARuleThatPinsTheCard) {
@@ -83,7 +86,8 @@ TEST_F(OwnRulesTest, ABindIsARuleThatPinsTheCard) {
   const Spec spec = read_back(request);
   ASSERT_EQ(spec.rules.size(), 1U);
   const Rule& rule = spec.rules[0];
-  EXPECT_THAT(rule.match.device, testing::ElementsAre(kCard));
+  ASSERT_EQ(rule.match.device.size(), 1U);
+  EXPECT_EQ(rule.match.device[0].text, kCard);
   EXPECT_EQ(rule.match.id, IdPattern::parse("8086:10d3"));
   EXPECT_EQ(rule.match.serial, "00-1b-21-ff-ff-6a-2c-8e");
   EXPECT_EQ(rule.driver, request.driver);
@@ -97,22 +101,53 @@ TEST_F(OwnRulesTest, AnUnbindIsARuleToo) {
   EXPECT_TRUE(read_back(request).rules.at(0).wants_none());
 }
 
-TEST_F(OwnRulesTest, FunctionsHaveARuleOfTheirOwn) {
+TEST_F(OwnRulesTest, FunctionsAreDeclaredBesideTheDriver) {
+  there_.files = {{.name = "d/10-pci-0000:00:03.0.toml", .text = rules_of(bind())->front().text}};
   Request request{.verb = Request::Verb::kMakeFunctions,
                   .devices = {pci_id(kCard)},
                   .driver = DriverName::literal("vfio-pci"),
-                  .count = 4};
-  EXPECT_EQ(rules_of(request)->front().file, "10-pci-0000:00:03.0-vfs.toml");
-  const Spec spec = read_back(request);
-  ASSERT_EQ(spec.rules.size(), 2U);
-  EXPECT_EQ(spec.rules[0].functions, 4U);
-  EXPECT_EQ(spec.rules[0].driver, std::nullopt);
-  EXPECT_EQ(spec.rules[1].match.pf, pci_id(kCard));
-  EXPECT_EQ(spec.rules[1].driver, request.driver);
-  request.driver = DriverName::literal("none");
-  EXPECT_EQ(read_back(request).rules.size(), 1U);
+                  .count = 4,
+                  .ignored = {"mounted"}};
+  const auto rules = *rules_of(request);
+  ASSERT_EQ(rules.size(), 2U);
+  EXPECT_EQ(rules[1].file, "10-pci-0000:00:03.0-vfs.toml");
+  const Rule both = parse_spec({{.name = "x", .text = rules[0].text}})->rules.at(0);
+  EXPECT_EQ(both.functions, 4U);
+  EXPECT_EQ(both.driver, bind().driver) << "what was said before stays";
+  EXPECT_THAT(both.ignored, testing::ElementsAre("mounted"));
+  const Rule each = parse_spec({{.name = "x", .text = rules[1].text}})->rules.at(0);
+  EXPECT_EQ(each.match.pf, pci_id(kCard));
+  EXPECT_EQ(each.driver, request.driver);
+  there_.files = {{.name = "d/10-pci-0000:00:03.0.toml", .text = rules[0].text},
+                  {.name = "d/10-pci-0000:00:03.0-vfs.toml", .text = rules[1].text}};
+  const auto restored = *rules_of({.verb = Request::Verb::kRestore, .devices = {pci_id(kCard)}});
+  const Rule left = parse_spec({{.name = "x", .text = restored[0].text}})->rules.at(0);
+  EXPECT_EQ(left.driver, std::nullopt);
+  EXPECT_EQ(left.functions, 4U);
+  request.count = 0;
+  const auto removed = *rules_of(request);
+  const Rule bound = parse_spec({{.name = "x", .text = removed[0].text}})->rules.at(0);
+  EXPECT_EQ(bound.functions, std::nullopt);
+  EXPECT_EQ(bound.driver, bind().driver);
+  EXPECT_THAT(removed[1].text, IsEmpty());
+}
+
+TEST_F(OwnRulesTest, FunctionsWithoutADriverNeedNoRule) {
+  Request request{.verb = Request::Verb::kMakeFunctions, .devices = {pci_id(kCard)}, .count = 4};
+  const auto rules = *rules_of(request);
+  EXPECT_THAT(rules[1].text, IsEmpty());
   request.count = 0;
   EXPECT_THAT(rules_of(request)->front().text, IsEmpty());
+}
+
+TEST_F(OwnRulesTest, AFileThatHoldsOtherRulesIsNotOverwritten) {
+  const std::string two =
+      "[[rule]]\nname = \"a\"\nmatch = { class = \"02\" }\ndriver = \"a\"\n"
+      "[[rule]]\nname = \"b\"\nmatch = { class = \"03\" }\ndriver = \"a\"\n";
+  there_.files = {{.name = "d/10-pci-0000:00:03.0.toml", .text = two}};
+  EXPECT_EQ(rules_of(bind()).error().kind, ErrorKind::kRefused);
+  there_.files[0].text = "nonsense";
+  EXPECT_EQ(rules_of(bind()).error().kind, ErrorKind::kUsage);
 }
 
 TEST_F(OwnRulesTest, WhatNoRuleCanSayIsRefused) {
@@ -132,22 +167,53 @@ TEST_F(OwnRulesTest, ARuleThatCountsBeforeStopsIt) {
   const std::string mine =
       "[[rule]]\nname = \"mine\"\nmatch = { class = \"02\" }\ndriver = \"a\"\n";
   EXPECT_TRUE(check(bind(), mine));  // 10- comes before 50-
-  const auto refused = check_own_rules(Host(tree_.sysfs()), {{.name = "d/05-x.toml", .text = mine}},
-                                       *rules_of(bind()), "d");
-  ASSERT_FALSE(refused);
-  EXPECT_THAT(refused.error().message(), HasSubstr("\"mine\" (d/05-x.toml:1:1)"));
+  for (const std::string& first :
+       {mine, std::string("[[rule]]\nname = \"mine\"\nmatch = { device = "
+                          "\"00:03.0\" }\ndriver = \"a\"\n")}) {
+    const auto refused = check(bind(), first, "d/05-x.toml");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, ErrorKind::kRefused);
+    EXPECT_THAT(refused.error().message(), HasSubstr("\"mine\" (d/05-x.toml:1:1)"));
+  }
   EXPECT_EQ(check(bind(), "nonsense").error().kind, ErrorKind::kUsage);
+}
+
+TEST_F(OwnRulesTest, ARuleThatWouldNeverCountAnyMoreStopsIt) {
+  const auto refused = check(bind(),
+                             "[[rule]]\nname = \"mine\"\nmatch = { device = \"00:03.0\", id = "
+                             "\"8086:10d3\" }\ndriver = \"a\"\n");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kRefused);
+  EXPECT_THAT(refused.error().why, HasSubstr("never count any more"));
+}
+
+TEST_F(OwnRulesTest, ARuleThatWantsTheGroupDifferentlyStopsIt) {
+  tree_.pci({.address = "0000:00:05.0", .group = 5});
+  tree_.pci({.address = "0000:00:05.1", .ids = "10DE:10F1", .group = 5});
+  const std::string whole =
+      "[[rule]]\nname = \"mine\"\nmatch = { device = \"00:05.0\" }\ndriver = \"vfio-pci\"\n"
+      "group = \"whole\"\n";
+  Request request{.devices = {pci_id("0000:00:05.1")}, .driver = DriverName::literal("pci-stub")};
+  EXPECT_EQ(check(request, whole).error().kind, ErrorKind::kRefused);
+  request.driver = DriverName::literal("vfio-pci");
+  EXPECT_TRUE(check(request, whole));
+  const Request restore{.verb = Request::Verb::kRestore, .devices = {pci_id("0000:00:05.1")}};
+  EXPECT_THAT(check(restore, whole).error().message(), HasSubstr("give it away again"));
 }
 
 TEST_F(OwnRulesTest, ARuleThatWouldGiveItAwayAgainStopsARestore) {
   const Request restore{.verb = Request::Verb::kRestore, .devices = {pci_id(kCard)}};
-  const auto rule = [](const char* driver) {
-    return std::string("[[rule]]\nname = \"mine\"\nmatch = { class = \"02\" }\ndriver = \"") +
-           driver + "\"\n";
+  const auto rule = [](const char* rest) {
+    return std::string("[[rule]]\nname = \"mine\"\nmatch = { class = \"02\" }\n") + rest + "\n";
   };
-  EXPECT_EQ(check(restore, rule("vfio-pci")).error().kind, ErrorKind::kRefused);
-  EXPECT_TRUE(check(restore, rule("default")));
+  EXPECT_EQ(check(restore, rule("driver = \"vfio-pci\"")).error().kind, ErrorKind::kRefused);
+  EXPECT_TRUE(check(restore, rule("driver = \"default\"")));
+  EXPECT_TRUE(check(restore, rule("vfs = 4")));
   EXPECT_TRUE(check(restore, ""));
+  const Request removal{
+      .verb = Request::Verb::kMakeFunctions, .devices = {pci_id(kCard)}, .count = 0};
+  EXPECT_EQ(check(removal, rule("vfs = 4")).error().kind, ErrorKind::kRefused);
+  EXPECT_TRUE(check(removal, rule("driver = \"vfio-pci\"")));
 }
 
 TEST_F(OwnRulesTest, AllFilesAreWrittenOrNone) {
@@ -169,9 +235,19 @@ TEST_F(OwnRulesTest, AllFilesAreWrittenOrNone) {
   EXPECT_TRUE(written->was_there(rules[0].file));
   EXPECT_FALSE(written->was_there(rules[1].file));
   EXPECT_EQ(*kept->read(rules[1].file), rules[1].text);
+  ASSERT_TRUE(kept->replace(rules[1].file, rules[1].text));
   EXPECT_TRUE(written->take_back());
   EXPECT_EQ(*kept->read(rules[0].file), "before");
   EXPECT_EQ(*kept->read(rules[1].file), std::nullopt);
+}
+
+TEST_F(OwnRulesTest, WhatSomebodyElseHasWrittenSinceStays) {
+  const auto rules = *rules_of(bind());
+  const auto kept = memory_storage();
+  auto written = *WrittenRules::write(*kept, rules);
+  ASSERT_TRUE(kept->replace(rules[0].file, "another command's"));
+  EXPECT_TRUE(written.take_back());
+  EXPECT_EQ(*kept->read(rules[0].file), "another command's");
 }
 
 }  // namespace

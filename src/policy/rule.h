@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/ids.h"
 #include "inventory/pci_pattern.h"
+#include "policy/device_pattern.h"
 
 // The declared state: which device shall have which driver. Values only; docs/policy.md is for who
 // writes them.
@@ -31,21 +32,25 @@ struct Range {
   friend bool operator==(const Range&, const Range&) = default;
 };
 
+/// "0-3,7"
+[[nodiscard]] std::string text_of(const std::vector<Range>& ranges);
+
 /// Which devices a rule is about: those that meet every condition that is there; one at least is.
 struct RuleMatch {
   // Where it is plugged in.
-  /// Any of these: an address, a glob over addresses or bus/name, bus/name, or the path of a device
-  /// in sysfs ("/sys/devices/..."), below which everything counts when it ends with "/*".
-  std::vector<std::string> device{};
-  std::string slot{};              ///< the physical slot by the firmware's name
-  std::optional<DeviceId> pf{};    ///< a virtual function of this physical one
-  std::vector<Range> functions{};  ///< and of these numbers; empty: all
+  std::vector<DevicePattern> device{};  ///< any of these
+  std::string slot{};                   ///< the physical slot by the firmware's name
+  std::optional<DeviceId> pf{};         ///< a virtual function of this physical one
+  std::vector<Range> functions{};       ///< and of these numbers; empty: all
 
   // What it is.
   std::optional<IdPattern> id{};
   std::optional<ClassPattern> device_class{};
   std::string serial{};  ///< as parse_serial_number() writes it
   std::string mac{};     ///< as parse_mac_address() writes it
+
+  /// It says where one device is and no other: what else stands there is another card.
+  [[nodiscard]] bool is_exact_place() const;
 
   friend bool operator==(const RuleMatch&, const RuleMatch&) = default;
 };

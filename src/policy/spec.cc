@@ -18,6 +18,7 @@
 #include "base/try.h"
 #include "inventory/card.h"
 #include "inventory/pci_class.h"
+#include "inventory/vfio_driver.h"
 #include "plan/request.h"
 #include "policy/match.h"
 #include "users/guards.h"
@@ -61,23 +62,6 @@ std::optional<std::vector<Range>> parse_ranges(std::string_view text) {
     if (part.size() == text.size()) return out;
     text.remove_prefix(part.size() + 1);
   }
-}
-
-/// Why a text cannot say where a device is; empty when it can.
-std::string fault_of_device(const std::string& text) {
-  if (text.empty() || text.size() > Sysfs::kPageSize) return "names no device";
-  for (const char* prefix : {"id:", "class:"})
-    if (text.starts_with(prefix))
-      return fmt::format("write {} = \"{}\" instead", std::string(prefix, text.find(':')),
-                         text.substr(text.find(':') + 1));
-  if (text.starts_with("driver:") || text.starts_with("override:"))
-    return "a rule changes that: it would not match any more once it holds";
-  if (text.starts_with("group:")) return "the numbers of IOMMU groups change from boot to boot";
-  if (text.starts_with('/') && !text.starts_with("/sys/devices/"))  // never opened
-    return "a path must begin with /sys/devices/";
-  if (text.starts_with('/') || text.contains('/') || is_glob(text)) return "";
-  if (PciAddress::parse(text)) return "";
-  return "no address; the name of an interface goes with its driver, so use its address or mac";
 }
 
 class RuleParser {
@@ -143,18 +127,23 @@ class RuleParser {
     TomlReader in(file_, table);
     RuleMatch out;
     if (in.has("device")) {
-      out.device = in.text_or_texts("device");
-      if (out.device.empty()) in.complain("device", "names no device");
-      for (std::size_t i = 0; i < out.device.size(); ++i)
-        if (auto fault = fault_of_device(out.device[i]); !fault.empty())
-          in.complain("device", i, printable(out.device[i]) + ": " + std::move(fault));
-      for (std::string& device : out.device)
-        if (const auto address = PciAddress::parse(device)) device = address->str();
+      const auto texts = in.text_or_texts("device");
+      if (texts.empty()) in.complain("device", "names no device");
+      for (std::size_t i = 0; i < texts.size(); ++i) {
+        auto pattern = DevicePattern::parse(texts[i]);
+        if (pattern) {
+          out.device.push_back(*std::move(pattern));
+        } else {
+          in.complain("device", i, printable(texts[i]) + ": " + pattern.error());
+        }
+      }
     }
     out.slot = in.text("slot");
+    if (in.has("slot") && out.slot.empty()) in.complain("slot", "names no slot");
     functions_in(in, out);
     ids_in(in, out);
-    if (table.empty()) in.complain("match", "has no condition: it would match every device");
+    TRY(in.finish());
+    if (out == RuleMatch()) in.complain("match", "has no condition: it would match every device");
     TRY(in.finish());
     return out;
   }
@@ -207,7 +196,7 @@ class RuleParser {
       in.complain("vfs", "a virtual function has none of its own");
     if (rule.wants_default() && rule.group != GroupTreatment::kListed)
       in.complain("group", "\"default\" is each device's own");
-    if (!rule.owner.empty() && (!rule.driver || rule.wants_default() || rule.wants_none()))
+    if (!rule.owner.empty() && !(rule.driver && is_vfio_driver(rule.driver->str())))
       in.complain("owner", "only a VFIO driver has files to give away");
   }
 
@@ -248,14 +237,14 @@ Error rule_error(const Rule& rule, std::string why) {
 }
 
 /// `faults` holds what is wrong with rules that can each be read.
-void check_rules(const std::vector<Rule>& rules, std::vector<Error>& faults) {
+void check_rules(const std::vector<Rule>& rules, Coverage coverage, std::vector<Error>& faults) {
   std::map<std::string, const Rule*> names;
   for (const Rule& rule : rules) {
     const auto [same, is_new] = names.emplace(rule.name, &rule);
     if (!is_new)
       faults.push_back(rule_error(rule, "another of this name is in " + same->second->place.str()));
     for (const Rule& earlier : rules) {
-      if (&earlier == &rule) break;
+      if (&earlier == &rule || coverage == Coverage::kAllowed) break;
       if (!covers(earlier.match, rule.match)) continue;
       faults.push_back(
           rule_error(rule, fmt::format("it never counts: \"{}\" ({}) matches all that it matches",
@@ -319,29 +308,37 @@ Result<std::vector<SpecFile>> read_spec_files(const Proc& files) {
   return out;
 }
 
-std::vector<Rule> read_driverctl_rules(const Proc& files) {
+Result<std::vector<Rule>> read_driverctl_rules(const Proc& files) {
   const std::string folder = "etc/driverctl.d";
-  auto names = files.list(folder).value_or(std::vector<std::string>{});
-  std::ranges::sort(names);
+  auto names = files.list(folder);
+  if (!names && (names.error().value == ENOENT || names.error().value == ENOTDIR))
+    return std::vector<Rule>();
+  if (!names) return fail(from_errno(names.error(), "read", "/" + folder));
+  std::ranges::sort(*names);
   std::vector<Rule> out;
-  for (const std::string& name : names) {
+  for (const std::string& name : *names) {
     const auto dash = name.find('-');
     if (name.starts_with('.') || dash == std::string::npos) continue;
     const auto bus = BusName::parse(name.substr(0, dash));
     const auto device = DeviceName::parse(name.substr(dash + 1));
-    const std::string text = files.read(fmt::format("{}/{}", folder, name)).value_or("");
-    const auto driver = DriverName::parse(trim_newline(text));
-    if (!bus || !device || !driver) continue;
-    const DeviceId id{.bus = *bus, .name = *device};
-    out.push_back({.name = "driverctl " + id.str(),
-                   .place = {.file = fmt::format("/{}/{}", folder, name)},
-                   .match = {.device = {id.str()}},
+    if (!bus || !device) continue;
+    const std::string path = fmt::format("{}/{}", folder, name);
+    if (out.empty()) TRY(check_trust(files, folder));
+    TRY(check_trust(files, path));
+    const auto text = files.read(path);
+    if (!text) return fail(from_errno(text.error(), "read", "/" + path));
+    const auto driver = DriverName::parse(trim_newline(*text));
+    auto pattern = DevicePattern::parse(DeviceId{.bus = *bus, .name = *device}.str());
+    if (!driver || !pattern) continue;
+    out.push_back({.name = "driverctl " + pattern->text,
+                   .place = {.file = "/" + path},
+                   .match = {.device = {*std::move(pattern)}},
                    .driver = *driver});
   }
   return out;
 }
 
-Result<Spec> parse_spec(const std::vector<SpecFile>& files) {
+Result<Spec> parse_spec(const std::vector<SpecFile>& files, Coverage coverage) {
   Spec out;
   std::vector<Error> faults;
   for (const SpecFile& file : files) {
@@ -354,7 +351,7 @@ Result<Spec> parse_spec(const std::vector<SpecFile>& files) {
   }
   if (out.rules.size() > kMostRules)
     return fail({.kind = ErrorKind::kUsage, .why = "more than 10000 rules"});
-  check_rules(out.rules, faults);
+  check_rules(out.rules, coverage, faults);
   if (faults.empty()) return out;
   Error first = std::move(faults.front());
   for (std::size_t i = 1; i < faults.size(); ++i)

@@ -26,14 +26,18 @@ inline constexpr const char* kRuleFolders[] = {"etc/anybind.d", "usr/lib/anybind
 
 /// The rules of driverctl: a file for each device in /etc/driverctl.d ("pci-0000:03:00.0") that
 /// holds the name of its driver. Each is a rule of its own, named "driverctl BUS/NAME". Files that
-/// driverctl would not make are passed over.
-[[nodiscard]] std::vector<Rule> read_driverctl_rules(const Proc& files);
+/// driverctl would not make are passed over. kNotPermitted as for read_spec_files().
+[[nodiscard]] Result<std::vector<Rule>> read_driverctl_rules(const Proc& files);
+
+/// What becomes of a rule that never counts, as an earlier one matches everything that it matches.
+enum class Coverage : std::uint8_t { kIsAFault, kAllowed };
 
 /// The rules that `files` hold, in this order. kUsage, with the place ("FILE:LINE:COLUMN") of the
 /// first fault, and of all others in the details: no TOML, a key or a word that is not known, a
 /// match without a condition, a name that two rules have, or a rule that never counts, as an
 /// earlier one matches everything that it matches.
-[[nodiscard]] Result<Spec> parse_spec(const std::vector<SpecFile>& files);
+[[nodiscard]] Result<Spec> parse_spec(const std::vector<SpecFile>& files,
+                                      Coverage coverage = Coverage::kIsAFault);
 
 /// Rules that are not written in TOML join the ones that are; what never counts then is dropped.
 void append_rules(Spec& spec, std::vector<Rule> rules);

@@ -32,6 +32,12 @@ std::string rule(const std::string& match, const std::string& rest = "driver = \
   return "[[rule]]\nname = \"" + name + "\"\nmatch = { " + match + " }\n" + rest + "\n";
 }
 
+std::vector<std::string> texts_of(const RuleMatch& match) {
+  std::vector<std::string> out;
+  for (const DevicePattern& pattern : match.device) out.push_back(pattern.text);
+  return out;
+}
+
 RuleMatch match_of(const std::string& text) {
   return parse(rule(text))->rules.front().match;
 }
@@ -48,7 +54,7 @@ TEST(SpecTest, ARuleSaysWhichDevicesAndWhatOfThem) {
   const Rule& rule = spec->rules.front();
   EXPECT_EQ(rule.name, "guest");
   EXPECT_EQ(rule.place.str(), "a.toml:2:1");
-  EXPECT_THAT(rule.match.device, ElementsAre("0000:03:00.0", "0000:04:*"));
+  EXPECT_THAT(texts_of(rule.match), ElementsAre("0000:03:00.0", "0000:04:*"));
   EXPECT_EQ(rule.match.id, IdPattern::parse("10de:"));
   EXPECT_EQ(rule.match.device_class, ClassPattern::parse("03"));
   EXPECT_EQ(rule.match.serial, "00-1b-21-ff-ff-6a-2c-8e");
@@ -87,6 +93,10 @@ TEST(SpecTest, WhatIsWrongIsToldWithItsPlace) {
       {rule("device = \"id:8086:10d3\""), "a.toml:3:20", "write id = \"8086:10d3\""},
       {rule("device = \"group:7\""), "a.toml:3:20", "from boot to boot"},
       {rule("device = \"/dev/sda\""), "a.toml:3:20", "/sys/devices/"},
+      {rule("device = \"/sys/devices/*/x\""), "a.toml:3:20", "only the end"},
+      {rule("device = \"/sys/devices/x/\""), "a.toml:3:20", "must not end"},
+      {rule("slot = \"\""), "a.toml:3:18", "names no slot"},
+      {rule("id = \"8086:*\", slot = \"\""), "a.toml:3:33", "names no slot"},
       {rule("pf = \"3b:00\""), "a.toml:3:16", "a physical function"},
       {rule("vf = \"0-3\""), "a.toml:3:16", "goes with pf"},
       {rule("pf = \"3b:00.0\", vf = \"3-0\""), "a.toml:3:32", "must be numbers"},
@@ -97,6 +107,7 @@ TEST(SpecTest, WhatIsWrongIsToldWithItsPlace) {
       {rule("class = \"02\"", "driver = \"a\"\ngroup = \"hole\""), "a.toml:5:9", "\"whole\"?"},
       {rule("class = \"02\"", "driver = \"a\"\nignore = \"mountd\""), "a.toml:5:10", "mounted?"},
       {rule("class = \"02\"", "driver = \"none\"\nowner = \"me\""), "a.toml:5:9", "only a VFIO"},
+      {rule("class = \"02\"", "driver = \"ice\"\nowner = \"me\""), "a.toml:5:9", "only a VFIO"},
       {rule("class = \"02\"", "driver = \"default\"\ngroup = \"whole\""), "a.toml:5:9", "own"},
       {rule("class = \"02\"", "vfs = -1"), "a.toml:4:7", "a number from 0"},
       {rule("pf = \"3b:00.0\"", "vfs = 1"), "a.toml:4:7", "none of its own"},
@@ -132,6 +143,8 @@ TEST(SpecTest, ARuleThatNeverCountsIsAFault) {
            {"class = \"02\"", "class = \"02\", device = \"03:00.0\""},
            {"device = \"03:*\"", "device = \"03:00.1\""},
            {"device = \"03:00\"", "device = \"03:00.1\""},
+           {"device = \"pci/03:00.0\"", "device = \"0000:03:00.0\""},
+           {"device = \"/sys/devices/a/*\"", "device = \"/sys/devices/a/b\""},
            {"device = [\"05:00.0\", \"*\"]", "device = [\"03:00.1\", \"04:00.0\"]"},
            {"id = \"8086:*\"", "id = \"8086:10d3\", device = \"03:00.0\""},
            {"pf = \"3b:00.0\"", "pf = \"3b:00.0\", vf = \"0\""},
@@ -203,17 +216,24 @@ TEST_F(SpecFilesTest, WhatOthersCanWriteIsNotBelieved) {
   EXPECT_THAT(read_spec_files(files()).error().why, HasSubstr("symbolic link"));
 }
 
+TEST_F(SpecFilesTest, DriverctlsFilesMustBeRootsToo) {
+  file("etc/driverctl.d/pci-0000:03:00.0", "vfio-pci\n");
+  ASSERT_TRUE(read_driverctl_rules(files()));
+  ::chmod((root() + "/etc/driverctl.d/pci-0000:03:00.0").c_str(), 0666);
+  EXPECT_EQ(read_driverctl_rules(files()).error().kind, ErrorKind::kNotPermitted);
+}
+
 TEST_F(SpecFilesTest, DriverctlHasRulesOfItsOwn) {
   file("etc/driverctl.d/pci-0000:03:00.0", "vfio-pci\n");
   file("etc/driverctl.d/platform-serial8250", "none");
   file("etc/driverctl.d/README", "x");
   file("etc/driverctl.d/pci-0000:04:00.0", "");
-  const auto rules = read_driverctl_rules(files());
+  const auto rules = *read_driverctl_rules(files());
   ASSERT_EQ(rules.size(), 2U);
   EXPECT_EQ(rules[0].place.str(), "/etc/driverctl.d/pci-0000:03:00.0");
-  EXPECT_THAT(rules[0].match.device, ElementsAre("0000:03:00.0"));
+  EXPECT_THAT(texts_of(rules[0].match), ElementsAre("0000:03:00.0"));
   EXPECT_EQ(rules[0].driver, DriverName::literal("vfio-pci"));
-  EXPECT_THAT(rules[1].match.device, ElementsAre("platform/serial8250"));
+  EXPECT_THAT(texts_of(rules[1].match), ElementsAre("platform/serial8250"));
   EXPECT_TRUE(rules[1].wants_none());
   Spec spec = *parse(rule("device = \"03:00.0\"", "driver = \"pci-stub\""));
   append_rules(spec, rules);

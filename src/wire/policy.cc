@@ -2,8 +2,6 @@
 
 #include <string_view>
 
-#include <fmt/format.h>
-
 #include "wire/outcome.h"
 #include "wire/request.h"
 #include "wire/values.h"
@@ -59,37 +57,14 @@ Json problem_value(const Spec& spec, const PolicyProblem& problem, Wording wordi
   return out;
 }
 
-std::string id_text(const IdPattern& id) {
-  std::string out;
-  for (std::size_t i = 0; i < id.fields.size(); ++i) {
-    if (i >= 2 && !id.fields[2] && !id.fields[3]) break;
-    if (i != 0) out += ':';
-    out += id.fields[i] ? fmt::format("{:04x}", *id.fields[i]) : "*";
-  }
-  return out;
-}
-
-std::string class_text(const ClassPattern& pattern) {
-  if (pattern.digits == 0) return std::string(pattern.word);
-  return fmt::format("{:0{}x}", pattern.code, pattern.digits);
-}
-
 Json match_value(const RuleMatch& match) {
   Json out = Json::object();
-  if (!match.device.empty()) out["device"] = match.device;
+  for (const DevicePattern& pattern : match.device) out["device"].push_back(pattern.text);
   if (!match.slot.empty()) out["slot"] = match.slot;
   if (match.pf) out["pf"] = match.pf->name.str();
-  if (!match.functions.empty()) {
-    std::string ranges;
-    for (const Range& range : match.functions) {
-      if (!ranges.empty()) ranges += ',';
-      ranges += range.first == range.last ? fmt::format("{}", range.first)
-                                          : fmt::format("{}-{}", range.first, range.last);
-    }
-    out["vf"] = ranges;
-  }
-  if (match.id) out["id"] = id_text(*match.id);
-  if (match.device_class) out["class"] = class_text(*match.device_class);
+  if (!match.functions.empty()) out["vf"] = text_of(match.functions);
+  if (match.id) out["id"] = match.id->str();
+  if (match.device_class) out["class"] = match.device_class->str();
   if (!match.serial.empty()) out["serial"] = match.serial;
   if (!match.mac.empty()) out["mac"] = match.mac;
   return out;

@@ -65,7 +65,11 @@ class Declared(PolicyCase):
         self.assertIn("# rule \"r0\"", text)
         told = self.told("apply", "--dry-run", str(self.file))
         self.assertEqual(told["changes"][0]["request"]["devices"], [{"bus": "pci", "address": "0000:04:00.0"}])
-        self.assertEqual((told["changes"][0]["devices"], told["status"]["holds"]), ([], False))
+        self.assertEqual(told["changes"][0]["devices"][0]["after"]["driver"], "vfio-pci")
+        self.assertFalse(told["status"]["holds"])
+        self.spec('match = { device = "03:00.0" }\ndriver = "vfio-pci"')
+        self.assertEqual(self.told("apply", "--dry-run", str(self.file), code=REFUSED)["changes"][0]["error"]["code"], "refused")
+        self.assertIn("blocks", self.run_with(*self.before, "apply", "--dry-run", str(self.file)).stderr)
         self.assertEqual(self.everything(), before)
 
     def test_a_group_goes_whole_where_the_rule_says_so(self) -> None:
@@ -117,6 +121,19 @@ class Declared(PolicyCase):
         self.assertEqual([change["request"]["count"] for change in told["changes"]], [0, 2])
         self.assertTrue(told["status"]["holds"])
 
+    def test_functions_that_cannot_be_made_cost_nobody_what_there_was(self) -> None:
+        self.on("server.toml")
+        before = self.everything()
+        # The machine has no room for a fourth: an address is taken.
+        self.spec('match = { device = "86:00.0" }\nvfs = 4', 'match = { device = "03:00.0" }\ndriver = "vfio-pci"')
+        told = self.told("apply", str(self.file), code=FAILED)
+        self.assertEqual([change["error"] is None for change in told["changes"]], [True, False, True, *[True] * (len(told["changes"]) - 3)])
+        after = self.everything()
+        self.assertEqual({k: v for k, v in after.items() if k.startswith("0000:86")}, {k: v for k, v in before.items() if k.startswith("0000:86")})
+        self.spec('match = { device = "86:00.0" }\nvfs = 9')
+        self.assertEqual(self.told("apply", str(self.file), code=FAILED)["changes"], [])
+        self.assertEqual(self.told("status", str(self.file), code=FAILED)["devices"][0]["state"], "not-obeyed")
+
     def test_two_rules_for_one_group_are_reported(self) -> None:
         self.spec('match = { device = "03:00.0" }\ndriver = "vfio-pci"\ngroup = "whole"', 'match = { device = "03:00.1" }\ndriver = "none"')
         before = self.everything()
@@ -131,6 +148,16 @@ class Declared(PolicyCase):
         self.assertGreater(len(rules[0]["devices"]), 0)
         self.assertEqual((rules[1]["devices"], rules[1]["match"]), ([], {"device": ["0000:99:00.0"], "id": "8086:*"}))
         self.assertIn(f"{self.file}:5", self.anybind("rules", str(self.file)))
+
+    def test_rules_from_and_to_others(self) -> None:
+        self.spec('match = { device = "04:00.0" }\ndriver = "vfio-pci"')
+        told = self.told("kernel-args", str(self.file))
+        self.assertTrue(told["parameter"].startswith("vfio-pci.ids="), told)
+        self.assertEqual(self.anybind("kernel-args", str(self.file)), told["parameter"] + "\n")
+        for source in ("driverctl", "modprobe", "proxmox"):  # a lab has no such files
+            self.assertIn("nothing to import", self.anybind("import", source, code=NOT_FOUND))
+            self.assertIn("error", self.told("import", source, code=NOT_FOUND))
+        self.anybind("import", "driverctrl", code=USAGE)
 
     def test_a_broken_spec_changes_nothing(self) -> None:
         self.spec('match = { device = "04:00.0" }\ndriver = "none"', 'match = { device = "05:00.0" }\ndrivr = "none"')

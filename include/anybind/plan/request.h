@@ -29,6 +29,7 @@ struct Request {
   Verb verb = Verb::kBind;
   std::vector<DeviceId> devices{};  ///< none for kUndo, and for `everything`
   /// kBind; kMakeFunctions: where the functions go, nullopt: to none, and kept so.
+  /// "none": no driver, and kept so; "default": whichever the bus chooses, with no override.
   std::optional<DriverName> driver{};
   /// By which of its interfaces a device is known to who asks ("eth0"): it is found by that name
   /// afterwards too, when the interface has gone with its driver.
