@@ -175,13 +175,15 @@ TEST_F(DeviceTest, IdsOfAModalias) {
 }
 
 TEST_F(DeviceTest, NamesComeInAddressOrderWithLongDomainsLast) {
-  for (const char* address : {"10000:00:00.0", "0000:10:00.0", "0000:03:00.1", "0000:03:00.0"}) {
+  for (const char* address :
+       {"10000:00:00.0", "8d0e:00:02.0", "0000:10:00.0", "0000:03:00.1", "0000:03:00.0"}) {
     tree_.pci({.address = address});
   }
   std::vector<std::string> names;
   const auto devices = read_device_ids(tree_.sysfs(), BusName::literal("pci"));
   for (const DeviceId& id : *devices) names.push_back(id.str());
-  EXPECT_THAT(names, ElementsAre("0000:03:00.0", "0000:03:00.1", "0000:10:00.0", "10000:00:00.0"));
+  EXPECT_THAT(names, ElementsAre("0000:03:00.0", "0000:03:00.1", "0000:10:00.0", "8d0e:00:02.0",
+                                 "10000:00:00.0"));
 }
 
 TEST_F(DeviceTest, ABusThatIsNotThereIsNotFound) {

@@ -49,6 +49,10 @@ TEST_F(InventoryTest, AnyNumberOfThreadsGivesTheSameInTheSameOrder) {
   const auto one = read_inventory(tree_.sysfs(), ids, 1);
   ASSERT_TRUE(one);
   ASSERT_EQ(one->size(), ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    ASSERT_TRUE((*one)[i].pci) << i;
+    EXPECT_EQ((*one)[i].pci->device, i) << "each with what is known of it";
+  }
   for (const unsigned threads : {2U, 5U, 100U}) {
     const auto other = read_inventory(tree_.sysfs(), ids, threads);
     ASSERT_TRUE(other);
@@ -74,6 +78,17 @@ TEST_F(InventoryTest, WhatIsGoneOrLeadsNowhereIsLeftOut) {
   ASSERT_TRUE(devices);
   ASSERT_EQ(devices->size(), 1U);
   EXPECT_EQ(devices->front().id.str(), "0000:03:00.0");
+}
+
+TEST_F(InventoryTest, OneThatGoesWhileItIsOpenedIsLeftOut) {
+  const auto ids = many(2);
+  for (const int err : {ENOENT, ENODEV}) {
+    Fault fault{.fail_at = 1, .err = {err}};
+    const auto devices = read_inventory(*faulty_sysfs(tree_.sysfs(), fault), ids, 1);
+    ASSERT_TRUE(devices) << err;
+    ASSERT_EQ(devices->size(), 1U) << err;
+    EXPECT_EQ(devices->front().id, ids[1]) << err;
+  }
 }
 
 TEST_F(InventoryTest, AMachineThatDoesNotLetItselfBeReadIsAnError) {

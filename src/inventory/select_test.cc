@@ -65,6 +65,12 @@ TEST_F(SelectTest, AddressesInEveryForm) {
   EXPECT_THAT(pick("0000:00:1C.0"), ElementsAre("0000:00:1c.0"));
 }
 
+TEST_F(SelectTest, ASlotIsAllEightFunctionsThatItCanHave) {
+  tree_.pci({.address = "0000:05:00.0"});
+  tree_.pci({.address = "0000:05:00.7"});
+  EXPECT_THAT(pick("05:00"), ElementsAre("0000:05:00.0", "0000:05:00.7"));
+}
+
 TEST_F(SelectTest, UncheckedTakesAFullAddressAsItIs) {
   const auto ids = select_devices_unchecked(
       tree_.sysfs(), {"0000:99:00.0", "03:00", "0000:99:00.0"}, tree_.root());

@@ -420,7 +420,7 @@ TEST_F(Guards, EachMemberOfAMountedBtrfsWhateverTheirOrder) {
     tree_.remove("fs/btrfs");
     tree_.dir("fs/btrfs/1234/devices/" + std::string(own_first ? "sda1" : "vdb"));
     tree_.dir("fs/btrfs/1234/devices/" + std::string(own_first ? "vdb" : "sda1"));
-    for (const char* source : {"/dev/vdb", "/dev/sda1"}) {
+    for (const char* source : {"/dev/sda1", "/dev/vdb"}) {
       tree_.put("proc/self/mountinfo",
                 "22 1 0:40 / /data rw - btrfs " + std::string(source) + " rw\n");
       EXPECT_THAT(names(), ElementsAre("mounted")) << own_first << source;
