@@ -163,6 +163,14 @@ TEST_F(StorageTest, WhatCannotBeWrittenLeavesNothing) {
   EXPECT_EQ(storage->read("x").value(), "1");
 }
 
+TEST_F(StorageTest, AFileThatCannotTakeItsNameLeavesNothing) {
+  fs::create_directories(base_ / "state/x");
+  fs::permissions(base_ / "state", fs::perms::owner_all);
+  const auto storage = open_storage(base_ / "state");
+  EXPECT_EQ(storage->replace("x", "1").error().value, EISDIR);
+  EXPECT_EQ(storage->list().value(), std::vector<std::string>{"x"});
+}
+
 TEST_F(StorageTest, LockIsFreeAgainWhenItsHolderIsGone) {
   {
     const auto first = open_storage(base_ / "state");

@@ -8,6 +8,7 @@
 namespace anybind {
 namespace {
 
+using testing::Contains;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
@@ -58,6 +59,26 @@ TEST(ExplainDevice, ADriverThatAnotherModuleRegisteredIsLoaded) {
   ASSERT_TRUE(told) << told.error().message();
   ASSERT_EQ(told->candidates.size(), 1U);
   EXPECT_EQ(told->candidates[0].driver, "ftdi_sio");
+}
+
+TEST(ObstaclesFor, EachOfTheGroupThatAnotherDriverHasWhereverItsAddressIs) {
+  TestTree tree;
+  tree.driver("pci", "vfio-pci");
+  for (const char* function : {"0", "1", "2"})
+    tree.pci({.address = std::string("0000:03:00.") + function, .driver = "e1000e", .group = 7});
+  for (const char* device : {"0000:03:00.0", "0000:03:00.1", "0000:03:00.2"}) {
+    const auto told = explain_device(tree.sysfs(), pci_id(device), "");
+    ASSERT_TRUE(told) << told.error().message();
+    std::vector<std::string> said;
+    for (const Obstacle& it :
+         obstacles_for(tree.sysfs(), *told, DriverName::literal("vfio-pci")))
+      said.push_back(it.what);
+    for (const char* other : {"0000:03:00.0", "0000:03:00.1", "0000:03:00.2"}) {
+      const auto count = std::string(other) == device ? 0 : 1;
+      EXPECT_THAT(said, Contains(HasSubstr(std::string(other) + " is on e1000e")).Times(count))
+          << device;
+    }
+  }
 }
 
 TEST(VfioVariantAliases, EachLineStandsThereOnce) {

@@ -257,6 +257,14 @@ TEST_F(Guards, TheBootDisplayAndVirtualFunctionsInUse) {
   EXPECT_THAT(names(), UnorderedElementsAre("boot-display", "vf-in-use"));
 }
 
+TEST_F(Guards, AProcessOfWhichNotAllFilesCanBeLookedAtIsCounted) {
+  node("/thing/thing0");
+  process("77", "/dev/zero");
+  EXPECT_EQ(in_use({pci_id(kNic)}).unseen, 0U);
+  for (const char* pid : {"77", "78"}) tree_.link("proc/" + std::string(pid) + "/fd/4", "4");
+  EXPECT_EQ(in_use({pci_id(kNic)}).unseen, 2U);
+}
+
 TEST_F(Guards, AnOpenDeviceNodeWithItsProcess) {
   node("/thing/thing0");
   tree_.put("proc/self/root/etc/passwd", "root:x:0:0::/:/bin/sh\nalice:x:1000:1000::/:/bin/sh\n");

@@ -273,8 +273,9 @@ TEST_F(Deferral, EndsWithARetryThatNoDriverWants) {
 
 TEST_F(Deferral, IsRetriedAtOnceWhenSomebodyBoundDuringTheProbe) {
   ASSERT_TRUE(core_.load_module("tdrv"));
-  for (const char* driver : {"td0", "td1", "td2"}) core_.set_probe(driver, -517);
+  core_.set_probe("td2", -517);
   ASSERT_EQ(drv("td0", "unbind", kEduA), 0);
+  ASSERT_EQ(dev(kEduA, "driver_override", "td2"), 0);  // no other is tried after it
   ASSERT_EQ(drv("e1000e", "unbind", kNicA), 0);
   at_step(KernelStep::Kind::kProbeFailed, kEduA, [&] {
     EXPECT_EQ(drv("e1000e", "bind", kNicA), 0);
@@ -480,6 +481,24 @@ TEST_F(Uevents, OfModulesComeLast) {
   ASSERT_TRUE(core_.load_module("nvme"));
   EXPECT_THAT(events(),
               ElementsAre("add nvme0", "add nvme0n1", "bind " + kNvme, "add nvme", "add nvme"));
+}
+
+TEST_F(Uevents, OfTheDriversOfAModuleComeTheLastFirst) {
+  ASSERT_TRUE(core_.load_module("tdrv"));
+  for (const std::string& device : {kEduA, kEduB, kSharedEdu})
+    ASSERT_EQ(drv("td0", "unbind", device), 0);
+  (void)core_.take_uevents();
+  ASSERT_TRUE(core_.unload_module("tdrv"));
+  EXPECT_THAT(events(), ElementsAre("remove td2", "remove td1", "remove td0", "remove tdrv"));
+}
+
+TEST_F(Uevents, OfABridgeComeAfterThoseOfWhatIsBehindIt) {
+  (void)core_.take_uevents();
+  ASSERT_EQ(dev(kBridge, "remove", "1"), 0);
+  EXPECT_THAT(events(),
+              ElementsAre("remove eth3", "unbind " + kSharedB, "remove eth2", "unbind " + kSharedA,
+                          "unbind " + kBridge, "remove " + kSharedA, "remove " + kSharedB,
+                          "remove " + kSharedEdu, "remove " + kBridge));
 }
 
 TEST_F(Uevents, OfVfioHaveTheGroupBeforeTheDevice) {
