@@ -14,6 +14,7 @@ namespace anybind::lab {
 namespace {
 
 constexpr const char* kMachineWithFiles = R"(
+driver = [{ name = "igb", ids = ["8086:1533"] }]
 device = [{ address = "0000:01:00.0", id = "8086:1533" }, { address = "0000:02:00.0", id = "8086:1533" }]
 )";
 constexpr const char* kCard = "0000:01:00.0";
@@ -22,9 +23,11 @@ constexpr const char* kOther = "0000:02:00.0";
 class KernfsTest : public testing::Test {
  protected:
   Kernfs::Number at(const std::string& device, const std::string& name) {
+    return at({"devices", "pci" + device.substr(0, 7), device, name});
+  }
+  Kernfs::Number at(const std::vector<std::string>& parts) {
     Kernfs::Number number = Kernfs::kRoot;
-    for (const std::string& part :
-         {std::string("devices"), "pci" + device.substr(0, 7), device, name}) {
+    for (const std::string& part : parts) {
       const auto found = files_.lookup(number, part);
       if (!found) return 0;
       number = found->number;
@@ -41,8 +44,8 @@ class KernfsTest : public testing::Test {
   mode_t mode_of(const std::string& device, const std::string& name) {
     return files_.status(at(device, name))->st_mode & 07777U;
   }
-  bool plug(const char* word, const char* device) {
-    return run_command(machine_, {word, device}).has_value();
+  bool plug(const char* word, const char* what) {
+    return run_command(machine_, {word, what}).has_value();
   }
 
   Machine machine_{*drivercore::load_machine(kMachineWithFiles, "machine")};
@@ -92,6 +95,18 @@ TEST_F(KernfsTest, AnAttributeOfACardThatIsGoneTakesNothing) {
   auto again = files_.open(at(kCard, "driver_override"), O_RDONLY);
   ASSERT_TRUE(again);
   EXPECT_EQ(files_.read(*again, 100, 0).value_or(""), "(null)\n");
+}
+
+TEST_F(KernfsTest, AnAttributeOfADriverThatIsGoneTakesNothing) {
+  auto file = files_.open(at({"bus", "pci", "drivers", "igb", "unbind"}), O_WRONLY);
+  ASSERT_TRUE(file);
+  ASSERT_TRUE(plug("unload", "igb"));
+  EXPECT_EQ(files_.write(*file, kCard, 0).error().value, ENODEV);
+  ASSERT_TRUE(plug("load", "igb"));
+  EXPECT_EQ(files_.write(*file, kCard, 0).error().value, ENODEV);
+  auto again = files_.open(at({"bus", "pci", "drivers", "igb", "unbind"}), O_WRONLY);
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(files_.write(*again, kCard, 0)) << "the card is still with the driver";
 }
 
 }  // namespace
