@@ -70,8 +70,7 @@ TEST(ObstaclesFor, EachOfTheGroupThatAnotherDriverHasWhereverItsAddressIs) {
     const auto told = explain_device(tree.sysfs(), pci_id(device), "");
     ASSERT_TRUE(told) << told.error().message();
     std::vector<std::string> said;
-    for (const Obstacle& it :
-         obstacles_for(tree.sysfs(), *told, DriverName::literal("vfio-pci")))
+    for (const Obstacle& it : obstacles_for(tree.sysfs(), *told, DriverName::literal("vfio-pci")))
       said.push_back(it.what);
     for (const char* other : {"0000:03:00.0", "0000:03:00.1", "0000:03:00.2"}) {
       const auto count = std::string(other) == device ? 0 : 1;

@@ -316,5 +316,25 @@ TEST(Table, IsTheSameHoweverManyThreadsThereAre) {
   EXPECT_EQ(tokens[0], tokens[2]);
 }
 
+TEST(Table, DoesNotPairTwoThatKillTheSameProgram) {
+  Scenario killed_too = *find_scenario("kill-recover");
+  killed_too.name = "kill-recover-too";
+  const auto table =
+      make_table({.mechanisms = {find_mechanism("anybind")},
+                  .scenarios = {find_scenario("alone"), find_scenario("kill-recover"), &killed_too,
+                                find_scenario("other-id")},
+                  .pairs = true,
+                  .cell = {.random = 20}});
+  ASSERT_TRUE(table);
+  std::vector<std::string> pairs;
+  for (const Cell& cell : table->pairs) {
+    std::string names;
+    for (const Scenario* scenario : cell.of.scenarios) names += std::string(scenario->name) + " ";
+    pairs.push_back(names);
+  }
+  EXPECT_EQ(pairs,
+            (std::vector<std::string>{"kill-recover other-id ", "kill-recover-too other-id "}));
+}
+
 }  // namespace
 }  // namespace anybind::race
