@@ -17,7 +17,7 @@ using testing::HasSubstr;
 
 class Transaction : public MachineTest {
  protected:
-  Result<std::vector<Outcome>> run_on(Sysfs& sysfs, const Plan& plan) {
+  Result<std::vector<Outcome>> run_on(Sysfs& sysfs, const HeldPlan& plan) {
     Origins memory = origins();
     return run(sysfs, plan, &memory, recorder_);
   }
@@ -269,6 +269,7 @@ TEST_F(Transaction, CtrlCRollsBack) {
     const auto outcome = run_plan(to_vfio({kNicA, kNicB}));
     ASSERT_FALSE(outcome);
     EXPECT_EQ(outcome.error().kind, ErrorKind::kFailed);
+    EXPECT_THAT(outcome.error().why, HasSubstr("interrupted")) << steps;
     EXPECT_EQ(all(), before) << "interrupted after " << steps;
   }
 }

@@ -87,8 +87,8 @@ TEST_F(WithFunctions, AWholeGroupIsRefusedWhenItWouldTakeWhatWasAskedForAway) {
 
 TEST_F(WithFunctions, WhatGoesWithTheDeviceDoesNotKeepItsGroupFromUserSpace) {
   // On a host driver a virtual function would, but it goes with its physical one.
-  EXPECT_EQ(write("bus/pci/devices/0000:31:01.0/driver_override", "pcieport"), 0);
-  EXPECT_EQ(write("bus/pci/drivers/pcieport/bind", "0000:31:01.0"), 0);
+  EXPECT_EQ(write("bus/pci/devices/0000:31:01.0/driver_override", "ice"), 0);
+  EXPECT_EQ(write("bus/pci/drivers/ice/bind", "0000:31:01.0"), 0);
   Request request{.devices = {kPf}, .driver = driver("vfio-pci")};
   request.ignored = {"vf-in-use"};
   const auto done = ask(request);
