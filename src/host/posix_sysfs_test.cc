@@ -2,14 +2,25 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <stop_token>
 #include <thread>
 
+#include "host/descriptor.h"
 #include "host/faulty_sysfs.h"
 #include "host/tracing_sysfs.h"
 
@@ -91,6 +102,50 @@ TEST_F(PosixSysfsTest, RenamesElsewhereDoNotDisturbAPathWithDots) {
     }
   });
   for (int i = 0; i < 5000; ++i) ASSERT_EQ(read_error(path), 0) << i;
+}
+
+/// From now on somebody else answers for the kernel when this thread calls openat2: through this.
+/// None where a thread may not have that.
+Descriptor ask_of_openat2() {
+  sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
+                          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+                          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  const sock_fprog program{.len = std::size(filter), .filter = filter};
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return Descriptor();
+  return Descriptor(static_cast<int>(
+      ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program)));
+}
+
+/// What the kernel says when a rename or a mount came between, as of itself it does by chance only.
+TEST_F(PosixSysfsTest, ACallThatShallBeMadeAgainIsMadeAgain) {
+  constexpr int kRefused = 20;
+  std::promise<Descriptor> asks;
+  std::atomic<bool> done = false;
+  int error = -1;
+  const std::jthread reader([&] {
+    asks.set_value(ask_of_openat2());
+    error = read_error("bus/pci/../../devices/d0/uevent");
+    done = true;
+  });
+  const Descriptor listener = asks.get_future().get();
+  if (listener.get() < 0) GTEST_SKIP() << "nobody may answer for the kernel here";
+  int asked = 0;
+  while (!done) {
+    pollfd ready{.fd = listener.get(), .events = POLLIN, .revents = 0};
+    seccomp_notif call{};
+    if (::poll(&ready, 1, 10) != 1 || ::ioctl(listener.get(), SECCOMP_IOCTL_NOTIF_RECV, &call) != 0)
+      continue;
+    const bool refuse = ++asked <= kRefused;
+    seccomp_notif_resp answer{
+        .id = call.id,
+        .val = 0,
+        .error = refuse ? -EAGAIN : 0,
+        .flags = refuse ? 0U : static_cast<unsigned>(SECCOMP_USER_NOTIF_FLAG_CONTINUE)};
+    EXPECT_EQ(::ioctl(listener.get(), SECCOMP_IOCTL_NOTIF_SEND, &answer), 0);
+  }
+  EXPECT_EQ(error, 0);
+  EXPECT_EQ(asked, kRefused + 1);
 }
 
 TEST_F(PosixSysfsTest, ReadsBackWhatItWrote) {

@@ -56,7 +56,7 @@ class ModuleLoads : public MachineTest {
   Result<HeldPlan> plan(std::vector<DeviceId> devices, const std::string& to = "vfio-pci") {
     return plan_bind(host(), {.devices = std::move(devices), .driver = driver(to)});
   }
-  Result<std::vector<Outcome>> run_plan(const Plan& plan) {
+  Result<std::vector<Outcome>> run_plan(const HeldPlan& plan) {
     Origins memory = origins();
     return run(host(), plan, &memory, recorder_);
   }

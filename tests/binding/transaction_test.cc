@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <map>
 
+#include <fmt/format.h>
+
 #include "change/device_run.h"
 #include "change/patient_writer.h"
 #include "change/recover.h"
@@ -342,6 +344,22 @@ TEST_F(Transaction, ADriverThatWasLoadedAgainAfterPlanningIsFound) {
   EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci");
 }
 
+TEST_F(Transaction, TheSameIdOfSomebodyElseStaysWithTheDriver) {
+  const auto ids = [&] { return core_.find_driver("pci", "pci-stub")->dynamic_ids; };
+  const auto& device = *core_.find("pci", kNicA.name.str());
+  ASSERT_EQ(write("bus/pci/drivers/pci-stub/new_id",
+                  fmt::format("{:x} {:x} {:x} {:x} {:x} ffff00", device.vendor, device.device,
+                              device.subvendor, device.subdevice, device.class_code)),
+            0);
+  const auto theirs = ids();
+  ASSERT_EQ(theirs.size(), 1U);
+  ASSERT_TRUE(run_plan(plan_bind(
+      *sysfs_,
+      {.devices = {kNicA}, .driver = driver("pci-stub"), .mechanism = Mechanism::kNewId})));
+  EXPECT_EQ(state_of(kNicA), "pci-stub (unset)");
+  EXPECT_EQ(ids(), theirs);
+}
+
 /// Something else happens before each step in turn.
 class EveryMoment : public Transaction {
  protected:
@@ -395,6 +413,14 @@ TEST_F(EveryMoment, AnOverrideThatSomebodyClearsIsNoticed) {
                 [&](std::size_t at, const auto& outcome) {
                   const std::string want = outcome ? "vfio-pci vfio-pci" : "igc (unset)";
                   EXPECT_EQ(state_of(kNicA), want) << at;
+                });
+}
+
+TEST_F(EveryMoment, AHostDriverThatIsUnloadedHasLeftTheDeviceAsWasWanted) {
+  at_every_step([&] { EXPECT_TRUE(core_.unload_module("igc")); },
+                [&](std::size_t at, const auto& outcome) {
+                  EXPECT_TRUE(outcome) << at << ": " << outcome.error().message();
+                  EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci") << at;
                 });
 }
 
