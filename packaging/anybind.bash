@@ -1,7 +1,7 @@
 # bash completion for anybind(8): verbs, options, devices of this machine, and for bind the drivers.
 _anybind() {
   local current=${COMP_WORDS[COMP_CWORD]} verb="" word
-  local verbs="list show explain doctor bind unbind restore undo vfs history recover rules status apply import kernel-args capture lab race help"
+  local verbs="list show explain doctor bind unbind restore undo vfs history recover rules status apply import kernel-args monitor capture lab race help"
   local options="--sysfs --lab --state --json --no-color --quiet --verbose --threads --help"
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case " $verbs " in *" $word "*) verb=$word; break ;; esac
@@ -13,6 +13,7 @@ _anybind() {
     undo) options="$options --dry-run --ignore --timeout" ;;
     vfs) options="$options --persist --rules --driver --dry-run --ignore --timeout" ;;
     apply) options="$options --dry-run" ;;
+    monitor) options="$options --for" ;;
     recover) options="$options --timeout" ;;
     race) options="$options --mechanism --scenario --kernel --pairs --html --random --seed --script" ;;
   esac
@@ -39,7 +40,7 @@ _anybind() {
       mapfile -t COMPREPLY < <(compgen -W "driverctl modprobe proxmox" -- "$current")
       return
     fi
-    if [[ $verb == kernel-args || $verb == rules || $verb == status || $verb == apply ]]; then
+    if [[ $verb == kernel-args || $verb == monitor || $verb == rules || $verb == status || $verb == apply ]]; then
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       return
     fi

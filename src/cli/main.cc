@@ -58,6 +58,8 @@ constexpr auto kVerbs = std::to_array<Verb>({
     {"import", "driverctl|modprobe|proxmox", "what others left, as rules", setup_import},
     {"kernel-args", "[SPEC...]", "rules as vfio-pci.ids for the kernel command line",
      setup_kernel_args},
+    {"monitor", "[SPEC...]", "bindings, and what differs from the rules, as it happens",
+     setup_monitor},
     {"capture", "[FILE]", "this machine as a lab file", setup_capture},
     {"lab", "exec FILE -- CMD... | ...", "a modelled machine as the /sys of other programs",
      setup_lab},

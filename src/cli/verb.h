@@ -65,6 +65,7 @@ Run setup_status(CLI::App& app);
 Run setup_apply(CLI::App& app);
 Run setup_import(CLI::App& app);
 Run setup_kernel_args(CLI::App& app);
+Run setup_monitor(CLI::App& app);
 Run setup_capture(CLI::App& app);
 Run setup_lab(CLI::App& app);
 Run setup_race(CLI::App& app);

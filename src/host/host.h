@@ -15,8 +15,6 @@
 
 namespace anybind {
 
-class UeventSource;  // what the kernel tells of devices that come and go: nothing reads it yet
-
 /// When user space can have an IOMMU group: the group is viable.
 enum class GroupRule : std::uint8_t {
   /// Linux 5.19 and later: when no driver of a member has claimed its DMA for the host
@@ -53,7 +51,6 @@ struct Host {
   Storage* rules = nullptr;    ///< where rules are kept that a change declares (policy/own_rules.h)
   std::string rules_dir{};     ///< where that is, as people know it: "/etc/anybind.d"
   Clock* clock = &Clock::real();
-  UeventSource* uevents = nullptr;
 
   std::string boot{};  ///< names this boot, after which nothing that was remembered holds
   std::string
@@ -61,6 +58,7 @@ struct Host {
   std::string release{};                      ///< of its kernel: "6.12.1-amd64"; empty: not known
   GroupRule rule = GroupRule::kDmaOwnership;  ///< of its kernel
 
+  bool has_uevents = false;  ///< listen_to_uevents() (host/uevents.h) tells of its devices
   bool is_root = false;
   std::optional<std::uint64_t> memlock{};   ///< RLIMIT_MEMLOCK in bytes; nullopt: no limit
   bool concurrent = false;                  ///< the sysfs may be used by several threads at once

@@ -90,6 +90,7 @@ class Opened final : public ThisMachine {
  private:
   void see_machine() {
     host_.proc = Proc(kProc);
+    host_.has_uevents = true;
     host_.release = kernel_release();
     host_.rule = group_rule(host_.release);
     if (!host_.release.empty()) {

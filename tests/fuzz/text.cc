@@ -2,8 +2,10 @@
 //   k  records of /dev/kmsg, apart by an empty line, after a line "BUS DEVICE DRIVER"
 //   a  modules.alias, after a line with a modalias and one with the text of modules.builtin.modinfo
 //   p  pci.ids, after a line of ids in hex
+//   u  a message of the kernel about a device, a NUL written as a line's end
 //   m  the files of modules and of modprobe.d: after a line with a name, files that begin with "==
 //   "
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -16,6 +18,7 @@
 #include "drivercore/core/state.h"
 #include "host/kernel_log.h"
 #include "host/modules.h"
+#include "host/uevents.h"
 #include "inventory/match.h"
 #include "inventory/names.h"
 #include "oracle.h"
@@ -51,6 +54,16 @@ void kernel_records(std::string_view text) {
     require(printable(line, 1000) == line, "a line that is not printable", line);
     require(line.size() <= 300, "a line that is too long", line);
   }
+}
+
+void event(std::string_view text) {
+  std::string message(text);
+  std::ranges::replace(message, '\n', '\0');
+  const auto told = parse_uevent(message);
+  if (!told) return;
+  require(told->devpath.starts_with('/') && !told->action.empty(), "an event of nothing", text);
+  std::string again = told->action + "@" + told->devpath;
+  require(message.starts_with(again + '\0'), "an event of something else", text);
 }
 
 void aliases(std::string_view text) {
@@ -127,5 +140,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (kind == 'a') aliases(text);
   if (kind == 'p') names(text);
   if (kind == 'm') modules(text);
+  if (kind == 'u') event(text);
   return 0;
 }

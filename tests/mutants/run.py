@@ -33,7 +33,7 @@ PYTHON = {"cli": "tests/cli/cli_test.py", "cli.json": "tests/cli/json_test.py", 
           "lab.files": "tests/lab/files_test.py", "lab.lab": "tests/lab/lab_test.py",
           "lab.mechanisms": "tests/lab/mechanisms_test.py", "lab.tools": "tests/lab/tools_test.py",
           "lab.rivals": "tests/lab/rivals_test.py", "lab.control": "tests/lab/control_test.py",
-          "lab.attacks": "tests/lab/attacks_test.py", "lab.terminal": "tests/lab/terminal_test.py"}
+          "lab.attacks": "tests/lab/attacks_test.py", "lab.monitor": "tests/lab/monitor_test.py", "lab.terminal": "tests/lab/terminal_test.py"}
 # A type of build that CMakeLists.txt has no flags for; no warnings, as a change may leave something unused.
 CONFIGURE = ("-G", "Ninja", "-DCMAKE_BUILD_TYPE=Mutants", "-DCMAKE_CXX_FLAGS=-O1 -w", "-DCMAKE_UNITY_BUILD=OFF",
              "-DANYBIND_BENCH=OFF")

@@ -42,3 +42,26 @@ rm /etc/anybind.d/20-twins.toml
 check_rc "the end of the rule" 0 anybind restore "$first" --persist
 check_eq "the card is the host's again" e1000e "$(driver_of "$first")"
 check "and no rule is left" test ! -e "/etc/anybind.d/10-pci-$first.toml"
+
+# What happens is told as it happens, beside the rules.
+mkdir -p /tmp/rules
+cat >/tmp/rules/a.toml <<'RULES'
+[[rule]]
+name = "the second"
+match = { device = "0000:00:04.0" }
+driver = "e1000e"
+RULES
+check_rc "the second is the host's" 0 anybind restore "$second"
+anybind monitor --json --for 6 /tmp/rules >/tmp/told 2>&1 &
+monitor=$!
+eventually 5 test -d "/proc/$monitor"
+sleep 1
+check_rc "a bind meanwhile" 0 anybind bind "$second" vfio-pci
+echo "$first" >/sys/bus/pci/drivers/e1000e/unbind
+echo 1 >"/sys/bus/pci/devices/$first/remove"
+wait "$monitor"
+run cat /tmp/told
+check_says "the bind is told, with its driver and the rule" "\"action\":\"bind\",\"bus\":\"pci\",\"address\":\"$second\",\"driver\":\"vfio-pci\",\"differs\":\"it has vfio-pci, and shall have e1000e: rule"
+check_says "and that anybind made it" "\"command\":\"bind $second vfio-pci\""
+check_says "so is an unbind by hand" "\"action\":\"unbind\",\"bus\":\"pci\",\"address\":\"$first\""
+check_says "and a card that has gone" "\"action\":\"remove\",\"bus\":\"pci\",\"address\":\"$first\",\"driver\":null"
