@@ -45,6 +45,10 @@ struct Character {
 /// One word for a POSIX shell: unchanged where that is safe, else in single quotes.
 [[nodiscard]] std::string shell_quote(std::string_view text);
 
+/// A basic string of TOML, safe to print on a terminal. Bytes that are no UTF-8 cannot stand in
+/// TOML: they become U+FFFD. Not `quoted`: some standard libraries would find std::quoted.
+[[nodiscard]] std::string toml_string(std::string_view text);
+
 /// What fnv1a() begins with.
 inline constexpr std::uint64_t kFnvBasis = 0xCBF29CE484222325;
 

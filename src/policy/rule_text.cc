@@ -16,13 +16,13 @@ namespace {
 class Pairs {
  public:
   void text(const char* key, const std::string& value) {
-    if (!value.empty()) raw(key, quoted(value));
+    if (!value.empty()) raw(key, toml_string(value));
   }
   void texts(const char* key, const std::vector<std::string>& values) {
     if (values.size() == 1) return text(key, values.front());
     if (values.empty()) return;
     std::string list;
-    for (const std::string& value : values) list += (list.empty() ? "" : ", ") + quoted(value);
+    for (const std::string& value : values) list += (list.empty() ? "" : ", ") + toml_string(value);
     raw(key, "[" + list + "]");
   }
   [[nodiscard]] const std::string& str() const { return out_; }
@@ -51,15 +51,6 @@ std::string match_text(const RuleMatch& match) {
 
 }  // namespace
 
-std::string quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + "\"";
-}
-
 std::string text_of(const std::vector<Range>& ranges) {
   std::string out;
   for (const Range& range : ranges) {
@@ -71,10 +62,10 @@ std::string text_of(const std::vector<Range>& ranges) {
 }
 
 std::string text_of(const Rule& rule) {
-  std::string out = fmt::format("[[rule]]\nname = {}\nmatch = {{ {} }}\n", quoted(rule.name),
+  std::string out = fmt::format("[[rule]]\nname = {}\nmatch = {{ {} }}\n", toml_string(rule.name),
                                 match_text(rule.match));
   const auto line = [&](const char* key, const std::string& value) {
-    if (!value.empty()) out += fmt::format("{} = {}\n", key, quoted(value));
+    if (!value.empty()) out += fmt::format("{} = {}\n", key, toml_string(value));
   };
   if (rule.functions) out += fmt::format("vfs = {}\n", *rule.functions);
   line("driver", rule.driver ? rule.driver->str() : "");

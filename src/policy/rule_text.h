@@ -1,7 +1,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 
 #include "base/error.h"
 #include "base/ids.h"
@@ -10,9 +9,6 @@
 
 // What everybody shares who writes rules down.
 namespace anybind {
-
-/// A text of TOML, in quotes.
-[[nodiscard]] std::string quoted(std::string_view text);
 
 /// The rule as parse_spec() reads it, but for its place.
 [[nodiscard]] std::string text_of(const Rule& rule);

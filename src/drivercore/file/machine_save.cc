@@ -12,28 +12,6 @@
 namespace anybind::drivercore {
 namespace {
 
-/// A basic string of TOML, safe to print on a terminal. Bytes that are no UTF-8 cannot stand in
-/// TOML: they become U+FFFD. Not `quoted`: some standard libraries would find std::quoted.
-std::string toml_string(std::string_view text) {
-  std::string out = "\"";
-  while (!text.empty()) {
-    const auto [character, length] = first_character(text);
-    if (length == 0) {
-      out += "\\ufffd";
-    } else if (character == '"' || character == '\\') {
-      out += '\\';
-      out += text[0];
-    } else if (is_shown(character)) {
-      out += text.substr(0, length);
-    } else {
-      const auto value = static_cast<std::uint32_t>(character);
-      out += value > 0xFFFF ? fmt::format("\\U{:08x}", value) : fmt::format("\\u{:04x}", value);
-    }
-    text.remove_prefix(std::max<std::size_t>(length, 1));
-  }
-  return out + "\"";
-}
-
 template <class List, class Format>
 std::string list_of(const List& list, Format format) {
   std::string out;
