@@ -279,6 +279,7 @@ Result<int> try_out(Context& context, const Spec& spec, const std::vector<std::s
   options.dry_run = true;
   if (context.json) {
     std::vector<Applied> changes;
+    changes.reserve(next.size());
     for (const RuleRequest& one : next) changes.push_back(try_one(context, one));
     answer(context, {{"changes", applied_value(spec, changes)},
                      {"status", wire::to_json(spec, now, since, text_of)}});

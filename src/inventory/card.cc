@@ -64,7 +64,7 @@ std::vector<std::string> read_mac_addresses(Sysfs& device) {
   std::vector<std::string> out;
   const auto look = [&](const std::string& folder) {
     for (const std::string& name : device.list(folder).value_or(std::vector<std::string>{})) {
-      const std::string path = folder + "/" + name;
+      const std::string path = fmt::format("{}/{}", folder, name);
       auto text = device.read(path + "/bonding_slave/perm_hwaddr");
       if (!text) text = device.read(path + "/address");
       if (const auto mac = parse_mac_address(trim_newline(text.value_or("")))) out.push_back(*mac);

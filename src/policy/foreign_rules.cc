@@ -85,7 +85,7 @@ class Importer {
     std::ranges::sort(names);
     for (const std::string& name : names) {
       if (!name.ends_with(".conf")) continue;
-      const std::string text = host_.files.read(folder + "/" + name).value_or("");
+      const std::string text = host_.files.read(fmt::format("{}/{}", folder, name)).value_or("");
       for (const std::string& line : split(text, '\n')) {
         if (line.starts_with('[')) break;  // a snapshot: not what the guest has now
         if (line.starts_with("hostpci")) add_hostpci(line, fmt::format("/{}/{}", folder, name));
@@ -110,8 +110,11 @@ class Importer {
     const auto name = DeviceName::parse(pattern.name);
     if (pattern.kind == DevicePattern::Kind::kOne && bus && name) {
       auto pinned = match_of_card(host_, {.bus = *bus, .name = *name});
-      if (pinned) rule.match = *std::move(pinned);
-      if (!pinned) text_ += comment("it is not there now, so that nothing pins the card");
+      if (pinned) {
+        rule.match = *std::move(pinned);
+      } else {
+        text_ += comment("it is not there now, so that nothing pins the card");
+      }
     }
     add_rule(std::move(rule));
   }
@@ -154,7 +157,8 @@ class Importer {
       }
       if (option.contains('=') && !option.starts_with("host=")) continue;
       const std::string hosts = option.starts_with("host=") ? option.substr(5) : option;
-      for (const std::string& host : split(hosts, ';')) add_host(host, where + ": " + key);
+      for (const std::string& host : split(hosts, ';'))
+        add_host(host, fmt::format("{}: {}", where, key));
     }
   }
 

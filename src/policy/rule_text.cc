@@ -37,6 +37,7 @@ class Pairs {
 std::string match_text(const RuleMatch& match) {
   Pairs out;
   std::vector<std::string> devices;
+  devices.reserve(match.device.size());
   for (const DevicePattern& pattern : match.device) devices.push_back(pattern.text);
   out.texts("device", devices);
   out.text("slot", match.slot);
