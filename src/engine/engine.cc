@@ -53,11 +53,19 @@ Reach reach_of(const Request& request) {
   return request.whole_group ? Reach::kGroups : Reach::kNamed;
 }
 
+/// What nobody remembers goes to the default match. It is a change like others: what there was before
+/// stays remembered, and that an override goes is what was asked for.
+Result<HeldPlan> plan_default(const Host& host, const Request& request) {
+  HeldPlan out = TRY(plan_restore(host, request.devices, OriginTable{}));
+  out.restores = false;
+  out.warnings.clear();
+  return out;
+}
+
 Result<HeldPlan> plan_binding(const Host& host, const Request& request) {
   CHECK(request.driver.has_value(), "check() wants a driver of a bind");
   if (request.driver->str() == "none") return plan_unbind(host, request.devices, reach_of(request));
-  // As if anybind had never seen it.
-  if (request.driver->str() == "default") return plan_restore(host, request.devices, OriginTable{});
+  if (request.driver->str() == "default") return plan_default(host, request);
   return plan_bind(host, {.devices = request.devices,
                           .driver = *request.driver,
                           .whole_group = request.whole_group,

@@ -39,6 +39,18 @@ TEST_F(EngineTest, NoneIsNoDriverThatIsKeptAway) {
   EXPECT_EQ(state_of(kNicA), "- none");
 }
 
+TEST_F(EngineTest, DefaultIsWhatTheBusChoosesWithoutAnOverride) {
+  ASSERT_EQ(write("bus/pci/devices/" + kNicA.name.str() + "/driver_override", "igc"), 0);
+  ASSERT_TRUE(go(to_vfio_request({kNicA})));
+  ASSERT_TRUE(go({.devices = {kNicA}, .driver = driver("default")}));
+  EXPECT_EQ(state_of(kNicA), "igc (unset)");
+  const auto again = go({.devices = {kNicA}, .driver = driver("default")});
+  ASSERT_TRUE(again);
+  EXPECT_FALSE(again->front().changed);
+  ASSERT_TRUE(go({.verb = Request::Verb::kRestore, .devices = {kNicA}}));
+  EXPECT_EQ(state_of(kNicA), "igc igc") << "what there was before is still known";
+}
+
 TEST_F(EngineTest, ARequestThatMakesNoSenseTouchesNothing) {
   const auto before = all();
   using Verb = Request::Verb;
