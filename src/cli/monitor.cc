@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -84,8 +85,11 @@ class Monitor {
     }
     std::erase_if(batch, [&](const Uevent& event) { return !device_of(event); });
     if (batch.empty()) return {};
+    // Rules may have been written meanwhile; broken ones count no more than none.
+    if (const auto loaded = load_rules(); !loaded) tell_broken(loaded.error());
     const auto judgement =
         spec_.rules.empty() ? Result<Judgement>(Judgement{}) : judge(host(), spec_);
+    if (!judgement) tell_broken(judgement.error());
     for (const Uevent& event : batch)
       tell(event, *device_of(event), judgement ? *judgement : Judgement{});
     return {};
@@ -94,8 +98,16 @@ class Monitor {
   /// Without rules nothing is compared; broken ones are an error at once, and not while it runs.
   Result<> load_rules() {
     if (options_.specs.empty() && host().rules_dir.empty()) return {};
-    spec_ = TRY(load_spec(context_, options_.specs));
+    auto loaded = load_spec(context_, options_.specs);
+    spec_ = loaded ? *std::move(loaded) : Spec{};
+    if (!loaded) return fail(std::move(loaded).error());
     return {};
+  }
+
+  /// Once for each thing that is wrong.
+  void tell_broken(const Error& error) {
+    if (std::exchange(broken_, error.message()) != error.message())
+      say(context_.err, "anybind: warning: not compared with the rules: {}\n", error.message());
   }
 
   void print(const wire::Json& value, const std::string& words) {
@@ -149,13 +161,20 @@ class Monitor {
   /// How it differs from the rules; empty: it does not, or no rule counts for it.
   std::string difference(const Judgement& judgement, const DeviceId& id) const {
     const auto standing = std::ranges::find(judgement.devices, id, &Standing::device);
+    const auto problem =
+        std::ranges::find(judgement.problems, std::optional(id), &PolicyProblem::device);
+    if (problem != judgement.problems.end()) return problem->what;
     if (standing == judgement.devices.end() || standing->state == Standing::State::kMet) return "";
     return fmt::format("{}: rule \"{}\"", standing->differs, spec_.rules[standing->rule].name);
   }
 
   void remember_changes() {
     const auto memory = read_memory(host());
-    if (!memory) return;
+    if (!memory) {
+      say(context_.err, "anybind: warning: changes of anybind are not told: {}\n",
+          memory.error().message());
+      return;
+    }
     for (const std::uint64_t id : memory->journal.closed()) known_.insert(id);
   }
 
@@ -180,6 +199,7 @@ class Monitor {
   Context& context_;
   const MonitorOptions& options_;
   Spec spec_;
+  std::string broken_;
   std::map<BusName, bool> buses_;
   std::set<std::uint64_t> known_;
 };
@@ -200,7 +220,10 @@ Run setup_monitor(CLI::App& app) {
   add_spec(app, options->specs);
   app.add_option("--for", options->seconds, "seconds after which it ends; else with Ctrl-C")
       ->type_name("S")
-      ->check(CLI::Range(0.0, 1e9));
+      ->check(CLI::Range(0.0, 1e9))
+      ->check([](const std::string& text) {  // which is in every range
+        return text.contains("nan") || text.contains("NAN") ? "not a number" : "";
+      });
   return [options](Context& context) { return run_monitor(context, *options); };
 }
 

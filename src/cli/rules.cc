@@ -1,5 +1,7 @@
 // rules, status, apply: the declared state, what is so of it, and making it so.
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <memory>
 #include <set>
 
@@ -250,10 +252,10 @@ void print_applied(const Context& context, const Spec& spec, const std::vector<A
 }
 
 /// What would come of it.
-Applied try_one(const Context& context, const RuleRequest& one) {
+Applied try_one(const Context& context, std::size_t rule, const Request& request) {
   Listener nobody;
-  Applied out{.rule = one.rule, .request = one.request};
-  auto tried = rehearse(context.session.host(), context.session.lab(), one.request, nobody);
+  Applied out{.rule = rule, .request = request};
+  auto tried = rehearse(context.session.host(), context.session.lab(), request, nobody);
   if (!tried) {
     out.error = std::move(tried).error();
   } else if (!tried->predicted) {
@@ -261,6 +263,28 @@ Applied try_one(const Context& context, const RuleRequest& one) {
   } else {
     out.outcomes = *std::move(tried->predicted);
   }
+  return out;
+}
+
+/// As apply_spec() goes about it: another number of functions leads over none, and what is refused
+/// is tried by group.
+std::vector<Applied> try_change(const Context& context, const RuleRequest& one,
+                                const Judgement& now) {
+  Request request = one.request;
+  if (request.verb == Request::Verb::kMakeFunctions) {
+    const auto standing =
+        std::ranges::find(now.devices, request.devices.front(), &Standing::device);
+    if (standing != now.devices.end() && standing->functions.value_or(0) != 0) request.count = 0;
+    return {try_one(context, one.rule, request)};
+  }
+  Applied whole = try_one(context, one.rule, request);
+  const bool is_refused = whole.error && (whole.error->kind == ErrorKind::kRefused ||
+                                          whole.error->kind == ErrorKind::kNotFound);
+  const auto parts = is_refused ? split_by_group(request, now) : std::vector<Request>{};
+  if (parts.size() < 2) return {std::move(whole)};
+  std::vector<Applied> out;
+  out.reserve(parts.size());
+  for (const Request& part : parts) out.push_back(try_one(context, one.rule, part));
   return out;
 }
 
@@ -275,52 +299,60 @@ Result<int> try_out(Context& context, const Spec& spec, const std::vector<std::s
   const Judgement now = TRY(judge(context.session.host(), spec));
   const auto next = next_requests(spec, now);
   const auto since = since_of(context, spec, now);
-  ChangeOptions options;
-  options.dry_run = true;
+  std::vector<Applied> changes;
+  for (const RuleRequest& one : next)
+    std::ranges::move(try_change(context, one, now), std::back_inserter(changes));
+  const bool is_obeyed =
+      now.problems.empty() && std::ranges::none_of(now.devices, [](const Standing& standing) {
+        return standing.state == State::kNotObeyed;
+      });
+  const int code = first_code(changes) != 0 ? first_code(changes) : is_obeyed ? 0 : 1;
   if (context.json) {
-    std::vector<Applied> changes;
-    changes.reserve(next.size());
-    for (const RuleRequest& one : next) changes.push_back(try_one(context, one));
     answer(context, {{"changes", applied_value(spec, changes)},
                      {"status", wire::to_json(spec, now, since, text_of)}});
     print_errors(context, spec, changes);
-    return first_code(changes);
+    return code;
   }
   print_status(context, spec, now, since, words);
-  std::vector<Applied> failed;
-  for (const RuleRequest& one : next) {
+  ChangeOptions options;
+  options.dry_run = true;
+  for (const Applied& one : changes) {
     say(context.out, "\n# rule \"{}\"\n", printable(spec.rules[one.rule].name));
-    auto tried = carry_out(context, options, one.request);
-    if (tried) continue;
-    failed.push_back({.rule = one.rule, .request = one.request, .error = std::move(tried).error()});
-    print_errors(context, spec, {failed.back()});
+    if (one.error) {
+      print_errors(context, spec, {one});
+    } else {
+      TRY(carry_out(context, options, one.request));
+    }
   }
   const bool makes = std::ranges::any_of(next, [](const RuleRequest& one) {
     return one.request.verb == Request::Verb::kMakeFunctions;
   });
-  if (makes) say(context.out, "\n# rules of the functions that are made come after that\n");
-  return first_code(failed);
+  if (makes) say(context.out, "\n# what makes functions, and their rules, come after that\n");
+  return code;
 }
 
 Result<int> run_apply(Context& context, const PolicyOptions& options) {
   const Spec spec = TRY(load_spec(context, options.specs));
   if (options.dry_run) return try_out(context, spec, options.specs);
   catch_signals();
-  const auto applied = [&] {
+  Application applied = [&] {
     Narrator listener(context, "anybind: stopping as soon as the kernel lets go\n");
     return apply_spec(context.session.host(), spec, listener,
                       [&](const Rule& rule) { listener.give_to(rule.owner); });
   }();
   const auto kept = context.session.kept_after_change();
-  if (!applied) return fail(applied.error());
-  TRY(kept);
-  const Judgement after = TRY(judge(context.session.host(), spec));
+  auto after = judge(context.session.host(), spec);
+  if (!after && !applied.error) applied.error = after.error();
   try {
-    print_applied(context, spec, *applied, after);
+    print_applied(context, spec, applied.changes, after.value_or(Judgement{}));
   } catch (const std::exception&) {  // for want of memory
     put(context.err, "anybind: warning: it is done; there was no memory left to say what\n");
   }
-  return code_of(*applied, after);
+  const int code = code_of(applied.changes, after.value_or(Judgement{}));
+  if (code == exit_code(ErrorKind::kIncomplete)) return code;
+  if (applied.error) return fail(*std::move(applied.error));
+  TRY(kept);
+  return code;
 }
 
 }  // namespace

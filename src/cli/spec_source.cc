@@ -85,7 +85,9 @@ Result<RuleFolder> open_rules(const Context& context, const std::string& directo
     return out;
   }
   out.there.folder = directory;
-  out.there.files = TRY(read_directory(directory));
+  while (out.there.folder.size() > 1 && out.there.folder.ends_with('/'))
+    out.there.folder.pop_back();
+  out.there.files = TRY(read_directory(out.there.folder));
   out.own = open_storage(directory, Readers::kAll);
   out.storage = out.own.get();
   return out;

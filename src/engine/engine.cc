@@ -53,8 +53,8 @@ Reach reach_of(const Request& request) {
   return request.whole_group ? Reach::kGroups : Reach::kNamed;
 }
 
-/// What nobody remembers goes to the default match. It is a change like others: what there was before
-/// stays remembered, and that an override goes is what was asked for.
+/// What nobody remembers goes to the default match. It is a change like others: what there was
+/// before stays remembered, and that an override goes is what was asked for.
 Result<HeldPlan> plan_default(const Host& host, const Request& request) {
   HeldPlan out = TRY(plan_restore(host, request.devices, OriginTable{}));
   out.restores = false;
@@ -121,6 +121,10 @@ Result<> check_members(const Request& request) {
   TRY(only(request.no_iommu, {Verb::kBind}, "the no-IOMMU mode"));
   TRY(only(request.count != 0, {Verb::kMakeFunctions}, "a number of functions"));
   TRY(only(request.change.has_value(), {Verb::kUndo}, "the number of a change"));
+  if (request.driver && request.driver->str() == "default" &&
+      (request.whole_group || request.mechanism || request.no_iommu || !request.owner.empty()))
+    return fail({.kind = ErrorKind::kUsage,
+                 .why = "\"default\" goes with no option: each device gets what its bus chooses"});
   return only(!request.devices.empty() && !request.everything,
               {Verb::kBind, Verb::kUnbind, Verb::kRestore, Verb::kMakeFunctions},
               "the name of a device");

@@ -5,6 +5,8 @@
 #include "policy/apply.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <functional>
 #include <map>
 #include <set>
 #include <tuple>
@@ -18,8 +20,11 @@ namespace {
 
 using State = Standing::State;
 
+constexpr int kMostRounds = 16;  // each needs the one before: functions, their drivers, groups
+
 bool has_driver(const Standing& standing, const Rule& rule) {
-  if (!rule.driver || rule.wants_default()) return true;
+  if (!rule.driver) return true;
+  if (rule.wants_default()) return !standing.now.driver_override;
   return rule.wants_none() ? !standing.now.driver : standing.now.driver == rule.driver;
 }
 
@@ -57,17 +62,57 @@ Request driver_request(const Rule& rule) {
   return out;
 }
 
-/// The number in the journal of the change that has just removed the functions of `pf`.
+/// The number in the journal of the last change that has removed the functions of `pf`.
 std::optional<std::uint64_t> removal_of(const Host& host, const DeviceId& pf) {
   const auto memory = read_memory(host);
-  if (!memory || memory->journal.closed().empty()) return std::nullopt;
-  const auto newest = std::ranges::max(memory->journal.closed());
-  const auto entry = memory->journal.read(newest);
-  if (!entry || !*entry) return std::nullopt;
-  const bool is_it = std::ranges::any_of((*entry)->settings, [&](const Setting& setting) {
-    return setting.path == pf.path() + "/sriov_numvfs" && trim_newline(setting.bytes) == "0";
-  });
-  return is_it ? std::optional(newest) : std::nullopt;
+  if (!memory) return std::nullopt;
+  std::vector<std::uint64_t> ids = memory->journal.closed();
+  std::ranges::sort(ids, std::greater());
+  for (const std::uint64_t id : ids) {
+    const auto entry = memory->journal.read(id);
+    if (!entry || !*entry || (*entry)->boot != memory->journal.boot_id()) continue;
+    if ((*entry)->ending != Ending::kDone) continue;
+    for (const Setting& setting : (*entry)->settings) {
+      if (setting.path != pf.path() + "/sriov_numvfs") continue;
+      return trim_newline(setting.bytes) == "0" ? std::optional(id) : std::nullopt;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<unsigned> group_of(const Judgement& judgement, const DeviceId& device) {
+  const auto standing = std::ranges::find(judgement.devices, device, &Standing::device);
+  return standing == judgement.devices.end() ? std::nullopt : standing->now.iommu_group;
+}
+
+/// Rules that ask for the same of members of one IOMMU group are one change: by itself each would
+/// be refused, because of the others.
+void join_by_group(const Spec& spec, const Judgement& judgement,
+                   std::map<std::size_t, Request>& requests) {
+  std::map<unsigned, std::size_t> first;  // rule of each group
+  std::map<std::size_t, std::size_t> joined;
+  const auto root = [&](std::size_t rule) {
+    while (joined.contains(rule)) rule = joined[rule];
+    return rule;
+  };
+  for (const Standing& standing : judgement.devices) {
+    const auto& group = standing.now.iommu_group;
+    const auto own = requests.find(standing.rule);
+    if (!group || own == requests.end() ||
+        std::ranges::find(own->second.devices, standing.device) == own->second.devices.end())
+      continue;
+    const std::size_t mine = root(standing.rule);
+    const std::size_t other = root(first.emplace(*group, standing.rule).first->second);
+    if (mine != other && driver_request(spec.rules[mine]) == driver_request(spec.rules[other]))
+      joined[std::max(mine, other)] = std::min(mine, other);
+  }
+  for (const auto& [rule, into] : joined) {
+    Request& from = requests.at(rule);
+    Request& to = requests.at(root(into));
+    to.devices.insert(to.devices.end(), from.devices.begin(), from.devices.end());
+    to.instances.insert(from.instances.begin(), from.instances.end());
+    requests.erase(rule);
+  }
 }
 
 class Applier {
@@ -75,38 +120,76 @@ class Applier {
   Applier(const Host& host, const Spec& spec, Listener& listener, const OnRule& on_rule)
       : host_(host), spec_(spec), listener_(listener), on_rule_(on_rule) {}
 
-  Result<std::vector<Applied>> run() {
-    for (;;) {
+  Application run() {
+    for (int round = 0; round < kMostRounds; ++round) {
       auto judgement = judge(host_, spec_);
-      if (!judgement) return fail(std::move(judgement).error());
+      if (!judgement) {
+        out_.error = std::move(judgement).error();
+        break;
+      }
       std::vector<RuleRequest> next = next_requests(spec_, *judgement);
       for (RuleRequest& one : next) drop_what_was_asked(one.request);
       std::erase_if(next, [](const RuleRequest& one) { return one.request.devices.empty(); });
-      if (next.empty()) return std::move(done_);
-      // What is made is looked at before anything is bound.
-      const bool makes = next.front().request.verb == Request::Verb::kMakeFunctions;
-      for (const RuleRequest& one : next) {
-        if (makes != (one.request.verb == Request::Verb::kMakeFunctions)) continue;
-        remember(one.request);
-        if (!carry_out(one, *judgement)) return std::move(done_);
-      }
+      if (next.empty() || !carry_out_all(next, *judgement)) break;
     }
+    return std::move(out_);
   }
 
  private:
-  using Asked = std::tuple<Request::Verb, unsigned, DeviceId>;
+  using Asked = std::tuple<Request::Verb, unsigned, DeviceId, Instance>;
+
+  /// What is made is looked at before anything is bound. False: nothing more is to be done.
+  bool carry_out_all(const std::vector<RuleRequest>& next, const Judgement& judgement) {
+    const bool makes = next.front().request.verb == Request::Verb::kMakeFunctions;
+    const std::size_t before = out_.changes.size();
+    for (const RuleRequest& one : next) {
+      if (makes != (one.request.verb == Request::Verb::kMakeFunctions)) continue;
+      for (const DeviceId& device : one.request.devices) asked_.insert(asked(one.request, device));
+      if (!carry_out(one, judgement)) return false;
+    }
+    ask_again_after_progress(before, judgement);
+    return true;
+  }
+
+  /// What was refused because of another member of its group may be possible when that has changed:
+  /// as if it had not been asked for yet.
+  void ask_again_after_progress(std::size_t since, const Judgement& judgement) {
+    std::set<unsigned> moved;
+    for (std::size_t i = since; i < out_.changes.size(); ++i) {
+      for (const Outcome& outcome : out_.changes[i].outcomes) {
+        const auto group = group_of(judgement, outcome.device);
+        if (outcome.changed && group) moved.insert(*group);
+      }
+    }
+    const auto may_go_now = [&](const Applied& one) {
+      return one.error && one.error->kind == ErrorKind::kRefused &&
+             std::ranges::any_of(one.request.devices, [&](const DeviceId& device) {
+               const auto group = group_of(judgement, device);
+               return group && moved.contains(*group);
+             });
+    };
+    for (std::size_t i = since; i < out_.changes.size(); ++i) {
+      if (!may_go_now(out_.changes[i])) continue;
+      for (const DeviceId& device : out_.changes[i].request.devices)
+        asked_.erase(asked(out_.changes[i].request, device));
+    }
+    const auto from = out_.changes.begin() + static_cast<std::ptrdiff_t>(since);
+    out_.changes.erase(std::remove_if(from, out_.changes.end(), may_go_now), out_.changes.end());
+  }
+
+  static Asked asked(const Request& request, const DeviceId& device) {
+    const auto instance = request.instances.find(device);
+    return {request.verb, request.count, device,
+            instance == request.instances.end() ? Instance{} : instance->second};
+  }
 
   /// What was refused, or has failed, is not asked for twice.
   void drop_what_was_asked(Request& request) {
     std::erase_if(request.devices, [&](const DeviceId& device) {
-      if (!asked_.contains(Asked{request.verb, request.count, device})) return false;
+      if (!asked_.contains(asked(request, device))) return false;
       request.instances.erase(device);
       return true;
     });
-  }
-  void remember(const Request& request) {
-    for (const DeviceId& device : request.devices)
-      asked_.insert(Asked{request.verb, request.count, device});
   }
 
   /// False: nothing more is to be done.
@@ -137,14 +220,15 @@ class Applier {
     const unsigned now = functions_of(next.request.devices.front());
     if (now == 0 || next.request.count == 0)
       return keep(next.rule, next.request, change(host_, next.request, listener_));
-    if (!keep(next.rule, none, change(host_, none, listener_)) || done_.back().error)
-      return !done_.back().error || done_.back().error->kind != ErrorKind::kIncomplete;
-    const auto removal = removal_of(host_, next.request.devices.front());
+    const bool is_free = keep(next.rule, none, change(host_, none, listener_));
+    if (out_.changes.back().error) return is_free;
     const bool goes_on = keep(next.rule, next.request, change(host_, next.request, listener_));
-    if (!done_.back().error || !removal) return goes_on;
+    const auto removal = removal_of(host_, next.request.devices.front());
+    if (!out_.changes.back().error || !removal) return goes_on;
     const Request back{
         .verb = Request::Verb::kUndo, .change = removal, .ignored = next.request.ignored};
-    return keep(next.rule, back, change(host_, back, listener_)) && goes_on;
+    Listener nobody;  // who asks to stop asks for what there was
+    return keep(next.rule, back, change(host_, back, nobody)) && goes_on;
   }
 
   unsigned functions_of(const DeviceId& pf) const {
@@ -154,14 +238,14 @@ class Applier {
   }
 
   bool keep(std::size_t rule, const Request& request, Result<std::vector<Outcome>> outcomes) {
-    done_.push_back({.rule = rule, .request = request});
+    out_.changes.push_back({.rule = rule, .request = request});
     if (outcomes) {
-      done_.back().outcomes = *std::move(outcomes);
+      out_.changes.back().outcomes = *std::move(outcomes);
       return true;
     }
     const bool goes_on =
         outcomes.error().kind != ErrorKind::kIncomplete && !listener_.stop_requested();
-    done_.back().error = std::move(outcomes).error();
+    out_.changes.back().error = std::move(outcomes).error();
     return goes_on;
   }
 
@@ -170,7 +254,7 @@ class Applier {
   Listener& listener_;
   const OnRule& on_rule_;
   std::set<Asked> asked_;
-  std::vector<Applied> done_;
+  Application out_;
 };
 
 }  // namespace
@@ -189,6 +273,7 @@ std::vector<RuleRequest> next_requests(const Spec& spec, const Judgement& judgem
     request.devices.push_back(standing.device);
     request.instances.emplace(standing.device, standing.instance);
   }
+  join_by_group(spec, judgement, drivers);
   std::vector<RuleRequest> out = std::move(functions);
   out.reserve(out.size() + drivers.size());
   for (auto& [rule, request] : drivers)
@@ -200,9 +285,7 @@ std::vector<Request> split_by_group(const Request& request, const Judgement& jud
   std::vector<Request> out;
   std::map<unsigned, std::size_t> part_of;  // by group
   for (const DeviceId& device : request.devices) {
-    const auto standing = std::ranges::find(judgement.devices, device, &Standing::device);
-    const auto group =
-        standing == judgement.devices.end() ? std::nullopt : standing->now.iommu_group;
+    const auto group = group_of(judgement, device);
     const auto known = group ? part_of.find(*group) : part_of.end();
     if (known == part_of.end()) {
       if (group) part_of.emplace(*group, out.size());
@@ -218,8 +301,8 @@ std::vector<Request> split_by_group(const Request& request, const Judgement& jud
   return out;
 }
 
-Result<std::vector<Applied>> apply_spec(const Host& host, const Spec& spec, Listener& listener,
-                                        const OnRule& on_rule) {
+Application apply_spec(const Host& host, const Spec& spec, Listener& listener,
+                       const OnRule& on_rule) {
   return Applier(host, spec, listener, on_rule).run();
 }
 

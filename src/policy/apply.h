@@ -41,14 +41,19 @@ struct Applied {
 /// Is told of each rule before a change for it.
 using OnRule = std::function<void(const Rule&)>;
 
+/// What was done, in order; and why it ended early, where the machine did not let itself be read.
+struct Application {
+  std::vector<Applied> changes{};
+  std::optional<Error> error{};
+};
+
 /// Makes the declared state so, as far as it is not: each rule as one change through the engine,
 /// with all of its promises; when that is refused, or a card has gone, each of its IOMMU groups by
 /// itself. Another number of virtual functions is made when the old ones are removed, which are
 /// made again when that fails. Goes on with the next rule after an error, but not after one that
 /// leaves something half done (kIncomplete) or when `listener` has asked to stop. Blocks as
 /// change() does. Errors: the machine does not let itself be read.
-[[nodiscard]] Result<std::vector<Applied>> apply_spec(const Host& host, const Spec& spec,
-                                                      Listener& listener,
-                                                      const OnRule& on_rule = {});
+[[nodiscard]] Application apply_spec(const Host& host, const Spec& spec, Listener& listener,
+                                     const OnRule& on_rule = {});
 
 }  // namespace anybind

@@ -4,7 +4,6 @@
 #include "policy/foreign_rules.h"
 
 #include <algorithm>
-#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -16,6 +15,7 @@
 #include "inventory/modprobe_config.h"
 #include "inventory/pci_pattern.h"
 #include "policy/judge.h"
+#include "policy/match.h"
 #include "policy/rule_text.h"
 #include "policy/spec.h"
 
@@ -56,6 +56,7 @@ class Importer {
       : host_(host), pci_(std::move(pci)) {}
 
   std::string from_driverctl(const std::vector<Rule>& rules) {
+    source_ = "driverctl";
     for (const Rule& rule : rules) {
       text_ += comment("from " + rule.place.str());
       add_device(rule.match.device.front(), *rule.driver);
@@ -80,6 +81,7 @@ class Importer {
   }
 
   std::string from_proxmox() {
+    source_ = "proxmox";
     const std::string folder = "etc/pve/qemu-server";
     auto names = host_.files.list(folder).value_or(std::vector<std::string>{});
     std::ranges::sort(names);
@@ -96,16 +98,20 @@ class Importer {
 
  private:
   void add_rule(Rule rule) {
-    // The same device may stand in several guests.
-    if (names_.insert(rule.name).second) {
-      text_ += text_of(rule) + "\n";
-    } else {
+    // The same device may stand in several guests, and an id in several files.
+    const bool is_known = std::ranges::any_of(
+        rules_, [&](const Rule& other) { return covers(other.match, rule.match); });
+    if (is_known) {
       text_ += comment(fmt::format("{}: there is a rule already", rule.name));
+      return;
     }
+    text_ += text_of(rule) + "\n";
+    rules_.push_back(std::move(rule));
   }
 
   void add_device(const DevicePattern& pattern, const DriverName& driver) {
-    Rule rule{.name = pattern.text, .match = {.device = {pattern}}, .driver = driver};
+    Rule rule{
+        .name = source_ + " " + pattern.text, .match = {.device = {pattern}}, .driver = driver};
     const auto bus = BusName::parse(pattern.bus);
     const auto name = DeviceName::parse(pattern.name);
     if (pattern.kind == DevicePattern::Kind::kOne && bus && name) {
@@ -123,7 +129,7 @@ class Importer {
     for (const std::string& id : split(list, ',')) {
       const auto fields = std::ranges::count(id, ':');
       const auto pattern = fields <= 3 ? IdPattern::parse(id) : std::nullopt;
-      if (!pattern) {
+      if (!pattern || !pattern->fields[0] || !pattern->fields[1]) {
         text_ +=
             comment(fmt::format("{}: {}: no rule can say that (a class, or no id)", where, id));
         continue;
@@ -181,7 +187,8 @@ class Importer {
 
   const Host& host_;
   std::vector<Device> pci_;
-  std::set<std::string> names_;
+  std::string source_;
+  std::vector<Rule> rules_;
   std::string text_;
 };
 

@@ -62,9 +62,10 @@ TEST_F(ForeignRulesTest, DriverctlsDevicesArePinned) {
 
 TEST_F(ForeignRulesTest, AnIdTellsWhatItCatches) {
   file("etc/modprobe.d/vfio.conf",
-       "options vfio-pci ids=8086:10d3,10de:1c03,1234:5678,1002:67df:1:2:030000 disable_vga=1\n"
+       "options vfio-pci ids=8086:10d3,10de:1c03,1234:5678,1002:67df:1:2:030000,10de: "
+       "disable_vga=1\n"
        "softdep nouveau pre: vfio-pci\noptions kvm ids=8086:0001\n");
-  file("proc/cmdline", "quiet vfio-pci.ids=10de:1c03\n");
+  file("proc/cmdline", "quiet vfio-pci.ids=10DE:1c03,8086:10d3:1043:8534\n");
   const std::string text = text_of(ForeignRules::kModprobe);
   EXPECT_THAT(text, HasSubstr("8086:10d3 is now 0000:00:03.0 and 0000:00:03.1"));
   EXPECT_THAT(text, HasSubstr("it takes all of them"));
@@ -86,7 +87,8 @@ TEST_F(ForeignRulesTest, GuestsOfProxmoxNameTheirDevices) {
   const Spec spec = spec_of(ForeignRules::kProxmox);
   std::vector<std::string> names;
   for (const Rule& rule : spec.rules) names.push_back(rule.name);
-  EXPECT_THAT(names, ElementsAre("0000:00:03.0", "0000:00:03.1", "0000:00:04.0", "0000:00:05.0"));
+  EXPECT_THAT(names, ElementsAre("proxmox 0000:00:03.0", "proxmox 0000:00:03.1",
+                                 "proxmox 0000:00:04.0", "proxmox 0000:00:05.0"));
   EXPECT_EQ(spec.rules[2].match.id, IdPattern::parse("10de:1c03"));
   const std::string text = text_of(ForeignRules::kProxmox);
   EXPECT_THAT(text, HasSubstr("mapping=gpu names no device"));

@@ -102,10 +102,13 @@ class Judge {
                              .advice = {Action::kShow, {id.str()}}});
   }
 
-  /// A rule that matches nothing, and whose card stands elsewhere.
+  /// A rule whose card stands elsewhere. A serial number is that of all functions of a card, and of
+  /// more than that with some makers: it says nothing where the rule has found its device. A MAC
+  /// address is one port's: what stands at the place then only has not told its own.
   void look_for_moved_cards() {
     for (const auto& [rule, devices] : elsewhere_) {
-      if (!out_.matches[rule].empty()) continue;
+      const bool is_port = !spec_.rules[rule].match.mac.empty();
+      if (!out_.matches[rule].empty() && !is_port) continue;
       settle_first(rule, devices.front(),
                    "the card of the rule stands here, and not where it says");
       for (const DeviceId& id : devices) unsettled_.insert(id);
@@ -114,6 +117,8 @@ class Judge {
           refuse(standing,
                  fmt::format("it may be the card of rule \"{}\", which says another place",
                              spec_.rules[rule].name));
+        if (standing.rule == rule)
+          refuse(standing, fmt::format("the card of the rule may be {}", devices.front().str()));
       }
     }
   }
@@ -196,6 +201,22 @@ class Judge {
     }
   }
 
+  /// Who takes a whole group takes every member: also one that must not be taken.
+  void refuse_with_strangers(unsigned group, const std::vector<std::size_t>& named,
+                             const std::vector<DeviceId>& others) {
+    std::optional<DeviceId> stranger;
+    for (const std::size_t i : named)
+      if (out_.devices[i].state == State::kNotObeyed) stranger = out_.devices[i].device;
+    for (const DeviceId& id : others)
+      if (unsettled_.contains(id)) stranger = id;
+    if (!stranger) return;
+    for (const std::size_t i : named) {
+      if (rule_of(out_.devices[i]).group == GroupTreatment::kWhole)
+        refuse(out_.devices[i], fmt::format("{} has {}, which is to be left alone",
+                                            group_words(group), stranger->str()));
+    }
+  }
+
   /// The members that no rule names.
   Result<> look_at_others(unsigned group, const std::vector<std::size_t>& named) {
     const auto view = read_group_view(host_.sysfs, group);
@@ -210,9 +231,8 @@ class Judge {
           named, [&](std::size_t i) { return out_.devices[i].device == member.id; });
       if (!member.is_bridge && !is_named) others.push_back(member.id);
     }
+    refuse_with_strangers(group, named, others);
     if (others.empty()) return {};
-    const auto stranger =
-        std::ranges::find_if(others, [&](const DeviceId& id) { return unsettled_.contains(id); });
     std::optional<std::size_t> taker;
     for (const std::size_t i : named) {
       Standing& standing = out_.devices[i];
@@ -220,9 +240,6 @@ class Judge {
       if (rule.group == GroupTreatment::kRefuse)
         refuse(standing, fmt::format("{} has {} beside it, and the rule says refuse",
                                      group_words(group), others.front().str()));
-      if (rule.group == GroupTreatment::kWhole && stranger != others.end())
-        refuse(standing, fmt::format("{} has {}, of which it is not clear which card it is",
-                                     group_words(group), stranger->str()));
       if (rule.group == GroupTreatment::kWhole && standing.state != State::kNotObeyed)
         taker = standing.rule;
     }

@@ -195,9 +195,14 @@ TEST_F(JudgeTest, ACardThatHasMovedIsReportedAndNotTaken) {
 }
 
 TEST_F(JudgeTest, TheMacOfACardThatWasGivenAwayIsNotKnown) {
-  const std::string text =
-      rule("device = \"00:03.0\", mac = \"52:54:00:00:00:01\"", "driver = \"none\"");
+  const std::string text = rule(
+      "device = \"00:03.0\", id = \"8086:10d3\", mac = \"52:54:00:00:00:01\"", "driver = \"none\"");
   EXPECT_EQ(standing_by(text).state, State::kDrift);
+  // Without ids anything could stand there.
+  const Judgement bare =
+      judge_by(rule("device = \"00:03.0\", mac = \"52:54:00:00:00:01\"", "driver = \"none\""));
+  EXPECT_THAT(bare.devices, IsEmpty());
+  EXPECT_THAT(bare.problems.at(0).what, HasSubstr("no network driver tells"));
   EXPECT_THAT(judge_by(rule("mac = \"52:54:00:00:00:01\"", "driver = \"none\"")).devices,
               IsEmpty());
   tree_.put(std::string("devices/pci0000:00/") + kNic + "/net/eth0/address", "52:54:00:00:00:01\n");
@@ -327,6 +332,55 @@ TEST_F(JudgeTest, TheDriverThatMakesFunctionsComesFirst) {
   nic("ice", "(null)");
   EXPECT_EQ(next_requests(spec(text), judge_by(text)).at(0).request.verb,
             Request::Verb::kMakeFunctions);
+}
+
+TEST_F(JudgeTest, ThePortOfTheRuleStandsElsewhereThoughSomethingStandsAtItsPlace) {
+  tree_.pci({.address = "0000:00:05.0"});
+  tree_.put("devices/pci0000:00/0000:00:05.0/net/eth0/address", "52:54:00:00:00:01\n");
+  const std::string text = rule(
+      "device = \"00:03.0\", id = \"8086:10d3\", mac = \"52:54:00:00:00:01\"", "driver = \"none\"");
+  const Judgement out = judge_by(text);
+  ASSERT_EQ(out.devices.size(), 1U);
+  EXPECT_EQ(out.devices[0].state, State::kNotObeyed);
+  EXPECT_THAT(out.devices[0].differs, HasSubstr("may be 0000:00:05.0"));
+  EXPECT_THAT(next_requests(spec(text), out), IsEmpty());
+}
+
+TEST_F(JudgeTest, AWholeGroupIsNotTakenWithAMemberThatIsLeftAlone) {
+  tree_.put(std::string("devices/pci0000:00/") + kSound + "/serial_number",
+            "00-1b-21-ff-ff-6a-2c-8e\n");
+  const std::string text =
+      rule("device = \"00:09.0\", serial = \"00-1b-21-ff-ff-6a-2c-8e\"", "driver = \"none\"") +
+      rule("device = \"00:04.0\"", "driver = \"vfio-pci\"\ngroup = \"whole\"", "gpu") +
+      rule("device = \"00:04.1\"", "driver = \"vfio-pci\"", "sound");
+  const Judgement out = judge_by(text);
+  EXPECT_THAT(out.devices, testing::Each(testing::Field(&Standing::state, State::kNotObeyed)));
+  EXPECT_THAT(next_requests(spec(text), out), IsEmpty());
+}
+
+TEST_F(JudgeTest, RulesOfOneGroupThatAskForTheSameAreOneChange) {
+  const std::string text = rule("device = \"00:04.0\"", "driver = \"vfio-pci\"", "gpu") +
+                           rule("device = \"00:03.0\"", "driver = \"vfio-pci\"", "nic") +
+                           rule("device = \"00:04.1\"", "driver = \"vfio-pci\"", "sound");
+  const auto next = next_requests(spec(text), judge_by(text));
+  ASSERT_EQ(next.size(), 2U);
+  EXPECT_THAT(next[0].request.devices, ElementsAre(pci_id(kGpu), pci_id(kSound)));
+  EXPECT_EQ(next[0].request.instances.size(), 2U);
+  EXPECT_THAT(next[1].request.devices, ElementsAre(pci_id(kNic)));
+  const std::string differently = rule("device = \"00:04.0\"", "driver = \"vfio-pci\"", "gpu") +
+                                  rule("device = \"00:04.1\"", "driver = \"none\"", "sound");
+  EXPECT_EQ(next_requests(spec(differently), judge_by(differently)).size(), 2U);
+}
+
+TEST_F(JudgeTest, TheDefaultDriverComesBeforeItsFunctions) {
+  const std::string real = std::string("devices/pci0000:00/") + kNic;
+  tree_.put(real + "/sriov_totalvfs", "4\n");
+  tree_.put(real + "/sriov_numvfs", "0\n");
+  nic("vfio-pci", "vfio-pci");
+  const std::string text = rule("device = \"00:03.0\"", "driver = \"default\"\nvfs = 2");
+  const auto next = next_requests(spec(text), judge_by(text));
+  ASSERT_EQ(next.size(), 1U);
+  EXPECT_EQ(next[0].request.verb, Request::Verb::kBind);
 }
 
 }  // namespace

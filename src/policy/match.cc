@@ -75,7 +75,10 @@ Answer judge_card(const RuleMatch& match, SeenDevice& seen) {
   if (std::ranges::find(macs, match.mac) != macs.end()) return {Meets::kYes};
   // Only a network driver tells the MAC: of a device at its place that has been given away, its
   // place and its ids have to do.
-  if (macs.empty() && match.is_exact_place()) return {Meets::kYes};
+  if (macs.empty() && match.is_exact_place()) {
+    if (match.id || !match.serial.empty()) return {Meets::kYes};
+    return {Meets::kUnknown, "no network driver tells its MAC address"};
+  }
   return {Meets::kOtherCard,
           "its MAC address is " + (macs.empty() ? "not known" : join_words(macs))};
 }

@@ -6,13 +6,12 @@
 #include "policy/own_rules.h"
 
 #include <algorithm>
-#include <set>
 
 #include <fmt/format.h>
 
-#include "base/check.h"
 #include "base/text.h"
 #include "base/try.h"
+#include "inventory/vfio_driver.h"
 #include "policy/judge.h"
 #include "policy/match.h"
 #include "policy/rule_text.h"
@@ -23,6 +22,7 @@ namespace {
 using Verb = Request::Verb;
 
 constexpr const char* kPrefix = "10-";
+constexpr const char* kFunctionsPrefix = "11-";  // behind single functions
 constexpr const char* kHead =
     "# Written by anybind; a rule of the declared state (anybind.d(5)).\n";
 
@@ -37,43 +37,66 @@ Result<> check_can_last(const Request& request) {
   return {};
 }
 
-/// What the file says of its device until now.
-Result<std::optional<Rule>> rule_there(const RuleFiles& there, const std::string& file) {
+Error not_ours(const std::string& path, std::string why) {
+  return {.kind = ErrorKind::kRefused,
+          .object = path,
+          .why = std::move(why) + ", and would be lost",
+          .advice = "move that to a file with a name of your own"};
+}
+
+/// What the file says until now of its device, or of the functions of it, and of nothing else.
+Result<std::optional<Rule>> rule_there(const RuleFiles& there, const std::string& file,
+                                       const DeviceId& device) {
   const std::string path = there.folder + "/" + file;
   const auto found = std::ranges::find(there.files, path, &SpecFile::name);
   if (found == there.files.end()) return std::optional<Rule>();
   Spec spec = TRY(parse_spec({*found}, Coverage::kAllowed));
   if (spec.rules.empty()) return std::optional<Rule>();
-  if (spec.rules.size() == 1) return std::optional(std::move(spec.rules.front()));
-  return fail({.kind = ErrorKind::kRefused,
-               .object = path,
-               .why = "it holds several rules, and would be overwritten",
-               .advice = "move them to a file with a name of your own"});
+  if (spec.rules.size() != 1) return fail(not_ours(path, "it holds several rules"));
+  Rule& rule = spec.rules.front();
+  const bool is_own = rule.match.pf ? *rule.match.pf == device
+                                    : rule.match.device.size() == 1 &&
+                                          rule.match.device.front().text == device.str();
+  if (!is_own) return fail(not_ours(path, "it was edited to mean other devices"));
+  return std::optional(std::move(rule));
 }
 
-void add_ignored(Rule& rule, const std::vector<std::string>& names) {
-  for (const std::string& name : names)
-    if (std::ranges::find(rule.ignored, name) == rule.ignored.end()) rule.ignored.push_back(name);
+/// A rule has one list of guards, and one driver, for its device and for making functions.
+Result<> check_halves(const Rule& rule, const Request& request, const std::string& path) {
+  const auto refuse = [&](std::string why) {
+    return Result<>(fail({.kind = ErrorKind::kRefused,
+                          .object = path,
+                          .why = std::move(why),
+                          .advice = "end the one before the other, or write rules of your own"}));
+  };
+  if (rule.ignored != request.ignored)
+    return refuse("it says something of this device already, with other guards to ignore");
+  if (rule.functions.value_or(0) != 0 && rule.driver &&
+      (rule.wants_none() || is_vfio_driver(rule.driver->str())))
+    return refuse(fmt::format("it would say {} virtual functions and {}, which makes none",
+                              *rule.functions, declared_words({.driver = rule.driver})));
+  return {};
 }
 
 Result<OwnRule> device_file(const Host& host, const Request& request, const RuleFiles& there,
                             const DeviceId& id) {
   OwnRule out{.file = own_rule_file(id), .device = id};
-  auto old = TRY(rule_there(there, out.file));
-  const bool ends = request.verb == Verb::kRestore ||
-                    (request.verb == Verb::kMakeFunctions && request.count == 0);
+  auto old = TRY(rule_there(there, out.file, id));
+  const bool of_functions = request.verb == Verb::kMakeFunctions;
+  const bool ends = request.verb == Verb::kRestore || (of_functions && request.count == 0);
   if (ends && !old) return out;
-  Rule rule = old ? *std::move(old) : Rule{.name = id.str()};
+  Rule rule = old ? *std::move(old) : Rule{.name = id.str(), .ignored = request.ignored};
+  const bool has_both = of_functions ? rule.driver.has_value() : rule.functions.has_value();
   if (!ends) rule.match = TRY(match_of_card(host, id));
-  if (request.verb == Verb::kMakeFunctions) {
+  if (!ends && !has_both) rule.ignored = request.ignored;
+  if (of_functions) {
     rule.functions = ends ? std::nullopt : std::optional(request.count);
-    add_ignored(rule, request.ignored);
   } else {
     rule.driver = request.verb == Verb::kUnbind ? DriverName::literal("none") : request.driver;
     rule.group = request.whole_group && !ends ? GroupTreatment::kWhole : GroupTreatment::kListed;
     rule.owner = request.owner;
-    if (!ends) rule.ignored = request.ignored;
   }
+  if (!ends && has_both) TRY(check_halves(rule, request, there.folder + "/" + out.file));
   if (rule.driver || rule.functions) out.text = kHead + text_of(rule);
   return out;
 }
@@ -81,7 +104,7 @@ Result<OwnRule> device_file(const Host& host, const Request& request, const Rule
 /// Functions without a driver need no rule: they are kept without one.
 Result<OwnRule> functions_file(const Request& request, const RuleFiles& there, const DeviceId& pf) {
   OwnRule out{.file = own_functions_file(pf), .device = pf};
-  TRY(rule_there(there, out.file));
+  TRY(rule_there(there, out.file, pf));
   if (request.count == 0 || !request.driver || request.driver->str() == "none") return out;
   Rule rule{.name = "each virtual function of " + pf.str(), .driver = request.driver};
   rule.match.pf = pf;
@@ -176,14 +199,63 @@ std::string own_rule_file(const DeviceId& device) {
 }
 
 std::string own_functions_file(const DeviceId& pf) {
-  return fmt::format("{}{}-{}-vfs.toml", kPrefix, pf.bus.str(), pf.name.str());
+  return fmt::format("{}{}-{}-vfs.toml", kFunctionsPrefix, pf.bus.str(), pf.name.str());
 }
+
+namespace {
+
+/// `restore` of a group gives back what was taken of it: the rules of those go too.
+std::vector<DeviceId> devices_of(const Host& host, const Request& request, const RuleFiles& there) {
+  std::vector<DeviceId> out = request.devices;
+  if (request.verb != Verb::kRestore || !request.whole_group) return out;
+  for (const DeviceId& device : request.devices) {
+    const auto dir = open_device(host.sysfs, device);
+    const auto group = dir && *dir != nullptr ? read_iommu_group(**dir).value_or(std::nullopt)
+                                              : std::optional<unsigned>();
+    const auto members = group ? read_group(host.sysfs, *group) : Result<std::vector<DeviceId>>();
+    for (const DeviceId& member : members.value_or(std::vector<DeviceId>{})) {
+      const std::string path = there.folder + "/" + own_rule_file(member);
+      const bool has_rule =
+          std::ranges::find(there.files, path, &SpecFile::name) != there.files.end();
+      if (has_rule && std::ranges::find(out, member) == out.end()) out.push_back(member);
+    }
+  }
+  return out;
+}
+
+/// Of every device that nobody asked about the same rule counts as before, and holds as before.
+Result<> check_others(const Request& request, const Spec& spec_before, const Judgement& before,
+                      const Spec& spec, const Judgement& after) {
+  for (const Standing& was : before.devices) {
+    const bool is_asked = std::ranges::find(request.devices, was.device) != request.devices.end();
+    const auto now = std::ranges::find(after.devices, was.device, &Standing::device);
+    if (is_asked || was.with_group || was.state == Standing::State::kNotObeyed) continue;
+    const Rule& old = spec_before.rules[was.rule];
+    if (now != after.devices.end()) {
+      const Rule& rule = spec.rules[now->rule];
+      const bool is_function = rule.match.pf && request.devices.front() == *rule.match.pf;
+      const bool holds = now->state != Standing::State::kNotObeyed;
+      if (holds && (rule.place == old.place || is_function)) continue;
+    } else if (old.place.file.ends_with(own_rule_file(was.device)) ||
+               (old.match.pf && *old.match.pf == request.devices.front())) {
+      continue;  // removed with it
+    }
+    return fail({.kind = ErrorKind::kRefused,
+                 .object = was.device.str(),
+                 .why = fmt::format("its rule \"{}\" ({}) would not hold any more", old.name,
+                                    old.place.str()),
+                 .advice = "change that rule"});
+  }
+  return {};
+}
+
+}  // namespace
 
 Result<std::vector<OwnRule>> own_rules_of(const Host& host, const Request& request,
                                           const RuleFiles& there) {
   TRY(check_can_last(request));
   std::vector<OwnRule> out;
-  for (const DeviceId& device : request.devices) {
+  for (const DeviceId& device : devices_of(host, request, there)) {
     out.push_back(TRY(device_file(host, request, there, device)));
     if (request.verb == Verb::kMakeFunctions)
       out.push_back(TRY(functions_file(request, there, device)));
@@ -209,16 +281,7 @@ Result<> check_own_rules(const Host& host, const Request& request, const RuleFil
     if (own.file != own_rule_file(own.device)) continue;
     TRY(check_device(request, spec, after, own, there.folder + "/" + own.file));
   }
-  std::set<std::string> known;
-  for (const PolicyProblem& problem : was.problems) known.insert(problem.what);
-  for (const PolicyProblem& problem : after.problems) {
-    if (known.contains(problem.what)) continue;
-    return fail({.kind = ErrorKind::kRefused,
-                 .object = problem.device ? problem.device->str() : "",
-                 .why = "with the new rule: " + problem.what,
-                 .advice = "change the other rule"});
-  }
-  return {};
+  return check_others(request, before, was, spec, after);
 }
 
 Result<> WrittenRules::put(const std::string& file, const std::string& text) {
@@ -237,7 +300,6 @@ Result<WrittenRules> WrittenRules::write(Storage& storage, const std::vector<Own
     } else {
       out.written_.push_back({rule.file, before->value_or(""), rule.text});
       done = out.put(rule.file, rule.text);
-      if (!done) out.written_.pop_back();
     }
     if (done) continue;
     static_cast<void>(out.take_back());  // what is told is the first thing that went wrong

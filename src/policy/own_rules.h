@@ -18,7 +18,7 @@ namespace anybind {
 /// "10-pci-0000:03:00.0.toml": before what people write by hand, as it says what they last asked
 /// for.
 [[nodiscard]] std::string own_rule_file(const DeviceId& device);
-/// "10-pci-0000:3b:00.0-vfs.toml": what becomes of its virtual functions.
+/// "11-pci-0000:3b:00.0-vfs.toml": what becomes of its virtual functions.
 [[nodiscard]] std::string own_functions_file(const DeviceId& pf);
 
 /// The rules that count beside those that are written.

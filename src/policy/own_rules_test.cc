@@ -102,34 +102,49 @@ TEST_F(OwnRulesTest, AnUnbindIsARuleToo) {
 }
 
 TEST_F(OwnRulesTest, FunctionsAreDeclaredBesideTheDriver) {
-  there_.files = {{.name = "d/10-pci-0000:00:03.0.toml", .text = rules_of(bind())->front().text}};
+  Request host_driver = bind();
+  host_driver.driver = DriverName::literal("ice");
+  const auto own = [](const std::vector<OwnRule>& rules, std::size_t at) {
+    return SpecFile{.name = "d/" + rules[at].file, .text = rules[at].text};
+  };
+  there_.files = {own(*rules_of(host_driver), 0)};
   Request request{.verb = Request::Verb::kMakeFunctions,
                   .devices = {pci_id(kCard)},
                   .driver = DriverName::literal("vfio-pci"),
-                  .count = 4,
-                  .ignored = {"mounted"}};
+                  .count = 4};
   const auto rules = *rules_of(request);
   ASSERT_EQ(rules.size(), 2U);
-  EXPECT_EQ(rules[1].file, "10-pci-0000:00:03.0-vfs.toml");
-  const Rule both = parse_spec({{.name = "x", .text = rules[0].text}})->rules.at(0);
+  EXPECT_EQ(rules[1].file, "11-pci-0000:00:03.0-vfs.toml") << "behind rules of single functions";
+  const Rule both = parse_spec({own(rules, 0)})->rules.at(0);
   EXPECT_EQ(both.functions, 4U);
-  EXPECT_EQ(both.driver, bind().driver) << "what was said before stays";
-  EXPECT_THAT(both.ignored, testing::ElementsAre("mounted"));
-  const Rule each = parse_spec({{.name = "x", .text = rules[1].text}})->rules.at(0);
+  EXPECT_EQ(both.driver, host_driver.driver) << "what was said before stays";
+  const Rule each = parse_spec({own(rules, 1)})->rules.at(0);
   EXPECT_EQ(each.match.pf, pci_id(kCard));
   EXPECT_EQ(each.driver, request.driver);
-  there_.files = {{.name = "d/10-pci-0000:00:03.0.toml", .text = rules[0].text},
-                  {.name = "d/10-pci-0000:00:03.0-vfs.toml", .text = rules[1].text}};
+  there_.files = {own(rules, 0), own(rules, 1)};
   const auto restored = *rules_of({.verb = Request::Verb::kRestore, .devices = {pci_id(kCard)}});
-  const Rule left = parse_spec({{.name = "x", .text = restored[0].text}})->rules.at(0);
+  const Rule left = parse_spec({own(restored, 0)})->rules.at(0);
   EXPECT_EQ(left.driver, std::nullopt);
   EXPECT_EQ(left.functions, 4U);
   request.count = 0;
+  request.ignored = {"vf-in-use"};
   const auto removed = *rules_of(request);
-  const Rule bound = parse_spec({{.name = "x", .text = removed[0].text}})->rules.at(0);
+  const Rule bound = parse_spec({own(removed, 0)})->rules.at(0);
   EXPECT_EQ(bound.functions, std::nullopt);
-  EXPECT_EQ(bound.driver, bind().driver);
+  EXPECT_EQ(bound.driver, host_driver.driver);
+  EXPECT_THAT(bound.ignored, IsEmpty()) << "what was ignored once is not ignored for ever";
   EXPECT_THAT(removed[1].text, IsEmpty());
+}
+
+TEST_F(OwnRulesTest, TwoHalvesThatCannotHoldTogetherAreRefused) {
+  there_.files = {{.name = "d/10-pci-0000:00:03.0.toml", .text = rules_of(bind())->front().text}};
+  Request request{.verb = Request::Verb::kMakeFunctions, .devices = {pci_id(kCard)}, .count = 4};
+  EXPECT_THAT(rules_of(request).error().why, HasSubstr("which makes none"));
+  Request host_driver = bind();
+  host_driver.driver = DriverName::literal("ice");
+  there_.files[0].text = rules_of(host_driver)->front().text;
+  request.ignored = {"mounted"};
+  EXPECT_THAT(rules_of(request).error().why, HasSubstr("other guards"));
 }
 
 TEST_F(OwnRulesTest, FunctionsWithoutADriverNeedNoRule) {
@@ -146,6 +161,9 @@ TEST_F(OwnRulesTest, AFileThatHoldsOtherRulesIsNotOverwritten) {
       "[[rule]]\nname = \"b\"\nmatch = { class = \"03\" }\ndriver = \"a\"\n";
   there_.files = {{.name = "d/10-pci-0000:00:03.0.toml", .text = two}};
   EXPECT_EQ(rules_of(bind()).error().kind, ErrorKind::kRefused);
+  there_.files[0].text =
+      "[[rule]]\nname = \"a\"\nmatch = { device = [\"00:03.0\", \"00:04.0\"] }\ndriver = \"a\"\n";
+  EXPECT_THAT(rules_of(bind()).error().why, HasSubstr("edited to mean other devices"));
   there_.files[0].text = "nonsense";
   EXPECT_EQ(rules_of(bind()).error().kind, ErrorKind::kUsage);
 }
@@ -199,6 +217,35 @@ TEST_F(OwnRulesTest, ARuleThatWantsTheGroupDifferentlyStopsIt) {
   EXPECT_TRUE(check(request, whole));
   const Request restore{.verb = Request::Verb::kRestore, .devices = {pci_id("0000:00:05.1")}};
   EXPECT_THAT(check(restore, whole).error().message(), HasSubstr("give it away again"));
+}
+
+TEST_F(OwnRulesTest, RestoringAGroupEndsTheRulesOfItsMembers) {
+  tree_.pci({.address = "0000:00:05.0", .group = 5});
+  tree_.pci({.address = "0000:00:05.1", .group = 5});
+  const std::vector<DeviceId> both = {pci_id("0000:00:05.0"), pci_id("0000:00:05.1")};
+  const auto rules = *rules_of({.devices = both, .driver = DriverName::literal("vfio-pci")});
+  for (const OwnRule& rule : rules)
+    there_.files.push_back({.name = "d/" + rule.file, .text = rule.text});
+  Request restore{.verb = Request::Verb::kRestore, .devices = {both[0]}};
+  EXPECT_EQ(rules_of(restore)->size(), 1U);
+  restore.whole_group = true;
+  EXPECT_EQ(rules_of(restore)->size(), 2U);
+}
+
+TEST_F(OwnRulesTest, ARuleThatIsNotAskedAboutHoldsAsBefore) {
+  tree_.pci({.address = "0000:00:05.0", .group = 5});
+  tree_.pci({.address = "0000:00:05.1", .group = 5});
+  const auto own =
+      rules_of({.devices = {pci_id("0000:00:05.1")}, .driver = DriverName::literal("vfio-pci")});
+  there_.files = {{.name = "d/10-pci-0000:00:05.1.toml", .text = own->front().text}};
+  // Alone it would not be obeyed any more.
+  const Request restore{.verb = Request::Verb::kRestore, .devices = {pci_id("0000:00:05.1")}};
+  EXPECT_THAT(check(restore,
+                    "[[rule]]\nname = \"mine\"\nmatch = { device = \"00:05.0\" }\n"
+                    "driver = \"vfio-pci\"\ngroup = \"refuse\"\n")
+                  .error()
+                  .message(),
+              HasSubstr("\"mine\""));
 }
 
 TEST_F(OwnRulesTest, ARuleThatWouldGiveItAwayAgainStopsARestore) {

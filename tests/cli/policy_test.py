@@ -81,6 +81,12 @@ class Declared(PolicyCase):
         self.told("apply", str(self.file))
         self.assertEqual(self.state_of("0000:03:00.1"), ("vfio-pci", "vfio-pci"))
 
+    def test_what_another_rule_makes_room_for_is_asked_again(self) -> None:
+        self.spec('match = { device = "03:00.0" }\ndriver = "vfio-pci"', 'match = { device = "03:00.1" }\ndriver = "none"')
+        told = self.told("apply", str(self.file))
+        self.assertEqual([change["error"] for change in told["changes"]], [None, None])
+        self.assertEqual((self.state_of("0000:03:00.0")[0], self.state_of("0000:03:00.1")[0]), ("vfio-pci", None))
+
     def test_the_default_is_what_there_was(self) -> None:
         before = self.everything()
         self.spec('match = { device = "04:00.0" }\ndriver = "vfio-pci"')
@@ -120,6 +126,15 @@ class Declared(PolicyCase):
         told = self.told("apply", str(self.file))
         self.assertEqual([change["request"]["count"] for change in told["changes"]], [0, 2])
         self.assertTrue(told["status"]["holds"])
+
+    def test_a_dry_run_goes_the_way_of_apply(self) -> None:
+        self.on("server.toml")
+        self.spec('match = { device = "86:00.0" }\nvfs = 2')
+        self.assertEqual(self.told("apply", "--dry-run", str(self.file))["changes"][0]["request"]["count"], 0)
+        self.on("workstation.toml")
+        self.spec('match = { device = ["01:00.0", "06:00.0"] }\ndriver = "none"')
+        told = self.told("apply", "--dry-run", str(self.file), code=REFUSED)
+        self.assertEqual([change["error"] is None for change in told["changes"]], [False, True])
 
     def test_functions_that_cannot_be_made_cost_nobody_what_there_was(self) -> None:
         self.on("server.toml")
@@ -220,6 +235,19 @@ class ThatLasts(PolicyCase):
         before = self.everything()
         self.persist("bind", "04:00.0", "vfio-pci", code=FAILED)
         self.assertEqual(self.everything(), before)
+
+    def test_devices_of_one_group_last_together(self) -> None:
+        self.persist("bind", "03:00.0", "03:00.1", "vfio-pci")
+        self.anybind("restore", "03:00.0", "03:00.1")  # as a boot would
+        self.assertEqual(len(self.told("apply", str(self.rules_dir))["changes"]), 1)
+        self.status()
+
+    def test_a_folder_with_a_slash_is_that_folder(self) -> None:
+        slash = f"{self.rules_dir}/"
+        self.anybind("bind", "04:00.0", "vfio-pci", "--persist", "--rules", slash)
+        file = self.rules_dir / self.names()[0]
+        file.write_text(file.read_text() + '[[rule]]\nname = "mine"\nmatch = { device = "06:00.0" }\ndriver = "none"\n')
+        self.assertIn("would be lost", self.anybind("bind", "04:00.0", "pci-stub", "--persist", "--rules", slash, code=REFUSED))
 
     def test_a_rule_of_somebody_else_is_not_overruled_in_silence(self) -> None:
         self.rules_dir.mkdir()
