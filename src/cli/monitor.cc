@@ -99,8 +99,11 @@ class Monitor {
   Result<> load_rules() {
     if (options_.specs.empty() && host().rules_dir.empty()) return {};
     auto loaded = load_spec(context_, options_.specs);
-    spec_ = loaded ? *std::move(loaded) : Spec{};
-    if (!loaded) return fail(std::move(loaded).error());
+    if (!loaded) {
+      spec_ = {};
+      return fail(std::move(loaded).error());
+    }
+    spec_ = *std::move(loaded);
     return {};
   }
 
