@@ -163,6 +163,7 @@ class Applier {
     }
     const auto may_go_now = [&](const Applied& one) {
       return one.error && one.error->kind == ErrorKind::kRefused &&
+             one.request.verb != Request::Verb::kMakeFunctions &&
              std::ranges::any_of(one.request.devices, [&](const DeviceId& device) {
                const auto group = group_of(judgement, device);
                return group && moved.contains(*group);
