@@ -73,7 +73,7 @@ TEST(ObstaclesFor, EachOfTheGroupThatAnotherDriverHasWhereverItsAddressIs) {
     for (const Obstacle& it : obstacles_for(tree.sysfs(), *told, DriverName::literal("vfio-pci")))
       said.push_back(it.what);
     for (const char* other : {"0000:03:00.0", "0000:03:00.1", "0000:03:00.2"}) {
-      const auto count = std::string(other) == device ? 0 : 1;
+      const std::size_t count = std::string(other) == device ? 0 : 1;
       EXPECT_THAT(said, Contains(HasSubstr(std::string(other) + " is on e1000e")).Times(count))
           << device;
     }
