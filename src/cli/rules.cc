@@ -278,9 +278,8 @@ std::vector<Applied> try_change(const Context& context, const RuleRequest& one,
     return {try_one(context, one.rule, request)};
   }
   Applied whole = try_one(context, one.rule, request);
-  const bool is_refused = whole.error && (whole.error->kind == ErrorKind::kRefused ||
-                                          whole.error->kind == ErrorKind::kNotFound);
-  const auto parts = is_refused ? split_by_group(request, now) : std::vector<Request>{};
+  const bool is_split = whole.error && may_be_split(*whole.error);
+  const auto parts = is_split ? split_by_group(request, now) : std::vector<Request>{};
   if (parts.size() < 2) return {std::move(whole)};
   std::vector<Applied> out;
   out.reserve(parts.size());

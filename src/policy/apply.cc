@@ -199,10 +199,7 @@ class Applier {
     if (on_rule_) on_rule_(rule);
     if (next.request.verb == Request::Verb::kMakeFunctions) return make_functions(next);
     auto outcomes = change(host_, next.request, listener_);
-    // Nothing was written then.
-    const bool is_refused = !outcomes && (outcomes.error().kind == ErrorKind::kRefused ||
-                                          outcomes.error().kind == ErrorKind::kNotFound);
-    if (is_refused) {
+    if (!outcomes && may_be_split(outcomes.error())) {
       const auto parts = split_by_group(next.request, judgement);
       if (parts.size() > 1) {
         return std::ranges::all_of(parts, [&](const Request& part) {
@@ -280,6 +277,10 @@ std::vector<RuleRequest> next_requests(const Spec& spec, const Judgement& judgem
   for (auto& [rule, request] : drivers)
     out.push_back({.rule = rule, .request = std::move(request)});
   return out;
+}
+
+bool may_be_split(const Error& error) {
+  return error.kind == ErrorKind::kRefused || error.kind == ErrorKind::kNotFound;
 }
 
 std::vector<Request> split_by_group(const Request& request, const Judgement& judgement) {

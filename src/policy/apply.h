@@ -30,6 +30,9 @@ struct RuleRequest {
 [[nodiscard]] std::vector<Request> split_by_group(const Request& request,
                                                   const Judgement& judgement);
 
+/// A change that ended with this error has written nothing, and parts of it may be possible.
+[[nodiscard]] bool may_be_split(const Error& error);
+
 /// What came of a change that a rule asked for.
 struct Applied {
   std::size_t rule = 0;
