@@ -12,7 +12,7 @@ _anybind() {
     restore) options="$options --persist --rules --group --all --dry-run --ignore --timeout" ;;
     undo) options="$options --dry-run --ignore --timeout" ;;
     vfs) options="$options --persist --rules --driver --dry-run --ignore --timeout" ;;
-    apply) options="$options --dry-run" ;;
+    apply) options="$options --dry-run --early" ;;
     monitor) options="$options --for" ;;
     recover) options="$options --timeout" ;;
     race) options="$options --mechanism --scenario --kernel --pairs --html --random --seed --script" ;;

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "cli/early.h"
 #include "cli/say.h"
 #include "cli/session.h"
 #include "cli/spec_source.h"
@@ -69,6 +70,7 @@ Result<int> carry_out_for_good(Context& context, const ChangeOptions& options,
   auto code = carry_out(context, options, request);
   if (code) {
     tell_rules(context, rules, written, folder.there.folder);
+    if (options.rules.empty()) keep_list(context);
     return code;
   }
   if (const auto back = written.take_back(); !back) tell_left_behind(context, back.error());

@@ -17,6 +17,7 @@
 #include "cli/advice.h"
 #include "cli/answer.h"
 #include "cli/change.h"
+#include "cli/early.h"
 #include "cli/exit_code.h"
 #include "cli/narrator.h"
 #include "cli/say.h"
@@ -36,6 +37,7 @@ using State = Standing::State;
 
 struct PolicyOptions : ChangeOptions {
   std::vector<std::string> specs;
+  bool early = false;
 };
 
 std::string why_words(const LastChange& last) {
@@ -331,6 +333,9 @@ Result<int> try_out(Context& context, const Spec& spec, const std::vector<std::s
 }
 
 Result<int> run_apply(Context& context, const PolicyOptions& options) {
+  if (options.early && !options.specs.empty())
+    return fail({.kind = ErrorKind::kUsage, .why = "--early goes by the rules of this machine"});
+  if (options.early) return run_early(context, options.dry_run);
   const Spec spec = TRY(load_spec(context, options.specs));
   if (options.dry_run) return try_out(context, spec, options.specs);
   catch_signals();
@@ -348,6 +353,7 @@ Result<int> run_apply(Context& context, const PolicyOptions& options) {
     put(context.err, "anybind: warning: it is done; there was no memory left to say what\n");
   }
   const int code = code_of(applied.changes, after.value_or(Judgement{}));
+  if (options.specs.empty() && after) keep_list(context, spec, *after);
   if (code == exit_code(ErrorKind::kIncomplete)) return code;
   if (applied.error) return fail(*std::move(applied.error));
   TRY(kept);
@@ -372,6 +378,8 @@ Run setup_apply(CLI::App& app) {
   auto options = std::make_shared<PolicyOptions>();
   add_spec(app, options->specs);
   app.add_flag("--dry-run", options->dry_run, "what differs, and the steps that would make it so");
+  app.add_flag("--early", options->early,
+               "at boot, before the host's drivers come: only keep devices without one");
   return [options](Context& context) { return run_apply(context, *options); };
 }
 

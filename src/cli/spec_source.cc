@@ -63,11 +63,7 @@ Result<Spec> load_spec(const Context& context, const std::vector<std::string>& w
   }
   if (!words.empty()) return parse_spec(files);
   if (host.rules_dir.empty()) return fail(no_rules_here());
-  files = TRY(read_spec_files(host.files));
-  Spec out = TRY(parse_spec(files));
-  auto driverctl = TRY(read_driverctl_rules(host.files));
-  append_rules(out, std::move(driverctl));
-  return out;
+  return read_rules(host.files);
 }
 
 void add_spec(CLI::App& app, std::vector<std::string>& words) {

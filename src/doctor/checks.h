@@ -96,6 +96,7 @@ void check_lockdown(const Observed& seen, Report& out);
 void check_root(const Observed& seen, Report& out);
 void check_memlock(const Observed& seen, Report& out);
 void check_nodes(const Observed& seen, Report& out);
+void check_rules(const Observed& seen, Report& out);
 void check_driverctl(const Observed& seen, Report& out);
 void check_udev(const Observed& seen, Report& out);
 void check_libvirt(const Observed& seen, Report& out);

@@ -126,6 +126,7 @@ constexpr auto kChecks = std::to_array<Check>({
     {"driverless", check_driverless, true},
     {"sriov", check_sriov},
     {"display", check_display},
+    {"rules", check_rules, true},
     {"driverctl", check_driverctl, true},
     {"udev", check_udev, true},
     {"libvirt", check_libvirt, true},

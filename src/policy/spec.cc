@@ -367,4 +367,24 @@ void append_rules(Spec& spec, std::vector<Rule> rules) {
   }
 }
 
+Result<Spec> read_rules(const Proc& files) {
+  const auto written = TRY(read_spec_files(files));
+  Spec out = TRY(parse_spec(written));
+  auto driverctl = TRY(read_driverctl_rules(files));
+  append_rules(out, std::move(driverctl));
+  return out;
+}
+
+Result<std::optional<std::string>> read_trusted(const Proc& files, const std::string& path) {
+  const auto status = files.status(path);
+  if (!status && (status.error().value == ENOENT || status.error().value == ENOTDIR))
+    return std::nullopt;
+  const auto slash = path.rfind('/');
+  if (slash != std::string::npos) TRY(check_trust(files, path.substr(0, slash)));
+  TRY(check_trust(files, path));
+  auto text = files.read(path);
+  if (!text) return fail(from_errno(text.error(), "read", "/" + path));
+  return *std::move(text);
+}
+
 }  // namespace anybind

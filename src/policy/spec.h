@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,5 +42,14 @@ enum class Coverage : std::uint8_t { kIsAFault, kAllowed };
 
 /// Rules that are not written in TOML join the ones that are; what never counts then is dropped.
 void append_rules(Spec& spec, std::vector<Rule> rules);
+
+/// All rules of a machine: read_spec_files(), with read_driverctl_rules() behind them. Errors are
+/// those of these, and of parse_spec().
+[[nodiscard]] Result<Spec> read_rules(const Proc& files);
+
+/// A file that says what root shall do, and that only root can write to; nullopt: it is not there.
+/// `path` is below the root of `files`. kNotPermitted: others may write to it, or to its folder.
+[[nodiscard]] Result<std::optional<std::string>> read_trusted(const Proc& files,
+                                                              const std::string& path);
 
 }  // namespace anybind

@@ -127,6 +127,13 @@ class Declared(PolicyCase):
         self.assertEqual([change["request"]["count"] for change in told["changes"]], [0, 2])
         self.assertTrue(told["status"]["holds"])
 
+    def test_a_lab_does_not_boot(self) -> None:
+        self.told("apply", "--early", code=USAGE)
+        self.anybind("apply", "--early", str(self.file), code=USAGE)
+        # Reads this machine: whether it has rules or not, what is said keeps to its schema.
+        result = self.run_with("--json", "apply", "--early", "--dry-run")
+        self.assertEqual(schema.faults(json.loads(result.stdout), "early"), [], result.stdout)
+
     def test_a_dry_run_goes_the_way_of_apply(self) -> None:
         self.on("server.toml")
         self.spec('match = { device = "86:00.0" }\nvfs = 2')

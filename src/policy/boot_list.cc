@@ -1,0 +1,69 @@
+#include "policy/boot_list.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "base/try.h"
+#include "inventory/boot_parameters.h"
+#include "policy/rule_text.h"
+#include "policy/spec.h"
+
+namespace anybind {
+namespace {
+
+constexpr const char* kHead =
+    "# What early boot may do. Written whenever the rules are made so, from what was so then: a\n"
+    "# device is kept for a driver at boot when it stands here and a rule still says so.\n";
+
+std::string list_path() {
+  return fmt::format("{}/{}", kRuleFolders[0], kBootList);
+}
+
+bool goes_into_list(const Standing& standing, const Rule& rule) {
+  if (standing.state != Standing::State::kMet) return false;
+  const bool keeps_driver = rule.driver && !rule.wants_default();
+  return keeps_driver || (rule.functions && !standing.with_group);
+}
+
+}  // namespace
+
+Result<std::string> boot_list_of(const Host& host, const Spec& spec, const Judgement& judgement) {
+  std::string out;
+  for (const Standing& standing : judgement.devices) {
+    const Rule& rule = spec.rules[standing.rule];
+    if (!goes_into_list(standing, rule)) continue;
+    Rule card{.name = standing.device.str(), .match = TRY(match_of_card(host, standing.device))};
+    if (!rule.wants_default()) card.driver = rule.driver;
+    if (!standing.with_group) card.functions = rule.functions;
+    out += fmt::format("\n# rule {} ({})\n{}", toml_string(rule.name), printable(rule.place.str()),
+                       text_of(card));
+  }
+  return out.empty() ? out : kHead + out;
+}
+
+Result<bool> keep_boot_list(const Host& host, const Spec& spec, const Judgement& judgement) {
+  if (host.rules == nullptr) return false;
+  const std::string text = TRY(boot_list_of(host, spec, judgement));
+  const auto failed = [&](Errno err) {
+    return fail(from_errno(err, "write", fmt::format("{}/{}", host.rules_dir, kBootList)));
+  };
+  const auto before = host.rules->read(kBootList);
+  if (!before) return failed(before.error());
+  if (before->value_or("") == text) return false;
+  const auto done =
+      text.empty() ? host.rules->remove(kBootList) : host.rules->replace(kBootList, text);
+  if (!done) return failed(done.error());
+  return true;
+}
+
+Result<Spec> read_boot_list(const Proc& files) {
+  auto text = TRY(read_trusted(files, list_path()));
+  if (!text) return Spec{};
+  return parse_spec({{.name = "/" + list_path(), .text = *std::move(text)}});
+}
+
+bool is_switched_off(const Host& host) {
+  return BootParameters(host).value("anybind.off").has_value();
+}
+
+}  // namespace anybind

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+
+#include "base/error.h"
+#include "host/host.h"
+#include "host/proc.h"
+#include "policy/judge.h"
+#include "policy/rule.h"
+
+// The boot list: which devices early boot may keep for the drivers that rules give them. At that
+// time nothing is mounted, routed or logged in over, and so nobody could see that a rule takes the
+// root disk; the list says of which cards this was looked at before. It is a file of rules itself,
+// one for each card.
+namespace anybind {
+
+/// In the folder of the rules, whose own files are called *.toml.
+inline constexpr const char* kBootList = "boot.list";
+
+/// The text of the list: each device that is as a rule declares now, as the card that it is. What
+/// the bus chooses ("default") is in no list. kFailed: a card cannot be read.
+[[nodiscard]] Result<std::string> boot_list_of(const Host& host, const Spec& spec,
+                                               const Judgement& judgement);
+
+/// Writes the list, when it is another one than there was; true: it was. Nothing where rules are
+/// not kept. kNotPermitted, kFailed: it could not be written, and is as it was.
+[[nodiscard]] Result<bool> keep_boot_list(const Host& host, const Spec& spec,
+                                          const Judgement& judgement);
+
+/// The list as rules; none when there is no list. kNotPermitted: others than root could have
+/// written it. kUsage: it is broken.
+[[nodiscard]] Result<Spec> read_boot_list(const Proc& files);
+
+/// `anybind.off` stands on the kernel command line: nothing is done about rules unless somebody
+/// types it.
+[[nodiscard]] bool is_switched_off(const Host& host);
+
+}  // namespace anybind
