@@ -31,7 +31,7 @@ check_says "for the card" "$chosen  kept for vfio-pci (rule \"given\")"
 check_says "and its module is loaded" "loaded vfio-pci"
 check_rc "once more" 0 anybind --json apply --early
 check_says "says it in JSON" "\"kept_for\": \"vfio-pci\""
-check_says "and loads nothing, as all is there" "\"modules\": \[],"
+check_says "and loads nothing, as all is there" "\"modules\": [],"
 check_eq "the driver has it already" vfio-pci "$(driver_of "$chosen")"
 load e1000e
 wait_bound "$twin" e1000e
