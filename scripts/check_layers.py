@@ -38,6 +38,8 @@ MAY_USE = {
     "race": {"base", "host", "inventory", "plan", "record", "change", "drivercore"},
     "cli": {"base", "host", "inventory", "users", "doctor", "plan", "record", "change", "engine", "policy", "wire", "drivercore",
             "capture", "lab", "race"},
+    # Of cli only the words for people.
+    "daemon": {"base", "host", "inventory", "users", "plan", "record", "change", "engine", "policy", "wire", "cli"},
 }
 DETERMINISTIC = {"drivercore", "race"}
 

@@ -5,7 +5,7 @@
 set -eu
 
 build="g++ gcc libc6-dev make cmake ninja-build pkg-config libfmt-dev libcli11-dev libtomlplusplus-dev
-  nlohmann-json3-dev libfuse3-dev pci.ids"
+  nlohmann-json3-dev libfuse3-dev libsystemd-dev pci.ids"
 all="$build libgtest-dev libgmock-dev python3"
 test="$all clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libfuzzer-19-dev librapidcheck-dev
   valgrind shellcheck debootstrap gcc-12 qemu-system-x86 busybox-static cpio gzip kmod xz-utils dpkg-dev

@@ -55,8 +55,12 @@ Reply<pid_t> spawn(const std::vector<std::string>& command, int input, int outpu
   ::sigemptyset(&ours);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::sigaddset(&ours, signal);
   ::posix_spawnattr_setsigdefault(&attributes, &ours);
+  sigset_t none;  // that are blocked, as whoever waits for them by a descriptor does
+  ::sigemptyset(&none);
+  ::posix_spawnattr_setsigmask(&attributes, &none);
   ::posix_spawnattr_setpgroup(&attributes, 0);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
+  ::posix_spawnattr_setflags(
+      &attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
   pid_t pid = 0;
   const int error =
       ::posix_spawn(&pid, words[0], &files, &attributes, words.data(), environment.data());

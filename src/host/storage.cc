@@ -237,9 +237,12 @@ class PosixStorage final : public Storage {
   }
 
   Reply<int> make() {
-    if (dir_.get() < 0 && ::mkdir(path_.c_str(), for_all_ ? 0755 : 0700) != 0 && errno != EEXIST)
-      return failed();
-    return open();
+    if (dir_.get() >= 0) return dir_.get();
+    const bool is_made = ::mkdir(path_.c_str(), for_all_ ? 0755 : 0700) == 0;
+    if (!is_made && errno != EEXIST) return failed();
+    const int dir = TRY(open());
+    if (is_made && for_all_ && ::fchmod(dir, 0755) != 0) return failed();  // whatever our umask is
+    return dir;
   }
 
   /// Never waits, as for a FIFO, and never follows a link.
@@ -260,6 +263,7 @@ class PosixStorage final : public Storage {
     auto fd =
         TRY(open_file(dir, file, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, for_all_ ? 0644 : 0600));
     Reply<void> written = write_all(fd.get(), bytes);
+    if (written && for_all_ && ::fchmod(fd.get(), 0644) != 0) written = failed();
     if (written && ::fsync(fd.get()) != 0) written = failed();
     if (written) return fd;
     ::unlinkat(dir, file.c_str(), 0);

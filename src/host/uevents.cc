@@ -44,6 +44,8 @@ class NetlinkUevents final : public UeventSource {
     return parse_uevent({buffer.data(), static_cast<std::size_t>(length)});
   }
 
+  [[nodiscard]] int descriptor() const override { return socket_.get(); }
+
  private:
   Descriptor socket_;
 };

@@ -40,6 +40,9 @@ class UeventSource {
   /// The next one, after at most `wait`; nullopt: none came, or a signal did. ENOBUFS: some were
   /// lost, and everything has to be looked at anew.
   virtual Reply<std::optional<Uevent>> next(std::chrono::milliseconds wait) = 0;
+
+  /// For poll(2), readable when next() would not wait. Stays this object's.
+  [[nodiscard]] virtual int descriptor() const = 0;
 };
 
 /// Listens from now on. Only messages of the kernel itself are taken, not what other processes

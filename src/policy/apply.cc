@@ -117,8 +117,9 @@ void join_by_group(const Spec& spec, const Judgement& judgement,
 
 class Applier {
  public:
-  Applier(const Host& host, const Spec& spec, Listener& listener, const OnRule& on_rule)
-      : host_(host), spec_(spec), listener_(listener), on_rule_(on_rule) {}
+  Applier(const Host& host, const Spec& spec, Listener& listener, const OnRule& on_rule,
+          const MayChange& may_change)
+      : host_(host), spec_(spec), listener_(listener), on_rule_(on_rule), may_change_(may_change) {}
 
   Application run() {
     for (int round = 0; round < kMostRounds; ++round) {
@@ -127,6 +128,10 @@ class Applier {
         out_.error = std::move(judgement).error();
         break;
       }
+      if (may_change_)
+        std::erase_if(judgement->devices, [&](const Standing& standing) {
+          return standing.state == State::kDrift && !may_change_(standing);
+        });
       std::vector<RuleRequest> next = next_requests(spec_, *judgement);
       for (RuleRequest& one : next) drop_what_was_asked(one.request);
       std::erase_if(next, [](const RuleRequest& one) { return one.request.devices.empty(); });
@@ -251,6 +256,7 @@ class Applier {
   const Spec& spec_;
   Listener& listener_;
   const OnRule& on_rule_;
+  const MayChange& may_change_;
   std::set<Asked> asked_;
   Application out_;
 };
@@ -304,8 +310,8 @@ std::vector<Request> split_by_group(const Request& request, const Judgement& jud
 }
 
 Application apply_spec(const Host& host, const Spec& spec, Listener& listener,
-                       const OnRule& on_rule) {
-  return Applier(host, spec, listener, on_rule).run();
+                       const OnRule& on_rule, const MayChange& may_change) {
+  return Applier(host, spec, listener, on_rule, may_change).run();
 }
 
 }  // namespace anybind

@@ -44,6 +44,9 @@ struct Applied {
 /// Is told of each rule before a change for it.
 using OnRule = std::function<void(const Rule&)>;
 
+/// Whether a device that is not as declared may be changed now.
+using MayChange = std::function<bool(const Standing&)>;
+
 /// What was done, in order; and why it ended early, where the machine did not let itself be read.
 struct Application {
   std::vector<Applied> changes{};
@@ -55,8 +58,9 @@ struct Application {
 /// itself. Another number of virtual functions is made when the old ones are removed, which are
 /// made again when that fails. Goes on with the next rule after an error, but not after one that
 /// leaves something half done (kIncomplete) or when `listener` has asked to stop. Blocks as
-/// change() does. Errors: the machine does not let itself be read.
+/// change() does. Devices for which `may_change` says no are left as they are. Errors: the machine
+/// does not let itself be read.
 [[nodiscard]] Application apply_spec(const Host& host, const Spec& spec, Listener& listener,
-                                     const OnRule& on_rule = {});
+                                     const OnRule& on_rule = {}, const MayChange& may_change = {});
 
 }  // namespace anybind

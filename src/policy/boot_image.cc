@@ -30,11 +30,11 @@ bool is_there(const Proc& files, const std::string& path) {
 /// Every file that says what early boot shall do, by its path. nullopt: one cannot be read.
 std::optional<std::map<std::string, std::string>> files_of_rules(const Proc& root) {
   std::map<std::string, std::string> out;
-  for (const std::string folder : {kRuleFolders[0], kRuleFolders[1], "etc/driverctl.d"}) {
+  for (const std::string folder : {kRuleFolders[0], kRuleFolders[1], kDriverctlFolder}) {
     for (const std::string& name : root.list(folder).value_or(std::vector<std::string>{})) {
       const std::string path = fmt::format("{}/{}", folder, name);
       const bool counts =
-          name.ends_with(".toml") || name == kBootList || folder == "etc/driverctl.d";
+          name.ends_with(".toml") || name == kBootList || folder == kDriverctlFolder;
       if (!counts) continue;
       auto text = root.read(path);
       if (!text) return std::nullopt;

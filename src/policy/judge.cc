@@ -22,23 +22,6 @@ namespace {
 
 using State = Standing::State;
 
-std::set<BusName> buses_of(const Host& host, const Spec& spec) {
-  std::set<BusName> out = {BusName::literal("pci")};
-  std::set<std::string> patterns;
-  for (const Rule& rule : spec.rules) {
-    for (const DevicePattern& pattern : rule.match.device) patterns.insert(pattern.buses());
-  }
-  patterns.erase("pci");
-  if (patterns.empty()) return out;
-  for (const std::string& name : host.sysfs.list("bus").value_or(std::vector<std::string>{})) {
-    auto bus = BusName::parse(name);
-    const bool is_meant = std::ranges::any_of(
-        patterns, [&](const std::string& pattern) { return glob_match(pattern, name); });
-    if (bus && is_meant) out.insert(*std::move(bus));
-  }
-  return out;
-}
-
 std::string group_words(unsigned group) {
   return fmt::format("IOMMU group {}", group);
 }
@@ -71,25 +54,18 @@ class Judge {
   Result<> look_at(const DeviceId& id) {
     auto seen = TRY(SeenDevice::look(host_.sysfs, id));
     if (!seen) return {};
-    for (std::size_t i = 0; i < spec_.rules.size(); ++i) {
-      const Answer answer = ask(spec_.rules[i].match, *seen, facts_);
-      switch (answer.meets) {
-        case Answer::Meets::kNo:
-          continue;
-        case Answer::Meets::kElsewhere:
-          elsewhere_[i].push_back(id);
-          continue;
-        case Answer::Meets::kYes:
-          out_.matches[i].push_back(id);
-          return declare(*seen, i, std::nullopt);
-        case Answer::Meets::kOtherCard:
-          settle_first(i, id, "another card stands where the rule says: " + answer.why);
-          return {};
-        case Answer::Meets::kUnknown:
-          settle_first(i, id, "whether the rule means it is not known: " + answer.why);
-          return {};
-      }
+    const Counting counting = counting_rule(spec_.rules, *seen, facts_);
+    for (const std::size_t rule : counting.elsewhere) elsewhere_[rule].push_back(id);
+    if (!counting.rule) return {};
+    const std::size_t rule = *counting.rule;
+    if (counting.answer.meets == Answer::Meets::kYes) {
+      out_.matches[rule].push_back(id);
+      return declare(*seen, rule, std::nullopt);
     }
+    const char* what = counting.answer.meets == Answer::Meets::kOtherCard
+                           ? "another card stands where the rule says: "
+                           : "whether the rule means it is not known: ";
+    settle_first(rule, id, what + counting.answer.why);
     return {};
   }
 
@@ -300,6 +276,23 @@ class Judge {
 };
 
 }  // namespace
+
+std::set<BusName> buses_of(const Host& host, const Spec& spec) {
+  std::set<BusName> out = {BusName::literal("pci")};
+  std::set<std::string> patterns;
+  for (const Rule& rule : spec.rules) {
+    for (const DevicePattern& pattern : rule.match.device) patterns.insert(pattern.buses());
+  }
+  patterns.erase("pci");
+  if (patterns.empty()) return out;
+  for (const std::string& name : host.sysfs.list("bus").value_or(std::vector<std::string>{})) {
+    auto bus = BusName::parse(name);
+    const bool is_meant = std::ranges::any_of(
+        patterns, [&](const std::string& pattern) { return glob_match(pattern, name); });
+    if (bus && is_meant) out.insert(*std::move(bus));
+  }
+  return out;
+}
 
 bool Judgement::holds() const {
   return problems.empty() && std::ranges::all_of(devices, [](const Standing& standing) {

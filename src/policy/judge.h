@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -52,7 +53,10 @@ struct Judgement {
   [[nodiscard]] bool holds() const;
 };
 
-/// Looks at every device of the buses that rules can mean (pci, and those that they name), each at
+/// The buses of the devices that rules can mean: pci, and those that they name.
+[[nodiscard]] std::set<BusName> buses_of(const Host& host, const Spec& spec);
+
+/// Looks at every device of these buses, each at
 /// its own moment, and judges it. Reads only. Errors are those of a machine that does not let
 /// itself be read.
 [[nodiscard]] Result<Judgement> judge(const Host& host, const Spec& spec);

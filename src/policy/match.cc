@@ -189,6 +189,21 @@ Answer ask(const RuleMatch& match, SeenDevice& seen, MachineFacts& facts) {
   return out;
 }
 
+Counting counting_rule(const std::vector<Rule>& rules, SeenDevice& seen, MachineFacts& facts) {
+  Counting out;
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    out.answer = ask(rules[i].match, seen, facts);
+    if (out.answer.meets == Answer::Meets::kNo) continue;
+    if (out.answer.meets == Answer::Meets::kElsewhere) {
+      out.elsewhere.push_back(i);
+      continue;
+    }
+    out.rule = i;
+    break;
+  }
+  return out;
+}
+
 bool covers(const RuleMatch& wider, const RuleMatch& narrower) {
   if (!covers_devices(wider.device, narrower.device)) return false;
   if (wider.id && !(narrower.id && wider.id->covers(*narrower.id))) return false;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -76,6 +77,15 @@ struct Answer {
 };
 
 [[nodiscard]] Answer ask(const RuleMatch& match, SeenDevice& seen, MachineFacts& facts);
+
+/// Which rule counts for a device: the first whose answer is neither kNo nor kElsewhere.
+struct Counting {
+  std::optional<std::size_t> rule{};     ///< nullopt: none does
+  Answer answer{};                       ///< of that rule
+  std::vector<std::size_t> elsewhere{};  ///< rules before it whose card this may be
+};
+[[nodiscard]] Counting counting_rule(const std::vector<Rule>& rules, SeenDevice& seen,
+                                     MachineFacts& facts);
 
 /// Whatever `narrower` matches, `wider` does too, as far as that can be told from the conditions.
 [[nodiscard]] bool covers(const RuleMatch& wider, const RuleMatch& narrower);

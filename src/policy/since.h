@@ -18,6 +18,7 @@ struct LastChange {
   std::uint64_t id = 0;   ///< in the journal; 0: none did
   std::int64_t time = 0;  ///< seconds since 1970
   std::string command;
+  bool was_done = false;      ///< it was not taken back
   bool was_declared = false;  ///< it had left the device as the rule declares
 };
 

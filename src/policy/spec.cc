@@ -309,7 +309,7 @@ Result<std::vector<SpecFile>> read_spec_files(const Proc& files) {
 }
 
 Result<std::vector<Rule>> read_driverctl_rules(const Proc& files) {
-  const std::string folder = "etc/driverctl.d";
+  const std::string folder = kDriverctlFolder;
   auto names = files.list(folder);
   if (!names && (names.error().value == ENOENT || names.error().value == ENOTDIR))
     return std::vector<Rule>();

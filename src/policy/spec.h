@@ -20,6 +20,9 @@ struct SpecFile {
 /// name that comes later, also when it is a link to /dev/null.
 inline constexpr const char* kRuleFolders[] = {"etc/anybind.d", "usr/lib/anybind.d"};
 
+/// Where driverctl keeps its own.
+inline constexpr const char* kDriverctlFolder = "etc/driverctl.d";
+
 /// The files *.toml of both folders, in the order of their names. kNotPermitted: one of them cannot
 /// be read, or others than root may write to it, or to its folder, so that it would be a way to
 /// root's rights.

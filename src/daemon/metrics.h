@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+#include "policy/keeper.h"
+
+namespace anybind::daemon {
+
+/// What an operator watches, in the text format of Prometheus
+/// (https://prometheus.io/docs/instrumenting/exposition_formats/).
+[[nodiscard]] std::string metrics_of(const Keeper& keeper);
+
+}  // namespace anybind::daemon

@@ -1,0 +1,260 @@
+// One loop, one thread: whatever arrives (an event of the kernel, a signal, a change of the rules,
+// a moment that was waited for) ends in one look by the Keeper, which decides. So nothing can
+// happen in between, and a storm of events is a few looks. A change may take long: the watchdog is
+// then told by the change itself, at each of its steps, so that one that hangs is noticed and one
+// that is slow is not.
+#include "daemon/service.h"
+
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <ctime>
+#include <memory>
+#include <utility>
+
+#include <fmt/format.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#include "base/try.h"
+#include "daemon/journal.h"
+#include "daemon/metrics.h"
+#include "host/storage.h"
+#include "host/uevents.h"
+#include "policy/keeper.h"
+#include "policy/named_specs.h"
+#include "policy/spec.h"
+
+namespace anybind::daemon {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+
+constexpr std::size_t kMostAtOnce = 1000;  // events between two looks
+constexpr auto kQuiet =
+    microseconds(200'000);  // after a change of the rules: an editor writes often
+constexpr const char* kMetrics = "metrics.prom";
+
+struct Unref {
+  void operator()(sd_event* event) const { ::sd_event_unref(event); }
+  void operator()(sd_event_source* source) const { ::sd_event_source_unref(source); }
+};
+using Loop = std::unique_ptr<sd_event, Unref>;
+using Source = std::unique_ptr<sd_event_source, Unref>;
+
+/// The errno of a call of systemd's.
+Result<> check(int code, const char* what) {
+  if (code >= 0) return {};
+  return fail(from_errno(Errno{-code}, "wait for", what));
+}
+
+/// Tells the watchdog that a change goes on, and ends it early when we are to stop.
+class Careful final : public Listener {
+ public:
+  void on_waiting(const std::string& /*owner*/) override { ping(); }
+  void on_plan(const Plan& /*plan*/) override { ping(); }
+  void on_module(const ModuleLoad& /*load*/) override { ping(); }
+  void on_step(const DeviceId& /*device*/, const Step& /*step*/) override { ping(); }
+  void on_setting(const Setting& /*setting*/) override { ping(); }
+  void on_warning(const std::string& text) override {
+    tell({.level = Notice::Level::kWarning, .text = text});
+  }
+  /// Who stops us is seen here also while the loop waits for the change.
+  [[nodiscard]] bool stop_requested() const override {
+    sigset_t waiting;
+    return ::sigpending(&waiting) == 0 &&
+           (::sigismember(&waiting, SIGTERM) == 1 || ::sigismember(&waiting, SIGINT) == 1);
+  }
+
+ private:
+  static void ping() { static_cast<void>(::sd_notify(0, "WATCHDOG=1")); }
+};
+
+class Service {
+ public:
+  Service(const Host& host, const ServiceOptions& options)
+      : host_(host),
+        options_(options),
+        keeper_(
+            host, [this] { return read(); }, tell),
+        metrics_(options.metrics.empty() ? nullptr : open_storage(options.metrics, Readers::kAll)) {
+  }
+
+  Result<> run() {
+    sd_event* event = nullptr;
+    TRY(check(::sd_event_default(&event), "anything"));
+    loop_.reset(event);
+    auto events = listen_to_uevents();
+    if (!events) return fail(from_errno(events.error(), "listen to", "the kernel's events"));
+    events_ = *std::move(events);
+    TRY(add_sources());
+    static_cast<void>(::sd_event_set_watchdog(event, 1));  // none where nobody asked for it
+    keeper_.load();
+    look();
+    static_cast<void>(::sd_notify(0, "READY=1"));
+    TRY(check(::sd_event_loop(event), "events"));
+    static_cast<void>(::sd_notify(0, "STOPPING=1"));
+    return {};
+  }
+
+ private:
+  Result<Spec> read() {
+    if (options_.rules.empty()) return read_rules(host_.files);
+    return parse_spec(TRY(read_named_specs(options_.rules)));
+  }
+
+  Result<> add_sources() {
+    sd_event_source* source = nullptr;
+    TRY(check(
+        ::sd_event_add_io(loop_.get(), &source, events_->descriptor(), EPOLLIN, on_events, this),
+        "events"));
+    sources_.emplace_back(source);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
+      const auto handler = signal == SIGHUP ? on_reload : on_stop;
+      TRY(check(::sd_event_add_signal(loop_.get(), &source, signal, handler, this), "signals"));
+      sources_.emplace_back(source);
+    }
+    TRY(add_timer(wake_, on_wake));
+    TRY(add_timer(quiet_, on_quiet));
+    for (const std::string& folder : folders()) watch(folder);
+    return {};
+  }
+
+  Result<> add_timer(Source& timer, sd_event_time_handler_t handler) {
+    sd_event_source* source = nullptr;
+    TRY(check(
+        ::sd_event_add_time_relative(loop_.get(), &source, CLOCK_MONOTONIC, 0, 0, handler, this),
+        "time"));
+    timer.reset(source);
+    return check(::sd_event_source_set_enabled(source, SD_EVENT_OFF), "time");
+  }
+
+  [[nodiscard]] std::vector<std::string> folders() const {
+    if (!options_.rules.empty()) return options_.rules;
+    std::vector<std::string> out;
+    for (const char* folder : kRuleFolders) out.push_back(fmt::format("/{}", folder));
+    out.push_back(fmt::format("/{}", kDriverctlFolder));
+    return out;
+  }
+
+  /// A folder that is not there is not watched: systemctl reload has it read.
+  void watch(const std::string& folder) {
+    constexpr std::uint32_t kChanges =
+        IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_CREATE | IN_ATTRIB;
+    sd_event_source* source = nullptr;
+    if (::sd_event_add_inotify(loop_.get(), &source, folder.c_str(), kChanges, on_file, this) >= 0)
+      sources_.emplace_back(source);
+  }
+
+  static Service& self(void* data) { return *static_cast<Service*>(data); }
+
+  static int on_events(sd_event_source* /*source*/, int /*fd*/, std::uint32_t /*what*/,
+                       void* data) {
+    self(data).hear();
+    return 0;
+  }
+  static int on_stop(sd_event_source* source, const signalfd_siginfo* /*info*/, void* /*data*/) {
+    return ::sd_event_exit(::sd_event_source_get_event(source), 0);
+  }
+  static int on_reload(sd_event_source* /*source*/, const signalfd_siginfo* /*info*/, void* data) {
+    self(data).reload();
+    return 0;
+  }
+  static int on_wake(sd_event_source* /*source*/, std::uint64_t /*usec*/, void* data) {
+    self(data).look();
+    return 0;
+  }
+  static int on_quiet(sd_event_source* /*source*/, std::uint64_t /*usec*/, void* data) {
+    self(data).reload();
+    return 0;
+  }
+  static int on_file(sd_event_source* /*source*/, const inotify_event* event, void* data) {
+    const std::string_view name = event->len == 0 ? "" : event->name;
+    // The boot list is ours; editors leave files of other names.
+    if (name == "boot.list" || name.starts_with('.')) return 0;
+    self(data).wait(self(data).quiet_, kQuiet);
+    return 0;
+  }
+
+  void wait(const Source& timer, microseconds time) {
+    static_cast<void>(::sd_event_source_set_time_relative(
+        timer.get(), static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0))));
+    static_cast<void>(::sd_event_source_set_enabled(timer.get(), SD_EVENT_ONESHOT));
+  }
+
+  /// As many as there are, but never so many that nothing else is done.
+  void hear() {
+    bool concerns = false;
+    for (std::size_t count = 0; count < kMostAtOnce; ++count) {
+      const auto event = events_->next(std::chrono::milliseconds(0));
+      if (!event && event.error().value == ENOBUFS) {
+        keeper_.hear_gap();
+        concerns = true;
+      } else if (!event || !*event) {
+        break;
+      } else {
+        concerns = keeper_.hear(**event) || concerns;
+      }
+    }
+    if (concerns) look();
+  }
+
+  void reload() {
+    static_cast<void>(::sd_event_source_set_enabled(quiet_.get(), SD_EVENT_OFF));
+    static_cast<void>(::sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", monotonic()));
+    keeper_.load();
+    look();
+    static_cast<void>(::sd_notify(0, "READY=1"));
+  }
+
+  static unsigned long long monotonic() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<unsigned long long>(now.tv_sec) * 1'000'000U +
+           static_cast<unsigned long long>(now.tv_nsec) / 1'000U;
+  }
+
+  void look() {
+    Careful listener;
+    const auto next = keeper_.look(listener);
+    static_cast<void>(::sd_event_source_set_enabled(wake_.get(), SD_EVENT_OFF));
+    if (next) wait(wake_, duration_cast<microseconds>(*next - host_.clock->now()));
+    static_cast<void>(::sd_notify(0, fmt::format("WATCHDOG=1\nSTATUS={} of {} devices as declared",
+                                                 keeper_.met(), keeper_.declared())
+                                         .c_str()));
+    write_metrics();
+  }
+
+  void write_metrics() {
+    if (metrics_ == nullptr) return;
+    const auto written = metrics_->replace(kMetrics, metrics_of(keeper_));
+    if (written || std::exchange(told_metrics_, true)) return;
+    tell({.level = Notice::Level::kWarning,
+          .text = from_errno(written.error(), "write", options_.metrics).message()});
+  }
+
+  const Host& host_;
+  const ServiceOptions& options_;
+  Keeper keeper_;
+  std::unique_ptr<Storage> metrics_;
+  bool told_metrics_ = false;
+  Loop loop_;
+  std::unique_ptr<UeventSource> events_;
+  std::vector<Source> sources_;
+  Source wake_;
+  Source quiet_;
+};
+
+}  // namespace
+
+Result<> serve(const Host& host, const ServiceOptions& options) {
+  return Service(host, options).run();
+}
+
+}  // namespace anybind::daemon
