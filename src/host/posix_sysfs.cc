@@ -310,6 +310,14 @@ Result<std::unique_ptr<Sysfs>> open_sysfs(const std::string& root) {
   if (dir.get() < 0) {
     return fail(from_errno(Errno{errno}, "open sysfs at", root, ErrorKind::kNotFound));
   }
+  // Refused by an old kernel, or by a sandbox that cannot look into the call's argument, as
+  // RestrictSUIDSGID= of systemd: then nothing could be read, and everything would seem to be gone.
+  const auto beneath = open_beneath(dir.get(), ".", O_PATH | O_DIRECTORY);
+  if (!beneath && (beneath.error().value == ENOSYS || beneath.error().value == EPERM))
+    return fail({.err = beneath.error(),
+                 .operation = "read",
+                 .object = root,
+                 .why = "openat2(2) is refused: Linux before 5.6, or a sandbox"});
   const LockedAttributes locked = locked_in(dir.get());
   return std::make_unique<PosixSysfs>(std::move(dir), locked);
 }

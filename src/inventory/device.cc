@@ -77,10 +77,11 @@ std::optional<std::uint32_t> take_field(std::string_view& text, std::string_view
   return value ? std::optional(static_cast<std::uint32_t>(*value)) : std::nullopt;
 }
 
-Error no_such(std::string what, std::string object) {
-  return {.kind = ErrorKind::kNotFound,
-          .object = std::move(object),
-          .why = "no such " + std::move(what)};
+/// A directory that cannot be read says nothing about whether it is there.
+Error no_such(Errno err, const std::string& what, std::string object) {
+  const bool is_absent = err.value == ENOENT || err.value == ENOTDIR || err.value == ENODEV;
+  if (!is_absent) return from_errno(err, "read the " + what, std::move(object));
+  return {.kind = ErrorKind::kNotFound, .object = std::move(object), .why = "no such " + what};
 }
 
 template <class T>
@@ -206,7 +207,7 @@ Result<> read_device(Sysfs& device, Device& out) {
   if (uevent) {
     take_uevent(out, *uevent);
   } else if (is_gone(device)) {
-    return fail(no_such("device", id.str()));
+    return fail(no_such(Errno{ENOENT}, "device", id.str()));
   } else {
     take_links(device, out);
   }
@@ -252,7 +253,7 @@ bool address_less(const DeviceId& a, const DeviceId& b) {
 Result<std::vector<DeviceId>> read_group(Sysfs& root, unsigned group) {
   const std::string path = "kernel/iommu_groups/" + std::to_string(group) + "/devices";
   const auto names = root.list(path);
-  if (!names) return fail(no_such("IOMMU group", std::to_string(group)));
+  if (!names) return fail(no_such(names.error(), "IOMMU group", std::to_string(group)));
   std::vector<DeviceId> out;
   for (const std::string& text : *names) {
     auto name = TRY(DeviceName::parse(text));
@@ -264,7 +265,7 @@ Result<std::vector<DeviceId>> read_group(Sysfs& root, unsigned group) {
 
 Result<std::vector<std::string>> read_driver_names(Sysfs& root, const BusName& bus) {
   auto names = root.list("bus/" + bus.str() + "/drivers");
-  if (!names) return fail(no_such("bus", bus.str()));
+  if (!names) return fail(no_such(names.error(), "bus", bus.str()));
   std::erase_if(*names, [](const std::string& name) { return !is_sysfs_name(name); });
   std::ranges::sort(*names);
   return *std::move(names);
@@ -272,7 +273,7 @@ Result<std::vector<std::string>> read_driver_names(Sysfs& root, const BusName& b
 
 Result<std::vector<DeviceId>> read_device_ids(Sysfs& root, const BusName& bus) {
   const auto names = root.list("bus/" + bus.str() + "/devices");
-  if (!names) return fail(no_such("bus", bus.str()));
+  if (!names) return fail(no_such(names.error(), "bus", bus.str()));
   std::vector<std::string_view> sorted(names->begin(), names->end());  // cheap to move
   std::ranges::sort(sorted, name_less(is_pci(bus)));
   std::vector<DeviceId> out;

@@ -1,10 +1,14 @@
 #include "policy/boot_list.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/text.h"
 #include "base/try.h"
 #include "inventory/boot_parameters.h"
+#include "inventory/device.h"
+#include "policy/match.h"
 #include "policy/rule_text.h"
 #include "policy/spec.h"
 
@@ -25,6 +29,36 @@ bool goes_into_list(const Standing& standing, const Rule& rule) {
   return keeps_driver || (rule.functions && !standing.with_group);
 }
 
+/// Nothing has its address now.
+Result<bool> is_absent(const Host& host, const Rule& card) {
+  const auto& places = card.match.device;
+  if (places.size() != 1 || places.front().kind != DevicePattern::Kind::kOne) return false;
+  const auto bus = BusName::parse(places.front().bus);
+  const auto name = DeviceName::parse(places.front().name);
+  if (!bus || !name) return false;
+  return TRY(open_device(host.sysfs, {.bus = *bus, .name = *name})) == nullptr;
+}
+
+bool is_still_declared(const Spec& spec, const Rule& card) {
+  return std::ranges::any_of(spec.rules, [&](const Rule& rule) {
+    return rule.driver == card.driver && covers(rule.match, card.match);
+  });
+}
+
+/// What the list says of cards that are not there now, and may come back.
+Result<std::string> absent_cards(const Host& host, const Spec& spec) {
+  const auto before = host.rules->read(kBootList);
+  const auto list =
+      parse_spec({{.name = kBootList, .text = before ? before->value_or("") : std::string()}});
+  std::string out;
+  if (!list) return out;  // broken: it is written anew
+  for (const Rule& card : list->rules) {
+    if (is_still_declared(spec, card) && TRY(is_absent(host, card)))
+      out += "\n# not there\n" + text_of(card);
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<std::string> boot_list_of(const Host& host, const Spec& spec, const Judgement& judgement) {
@@ -38,12 +72,14 @@ Result<std::string> boot_list_of(const Host& host, const Spec& spec, const Judge
     out += fmt::format("\n# rule {} ({})\n{}", toml_string(rule.name), printable(rule.place.str()),
                        text_of(card));
   }
-  return out.empty() ? out : kHead + out;
+  return out;
 }
 
 Result<bool> keep_boot_list(const Host& host, const Spec& spec, const Judgement& judgement) {
   if (host.rules == nullptr) return false;
-  const std::string text = TRY(boot_list_of(host, spec, judgement));
+  std::string text = TRY(boot_list_of(host, spec, judgement));
+  text += TRY(absent_cards(host, spec));
+  if (!text.empty()) text = kHead + text;
   const auto failed = [&](Errno err) {
     return fail(from_errno(err, "write", fmt::format("{}/{}", host.rules_dir, kBootList)));
   };

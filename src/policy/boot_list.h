@@ -17,13 +17,14 @@ namespace anybind {
 /// In the folder of the rules, whose own files are called *.toml.
 inline constexpr const char* kBootList = "boot.list";
 
-/// The text of the list: each device that is as a rule declares now, as the card that it is. What
+/// Of each device that is as a rule declares now: the card that it is, as a rule of its own. What
 /// the bus chooses ("default") is in no list. kFailed: a card cannot be read.
 [[nodiscard]] Result<std::string> boot_list_of(const Host& host, const Spec& spec,
                                                const Judgement& judgement);
 
-/// Writes the list, when it is another one than there was; true: it was. Nothing where rules are
-/// not kept. kNotPermitted, kFailed: it could not be written, and is as it was.
+/// Brings the list up to date: these cards, and those of the old one that are not there at the
+/// moment and that a rule still gives to their driver. True: it was another one. Nothing where
+/// rules are not kept. kNotPermitted, kFailed: it could not be written, and is as it was.
 [[nodiscard]] Result<bool> keep_boot_list(const Host& host, const Spec& spec,
                                           const Judgement& judgement);
 

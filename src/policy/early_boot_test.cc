@@ -142,6 +142,12 @@ TEST_F(EarlyBootTest, TheListNamesTheCardsThatAreAsDeclared) {
   ASSERT_EQ(list->rules.size(), 1U);
   EXPECT_EQ(list->rules[0].match.id->str(), "8086:10d3");
   EXPECT_EQ(list->rules[0].driver->str(), "vfio-pci");
+  tree_.remove("bus/pci/devices/0000:00:03.0");
+  keep_list();
+  EXPECT_EQ(read_boot_list(host_.files)->rules.size(), 1U) << "it may come back";
+  file("etc/anybind.d/a.toml", rule("given", kGiven, "none"));
+  keep_list();
+  EXPECT_FALSE(host_.files.read("etc/anybind.d/boot.list")) << "to another driver, then";
   file("etc/anybind.d/a.toml", "");
   keep_list();
   EXPECT_FALSE(host_.files.read("etc/anybind.d/boot.list")) << "an empty one is none";

@@ -23,7 +23,43 @@ in_initramfs() {
   fi
 }
 
+# The files of anybind where they belong, with the unit of early boot; its initramfs is to be made then.
+install_anybind() {
+  install -D /anybind/bin/anybind /usr/sbin/anybind
+  for file in hooks/anybind scripts/init-top/anybind; do
+    install -D "/anybind/packaging/initramfs-tools/$file" "/usr/share/initramfs-tools/$file"
+  done
+  mkdir -p /usr/lib/dracut/modules.d
+  cp -a /anybind/packaging/dracut/90anybind /usr/lib/dracut/modules.d/
+  for unit in /anybind/packaging/systemd/*.service; do
+    install -D -m 644 "$unit" "/usr/lib/systemd/system/${unit##*/}"
+  done
+  systemctl enable anybind-early.service
+  mkdir -p -m 755 /etc/anybind.d
+}
+
+# A rule for the first of the twins, and the boot list, as "bind --persist" leaves them on the running machine.
+keep_twin_for() { # DRIVER
+  printf '[[rule]]\nname = "mine"\nmatch = { device = "%s", id = "8086:10d3" }\ndriver = "%s"\n' "$TWIN_A" "$1" >/etc/anybind.d/10-mine.toml
+  sed 's/"mine"/"card"/' /etc/anybind.d/10-mine.toml >/etc/anybind.d/boot.list
+}
+
+is_in_initramfs() { # PATTERN
+  in_initramfs 2>/dev/null | grep -q "$1"
+}
+
 # ---- in the booted system
+
+# What was kept for a rule was kept before the host's driver was loaded, by the kernel's clock.
+kept_before_drivers() { # DRIVER
+  kept=$(dmesg | sed -n 's/^\[ *\([0-9.]*\)\] anybind: .*kept for.*/\1/p' | head -n 1)
+  first=$(dmesg | sed -n "s/^\\[ *\\([0-9.]*\\)\\] $1: .*/\\1/p" | head -n 1)
+  [ -n "$kept" ] && [ -n "$first" ] && awk "BEGIN { exit !($kept < $first) }"
+}
+
+doctor_says() {
+  anybind doctor 2>&1 | grep "$1"
+}
 
 # The boot is over; prints "running", or "degraded" when a unit failed.
 booted() {

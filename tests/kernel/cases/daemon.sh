@@ -31,7 +31,7 @@ count() { # METRIC: its value
   sed -n "s/^anybind_$1 //p" /run/metrics/metrics.prom
 }
 tell() { # what it said since the last time
-  SAW=$(cat /tmp/said)
+  run cat /tmp/said
   : >/tmp/said
 }
 
