@@ -27,6 +27,7 @@
 #include "cli/table.h"
 #include "policy/apply.h"
 #include "policy/judge.h"
+#include "policy/promise.h"
 #include "policy/since.h"
 #include "wire/policy.h"
 
@@ -124,6 +125,9 @@ void print_status(const Context& context, const Spec& spec, const Judgement& jud
                counted(spec.rules.size(), "rule"));
   print_standings(context, spec, judgement);
   print_differences(context, spec, judgement, since);
+  if (const auto kept = promise_kept(context.session.host(), spec);
+      kept != PromiseKept::kNobodyAsks)
+    say(context.out, "\n{}\n", words_of(kept));
   const std::size_t unmet = count_unmet(judgement);
   if (unmet == 0) return;
   std::string apply = "anybind apply";
@@ -144,7 +148,9 @@ Result<int> run_status(Context& context, const PolicyOptions& options) {
   const Judgement judgement = TRY(judge(context.session.host(), spec));
   const auto since = since_of(context, spec, judgement);
   if (context.json) {
-    answer(context, wire::to_json(spec, judgement, since, text_of));
+    wire::Json value = wire::to_json(spec, judgement, since, text_of);
+    value["before_probe"] = wire::to_json(promise_kept(context.session.host(), spec));
+    answer(context, value);
   } else {
     print_status(context, spec, judgement, since, options.specs);
   }

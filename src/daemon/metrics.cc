@@ -16,8 +16,9 @@ struct Metric {
 
 }  // namespace
 
-std::string metrics_of(const Keeper& keeper) {
+std::string metrics_of(const Keeper& keeper, const Greeter& greeter, bool is_held) {
   const KeeperCounts& counts = keeper.counts();
+  const GreeterCounts& greeted = greeter.counts();
   const Metric metrics[] = {
       {"anybind_devices_declared", "Devices that rules are about.", false, keeper.declared()},
       {"anybind_devices_met", "Of these, those that are as declared.", false, keeper.met()},
@@ -28,9 +29,14 @@ std::string metrics_of(const Keeper& keeper) {
        counts.corrections},
       {"anybind_failures_total", "Changes that failed or were refused.", true, counts.failures},
       {"anybind_newcomers_kept_total",
-       "Devices that came and were kept off the drivers of the host in time.", true, counts.kept},
+       "Devices that came and were kept off the drivers of the host in time.", true, greeted.kept},
       {"anybind_races_lost_total", "Devices that came and a driver of the host had first.", true,
-       counts.races_lost},
+       greeted.races_lost},
+      {"anybind_offered_total",
+       "Devices that were offered to their bus, as the kernel was kept from doing so.", true,
+       greeted.offered},
+      {"anybind_autoprobe_held", "1 while drivers_autoprobe of PCI is held at 0.", false,
+       is_held ? 1U : 0U},
       {"anybind_given_up_total", "Devices that somebody else changed back again and again.", true,
        counts.given_up},
       {"anybind_event_gaps_total", "Times that the kernel has dropped events.", true, counts.gaps},

@@ -5,7 +5,9 @@
 // that is slow is not.
 #include "daemon/service.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
 
@@ -15,6 +17,9 @@
 #include <csignal>
 #include <ctime>
 #include <memory>
+#include <optional>
+#include <stop_token>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -24,8 +29,11 @@
 #include "base/try.h"
 #include "daemon/journal.h"
 #include "daemon/metrics.h"
+#include "engine/hold.h"
+#include "host/descriptor.h"
 #include "host/storage.h"
 #include "host/uevents.h"
+#include "policy/greeter.h"
 #include "policy/keeper.h"
 #include "policy/named_specs.h"
 #include "policy/spec.h"
@@ -83,6 +91,7 @@ class Service {
         options_(options),
         keeper_(
             host, [this] { return read(); }, tell),
+        greeter_(host, tell),
         metrics_(options.metrics.empty() ? nullptr : open_storage(options.metrics, Readers::kAll)) {
   }
 
@@ -95,15 +104,90 @@ class Service {
     events_ = *std::move(events);
     TRY(add_sources());
     static_cast<void>(::sd_event_set_watchdog(event, 1));  // none where nobody asked for it
-    keeper_.load();
+    load();
+    auto greeted = listen_to_uevents();
+    if (!greeted) return fail(from_errno(greeted.error(), "listen to", "the kernel's events"));
+    const std::jthread greeter([this, events = *std::move(greeted)](const std::stop_token& stop) {
+      greet(*events, stop);
+    });
     look();
     static_cast<void>(::sd_notify(0, "READY=1"));
-    TRY(check(::sd_event_loop(event), "events"));
+    const auto ended = check(::sd_event_loop(event), "events");
     static_cast<void>(::sd_notify(0, "STOPPING=1"));
-    return {};
+    let_go();
+    return ended;
   }
 
  private:
+  /// The thread of the Greeter.
+  void greet(UeventSource& events, const std::stop_token& stop) {
+    const Descriptor end(::eventfd(0, EFD_CLOEXEC));
+    const std::stop_callback wake(stop, [&] { ::eventfd_write(end.get(), 1); });
+    while (!stop.stop_requested()) {
+      pollfd files[] = {{.fd = events.descriptor(), .events = POLLIN, .revents = 0},
+                        {.fd = end.get(), .events = POLLIN, .revents = 0}};
+      const int count = ::poll(files, std::size(files), until(greeter_.next_time()));
+      greeter_.offer_waiting();
+      if (count <= 0 || (files[0].revents & POLLIN) == 0) continue;
+      const auto event = events.next(std::chrono::milliseconds(0));
+      if (event && *event) greeter_.hear(**event);
+      if (!event && event.error().value == ENOBUFS) greeter_.offer_all();
+    }
+  }
+
+  /// For poll(2).
+  [[nodiscard]] int until(const std::optional<Clock::Time>& time) const {
+    if (!time) return -1;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*time - host_.clock->now());
+    return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
+  }
+
+  /// New rules, and with them perhaps another promise.
+  void load() {
+    keeper_.load();
+    const bool wanted = std::ranges::any_of(keeper_.spec().rules, &Rule::before_probe);
+    if (!wanted) let_go();
+    if (wanted) hold();
+    greeter_.use(std::make_shared<Spec>(keeper_.spec()), held_since_);
+  }
+
+  void hold() {
+    const auto pci = BusName::literal("pci");
+    if (!can_hold(host_)) {
+      if (std::exchange(told_hold_, true)) return;
+      return tell({.level = Notice::Level::kWarning,
+                   .text =
+                       "a rule promises before-probe, which this kernel cannot keep for cards "
+                       "that come (Linux 6.19 can): they are moved over when the race is lost"});
+    }
+    Careful listener;
+    const auto begun = begin_hold(host_, pci, listener);
+    if (!begun && !std::exchange(told_hold_, true))
+      tell({.level = Notice::Level::kError,
+            .text = "before-probe cannot be kept: " + begun.error().message()});
+    if (!begun) return;
+    const auto hold = read_hold(host_);
+    if (hold && *hold) held_since_ = (*hold)->youngest;
+  }
+
+  void let_go() {
+    if (!held_since_) return;
+    Careful listener;
+    const auto ended = end_hold(host_, listener);
+    if (!ended)
+      tell({.level = Notice::Level::kError,
+            .text = "drivers_autoprobe could not be put back: " + ended.error().message(),
+            .advice = Action::kRecover});
+    held_since_.reset();
+  }
+
+  /// Somebody else, a window of another change perhaps, has put the flag back.
+  void keep_hold() {
+    if (!held_since_) return;
+    const auto flag = host_.sysfs.read("bus/pci/drivers_autoprobe");
+    if (flag && flag->starts_with('1')) hold();
+  }
+
   Result<Spec> read() {
     if (options_.rules.empty()) return read_rules(host_.files);
     return parse_spec(TRY(read_named_specs(options_.rules)));
@@ -199,7 +283,7 @@ class Service {
       } else if (!event || !*event) {
         break;
       } else {
-        concerns = keeper_.hear(**event) || concerns;
+        concerns = keeper_.concerns(**event) || concerns;
       }
     }
     if (concerns) look();
@@ -208,7 +292,7 @@ class Service {
   void reload() {
     static_cast<void>(::sd_event_source_set_enabled(quiet_.get(), SD_EVENT_OFF));
     static_cast<void>(::sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", monotonic()));
-    keeper_.load();
+    load();
     look();
     static_cast<void>(::sd_notify(0, "READY=1"));
   }
@@ -221,6 +305,7 @@ class Service {
   }
 
   void look() {
+    keep_hold();
     Careful listener;
     const auto next = keeper_.look(listener);
     static_cast<void>(::sd_event_source_set_enabled(wake_.get(), SD_EVENT_OFF));
@@ -233,7 +318,8 @@ class Service {
 
   void write_metrics() {
     if (metrics_ == nullptr) return;
-    const auto written = metrics_->replace(kMetrics, metrics_of(keeper_));
+    const auto written =
+        metrics_->replace(kMetrics, metrics_of(keeper_, greeter_, held_since_.has_value()));
     if (written || std::exchange(told_metrics_, true)) return;
     tell({.level = Notice::Level::kWarning,
           .text = from_errno(written.error(), "write", options_.metrics).message()});
@@ -242,6 +328,9 @@ class Service {
   const Host& host_;
   const ServiceOptions& options_;
   Keeper keeper_;
+  Greeter greeter_;
+  std::optional<Instance> held_since_{};
+  bool told_hold_ = false;
   std::unique_ptr<Storage> metrics_;
   bool told_metrics_ = false;
   Loop loop_;

@@ -10,6 +10,7 @@
 #include "base/kernel_version.h"
 #include "base/text.h"
 #include "doctor/checks.h"
+#include "engine/hold.h"
 #include "inventory/match.h"
 #include "inventory/net_interface.h"
 
@@ -138,6 +139,14 @@ void check_autoprobe(const Observed& seen, Report& out) {
     if (value_of(seen.host, file) != "0") continue;
     // Until 6.18 a PCI device that came was probed all the same.
     const auto kernel = KernelVersion::parse(seen.host.release);
+    const auto hold = read_hold(seen.host);
+    if (hold && *hold && (*hold)->is_alive && (*hold)->bus.str() == bus) {
+      out.ok(
+          fmt::format("{} is 0: process {} offers each device that comes, as a rule promises "
+                      "before-probe",
+                      file, (*hold)->pid));
+      continue;
+    }
     const bool holds = bus != "pci" || (kernel && *kernel >= KernelVersion{6, 19});
     out.warning(fmt::format("{} is 0: drivers that load get no device of this bus{}", file,
                             holds ? ", and devices that come get no driver" : ""),

@@ -30,6 +30,7 @@
 #include "change/losing_drivers.h"
 #include "change/patient_writer.h"
 #include "change/transaction.h"
+#include "engine/hold.h"
 #include "engine/past_change.h"
 #include "host/accounts.h"
 #include "inventory/device.h"
@@ -316,6 +317,8 @@ Result<Recovery> recover_changes(const Host& host, const Request& request, Liste
   Recovery out{.changes =
                    recover(host, {origins, &memory.journal}, calm, run_options(request, users))};
   out.damage = std::move(memory.damage);
+  const auto hold = TRY(read_hold(host));
+  if (hold && !hold->is_alive) TRY(end_hold(host, calm));
   return out;
 }
 

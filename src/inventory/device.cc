@@ -284,4 +284,16 @@ Result<std::vector<DeviceId>> read_device_ids(Sysfs& root, const BusName& bus) {
   return out;
 }
 
+Result<Instance> youngest_on(Sysfs& root, const BusName& bus) {
+  Instance out;
+  for (const DeviceId& id : TRY(read_device_ids(root, bus))) {
+    const auto dir = root.open_dir(id.path());
+    const auto instance = dir ? (*dir)->instance() : std::unexpected(dir.error());
+    if (instance && instance->inode > out.inode) out = *instance;
+    if (instance || instance.error().value == ENOENT) continue;
+    return fail(from_errno(instance.error(), "look at", id.str()));
+  }
+  return out;
+}
+
 }  // namespace anybind

@@ -86,19 +86,8 @@ class Settings {
   Result<> add_autoprobe(const BusName& bus) {
     const std::string path = fmt::format("bus/{}/drivers_autoprobe", bus.str());
     if (std::ranges::find(plan_.settings, path, &Setting::path) != plan_.settings.end()) return {};
-    add_flag(path, "let no device or driver that comes be probed", TRY(youngest_on(bus)));
+    add_flag(path, "let no device or driver that comes be probed", TRY(youngest_on(root_, bus)));
     return {};
-  }
-  [[nodiscard]] Result<Instance> youngest_on(const BusName& bus) const {
-    Instance out;
-    for (const DeviceId& id : TRY(read_device_ids(root_, bus))) {
-      const auto dir = root_.open_dir(id.path());
-      const auto instance = dir ? (*dir)->instance() : std::unexpected(dir.error());
-      if (instance && instance->inode > out.inode) out = *instance;
-      if (instance || instance.error().value == ENOENT) continue;
-      return fail(from_errno(instance.error(), "look at", id.str()));
-    }
-    return out;
   }
   void add_id(const std::string& driver, const DynamicId& id) {
     add({.path = driver + "/new_id",

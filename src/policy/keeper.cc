@@ -1,9 +1,9 @@
 // Keeping a state over time is a conversation with everybody else who changes it: the kernel, which
 // gives newcomers to drivers; scripts, which take a device, do something and give it back; people.
-// So the decisions here are about time. A newcomer is hurried for, as the kernel is quick. Anything
-// else waits until it has been so for a second, fails less and less often, and never goes back and
-// forth with somebody who insists. What is believed is what was read, not what an event says; an
-// event is only a reason to read.
+// So the decisions here are about time. The first moment of a newcomer is the Greeter's, as the
+// kernel is quick. Anything else waits until it has been so for a second, fails less and less
+// often, and never goes back and forth with somebody who insists. What is believed is what was
+// read, not what an event says; an event is only a reason to read.
 #include "policy/keeper.h"
 
 #include <algorithm>
@@ -12,11 +12,9 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
-#include "engine/claim.h"
 #include "engine/engine.h"
 #include "policy/boot_image.h"
 #include "policy/boot_list.h"
-#include "policy/match.h"
 #include "policy/since.h"
 
 namespace anybind {
@@ -72,41 +70,15 @@ bool Keeper::load() {
   return true;
 }
 
-bool Keeper::hear(const Uevent& event) {
+bool Keeper::concerns(const Uevent& event) const {
   const auto bus = BusName::parse(event.subsystem);
-  if (!bus || !buses_.contains(*bus) || spec_.rules.empty()) return false;
-  const auto name = DeviceName::parse(link_name(event.devpath));
-  if (name && event.action == "add" && !event.is_synthetic)
-    keep_newcomer({.bus = *bus, .name = *name});
-  return true;
+  return bus && buses_.contains(*bus) && !spec_.rules.empty();
 }
 
 void Keeper::hear_gap() {
   ++counts_.gaps;
   tell_({.level = Level::kWarning,
          .text = "the kernel has dropped events: everything is looked at anew"});
-}
-
-/// Whether it is the rule's business is decided here for this device alone, in a hurry. What needs
-/// a look at others (its group, a card that may have moved) has to wait for that look.
-void Keeper::keep_newcomer(const DeviceId& id) {
-  auto seen = SeenDevice::look(host_.sysfs, id);
-  if (!seen || !*seen) return;
-  MachineFacts facts(host_.sysfs);
-  const Counting counting = counting_rule(spec_.rules, **seen, facts);
-  if (!counting.rule || !counting.elsewhere.empty() || counting.answer.meets != Answer::Meets::kYes)
-    return;
-  const Rule& rule = spec_.rules[*counting.rule];
-  if (!rule.driver || rule.wants_default() || rule.group == GroupTreatment::kRefuse) return;
-  if ((*seen)->device().driver == rule.driver) return;
-  const auto claimed = claim(host_, id, (*seen)->instance(), *rule.driver);
-  if (!claimed) return;  // the look that follows says why
-  if (*claimed == Claim::kKept) {
-    ++counts_.kept;
-    return;
-  }
-  ++counts_.races_lost;
-  say(Level::kInfo, "it has come, and a driver of the host had it first", id, rule.name);
 }
 
 std::optional<Judgement> Keeper::judge_now() {

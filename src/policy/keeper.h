@@ -9,7 +9,6 @@
 #include <string>
 #include <vector>
 
-#include "base/advice.h"
 #include "base/error.h"
 #include "base/ids.h"
 #include "change/listener.h"
@@ -18,19 +17,10 @@
 #include "host/uevents.h"
 #include "policy/apply.h"
 #include "policy/judge.h"
+#include "policy/notice.h"
 #include "policy/rule.h"
 
 namespace anybind {
-
-/// Something that whoever runs the machine is told.
-struct Notice {
-  enum class Level : std::uint8_t { kInfo, kWarning, kError };
-  Level level = Level::kInfo;
-  std::string text;                  ///< one line, printable
-  std::optional<DeviceId> device{};  ///< that it is about
-  std::string rule{};                ///< by its name; empty: none
-  Remark advice{};
-};
 
 /// What an operator counts, since the start.
 struct KeeperCounts {
@@ -38,8 +28,6 @@ struct KeeperCounts {
   std::uint64_t drifts = 0;       ///< a device that was as declared, or was not known, and differs
   std::uint64_t corrections = 0;  ///< devices that were made as declared
   std::uint64_t failures = 0;     ///< changes that failed, or were refused
-  std::uint64_t kept = 0;         ///< newcomers that were kept off the host's drivers in time
-  std::uint64_t races_lost = 0;   ///< newcomers that a driver of the host had first
   std::uint64_t given_up = 0;     ///< devices that somebody else changed back again and again
   std::uint64_t gaps = 0;         ///< the kernel has dropped events
 };
@@ -48,7 +36,7 @@ struct KeeperCounts {
 /// done about a difference now. Whoever calls brings events, time and rules; every change goes
 /// through the engine (policy/apply.h).
 ///
-/// It is slow to act and quick to give way, but for a device that has just come:
+/// It is slow to act and quick to give way; for a device that has just come there is the Greeter:
 /// - what differs is left alone for a second, as somebody may be in the middle of something;
 /// - what failed is tried again after 2, 4, 8 ... 300 seconds;
 /// - a device that was corrected twice within a minute, and differs again, is left alone;
@@ -58,7 +46,6 @@ struct KeeperCounts {
 class Keeper {
  public:
   using Rules = std::function<Result<Spec>()>;
-  using Tell = std::function<void(const Notice&)>;
 
   /// `host.command` is what its changes are called in the journal; another command in there is
   /// somebody else's change. Refers to `host`.
@@ -67,9 +54,8 @@ class Keeper {
   /// Reads the rules anew. False: they are broken, which is told, and the old ones go on counting.
   bool load();
 
-  /// First reaction to an event: a device that comes is kept for the driver that a rule gives it.
-  /// False: it is about nothing that rules can mean, and nothing has to be looked at.
-  bool hear(const Uevent& event);
+  /// False: the event is about nothing that rules can mean, and nothing has to be looked at.
+  [[nodiscard]] bool concerns(const Uevent& event) const;
   /// Events were lost.
   void hear_gap();
 
@@ -77,6 +63,8 @@ class Keeper {
   /// does. The moment at which to look again if nothing happens before; nullopt: none.
   std::optional<Clock::Time> look(Listener& listener);
 
+  /// The rules that count.
+  [[nodiscard]] const Spec& spec() const { return spec_; }
   [[nodiscard]] const KeeperCounts& counts() const { return counts_; }
   /// How many devices rules are about, and how many are as declared, at the last look.
   [[nodiscard]] std::size_t declared() const { return declared_; }
@@ -96,7 +84,6 @@ class Keeper {
     std::vector<Clock::Time> corrections{};
   };
 
-  void keep_newcomer(const DeviceId& id);
   void recover(Listener& listener);
   std::optional<Judgement> judge_now();
   void note(const Judgement& judgement);

@@ -72,7 +72,10 @@ struct Rule {
   GroupTreatment group = GroupTreatment::kListed;
   std::string owner{};                  ///< "USER[:GROUP]" of the VFIO files; empty: as they are
   std::optional<unsigned> functions{};  ///< how many virtual functions it shall have
-  std::vector<std::string> ignored{};   ///< names of guards that shall not stop it
+  /// No driver of the host may ever have it, not for a moment; else it gets its driver as soon as
+  /// that can be.
+  bool before_probe = false;
+  std::vector<std::string> ignored{};  ///< names of guards that shall not stop it
 
   [[nodiscard]] bool wants_default() const { return driver && driver->str() == "default"; }
   [[nodiscard]] bool wants_none() const { return driver && driver->str() == "none"; }

@@ -73,6 +73,7 @@ std::string text_of(const Rule& rule) {
   if (rule.group != GroupTreatment::kListed)
     line("group", rule.group == GroupTreatment::kWhole ? "whole" : "refuse");
   line("owner", rule.owner);
+  line("promise", rule.before_probe ? "before-probe" : "");
   Pairs ignored;
   ignored.texts("ignore", rule.ignored);
   if (!ignored.str().empty()) out += ignored.str() + "\n";

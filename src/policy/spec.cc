@@ -79,6 +79,11 @@ class RuleParser {
     out.driver = driver_in(in);
     out.group = word_of<GroupTreatment, 3>(in, "group", {"listed", "whole", "refuse"});
     out.owner = in.text("owner");
+    if (in.has("promise")) {
+      enum class Promise : std::uint8_t { kEventually, kBeforeProbe };
+      out.before_probe = word_of<Promise, 2>(in, "promise", {"eventually", "before-probe"}) ==
+                         Promise::kBeforeProbe;
+    }
     if (in.has("vfs"))
       out.functions = static_cast<unsigned>(in.number("vfs", 0, kMostFunctions, 0));
     out.ignored = guards_in(in);
@@ -196,6 +201,8 @@ class RuleParser {
       in.complain("vfs", "a virtual function has none of its own");
     if (rule.wants_default() && rule.group != GroupTreatment::kListed)
       in.complain("group", "\"default\" is each device's own");
+    if (rule.before_probe && (!rule.driver || rule.wants_default()))
+      in.complain("promise", "goes with a driver, or with \"none\"");
     if (!rule.owner.empty() && !(rule.driver && is_vfio_driver(rule.driver->str())))
       in.complain("owner", "only a VFIO driver has files to give away");
   }

@@ -88,6 +88,11 @@ Json to_json(const Spec& spec, const Judgement& judgement,
           {"problems", std::move(problems)}};
 }
 
+Json to_json(PromiseKept kept) {
+  constexpr Words<PromiseKept, 4> kWords{{"", "held", "not-held", "kernel-cannot"}};
+  return kept == PromiseKept::kNobodyAsks ? Json(nullptr) : Json(kWords.of(kept));
+}
+
 Json rules_to_json(const Spec& spec, const Judgement& judgement) {
   Json out = Json::array();
   for (std::size_t i = 0; i < spec.rules.size(); ++i) {
@@ -97,6 +102,7 @@ Json rules_to_json(const Spec& spec, const Judgement& judgement) {
     row["declared"] = declared_value(rule);
     row["group"] = kGroups.of(rule.group);
     row["owner"] = or_null(rule.owner);
+    row["promise"] = rule.before_probe ? "before-probe" : "eventually";
     row["ignore"] = rule.ignored;
     row["devices"] = devices_value(judgement.matches[i]);
     out.push_back(std::move(row));

@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include "engine/hold.h"
 #include "engine_fixture.h"
+#include "policy/greeter.h"
 #include "policy/spec.h"
 
 namespace anybind {
@@ -25,7 +27,8 @@ class KeeperTest : public EngineTest {
             [this](const Notice& notice) {
               said_.push_back((notice.device ? notice.device->name.str() + ": " : std::string()) +
                               notice.text);
-            }) {
+            }),
+        greeter_(host_, [this](const Notice& notice) { said_.push_back(notice.text); }) {
     host_.storage = &files_;
     host_.clock = &clock_;
     host_.boot = "boot";
@@ -40,6 +43,7 @@ class KeeperTest : public EngineTest {
   void rules(const std::string& text) {
     text_ = text;
     keeper_.load();
+    greeter_.use(std::make_shared<Spec>(keeper_.spec()), held_since_);
   }
   std::optional<Clock::Time> look() {
     said_.clear();
@@ -70,6 +74,8 @@ class KeeperTest : public EngineTest {
   std::string text_;
   std::vector<std::string> said_;
   Keeper keeper_;
+  Greeter greeter_;
+  std::optional<Instance> held_since_{};
 };
 
 TEST_F(KeeperTest, WhatIsDeclaredBecomesSo) {
@@ -199,20 +205,20 @@ TEST_F(KeeperTest, ANewcomerIsKeptBeforeAnythingElse) {
   write("bus/pci/drivers/vfio-pci/unbind", kNicA.name.str());
   write(kNicA.path() + "/driver_override", "\n");
   ASSERT_EQ(state_of(kNicA), "- (unset)");
-  EXPECT_TRUE(keeper_.hear(added(kNicA)));
+  greeter_.hear(added(kNicA));
   EXPECT_EQ(state_of(kNicA), "- vfio-pci") << "before any look";
-  EXPECT_EQ(keeper_.counts().kept, 1U);
-  EXPECT_TRUE(keeper_.hear(added(kNicB)));
-  EXPECT_TRUE(keeper_.hear(added(kDisk)));
+  EXPECT_EQ(greeter_.counts().kept, 1U);
+  greeter_.hear(added(kNicB));
+  greeter_.hear(added(kDisk));
   EXPECT_EQ(state_of(kNicB), "igc (unset)");
   EXPECT_EQ(state_of(kDisk), "nvme (unset)");
-  EXPECT_EQ(keeper_.counts().races_lost, 0U);
+  EXPECT_EQ(greeter_.counts().races_lost, 0U);
 }
 
 TEST_F(KeeperTest, ARaceThatIsLostIsCountedAndPutRight) {
   rules(rule(kNicA, "vfio-pci"));
-  EXPECT_TRUE(keeper_.hear(added(kNicA)));
-  EXPECT_EQ(keeper_.counts().races_lost, 1U);
+  greeter_.hear(added(kNicA));
+  EXPECT_EQ(greeter_.counts().races_lost, 1U);
   EXPECT_EQ(state_of(kNicA), "igc (unset)") << "nobody loses a driver in a hurry";
   look();
   EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci");
@@ -221,14 +227,16 @@ TEST_F(KeeperTest, ARaceThatIsLostIsCountedAndPutRight) {
 TEST_F(KeeperTest, WhatItDoesNotKnowIsLeftAlone) {
   rules(rule(kNicA, "vfio-pci"));
   look();
-  EXPECT_FALSE(keeper_.hear({.action = "add", .devpath = "/devices/x/1-1", .subsystem = "usb"}));
-  EXPECT_FALSE(keeper_.hear({.action = "add", .devpath = "/devices/x", .subsystem = "../pci"}));
-  EXPECT_TRUE(keeper_.hear({.action = "add", .devpath = "/devices/..", .subsystem = "pci"}));
+  EXPECT_FALSE(
+      keeper_.concerns({.action = "add", .devpath = "/devices/x/1-1", .subsystem = "usb"}));
+  EXPECT_FALSE(keeper_.concerns({.action = "add", .devpath = "/devices/x", .subsystem = "../pci"}));
+  EXPECT_TRUE(keeper_.concerns({.action = "add", .devpath = "/devices/..", .subsystem = "pci"}));
   Uevent written = added(kNicA);
   written.is_synthetic = true;
   write("bus/pci/drivers/vfio-pci/unbind", kNicA.name.str());
   write(kNicA.path() + "/driver_override", "\n");
-  EXPECT_TRUE(keeper_.hear(written)) << "a reason to look";
+  EXPECT_TRUE(keeper_.concerns(written)) << "a reason to look";
+  greeter_.hear(written);
   EXPECT_EQ(state_of(kNicA), "- (unset)") << "but nobody has come";
 }
 

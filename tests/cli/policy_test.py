@@ -194,7 +194,7 @@ class Declared(PolicyCase):
 
     def test_no_rules_and_no_device_are_no_drift(self) -> None:
         self.rules_dir.mkdir()
-        self.assertEqual(self.told("status", str(self.rules_dir)), {"holds": True, "devices": [], "problems": []})
+        self.assertEqual(self.told("status", str(self.rules_dir)), {"holds": True, "devices": [], "problems": [], "before_probe": None})
         self.spec('match = { device = "99:00.0" }\ndriver = "none"')
         self.assertEqual(self.anybind("status", str(self.file)), "1 rule, and no device that one of them matches\n")
 

@@ -108,6 +108,10 @@ struct Binding {
 /// registration). kNotFound when there is no such bus.
 [[nodiscard]] Result<std::vector<std::string>> read_driver_names(Sysfs& root, const BusName& bus);
 
+/// The instance of the device on `bus` that came last; none of them: an Instance without numbers.
+/// kNotFound: no such bus. kFailed: a device cannot be looked at.
+[[nodiscard]] Result<Instance> youngest_on(Sysfs& root, const BusName& bus);
+
 /// The devices on `bus` in address order. kNotFound: no such bus.
 [[nodiscard]] Result<std::vector<DeviceId>> read_device_ids(Sysfs& root, const BusName& bus);
 

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # The service on a whole Debian: sandboxed as its unit says, beside udev; early boot by dracut. Rules by files, hot-plug, a kill, a stop.
 # initramfs: dracut
 # payload: anybindd

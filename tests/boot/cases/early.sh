@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # A rule that lasts: the card belongs to its driver from the first moment of the next boot, its twin to the host. anybind.off switches it
 # off. The files are those that are installed.
 # kernels: 7.3

@@ -35,13 +35,13 @@ install_anybind() {
     install -D -m 644 "$unit" "/usr/lib/systemd/system/${unit##*/}"
   done
   systemctl enable anybind-early.service
-  mkdir -p -m 755 /etc/anybind.d
+  install -d -m 755 /etc/anybind.d
 }
 
 # A rule for the first of the twins, and the boot list, as "bind --persist" leaves them on the running machine.
 keep_twin_for() { # DRIVER
-  printf '[[rule]]\nname = "mine"\nmatch = { device = "%s", id = "8086:10d3" }\ndriver = "%s"\n' "$TWIN_A" "$1" >/etc/anybind.d/10-mine.toml
-  sed 's/"mine"/"card"/' /etc/anybind.d/10-mine.toml >/etc/anybind.d/boot.list
+  printf '[[rule]]\nname = "mine"\nmatch = { device = "%s", id = "8086:10d3" }\ndriver = "%s"\n' "$TWIN_A" "$1" >"/etc/anybind.d/10-pci-$TWIN_A.toml"
+  sed 's/"mine"/"card"/' "/etc/anybind.d/10-pci-$TWIN_A.toml" >/etc/anybind.d/boot.list
 }
 
 is_in_initramfs() { # PATTERN

@@ -1,0 +1,183 @@
+// Two promises meet here. A device that a rule gives away must have its override before a driver of
+// the host is asked: so that is the first write. And while the bus is held, no device may wait: so
+// the second write is the offer, for every device that comes, whether a rule is about it or not.
+// A hold keeps more from happening than newcomers being probed (kernel-facts-7: 1): a driver that
+// loads gets no device, and a device whose probe was deferred is not asked again. Both are made up
+// for: a driver that comes is offered each device without one, and a device that nobody took is
+// offered again when others have found their drivers. It is also offered again by time: the event
+// comes a moment before the kernel lets a PCI device match any driver (drivers/pci/bus.c:
+// match_driver), and an offer in that moment finds nobody.
+#include "policy/greeter.h"
+
+#include <algorithm>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "engine/claim.h"
+#include "inventory/device.h"
+#include "policy/judge.h"
+#include "policy/match.h"
+
+namespace anybind {
+namespace {
+
+constexpr const char* kDrivers = "/bus/pci/drivers/";
+constexpr unsigned kMostOffers = 12;  // of one device that no driver takes: within a minute
+constexpr auto kFirst = std::chrono::milliseconds(20);  // between two offers, then doubled
+const Patience kShort{.limit = std::chrono::milliseconds(500)};
+
+bool has_no_driver(const Host& host, const DeviceId& id) {
+  const auto dir = open_device(host.sysfs, id);
+  if (!dir || *dir == nullptr) return false;
+  const auto driver = read_driver(**dir);
+  return driver && !*driver;
+}
+
+std::vector<DeviceId> pci_devices(const Host& host) {
+  return read_device_ids(host.sysfs, BusName::literal("pci")).value_or(std::vector<DeviceId>{});
+}
+
+}  // namespace
+
+void Greeter::use(std::shared_ptr<const Spec> spec, const std::optional<Instance>& held_since) {
+  auto buses = buses_of(host_, *spec);
+  const std::scoped_lock lock(mutex_);
+  spec_ = std::move(spec);
+  buses_ = std::move(buses);
+  held_since_ = held_since;
+}
+
+std::shared_ptr<const Spec> Greeter::spec() {
+  const std::scoped_lock lock(mutex_);
+  return spec_;
+}
+
+void Greeter::hear(const Uevent& event) {
+  const auto bus = BusName::parse(event.subsystem);
+  const auto name = DeviceName::parse(link_name(event.devpath));
+  const auto [spec, is_ours, offers] = [&] {
+    const std::scoped_lock lock(mutex_);
+    return std::tuple(spec_, bus && buses_.contains(*bus), held_since_.has_value());
+  }();
+  const bool comes = event.action == "add" && !event.is_synthetic;
+  if (offers && comes && event.subsystem == "drivers" && event.devpath.starts_with(kDrivers))
+    return offer_to_driver(std::string(link_name(event.devpath)));
+  if (offers && event.action == "bind")
+    for (auto& [id, waiting] : waiting_) waiting.due = {};
+  if (!comes || !is_ours || !bus || !name) return;
+  const DeviceId id{.bus = *bus, .name = *name};
+  if (offers && bus->str() == "pci") return greet(id);
+  static_cast<void>(keep(id, *spec));
+}
+
+void Greeter::greet(const DeviceId& id) {
+  if (has_no_driver(host_, id)) offer(id, keep(id, *spec()));
+}
+
+/// Whether it is a rule's business is decided for this device alone, in a hurry. What needs a look
+/// at others (its group) has to wait for that look. Of a device that cannot be looked at, or that
+/// is another one by now, nothing is done: each that comes has an event of its own.
+Greeter::Kept Greeter::keep(const DeviceId& id, const Spec& spec) {
+  const auto nobodys = [] { return Kept{.is_offered = false}; };
+  if (spec.rules.empty()) return {};
+  auto seen = SeenDevice::look(host_.sysfs, id);
+  if (!seen || !*seen) return nobodys();
+  MachineFacts facts(host_.sysfs);
+  const Counting counting = counting_rule(spec.rules, **seen, facts);
+  if (!counting.rule || !counting.elsewhere.empty()) return {};
+  if (counting.answer.meets == Answer::Meets::kUnknown) return nobodys();
+  const Rule& rule = spec.rules[*counting.rule];
+  if (counting.answer.meets != Answer::Meets::kYes || !rule.driver || rule.wants_default())
+    return {};
+  if ((*seen)->device().driver == rule.driver || rule.group == GroupTreatment::kRefuse)
+    return nobodys();
+  const auto claimed = claim(host_, id, (*seen)->instance(), *rule.driver);
+  if (!claimed) return nobodys();
+  if (*claimed == Claim::kKept) {
+    ++counts_.kept;
+    return {.is_offered = false, .driver = rule.driver};
+  }
+  ++counts_.races_lost;
+  tell_({.text = "it has come, and a driver of the host had it first",
+         .device = id,
+         .rule = rule.name});
+  return nobodys();
+}
+
+/// drivers_probe goes by the name of a device. When the card is exchanged for another just now, the
+/// other one would be offered to everybody before a rule was asked about it: so a device of a rule
+/// is handed to its driver alone, which does not match a card that has no override yet. That no
+/// driver takes it is an answer too; a driver that takes long goes on by itself.
+void Greeter::offer(const DeviceId& id, const Kept& kept) {
+  Abandoned abandoned;
+  if (!kept.is_offered) {
+    if (kept.driver && kept.driver->str() != "none")
+      static_cast<void>(host_.sysfs.write_patiently(driver_path(id.bus, *kept.driver) + "/bind",
+                                                    id.name.str(), kShort, abandoned));
+    waiting_.erase(id);
+    return;
+  }
+  static_cast<void>(host_.sysfs.write_patiently(fmt::format("bus/{}/drivers_probe", id.bus.str()),
+                                                id.name.str(), kShort, abandoned));
+  ++counts_.offered;
+  if (!has_no_driver(host_, id)) return;
+  Waiting& waiting = waiting_[id];
+  waiting.due = host_.clock->now() + kFirst * (1U << waiting.offers++);
+}
+
+/// As the kernel would: this driver, and no other, is asked for each device without one.
+void Greeter::offer_to_driver(const std::string& driver) {
+  const auto rules = spec();
+  for (const DeviceId& id : pci_devices(host_)) {
+    if (!has_no_driver(host_, id)) continue;
+    const Kept kept = keep(id, *rules);
+    const auto override = host_.sysfs.read(id.path() + "/driver_override");
+    const auto wanted = override ? parse_override(*override) : std::nullopt;
+    const bool may_have_it = kept.is_offered ? !wanted || *wanted == driver
+                                             : kept.driver && kept.driver->str() == driver;
+    if (!may_have_it) continue;
+    Abandoned abandoned;
+    const std::string file = fmt::format("bus/pci/drivers/{}/bind", driver);
+    if (host_.sysfs.write_patiently(file, id.name.str(), kShort, abandoned)) ++counts_.offered;
+  }
+}
+
+std::optional<Clock::Time> Greeter::next_time() const {
+  std::optional<Clock::Time> out;
+  for (const auto& [id, waiting] : waiting_) out = out ? std::min(*out, waiting.due) : waiting.due;
+  return out;
+}
+
+void Greeter::offer_waiting() {
+  const auto now = host_.clock->now();
+  std::vector<DeviceId> due;
+  for (const auto& [id, waiting] : waiting_)
+    if (waiting.due <= now) due.push_back(id);
+  for (const DeviceId& id : due) {
+    greet(id);
+    const auto waiting = waiting_.find(id);
+    if (waiting == waiting_.end()) continue;
+    if (!has_no_driver(host_, id) || waiting->second.offers >= kMostOffers) waiting_.erase(waiting);
+  }
+}
+
+void Greeter::offer_all() {
+  const auto since = [&] {
+    const std::scoped_lock lock(mutex_);
+    return held_since_;
+  }();
+  if (!since) return;
+  for (const DeviceId& id : pci_devices(host_)) {
+    const auto dir = open_device(host_.sysfs, id);
+    if (!dir || *dir == nullptr) continue;
+    const auto instance = (*dir)->instance();
+    if (instance && instance->inode > since->inode) greet(id);
+  }
+}
+
+}  // namespace anybind

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+
+#include "base/ids.h"
+#include "host/clock.h"
+#include "host/host.h"
+#include "host/uevents.h"
+#include "policy/notice.h"
+#include "policy/rule.h"
+
+namespace anybind {
+
+/// What became of devices that came, since the start.
+struct GreeterCounts {
+  std::atomic<std::uint64_t> kept = 0;        ///< kept off the host's drivers in time
+  std::atomic<std::uint64_t> races_lost = 0;  ///< a driver of the host had them first
+  std::atomic<std::uint64_t> offered = 0;     ///< to their bus, which did not do so itself
+};
+
+/// The first moment of a device that comes: it is kept for the driver that a rule gives it, and
+/// where the bus is held (engine/hold.h) offered to its drivers, as the kernel does not. Everything
+/// else is the Keeper's, who may be in the middle of a long change: so this has a thread of its
+/// own, in which no call takes longer than a second or so. use() may be called from another thread
+/// than hear().
+class Greeter {
+ public:
+  /// Refers to `host`, whose sysfs is used from several threads (Host::concurrent). `tell` is
+  /// called in the thread of hear().
+  Greeter(const Host& host, Tell tell) : host_(host), tell_(std::move(tell)) {}
+
+  /// These rules count from now on. `held_since`: the PCI bus is held, and what is younger than
+  /// this device waits for us (Hold::youngest).
+  void use(std::shared_ptr<const Spec> spec, const std::optional<Instance>& held_since);
+
+  /// What an event asks for, at once.
+  void hear(const Uevent& event);
+  /// Events were lost: offers every device that came since the bus is held and has no driver.
+  void offer_all();
+
+  /// When offer_waiting() is due; nullopt: nobody waits.
+  [[nodiscard]] std::optional<Clock::Time> next_time() const;
+  /// Offers the devices again that nobody took, as far as they are due.
+  void offer_waiting();
+
+  [[nodiscard]] const GreeterCounts& counts() const { return counts_; }
+
+ private:
+  /// What a rule makes of a device without a driver.
+  struct Kept {
+    bool is_offered = true;              ///< it is the host's: any driver may have it
+    std::optional<DriverName> driver{};  ///< else: this one, if it is there
+  };
+  Kept keep(const DeviceId& id, const Spec& spec);
+  void greet(const DeviceId& id);
+  void offer(const DeviceId& id, const Kept& kept);
+  void offer_to_driver(const std::string& driver);
+  [[nodiscard]] std::shared_ptr<const Spec> spec();
+
+  const Host& host_;
+  Tell tell_;
+  std::mutex mutex_;
+  std::shared_ptr<const Spec> spec_ = std::make_shared<Spec>();
+  std::set<BusName> buses_;
+  std::optional<Instance> held_since_{};
+  /// A device that was offered, and that no driver took.
+  struct Waiting {
+    unsigned offers = 0;
+    Clock::Time due{};
+  };
+  std::map<DeviceId, Waiting> waiting_;
+  GreeterCounts counts_;
+};
+
+}  // namespace anybind
