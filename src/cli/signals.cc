@@ -26,8 +26,10 @@ extern "C" void on_stop(int /*signal*/) {
   pollfd file{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
   if (words != nullptr && ::poll(&file, 1, 0) > 0) {
     constexpr std::string_view kClear = "\r\x1b[K";
-    if (progress_is_shown.exchange(false)) (void)::write(file.fd, kClear.data(), kClear.size());
-    (void)::write(file.fd, words, std::strlen(words));
+    // Who does not get to see it is stopped all the same.
+    [[maybe_unused]] ssize_t said = 0;
+    if (progress_is_shown.exchange(false)) said = ::write(file.fd, kClear.data(), kClear.size());
+    said = ::write(file.fd, words, std::strlen(words));
   }
   errno = kept;
 }

@@ -55,8 +55,8 @@ void ControlServer::run() {
       ::usleep(static_cast<useconds_t>(1000 * kLack.count()));
       continue;
     }
-    std::uint64_t ignored = 0;
-    (void)::read(wake_.get(), &ignored, sizeof ignored);
+    eventfd_t ignored = 0;
+    (void)::eventfd_read(wake_.get(), &ignored);
     std::size_t at = 2;
     for (auto it = clients_.begin(); it != clients_.end();) {
       it = serve(*it, waits[at++].revents) ? std::next(it) : clients_.erase(it);
@@ -71,8 +71,7 @@ void ControlServer::stop() {
 }
 
 void ControlServer::wake() const {
-  const std::uint64_t one = 1;
-  (void)::write(wake_.get(), &one, sizeof one);
+  (void)::eventfd_write(wake_.get(), 1);
 }
 
 int ControlServer::time_to_wait() const {

@@ -386,7 +386,9 @@ void Preparation::copy_on_write(const std::string& directory) const {
   const std::string changes = std::string(kHome) + "/changes" + directory;
   make_dir(changes + "/upper", status.st_mode & 07777);
   make_dir(changes + "/work");
-  (void)::chown((changes + "/upper").c_str(), status.st_uid, status.st_gid);
+  // Without rights it cannot be given away, and is whose the lab is.
+  [[maybe_unused]] const int given =
+      ::chown((changes + "/upper").c_str(), status.st_uid, status.st_gid);
   const std::string options =
       fmt::format("lowerdir={},upperdir={}/upper,workdir={}/work", directory, changes, changes);
   const auto mount = [&](const std::string& text) {
