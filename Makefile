@@ -4,9 +4,10 @@
 FUZZ_SECONDS ?= 300
 # A first build of everything takes half the time when sources are joined. Who has configured build/ keeps what it has.
 JOIN := $(if $(wildcard build/CMakeCache.txt),,-DCMAKE_UNITY_BUILD=ON)
-.PHONY: build all run test unit fuzz bench conformance mutants format tidy clean deps-build deps-all deps-test deps-bench
+.PHONY: build all run test unit fuzz bench conformance mutants deb dist reproducible format tidy clean
+.PHONY: deps-build deps-all deps-package deps-test deps-bench
 
-deps-build deps-all deps-test deps-bench: deps-%:
+deps-build deps-all deps-package deps-test deps-bench: deps-%:
 	@scripts/deps.sh $*
 
 build: deps-build           ## leaves build/anybind, and what `cmake --install build` needs
@@ -37,6 +38,15 @@ conformance: deps-test all  ## 100,000 random operations on real kernels and the
 
 mutants: deps-test          ## small faults put into a copy of the sources: does a test see each? An hour or less
 	@tests/mutants/run.py
+
+deb: deps-package           ## Debian's packages, with an SBOM and SHA256SUMS: build/dist/
+	@scripts/deb.sh
+
+dist: deps-package          ## the sources as a tarball that needs no git: build/dist/
+	@scripts/release.py dist build/dist && scripts/release.py sums build/dist
+
+reproducible: deps-test     ## two builds of the packages in different surroundings: are they the same bytes?
+	@scripts/reproducible.sh
 
 format: deps-test           ## rewrites the sources in the project's format
 	@scripts/format.sh --fix

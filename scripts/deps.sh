@@ -1,13 +1,15 @@
 #!/bin/sh
-# Installs the Debian packages that are missing. usage: deps.sh [--print] build|all|test|bench
-# build: for the command; all: for everything that is compiled; test: also for what tests run; bench: the benchmarks too.
+# Installs the Debian packages that are missing. usage: deps.sh [--print] build|all|package|test|bench
+# build: for the command; all: for everything that is compiled; package: for Debian's packages; test: also for what tests run;
+# bench: the benchmarks too.
 # With --print only says what.
 set -eu
 
 build="g++ gcc libc6-dev make cmake ninja-build pkg-config libfmt-dev libcli11-dev libtomlplusplus-dev
   nlohmann-json3-dev libfuse3-dev libsystemd-dev pci.ids"
 all="$build libgtest-dev libgmock-dev python3"
-test="$all clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libfuzzer-19-dev librapidcheck-dev
+package="$build debhelper dpkg-dev python3 xz-utils"
+test="$all debhelper lintian faketime clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libfuzzer-19-dev librapidcheck-dev
   valgrind shellcheck debootstrap gcc-12 qemu-system-x86 busybox-static cpio gzip kmod xz-utils dpkg-dev
   procps e2fsprogs fuse3 pciutils driverctl dpdk udev libudev-dev util-linux iproute2 lshw"
 bench="$test libbenchmark-dev strace"
@@ -20,9 +22,10 @@ fi
 case "${1:-}" in
   build) wanted=$build ;;
   all) wanted=$all ;;
+  package) wanted=$package ;;
   test) wanted=$test ;;
   bench) wanted=$bench ;;
-  *) echo "usage: deps.sh [--print] build|all|test|bench" >&2; exit 2 ;;
+  *) echo "usage: deps.sh [--print] build|all|package|test|bench" >&2; exit 2 ;;
 esac
 
 if [ -n "$print" ]; then
