@@ -22,7 +22,7 @@ from roots import (BUILD, CLONE, HERE, INITRAMFS, SERIES, CannotError, Root, bas
 from guest import KERNEL_OPTIONS, Guest
 from run import Report, make_disks  # of tests/kernel
 
-DIRECTIVE = re.compile(r"^# (devices|disk|append[1-9]?|files|kernels|initramfs|limit|memory|cpus|payload): *(.*)$")
+DIRECTIVE = re.compile(r"^# (devices|disk|append[1-9]?|files|fixtures|kernels|initramfs|limit|memory|cpus|payload): *(.*)$")
 ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[a-zA-Z]|[()][A-Z0-9]|[=>c])|\r")
 DEFAULT_LIMIT = 240  # seconds for each boot, for a busy machine; README.md says what a boot takes
 GOES_DOWN = 90

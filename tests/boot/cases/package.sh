@@ -1,0 +1,80 @@
+# The packages on a whole Debian: one typed "bind --persist" survives a reboot, an upgrade disturbs no device, a purge leaves nothing.
+# files: build/dist/*.deb
+# fixtures: packages
+# shellcheck shell=sh
+
+former=0.0.1~former
+
+# The packages with another version, from which the real ones are an upgrade.
+as_former() {
+  mkdir -p /root/former
+  for deb in /anybind/*.deb; do
+    dpkg-deb -R "$deb" /tmp/deb
+    sed -i -e "s/^Version: .*/Version: $former/" -e "s/(= [^)]*upstream[^)]*)/(= $former)/" /tmp/deb/DEBIAN/control
+    dpkg-deb --root-owner-group -Zgzip -z1 -b /tmp/deb "/root/former/$(basename "${deb%%_*}").deb"
+    rm -rf /tmp/deb
+  done
+}
+
+# Every file but what the system itself writes while it runs.
+files() {
+  find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /root -o -path /anybind -o -path /var/cache \
+    -o -path /var/log -o -path /var/tmp -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/lib/systemd -o -path /boot -o -path /lost+found -o -name .updated \) -prune -o -print | sort
+}
+
+prepare() {
+  files >/root/before
+  as_former
+  run apt-get install -y /root/former/anybind.deb /root/former/anybind-daemon.deb
+  check_eq "the former version installs" 0 "$RC"
+  check_says "and has the initramfs made again" "update-initramfs: Generating /boot/initrd.img-"
+  # An emulated processor takes minutes for it, and nothing here depends on it from now on.
+  sed -i 's/^update_initramfs=.*/update_initramfs=no/' /etc/initramfs-tools/update-initramfs.conf
+}
+
+boot1() {
+  check "the system is up" booted
+  check "the service runs" systemctl is-active anybindd
+  check "one command is typed" anybind bind "$TWIN_A" vfio-pci --persist
+  check_eq "the card has its driver" vfio-pci "$(driver_of "$TWIN_A")"
+}
+
+pci_events() {
+  grep -c '^KERNEL\[' /root/events
+}
+
+upgrade() {
+  before=$(systemctl show -P MainPID anybindd)
+  udevadm monitor --kernel --subsystem-match=pci >/root/events &
+  watching=$!
+  sleep 2
+  check "this version installs over the former" dpkg -i /anybind/anybind_*.deb /anybind/anybind-daemon_*.deb
+  check_ne "the version is another" $former "$(dpkg-query -W -f '${Version}' anybind)"
+  check "the service runs again" eventually 60 systemctl is-active anybindd
+  check_ne "as another process" "$before" "$(systemctl show -P MainPID anybindd)"
+  sleep 3
+  kill $watching
+  check "the events were watched" grep -q '^KERNEL ' /root/events
+  check_eq "and no device of PCI has had one" 0 "$(pci_events || true)"
+  check_eq "the card has the driver that it had" vfio-pci "$(driver_of "$TWIN_A")"
+}
+
+purge() {
+  check "the packages are purged" dpkg --purge anybind-daemon anybind
+  check_eq "the card keeps its driver" vfio-pci "$(driver_of "$TWIN_A")"
+  check_rc "the service is gone" 4 systemctl status anybindd
+  check_eq "no unit has failed" "" "$(failed_units)"
+  files >/root/after
+  check "no file is left behind" diff /root/before /root/after
+  check "nor anything in /run" test ! -e /run/anybind -a ! -e /run/anybindd
+  check_eq "nor a unit that is enabled" "" "$(find /etc/systemd /var/lib/systemd -name '*anybind[d-]*' ! -name 'anybind-case*')"
+}
+
+boot2() {
+  check "the system is up" booted
+  check "the service runs" systemctl is-active anybindd
+  check "the card has its driver again" eventually 60 is_bound "$TWIN_A" vfio-pci
+  check_eq "its twin is the host's" e1000e "$(driver_of "$TWIN_B")"
+  upgrade
+  purge
+}
