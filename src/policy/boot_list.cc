@@ -15,7 +15,7 @@
 namespace anybind {
 namespace {
 
-constexpr const char* kHead =
+constexpr const char* kBootListHead =
     "# What early boot may do. Written whenever the rules are made so, from what was so then: a\n"
     "# device is kept for a driver at boot when it stands here and a rule still says so.\n";
 
@@ -79,7 +79,7 @@ Result<bool> keep_boot_list(const Host& host, const Spec& spec, const Judgement&
   if (host.rules == nullptr) return false;
   std::string text = TRY(boot_list_of(host, spec, judgement));
   text += TRY(absent_cards(host, spec));
-  if (!text.empty()) text = kHead + text;
+  if (!text.empty()) text = kBootListHead + text;
   const auto failed = [&](Errno err) {
     return fail(from_errno(err, "write", fmt::format("{}/{}", host.rules_dir, kBootList)));
   };
