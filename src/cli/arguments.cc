@@ -8,9 +8,7 @@
 #include <CLI/Formatter.hpp>
 
 namespace anybind::cli {
-namespace {
 
-/// Whether `app` knows `option`, or one of its subcommands does; then `takes` says the rest.
 bool knows_option(const CLI::App& app, const std::string& option, bool& takes) {
   if (const CLI::Option* found = app.get_option_no_throw(option); found != nullptr) {
     takes = takes || found->get_items_expected_max() > 0;
@@ -23,8 +21,6 @@ bool knows_option(const CLI::App& app, const std::string& option, bool& takes) {
   return known;
 }
 
-}  // namespace
-
 ArgumentReader::ArgumentReader(std::span<const Verb> verbs, void (*add_globals)(CLI::App&))
     : verbs_(verbs), add_globals_(add_globals) {}
 
@@ -35,13 +31,32 @@ bool ArgumentReader::takes_value(const std::string& option) {
   bool takes = false;
   if (apps_.empty()) add_globals_(*apps_.emplace_back(std::make_unique<CLI::App>()));
   if (knows_option(*apps_[0], option, takes)) return takes;
-  if (apps_.size() == 1) {
-    for (const Verb& verb : verbs_) {
-      verb.setup(*apps_.emplace_back(std::make_unique<CLI::App>()));
-    }
-  }
-  for (const auto& app : apps_) knows_option(*app, option, takes);
+  ask_all_verbs();
+  for (const auto& app : apps_) (void)knows_option(*app, option, takes);
   return takes;
+}
+
+void ArgumentReader::ask_all_verbs() {
+  if (apps_.empty()) add_globals_(*apps_.emplace_back(std::make_unique<CLI::App>()));
+  if (apps_.size() > 1) return;
+  for (const Verb& verb : verbs_) verb.setup(*apps_.emplace_back(std::make_unique<CLI::App>()));
+}
+
+bool ArgumentReader::knows(const std::string& option) {
+  ask_all_verbs();
+  bool takes = false;
+  return std::ranges::any_of(apps_,
+                             [&](const auto& app) { return knows_option(*app, option, takes); });
+}
+
+std::vector<std::string> ArgumentReader::verbs_with(const std::string& option) {
+  ask_all_verbs();
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < verbs_.size(); ++i) {
+    bool takes = false;
+    if (knows_option(*apps_[i + 1], option, takes)) out.emplace_back(verbs_[i].name);
+  }
+  return out;
 }
 
 std::size_t ArgumentReader::find_word(std::span<const std::string> words) {

@@ -16,6 +16,10 @@ struct Arguments {
   std::vector<std::string> words{};   ///< all others; options that stood before the verb come first
 };
 
+/// Whether `app` knows `option`, or one of its subcommands does; then `takes` becomes true if it
+/// takes a value.
+[[nodiscard]] bool knows_option(const CLI::App& app, const std::string& option, bool& takes);
+
 /// Tells the values of options from other words. Which options take one, the setups of the verbs
 /// say; they are asked only if there is an option that `add_globals` does not know.
 class ArgumentReader {
@@ -28,6 +32,11 @@ class ArgumentReader {
   /// Takes the verb out of `words`.
   [[nodiscard]] Arguments split(std::vector<std::string> words);
 
+  /// Whether any verb has `option`, or all have.
+  [[nodiscard]] bool knows(const std::string& option);
+  /// The verbs that have `option`.
+  [[nodiscard]] std::vector<std::string> verbs_with(const std::string& option);
+
   /// Puts the options that stand before the word of a verb of `app` itself (`lab --name N exec`)
   /// behind it, where they are looked for.
   [[nodiscard]] std::vector<std::string> ordered(const CLI::App& app,
@@ -36,6 +45,7 @@ class ArgumentReader {
  private:
   [[nodiscard]] std::size_t find_word(std::span<const std::string> words);
   [[nodiscard]] bool takes_value(const std::string& option);
+  void ask_all_verbs();
 
   std::span<const Verb> verbs_;
   void (*add_globals_)(CLI::App&);

@@ -1,4 +1,6 @@
 // bind, unbind and restore: three goals for one plan.
+#include <algorithm>
+#include <iterator>
 #include <memory>
 
 #include <fmt/format.h>
@@ -18,22 +20,30 @@
 namespace anybind::cli {
 namespace {
 
-/// The last word of bind: a driver, and not a device by mistake.
-Result<DriverName> driver_argument(Sysfs& root, const std::string& typed) {
+bool is_device(Sysfs& root, const std::string& typed) {
   const std::string word = without_dev(typed);
-  const bool is_interface =
-      !root.open_dir("bus/pci/drivers/" + word) && !devices_behind(root, word).empty();
-  if (!looks_like_device(word) && !is_interface) return DriverName::parse(word);
-  return fail({.kind = ErrorKind::kUsage,
-               .object = word,
-               .why = "this is a device, but the last argument must be a driver",
-               .advice = fmt::format("anybind bind {} vfio-pci, for instance", shell_quote(word))});
+  if (looks_like_device(word)) return true;
+  return !root.open_dir("bus/pci/drivers/" + word) && !devices_behind(root, word).empty();
+}
+
+/// The last word of bind: a driver, and not a device by mistake. Other tools have the driver first.
+Result<DriverName> driver_argument(Sysfs& root, std::vector<std::string> words) {
+  if (!is_device(root, words.back())) return DriverName::parse(without_dev(words.back()));
+  Error error{.kind = ErrorKind::kUsage,
+              .object = words.back(),
+              .why = "this is a device, but the last argument must be a driver"};
+  const bool is_turned = !is_device(root, words.front());
+  if (is_turned) std::ranges::rotate(words, std::next(words.begin()));
+  std::string line = "anybind bind";
+  for (const std::string& word : words) line += " " + shell_quote(word);
+  error.advice = is_turned ? line : line + " vfio-pci, for instance";
+  return fail(std::move(error));
 }
 
 Result<int> run_bind(Context& context, const ChangeOptions& options) {
   std::vector<std::string> words = options.words;
   Request request = request_of(options);
-  request.driver = TRY(driver_argument(context.sysfs, words.back()));
+  request.driver = TRY(driver_argument(context.sysfs, words));
   words.pop_back();
   Chosen chosen = TRY(choose(context, words));
   request.devices = std::move(chosen.devices);
@@ -92,14 +102,15 @@ Run bind_like(CLI::App& app, const char* words, int least, Verbed verbed) {
     std::vector<std::string> names;
     for (const MechanismInfo& info : all_mechanisms()) names.emplace_back(info.name);
     auto* mechanism = app.add_option("--mechanism", options->mechanism,
-                                     "not the safest way there is, but this one")
+                                     "use this mechanism instead of choosing the safest one")
                           ->type_name("M");
     allow_only(*mechanism, std::move(names), "mechanism");
     app.add_option("--owner", options->owner,
-                   "who shall have the files in /dev/vfio by which user space opens the devices")
+                   "give the /dev/vfio nodes to this user, and with :GROUP to this group")
         ->type_name("USER[:GROUP]");
-    app.add_flag("--no-iommu", options->no_iommu,
-                 "a VFIO driver may have a device that no IOMMU isolates: unsafe")
+    app.add_flag(
+           "--no-iommu", options->no_iommu,
+           "a VFIO driver may have a device that no IOMMU isolates: unsafe; not with --dry-run")
         ->excludes("--dry-run");
   }
   if (verbed == run_restore)

@@ -1,9 +1,11 @@
 #include "cli/change.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <exception>
 #include <string_view>
+#include <system_error>
 
 #include <fmt/format.h>
 #include <CLI/App.hpp>
@@ -155,28 +157,37 @@ void print_outcomes(const Context& context, const std::vector<Outcome>& outcomes
 }
 
 void add_timeout(CLI::App& app, ChangeOptions& options) {
-  app.add_option(
-         "--timeout", options.timeout,
-         "seconds to wait for another anybind, and, at least 1, for a write that does not return "
-         "and is then left behind; without it: as long as the other runs, 10 for an unbind "
-         "from a VFIO driver, 120 for any other write")
-      ->type_name("S")
-      ->check(CLI::Range(0.0, 1e6))
-      ->check([](const std::string& text) {  // which is in every range
-        return std::ranges::search(text, std::string_view("nan")).empty() ? "" : "not a number";
-      });
+  auto* timeout =
+      app.add_option(
+             "--timeout", options.timeout,
+             "seconds to wait for another anybind, and, at least 1, for a write that does not "
+             "return "
+             "and is then left behind; without it: as long as the other runs, 10 for an unbind "
+             "from a VFIO driver, 120 for any other write")
+          ->type_name("S");
+  allow_seconds(*timeout, 1e6);
+}
+
+void allow_seconds(CLI::Option& option, double most) {
+  const auto check = [most](const std::string& text) -> std::string {
+    double seconds = -1;
+    const auto [end, err] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    const bool is_number = err == std::errc() && end == text.data() + text.size();
+    if (is_number && seconds >= 0 && seconds <= most) return "";
+    return fmt::format("not a number of seconds from 0 to {:.0f}: {}", most, printable(text));
+  };
+  option.check(CLI::Validator(check, ""));
 }
 
 void allow_only(CLI::Option& option, std::vector<std::string> names, const char* what) {
-  std::string list;
-  for (const std::string& name : names) list += (list.empty() ? "{" : ",") + name;
+  option.description(option.get_description() + "; one of " + join_words(names, "and"));
   const auto check = [names = std::move(names), what](const std::string& word) -> std::string {
     if (std::ranges::find(names, word) != names.end()) return "";
     const auto near = nearest(word, names);
     return fmt::format("no such {}: {}{}", what, printable(word),
                        near.empty() ? "" : "; did you mean " + join_words(near, "or") + "?");
   };
-  option.check(CLI::Validator(check, list + "}"));
+  option.check(CLI::Validator(check, ""));
 }
 
 void add_ignore(CLI::App& app, ChangeOptions& options) {

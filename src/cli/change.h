@@ -32,7 +32,10 @@ struct ChangeOptions {
 
 void add_timeout(CLI::App& app, ChangeOptions& options);
 void add_ignore(CLI::App& app, ChangeOptions& options);
-/// Only these words, with the nearest of them in the error; `what` says what they are.
+/// Only a number of seconds, at most `most`.
+void allow_seconds(CLI::Option& option, double most);
+/// Only these words, which its page then names; the error names the nearest. `what` says
+/// what they are.
 void allow_only(CLI::Option& option, std::vector<std::string> names, const char* what);
 
 /// A request that says what the options say that all verbs have.

@@ -32,22 +32,6 @@ Style style_of(Verdict verdict) {
   return kStyles[static_cast<std::size_t>(verdict)];
 }
 
-/// `text` in lines of at most `width` columns, broken at blanks; 0: one line.
-std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
-  std::vector<std::string> out(1);
-  for (std::string_view rest = text; !rest.empty();) {
-    const std::string_view word = rest.substr(0, rest.find(' '));
-    rest.remove_prefix(std::min(word.size() + 1, rest.size()));
-    std::string& line = out.back();
-    if (!line.empty() && width != 0 && display_width(line) + 1 + display_width(word) > width) {
-      out.emplace_back(word);
-    } else {
-      line.append(line.empty() ? "" : " ").append(word);
-    }
-  }
-  return out;
-}
-
 class Report {
  public:
   Report(const Context& context, const std::vector<Finding>& findings) : color_(context.color) {

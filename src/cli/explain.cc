@@ -14,6 +14,7 @@
 #include "cli/choose.h"
 #include "cli/say.h"
 #include "cli/session.h"
+#include "cli/table.h"
 #include "cli/verb.h"
 #include "engine/engine.h"
 #include "inventory/match.h"
@@ -228,7 +229,7 @@ Result<int> run_explain(Context& context, const ExplainOptions& options) {
   if (context.json) {
     answer(context, rows);
   } else {
-    put(context.out, text);
+    put(context.out, reflowed(text, context.width));
   }
   return 0;
 }

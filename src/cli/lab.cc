@@ -112,8 +112,10 @@ CLI::App* add_verb(CLI::App& app, Run& chosen, const std::string& name, const st
 
 void add_machine(CLI::App* app, const SharedOptions& options) {
   app->add_option("file", options->file, "a machine file")->required()->type_name("FILE");
-  app->add_option("--profile", options->profile, "the kernel to model, instead of the file's");
-  app->add_option("--name", options->name, "the lab's name, for `anybind lab add` and the like");
+  app->add_option("--profile", options->profile, "the kernel to model, instead of the file's")
+      ->type_name("P");
+  app->add_option("--name", options->name, "the lab's name, for `anybind lab add` and the like")
+      ->type_name("NAME");
   app->add_option("--trace", options->trace,
                   "a file that gets a line for each write to the modelled /sys, and its answer")
       ->type_name("FILE");
@@ -125,16 +127,16 @@ void add_writable(CLI::App* app, const SharedOptions& options) {
                   "directory, $HOME, $TMPDIR, /tmp and /var/tmp; once for each")
       ->type_name("DIR")
       ->allow_extra_args(false)
-      ->check(CLI::ExistingDirectory);
+      ->check(CLI::Validator(CLI::ExistingDirectory).description(""));
 }
 
 void add_asking(CLI::App& app, Run& chosen, const SharedOptions& options, const std::string& name,
-                const std::string& summary, bool has_words = true) {
+                const std::string& summary, int least, int most) {
   CLI::App* out = add_verb(app, chosen, name, summary, [options, name](Context& context) {
     return run_ask(context, options, name);
   });
-  out->add_option("--name", options->name, "which lab, when more than one runs");
-  if (has_words) out->add_option("words", options->words, "")->required();
+  out->add_option("--name", options->name, "which lab, when more than one runs")->type_name("NAME");
+  if (most != 0) out->add_option("words", options->words, "")->required()->expected(least, most);
 }
 
 }  // namespace
@@ -161,13 +163,16 @@ Run setup_lab(CLI::App& app) {
   mount->add_option("directory", options->directory, "where")->required()->type_name("DIR");
   mount->add_flag("-f,--foreground", options->foreground, "do not go to the background");
   add_verb(app, *chosen, "list", "the labs that run", with(run_list));
-  add_asking(app, *chosen, options, "add", "plug a card in: DEVICE, or a slot such as 0000:03:00");
-  add_asking(app, *chosen, options, "remove", "take a device out");
+  add_asking(app, *chosen, options, "add", "plug a card in, or all of a slot such as 0000:03:00", 1,
+             1);
+  add_asking(app, *chosen, options, "remove", "take a device out", 1, 1);
   add_asking(app, *chosen, options, "set",
-             "probe DRIVER ok|defer|ERRNO [DEVICE] | probe-time DRIVER MS | group N held|free");
-  add_asking(app, *chosen, options, "load", "load a module");
-  add_asking(app, *chosen, options, "unload", "unload a module");
-  add_asking(app, *chosen, options, "save", "print what has become of it as a machine file", false);
+             "what a driver's probe answers, how long it takes in milliseconds, or whether user "
+             "space holds a group",
+             3, 4);
+  add_asking(app, *chosen, options, "load", "load a module", 1, 1);
+  add_asking(app, *chosen, options, "unload", "unload a module", 1, 1);
+  add_asking(app, *chosen, options, "save", "print what has become of it as a machine file", 0, 0);
   CLI::App* kmod = add_verb(app, *chosen, "kmod", "", with(run_kmod));
   kmod->group("");  // what the lab's modprobe calls
   kmod->add_option("program", options->program, "")->required();

@@ -1,5 +1,4 @@
 // The table of verbs, the options that all of them share, and how errors reach the user.
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,7 +14,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -27,9 +25,12 @@
 #include "cli/answer.h"
 #include "cli/arguments.h"
 #include "cli/exit_code.h"
+#include "cli/help.h"
 #include "cli/say.h"
 #include "cli/session.h"
 #include "cli/signals.h"
+#include "cli/table.h"
+#include "cli/usage.h"
 #include "cli/verb.h"
 
 namespace anybind::cli {
@@ -89,6 +90,7 @@ void add_globals(CLI::App& app, Globals& globals) {
   app.add_option("--state", globals.machine.state, "where to remember things between commands")
       ->type_name("DIR")
       ->check(named);
+  app.set_help_flag("-h,--help", "this page; of a verb, that verb's own");
   app.add_flag("--json", globals.json, "for programs");
   app.add_flag("--no-color", globals.no_color, "also when NO_COLOR is set");
   app.add_flag("-q,--quiet", globals.quiet, "errors only");
@@ -96,32 +98,11 @@ void add_globals(CLI::App& app, Globals& globals) {
   app.add_option("--threads", globals.threads, "for reading many devices")->type_name("N");
 }
 
-std::string help() {
-  std::string text =
-      "anybind - binds any device to any driver, safely\n\n"
-      "usage: anybind [--sysfs DIR | --lab FILE] [--state DIR] [--json] [--no-color] [-q|-v] VERB "
-      "...\n\n";
-  for (const Verb& verb : kVerbs) {
-    text +=
-        fmt::format("  {:<26} {}\n", fmt::format("{} {}", verb.name, verb.arguments), verb.summary);
-  }
-  text +=
-      "\nanybind VERB --help tells the options of a verb. A DEVICE is an address (0000:03:00.0, "
-      "03:00.0,\n"
-      "03:00), bus/name, a path in sysfs, a network interface, a disk, id:8086:10d3, "
-      "class:network,\n"
-      "group:7, driver:e1000e, or a glob.\n\n"
-      "exit: 0 done  1 failed, all as before  2 usage  3 refused  4 incomplete  5 not permitted\n"
-      "      6 no such device or driver\n"
-      "Ctrl-C puts things back; a change whose terminal goes away goes on to its end.\n";
-  return text;
-}
-
 int report(const Error& error) {
   std::string text = "anybind: " + error.message() + "\n";
   for (const Remark& line : error.details) text += "  " + printable(text_of(line), 1024) + "\n";
   if (!error.advice.empty()) text += "  " + printable(text_of(error.advice), 1024) + "\n";
-  std::fputs(text.c_str(), stderr);
+  put(stderr, reflowed(text, columns_of(stderr)));
   return exit_code(error.kind);
 }
 
@@ -143,43 +124,20 @@ int tell_about(const char* what, const std::string& text) {
   return 0;
 }
 
-Error usage_error(std::string why, std::string next) {
-  return {
-      .kind = ErrorKind::kUsage, .object = "", .why = std::move(why), .advice = std::move(next)};
-}
-
-/// The help page of one verb, with its own usage line and without a list of positional words.
-class VerbHelp final : public CLI::Formatter {
- public:
-  explicit VerbHelp(const Verb& verb) : verb_(verb) {}
-  std::string make_usage(const CLI::App* /*app*/, std::string /*name*/) const override {
-    return fmt::format("usage: anybind {} {}\n", verb_.name, verb_.arguments);
-  }
-  std::string make_positionals(const CLI::App* /*app*/) const override { return ""; }
-
- private:
-  const Verb& verb_;
-};
-
 const Verb* verb_named(std::string_view name) {
   const auto* found = std::ranges::find(kVerbs, name, &Verb::name);
   return found == kVerbs.end() ? nullptr : found;
 }
 
-Error unknown_verb(const std::string& name) {
-  std::vector<std::string> names;
-  names.reserve(kVerbs.size());
-  for (const Verb& verb : kVerbs) names.emplace_back(verb.name);
-  const auto near = nearest(name, names);
-  return usage_error(
-      fmt::format("no such verb: {}", printable(name)),
-      near.empty() ? "anybind --help" : "did you mean " + join_words(near, "or") + "?");
+std::size_t help_width() {
+  return page_width(columns_of(stdout));
 }
 
-unsigned terminal_width() {
-  winsize size{};
-  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return 0;
-  return size.ws_col;
+std::string help() {
+  CLI::App app;
+  Globals globals;
+  add_globals(app, globals);
+  return main_page(kVerbs, app, help_width());
 }
 
 bool wants_color(const Globals& globals) {
@@ -226,7 +184,7 @@ Result<int> run_verb(const Globals& globals, const Run& run) {
                                : globals.verbose ? 1
                                                  : 0,
                   .threads = globals.threads,
-                  .width = terminal_width(),
+                  .width = columns_of(stdout),
                   .session = *session};
   return run(context);
 }
@@ -259,25 +217,41 @@ bool has_word(const std::vector<std::string>& words, std::string_view word) {
   return std::ranges::find(words, word) != words.end();
 }
 
+std::string help_of(const Verb& verb, const CLI::App& app) {
+  CLI::App shared;
+  Globals globals;
+  add_globals(shared, globals);
+  return verb_page(verb, app, shared, help_width());
+}
+
+/// Who may not do it as who they are is told how they may.
+Error with_sudo(Error error, const Globals& globals, const std::vector<std::string>& args) {
+  const bool here = globals.machine.lab.empty() && globals.machine.sysfs.empty();
+  if (error.kind != ErrorKind::kNotPermitted || ::geteuid() == 0 || !here) return error;
+  std::string line =
+      "sudo anybind " + globals.machine.command.substr(0, globals.machine.command.find(' '));
+  for (const std::string& word : args) line += " " + shell_quote(word);
+  error.advice = line;
+  return error;
+}
+
 int parse_and_run(const Verb& verb, std::vector<std::string> args, ArgumentReader& reader) {
   CLI::App app(std::string(verb.summary), "anybind " + std::string(verb.name));
-  app.formatter(std::make_shared<VerbHelp>(verb));
   Globals globals;
   const Run run = verb.setup(app);
   add_globals(app, globals);
   globals.machine.command = command_line(verb.name, args);
   args = reader.ordered(app, std::move(args));
   try {
-    std::ranges::reverse(args);  // as CLI11 wants them
-    app.parse(std::move(args));
+    app.parse(std::vector<std::string>(args.rbegin(), args.rend()));  // as CLI11 wants them
   } catch (const CLI::CallForHelp&) {
-    return tell_about("help", app.help());
-  } catch (const CLI::ParseError& error) {
-    return tell(usage_error(error.what(), fmt::format("anybind {} --help", verb.name)));
+    return tell_about("help", help_of(verb, app));
+  } catch (const CLI::ParseError& refusal) {
+    return tell(wrong_words(verb, app, args, refusal, reader));
   }
   wants_json = globals.json;
   const Result<int> code = run_verb(globals, run);
-  return code ? *code : tell(code.error());
+  return code ? *code : tell(with_sudo(code.error(), globals, args));
 }
 
 int run_main(std::vector<std::string> args) {
@@ -287,6 +261,7 @@ int run_main(std::vector<std::string> args) {
   });
   // What stands behind -- is not for us.
   wants_json = has_word({args.begin(), std::ranges::find(args, "--")}, "--json");
+  const auto line = args;
   auto [name, words] = reader.split(std::move(args));
   const bool helps = name == "help";
   if (helps) {
@@ -299,10 +274,13 @@ int run_main(std::vector<std::string> args) {
     if (helps) return tell_about("help", help());
     if (has_word(words, "--version")) return tell_about("version", std::string(kVersion));
     if (has_word(words, "--help") || has_word(words, "-h")) return tell_about("help", help());
-    return tell(usage_error("no verb given", "anybind --help"));
+    return tell(no_verb(words, kVerbs, reader));
   }
   const Verb* verb = verb_named(*name);
-  if (verb == nullptr) return tell(unknown_verb(*name));
+  if (verb == nullptr) {
+    const std::span before(line.begin(), std::ranges::find(line, *name));
+    return tell(unknown_verb(*name, before, kVerbs, reader));
+  }
   return parse_and_run(*verb, std::move(words), reader);
 }
 

@@ -23,6 +23,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "cli/answer.h"
+#include "cli/change.h"
 #include "cli/say.h"
 #include "cli/session.h"
 #include "cli/spec_source.h"
@@ -221,12 +222,10 @@ Result<int> run_monitor(Context& context, const MonitorOptions& options) {
 Run setup_monitor(CLI::App& app) {
   auto options = std::make_shared<MonitorOptions>();
   add_spec(app, options->specs);
-  app.add_option("--for", options->seconds, "seconds after which it ends; else with Ctrl-C")
-      ->type_name("S")
-      ->check(CLI::Range(0.0, 1e9))
-      ->check([](const std::string& text) {  // which is in every range
-        return text.contains("nan") || text.contains("NAN") ? "not a number" : "";
-      });
+  auto* seconds =
+      app.add_option("--for", options->seconds, "seconds after which it ends; else with Ctrl-C")
+          ->type_name("S");
+  allow_seconds(*seconds, 1e9);
   return [options](Context& context) { return run_monitor(context, *options); };
 }
 

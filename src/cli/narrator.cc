@@ -17,7 +17,7 @@ constexpr auto kSilence = std::chrono::seconds(1);
 constexpr auto kRefresh = std::chrono::milliseconds(100);
 
 std::string warning_line(const std::string& text) {
-  return fmt::format("anybind: warning: {}\n", printable(text, 1024));
+  return reflowed(fmt::format("anybind: warning: {}\n", printable(text, 1024)), columns_of(stderr));
 }
 
 }  // namespace

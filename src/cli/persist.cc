@@ -44,7 +44,7 @@ void tell_left_behind(const Context& context, const Error& error) {
 
 void add_persist(CLI::App& app, ChangeOptions& options, const char* what) {
   app.add_flag("--persist", options.persist, what);
-  app.add_option("--rules", options.rules, "where rules are, in place of /etc/anybind.d")
+  app.add_option("--rules", options.rules, "where --persist writes, in place of /etc/anybind.d")
       ->type_name("DIR");
 }
 

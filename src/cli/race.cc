@@ -146,10 +146,12 @@ Result<int> run_race(Context& context, const RaceOptions& options) {
 Run setup_race(CLI::App& app) {
   auto options = std::make_shared<RaceOptions>();
   app.add_option("replay", options->words, "replay TOKEN: tell one run")->expected(0, 2);
-  app.add_option("--mechanism", options->mechanisms, "only these rows")
+  app.add_option("--mechanism", options->mechanisms, "only these rows; several with commas")
+      ->type_name("M")
       ->allow_extra_args(false)
       ->delimiter(',');
-  app.add_option("--scenario", options->scenarios, "only these columns")
+  app.add_option("--scenario", options->scenarios, "only these columns; several with commas")
+      ->type_name("S")
       ->allow_extra_args(false)
       ->delimiter(',');
   app.add_option("--kernel", options->kernel,
@@ -159,10 +161,12 @@ Run setup_race(CLI::App& app) {
       ->type_name("X.Y");
   app.add_flag("--pairs", options->pairs, "two scenarios at once, where both are survived singly");
   app.add_flag("--script", options->script, "replay: as a shell script");
-  app.add_option("--html", options->html, "also write a page with all counterexamples");
+  app.add_option("--html", options->html, "also write a page with all counterexamples")
+      ->type_name("FILE");
   app.add_option("--random", options->random, "so many orderings by chance, in place of all")
-      ->check(CLI::Range(1, 100'000'000));
-  app.add_option("--seed", options->seed, "of --random");
+      ->type_name("N")
+      ->check(CLI::Validator(CLI::Range(1, 100'000'000)).description(""));
+  app.add_option("--seed", options->seed, "of --random")->type_name("N");
   return [options](Context& context) { return run_race(context, *options); };
 }
 

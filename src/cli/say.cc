@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -29,6 +30,12 @@ void put_soon(std::FILE* to, std::string_view text) noexcept {
   const int ready = ::poll(&file, 1, reader_sleeps ? 0 : kMoment);
   reader_sleeps = ready == 0;
   if (ready != 0) put(to, text);
+}
+
+unsigned columns_of(std::FILE* to) noexcept {
+  winsize size{};
+  if (::ioctl(::fileno(to), TIOCGWINSZ, &size) != 0) return 0;
+  return size.ws_col;
 }
 
 void prepare_output() noexcept {

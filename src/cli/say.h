@@ -30,6 +30,9 @@ void say_soon(std::FILE* to, fmt::format_string<Args...> format, Args&&... args)
   put_soon(to, fmt::format(format, std::forward<Args>(args)...));
 }
 
+/// Columns of the terminal that `to` is; 0: it is none.
+[[nodiscard]] unsigned columns_of(std::FILE* to) noexcept;
+
 /// First of all: whatever of descriptors 0 to 2 is closed becomes one that reads as empty and
 /// cannot be written to, so that no file opened later takes messages that were not meant for it;
 /// and a file that may not grow (RLIMIT_FSIZE) is an error of the write and not the end of the

@@ -143,6 +143,29 @@ class Printer {
   std::string out_;
 };
 
+constexpr std::size_t kLongestLabel = 24;  // of a line "  label   text", with what is before it
+constexpr std::size_t kLeastWrapped = 24;  // columns of text; where there are fewer, no wrapping
+
+bool is_command(std::string_view text) {
+  return text.starts_with("anybind ") || text.starts_with("sudo ");
+}
+
+/// One line, which begins with `indent` blanks, as several.
+std::string broken(std::string_view line, std::size_t indent, std::size_t width) {
+  std::size_t begin = indent;  // of the text
+  if (const auto gap = line.find("  ", indent); gap < kLongestLabel)
+    begin = std::min(line.find_first_not_of(' ', gap), line.size());
+  const std::size_t hang = begin == indent ? indent + 2 : begin;
+  if (width < hang + kLeastWrapped) return std::string(line);
+  std::string out(line.substr(0, begin));
+  // The first line of a text without a label has two columns more, which are not worth a rule.
+  for (const std::string& part : wrapped(line.substr(begin), width - hang)) {
+    if (out.size() > begin) out.append("\n").append(hang, ' ');
+    out += part;
+  }
+  return out;
+}
+
 }  // namespace
 
 std::size_t display_width(std::string_view text) {
@@ -185,6 +208,38 @@ void print_table(std::span<const Column> columns, std::size_t rows, const FillRo
   printer.shrink();
   each_row([&](std::span<const Cell> cells) { printer.print(cells, sink); });
   printer.flush(sink);
+}
+
+std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
+  std::vector<std::string> out(1);
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view word = rest.substr(0, rest.find(' '));
+    rest.remove_prefix(std::min(word.size() + 1, rest.size()));
+    std::string& line = out.back();
+    if (!line.empty() && width != 0 && display_width(line) + 1 + display_width(word) > width) {
+      out.emplace_back(word);
+    } else {
+      line.append(line.empty() ? "" : " ").append(word);
+    }
+  }
+  return out;
+}
+
+std::string reflowed(std::string_view text, std::size_t width) {
+  std::string out;
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    const bool ends = line.size() < text.size();
+    text.remove_prefix(line.size() + (ends ? 1 : 0));
+    const std::size_t indent = std::min(line.find_first_not_of(' '), line.size());
+    if (width == 0 || display_width(line) <= width || is_command(line.substr(indent))) {
+      out += line;
+    } else {
+      out += broken(line, indent, width);
+    }
+    if (ends) out += '\n';
+  }
+  return out;
 }
 
 std::string time_text(std::int64_t seconds) {

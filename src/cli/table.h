@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace anybind::cli {
 
@@ -54,6 +55,15 @@ void print_table(std::span<const Column> columns, std::size_t rows, const FillRo
 
 /// `text` cut to `width` columns, with an ellipsis where something is missing.
 [[nodiscard]] std::string cut_to_width(std::string_view text, std::size_t width);
+
+/// `text` in lines of at most `width` columns, broken at blanks; 0: one line. A word that is longer
+/// stands alone.
+[[nodiscard]] std::vector<std::string> wrapped(std::string_view text, std::size_t width);
+
+/// Each line of `text` that is wider than `width` broken at blanks; what follows is indented like
+/// the text of a line "  label   text", else by two more. 0: unchanged; and so is a line that is a
+/// command to copy. `text` is printable and has no colours.
+[[nodiscard]] std::string reflowed(std::string_view text, std::size_t width);
 
 /// Seconds since 1970 in local time: "2026-11-30 09:15:00".
 [[nodiscard]] std::string time_text(std::int64_t seconds);

@@ -52,5 +52,35 @@ TEST(TableTest, ColoursEndWithTheirCellAndTextCannotMakeAny) {
   EXPECT_EQ(table({{"1", "\x1b[31mred", "igb"}}, {.header = false}), "1  \\x1b[31mred  igb\n");
 }
 
+TEST(Wrapping, BreaksAtBlanksAndNeverWithinAWord) {
+  EXPECT_EQ(wrapped("one two three", 7), (std::vector<std::string>{"one two", "three"}));
+  EXPECT_EQ(wrapped("one two three", 0), std::vector<std::string>{"one two three"});
+  EXPECT_EQ(wrapped("a_word_too_long b", 5), (std::vector<std::string>{"a_word_too_long", "b"}));
+  EXPECT_EQ(wrapped("", 5), std::vector<std::string>{""});
+}
+
+TEST(Wrapping, WhatFollowsStandsBelowTheText) {
+  const std::string text =
+      "anybind: the device is in use by somebody\n  label     its text goes on and on\nshort\n";
+  EXPECT_EQ(reflowed(text, 36),
+            "anybind: the device is in use by\n  somebody\n"
+            "  label     its text goes on and on\nshort\n");
+  EXPECT_EQ(reflowed("  label  its text goes on and on\n", 33),
+            "  label  its text goes on and on\n");
+  EXPECT_EQ(reflowed("  label  some more words than fit here", 33),
+            "  label  some more words than fit\n         here");
+}
+
+TEST(Wrapping, ACommandIsLeftWhole) {
+  const std::string command = "    anybind bind --group 0000:03:00.0 vfio-pci\n";
+  EXPECT_EQ(reflowed(command, 30), command);
+}
+
+TEST(Wrapping, WhereThereIsNoRoomNothingIsBroken) {
+  const std::string text = "  a label     some words that do not fit";
+  EXPECT_EQ(reflowed(text, 20), text);
+  EXPECT_EQ(reflowed(text, 0), text);
+}
+
 }  // namespace
 }  // namespace anybind::cli
