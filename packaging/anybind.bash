@@ -7,6 +7,7 @@ _anybind() {
     case " $verbs " in *" $word "*) verb=$word; break ;; esac
   done
   case $verb in
+    list) options="$options --groups --ids" ;;
     bind) options="$options --persist --rules --group --mechanism --owner --no-iommu --dry-run --ignore --timeout" ;;
     unbind) options="$options --persist --rules --group --dry-run --ignore --timeout" ;;
     restore) options="$options --persist --rules --group --all --dry-run --ignore --timeout" ;;

@@ -39,7 +39,7 @@ namespace {
 constexpr std::string_view kVersion = "anybind " ANYBIND_VERSION;
 
 constexpr auto kVerbs = std::to_array<Verb>({
-    {"list", "[SELECTOR...]", "devices with their class, name, driver, override and group",
+    {"list", "[SELECTOR...]", "devices with their class, names, product, driver and users",
      setup_list},
     {"show", "DEVICE...", "everything known about a device", setup_show},
     {"explain", "DEVICE [DRIVER]", "which drivers match it and why, what would stop DRIVER",
@@ -94,7 +94,7 @@ void add_globals(CLI::App& app, Globals& globals) {
   app.add_flag("--json", globals.json, "for programs");
   app.add_flag("--no-color", globals.no_color, "also when NO_COLOR is set");
   app.add_flag("-q,--quiet", globals.quiet, "errors only");
-  app.add_flag("-v,--verbose", globals.verbose, "say what is done and why");
+  app.add_flag("-v,--verbose", globals.verbose, "say what is done and why; of list: show more");
   app.add_option("--threads", globals.threads, "for reading many devices")->type_name("N");
 }
 

@@ -34,7 +34,8 @@ Result<int> run_show(Context& context, const std::vector<std::string>& selectors
     if (!text.empty()) text += "\n";
     const std::string why =
         details.device.busy ? why_busy(context.session.host(), details.device.id.str()) : "";
-    text += device_page(details, in_use, names, context.sysfs_root, why, {.color = context.color});
+    text += device_page(details, in_use, names, context.sysfs_root, why,
+                        {.color = context.color, .width = context.width});
   }
   std::fwrite(text.data(), 1, text.size(), context.out);
   return 0;

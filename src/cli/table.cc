@@ -80,35 +80,34 @@ Shown shown(std::string_view text, std::string& made) {
 class Printer {
  public:
   Printer(std::span<const Column> columns, const Look& look)
-      : columns_(columns), look_(look), widths_(columns.size()) {}
+      : columns_(columns), look_(look), widths_(columns.size()), gone_(columns.size()) {}
 
   void measure(std::span<const Cell> cells) {
     for (std::size_t i = 0; i < cells.size(); ++i)
       widths_[i] = std::max(widths_[i], shown(cells[i].text, made_).width);
   }
 
-  /// Makes the columns that may be cut fit the terminal.
+  /// Makes the columns fit the terminal: some are cut a little, then some are left out, then some
+  /// are cut more.
   void shrink() {
     if (look_.width == 0) return;
-    std::size_t total = kGap * (widths_.size() - 1);
-    for (const std::size_t width : widths_) total += width;
-    for (std::size_t i = 0; i < widths_.size() && total > look_.width; ++i) {
-      if (!columns_[i].shrinks || widths_[i] <= kLeast) continue;
-      const std::size_t less = std::min(total - look_.width, widths_[i] - kLeast);
-      widths_[i] -= less;
-      total -= less;
+    cut_columns([](const Column& column) { return column.least; });
+    for (std::size_t i = 0; i < widths_.size() && total() > look_.width; ++i) {
+      if (columns_[i].can_go) gone_[i] = true;
     }
+    cut_columns([](const Column& /*column*/) { return kLeast; });
   }
 
   void print(std::span<const Cell> cells, const Sink& sink) {
     std::size_t at = 0;     // where the next cell begins
     std::size_t ended = 0;  // where the last text ended
-    for (std::size_t i = 0; i < cells.size(); at += widths_[i++] + kGap) {
-      if (cells[i].text.empty() || (look_.width > 0 && at >= look_.width)) continue;
+    for (std::size_t i = 0; i < cells.size(); at += step(i++)) {
+      if (gone_[i] || cells[i].text.empty() || (look_.width > 0 && at >= look_.width)) continue;
       out_.append(at - ended, ' ');
-      ended = at + print_cell(cells[i], look_.width > 0
-                                            ? std::min<std::size_t>(widths_[i], look_.width - at)
-                                            : widths_[i]);
+      ended = at + print_cell(cells[i],
+                              look_.width > 0 ? std::min<std::size_t>(widths_[i], look_.width - at)
+                                              : widths_[i],
+                              columns_[i].cut);
     }
     out_ += '\n';
     if (out_.size() >= kBlock) flush(sink);
@@ -122,11 +121,30 @@ class Printer {
  private:
   static constexpr std::size_t kBlock = std::size_t{64} * 1024;
 
+  /// The columns that a cell takes with the gap behind it.
+  [[nodiscard]] std::size_t step(std::size_t i) const { return gone_[i] ? 0 : widths_[i] + kGap; }
+
+  [[nodiscard]] std::size_t total() const {
+    std::size_t out = 0;
+    for (std::size_t i = 0; i < widths_.size(); ++i) out += step(i);
+    return out - std::min(out, kGap);
+  }
+
+  template <class Least>
+  void cut_columns(Least least_of) {
+    for (std::size_t i = 0; i < widths_.size(); ++i) {
+      const std::size_t now = total();
+      const std::size_t least = least_of(columns_[i]);
+      if (now <= look_.width || !columns_[i].shrinks || gone_[i] || widths_[i] <= least) continue;
+      widths_[i] -= std::min(now - look_.width, widths_[i] - least);
+    }
+  }
+
   /// Returns the columns that it took.
-  std::size_t print_cell(const Cell& cell, std::size_t room) {
+  std::size_t print_cell(const Cell& cell, std::size_t room, Cut cut) {
     auto [text, width] = shown(cell.text, made_);
     if (width > room) {
-      made_ = cut_to_width(text, room);
+      made_ = cut_to_width(text, room, cut);
       text = made_;
       width = display_width(text);
     }
@@ -139,6 +157,7 @@ class Printer {
   std::span<const Column> columns_;
   Look look_;
   std::vector<std::size_t> widths_;
+  std::vector<bool> gone_;
   std::string made_;
   std::string out_;
 };
@@ -166,6 +185,23 @@ std::string broken(std::string_view line, std::size_t indent, std::size_t width)
   return out;
 }
 
+/// As much of `text` as fits in `width` columns.
+std::string_view beginning_of(std::string_view text, std::size_t width) {
+  std::string_view rest = text;
+  for (std::size_t used = 0; !rest.empty();) {
+    std::string_view next = rest;
+    used += take_char(next);
+    if (used > width) break;
+    rest = next;
+  }
+  return text.substr(0, text.size() - rest.size());
+}
+
+std::string_view end_of(std::string_view text, std::size_t width) {
+  while (display_width(text) > width) take_char(text);
+  return text;
+}
+
 }  // namespace
 
 std::size_t display_width(std::string_view text) {
@@ -174,17 +210,12 @@ std::size_t display_width(std::string_view text) {
   return width;
 }
 
-std::string cut_to_width(std::string_view text, std::size_t width) {
+std::string cut_to_width(std::string_view text, std::size_t width, Cut cut) {
   if (display_width(text) <= width) return std::string(text);
   if (width == 0) return "";
-  std::string_view rest = text;
-  for (std::size_t used = 0;;) {
-    std::string_view next = rest;
-    used += take_char(next);
-    if (used > width - 1) break;
-    rest = next;
-  }
-  return std::string(text.substr(0, text.size() - rest.size())) + "…";
+  const std::size_t behind = cut == Cut::kEnd ? 0 : (width - 1) * 2 / 5;
+  return std::string(beginning_of(text, width - 1 - behind)) + "…" +
+         std::string(end_of(text, behind));
 }
 
 std::string styled(std::string_view text, Style style, bool color) {
@@ -211,15 +242,17 @@ void print_table(std::span<const Column> columns, std::size_t rows, const FillRo
 }
 
 std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
-  std::vector<std::string> out(1);
-  for (std::string_view rest = text; !rest.empty();) {
+  const std::size_t indent = std::min(text.find_first_not_of(' '), text.size());
+  std::vector<std::string> out = {std::string(text.substr(0, indent))};
+  bool is_new = true;
+  for (std::string_view rest = text.substr(indent); !rest.empty(); is_new = false) {
     const std::string_view word = rest.substr(0, rest.find(' '));
     rest.remove_prefix(std::min(word.size() + 1, rest.size()));
     std::string& line = out.back();
-    if (!line.empty() && width != 0 && display_width(line) + 1 + display_width(word) > width) {
+    if (!is_new && width != 0 && display_width(line) + 1 + display_width(word) > width) {
       out.emplace_back(word);
     } else {
-      line.append(line.empty() ? "" : " ").append(word);
+      line.append(is_new ? "" : " ").append(word);
     }
   }
   return out;

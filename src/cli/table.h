@@ -32,9 +32,18 @@ struct Look {
   bool header = true;
 };
 
+/// Where the ellipsis of a cut cell stands.
+enum class Cut : std::uint8_t {
+  kEnd,
+  kMiddle,  ///< what tells similar names apart is often their end
+};
+
 struct Column {
   std::string_view title;
   bool shrinks = false;  ///< is cut when the line is too wide
+  Cut cut = Cut::kEnd;
+  std::size_t least = 8;  ///< is cut below that only when nothing else helps
+  bool can_go = false;    ///< is left out rather than that others are cut below their least
 };
 
 /// Writes the cells of a row into `cells`; their text lives until the next call.
@@ -54,10 +63,11 @@ void print_table(std::span<const Column> columns, std::size_t rows, const FillRo
 [[nodiscard]] std::size_t display_width(std::string_view text);
 
 /// `text` cut to `width` columns, with an ellipsis where something is missing.
-[[nodiscard]] std::string cut_to_width(std::string_view text, std::size_t width);
+[[nodiscard]] std::string cut_to_width(std::string_view text, std::size_t width,
+                                       Cut cut = Cut::kEnd);
 
 /// `text` in lines of at most `width` columns, broken at blanks; 0: one line. A word that is longer
-/// stands alone.
+/// stands alone. Blanks at its beginning stay.
 [[nodiscard]] std::vector<std::string> wrapped(std::string_view text, std::size_t width);
 
 /// Each line of `text` that is wider than `width` broken at blanks; what follows is indented like

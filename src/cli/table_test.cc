@@ -37,6 +37,26 @@ TEST(TableTest, WhatMayBeCutIsCutToTheWidthAndNotToNothing) {
   EXPECT_EQ(table(rows, {.width = 12, .header = false}), "1  a very …\n");
 }
 
+TEST(TableTest, AColumnThatCanGoDoesBeforeOthersAreCutBelowTheirLeast) {
+  static constexpr Column kMixed[] = {{.title = "A", .shrinks = true, .least = 12},
+                                      {.title = "B", .can_go = true}};
+  const auto printed = [](unsigned width) {
+    std::string out;
+    print_table(
+        kMixed, 1,
+        [](std::size_t /*row*/, std::span<Cell> cells) {
+          cells[0] = {.text = "a very long name"};
+          cells[1] = {.text = "13"};
+        },
+        {.width = width, .header = false}, [&](std::string_view text) { out += text; });
+    return out;
+  };
+  EXPECT_EQ(printed(20), "a very long name  13\n");
+  EXPECT_EQ(printed(16), "a very long…  13\n");
+  EXPECT_EQ(printed(15), "a very long…\n");
+  EXPECT_EQ(printed(9), "a very l…\n");
+}
+
 TEST(TableTest, WideCharactersTakeTwoColumnsAndCombiningOnesNone) {
   EXPECT_EQ(display_width("日本"), 4U);
   EXPECT_EQ(display_width("e\u0301"), 1U);
@@ -44,6 +64,7 @@ TEST(TableTest, WideCharactersTakeTwoColumnsAndCombiningOnesNone) {
   EXPECT_EQ(cut_to_width("abc", 3), "abc");
   EXPECT_EQ(cut_to_width("abcd", 3), "ab…");
   EXPECT_EQ(cut_to_width("abcd", 0), "");
+  EXPECT_EQ(cut_to_width("Root Port #1", 8, Cut::kMiddle), "Root …#1");
 }
 
 TEST(TableTest, ColoursEndWithTheirCellAndTextCannotMakeAny) {

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <set>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -20,6 +21,8 @@ constexpr int kMaxLinks = 40;
 /// Classes whose entries people know a device by.
 constexpr std::array<std::string_view, 10> kKnownBy = {
     "net", "nvme", "block", "drm", "graphics", "sound", "infiniband", "tty", "tpm", "vfio-dev"};
+
+constexpr std::size_t kNamed = 4;  // of them people say the names of the first so many
 
 /// Buses made up by a controller's own driver: what hangs there goes when the controller does.
 constexpr std::array<std::string_view, 5> kMadeByDriver = {"virtio", "scsi", "auxiliary", "mmc",
@@ -98,9 +101,9 @@ struct Interface {
   std::string real;
 };
 
-std::vector<Interface> read_interfaces(Sysfs& root) {
+std::vector<Interface> read_interfaces(Sysfs& root, std::span<const std::string_view> kinds) {
   std::vector<Interface> out;
-  for (const std::string_view kind : kKnownBy) {
+  for (const std::string_view kind : kinds) {
     const auto list = root.list(fmt::format("class/{}", kind)).value_or(std::vector<std::string>{});
     const std::set<std::string> names(list.begin(), list.end());
     for (const std::string& name : names) {
@@ -108,6 +111,36 @@ std::vector<Interface> read_interfaces(Sysfs& root) {
       if (!real || !is_whole(kind, *real, names)) continue;
       out.push_back({.kind = kind, .name = name, .real = *std::move(real)});
     }
+  }
+  return out;
+}
+
+/// "eth0" of "net:eth0", as read_users() writes it.
+std::string_view name_in(std::string_view interface) {
+  return interface.substr(std::min(interface.find(':') + 1, interface.size()));
+}
+
+/// Than another of the same device: a controller than its disk, a render node than its card.
+bool says_less(std::string_view interface, const std::vector<std::string>& of_device) {
+  const auto has = [&](std::string_view beginning) {
+    return std::ranges::any_of(
+        of_device, [&](const std::string& other) { return other.starts_with(beginning); });
+  };
+  if (interface.starts_with("nvme:")) return has(fmt::format("block:{}n", name_in(interface)));
+  return interface.starts_with("drm:") && !interface.starts_with("drm:card") && has("drm:card");
+}
+
+UsersByDevice users_of(Sysfs& root, std::span<const std::string_view> kinds) {
+  UsersByDevice out;
+  for (const Interface& interface : read_interfaces(root, kinds)) {
+    for (const DeviceId& id : devices_of(root, interface.real)) {
+      out[id].push_back(fmt::format("{}:{}", interface.kind, interface.name));
+    }
+  }
+  for (auto& [id, names] : out) {
+    std::ranges::sort(names);
+    const auto twice = std::ranges::unique(names);
+    names.erase(twice.begin(), twice.end());
   }
   return out;
 }
@@ -170,16 +203,15 @@ std::vector<DeviceId> devices_above(Sysfs& root, std::string_view real_path) {
 }
 
 UsersByDevice read_users(Sysfs& root) {
-  UsersByDevice out;
-  for (const Interface& interface : read_interfaces(root)) {
-    for (const DeviceId& id : devices_of(root, interface.real)) {
-      out[id].push_back(fmt::format("{}:{}", interface.kind, interface.name));
+  return users_of(root, kKnownBy);
+}
+
+NamesByDevice read_names(Sysfs& root) {
+  NamesByDevice out;
+  for (const auto& [id, interfaces] : users_of(root, std::span(kKnownBy).first(kNamed))) {
+    for (const std::string_view interface : interfaces) {
+      if (!says_less(interface, interfaces)) out[id].emplace_back(name_in(interface));
     }
-  }
-  for (auto& [id, names] : out) {
-    std::ranges::sort(names);
-    const auto twice = std::ranges::unique(names);
-    names.erase(twice.begin(), twice.end());
   }
   return out;
 }
@@ -198,7 +230,8 @@ std::vector<DeviceId> devices_behind(Sysfs& root, std::string_view interface) {
 
 std::vector<std::string> read_interface_names(Sysfs& root) {
   std::vector<std::string> out;
-  for (Interface& interface : read_interfaces(root)) out.push_back(std::move(interface.name));
+  for (Interface& interface : read_interfaces(root, kKnownBy))
+    out.push_back(std::move(interface.name));
   return out;
 }
 

@@ -36,6 +36,12 @@ namespace anybind {
 using UsersByDevice = std::map<DeviceId, std::vector<std::string>>;
 [[nodiscard]] UsersByDevice read_users(Sysfs& root);
 
+/// By which name people know a device: a network interface, a disk, a graphics card.
+/// devices_behind() finds it by that. Without names that say less than another of the same device:
+/// "nvme0n1" and not "nvme0", "card0" and not "renderD128". Reads a few classes only.
+using NamesByDevice = std::map<DeviceId, std::vector<std::string>>;
+[[nodiscard]] NamesByDevice read_names(Sysfs& root);
+
 /// The devices behind an interface named as people do: eth0, nvme0, nvme0n1, sda, card0. Several
 /// for an NVMe namespace with several paths; empty when there is no such interface.
 [[nodiscard]] std::vector<DeviceId> devices_behind(Sysfs& root, std::string_view interface);

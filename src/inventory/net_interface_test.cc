@@ -138,5 +138,20 @@ TEST_F(InterfaceTest, HostileClassesAreHarmless) {
     EXPECT_THAT(behind(name), IsEmpty()) << name;
 }
 
+TEST_F(InterfaceTest, TheNamesThatPeopleSayLeaveOutWhatSaysLess) {
+  tree_.pci({.address = "0000:00:03.0"});
+  tree_.pci({.address = "0000:00:04.0"});
+  const std::string other = "devices/pci0000:00/0000:00:04.0";
+  tree_.interface("nvme", "nvme0", pci_);
+  tree_.interface("block", "nvme0n1", pci_ + "/nvme/nvme0");
+  tree_.interface("nvme", "nvme1", other);
+  tree_.interface("drm", "renderD128", other);
+  tree_.interface("drm", "card0", other);
+  tree_.interface("sound", "card0", pci_);
+  const NamesByDevice names = read_names(tree_.sysfs());
+  EXPECT_THAT(names.at(pci_id("0000:00:03.0")), ElementsAre("nvme0n1"));
+  EXPECT_THAT(names.at(pci_id("0000:00:04.0")), ElementsAre("card0", "nvme1"));
+}
+
 }  // namespace
 }  // namespace anybind

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <functional>
 #include <optional>
 #include <set>
@@ -20,6 +21,18 @@ namespace anybind {
 namespace {
 
 using Devices = std::vector<DeviceId>;
+
+/// What a selector means, which may be nothing.
+struct Found {
+  // Not explicit: mostly there is nothing to say about there being none.
+  Found(Devices found) : devices(std::move(found)) {}
+  Found(Devices found, Error why) : devices(std::move(found)), none(std::move(why)) {}
+
+  Devices devices;
+  std::optional<Error> none{};  ///< why there are none, when that is more than "nothing matches"
+};
+
+constexpr std::string_view kOther = "other";  // of class_word()
 
 const BusName& pci_bus() {
   static const BusName kPci = BusName::literal("pci");
@@ -125,34 +138,40 @@ Error no_such_class(std::string_view word, std::string_view typed) {
                                      : "did you mean class:" + join_words(near, "or class:") + "?");
 }
 
-/// class:network, class:nvme, class:02, class:0200, class:020000, class:all
-Result<Devices> by_class(Sysfs& root, std::string_view word, std::string_view typed) {
-  if (word == "all") return read_device_ids(root, pci_bus());
-  const auto pattern = ClassPattern::parse(word);
-  if (!pattern) return fail(no_such_class(word, typed));
-  return where(root, [&](const PciIds& pci) { return pattern->matches(pci.class_code); });
+/// class:network, class:nvme, class:VGA, class:02, class:0x0200, class:020000, class:all
+Result<Found> by_class(Sysfs& root, std::string_view word, std::string_view typed) {
+  if (word == "all") return TRY(read_device_ids(root, pci_bus()));
+  std::string plain(word);
+  std::ranges::transform(plain, plain.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (plain.starts_with("0x")) plain.erase(0, 2);
+  if (plain == kOther) {
+    return TRY(where(root, [](const PciIds& pci) { return class_word(pci.class_code) == kOther; }));
+  }
+  const auto pattern = ClassPattern::parse(plain);
+  if (!pattern) return fail(no_such_class(plain, typed));
+  return TRY(where(root, [&](const PciIds& pci) { return pattern->matches(pci.class_code); }));
 }
 
 /// id:8086:10d3[:SV:SD]
-Result<Devices> by_ids(Sysfs& root, std::string_view text, std::string_view typed) {
+Result<Found> by_ids(Sysfs& root, std::string_view text, std::string_view typed) {
   const auto pattern = IdPattern::parse(text);
   if (!pattern) {
     return fail(not_understood(typed,
                                "not of the form id:VENDOR:DEVICE[:SUBVENDOR:SUBDEVICE], in hex",
                                "for instance id:8086:10d3"));
   }
-  return where(root, [&](const PciIds& pci) { return pattern->matches(pci); });
+  return TRY(where(root, [&](const PciIds& pci) { return pattern->matches(pci); }));
 }
 
 /// group:7
-Result<Devices> by_group(Sysfs& root, std::string_view text, std::string_view typed) {
+Result<Found> by_group(Sysfs& root, std::string_view text, std::string_view typed) {
   const auto number = parse_decimal(text, UINT32_MAX);
   if (!number) return fail(not_understood(typed, "not a group number", "for instance group:7"));
-  return read_group(root, static_cast<unsigned>(*number));
+  return TRY(read_group(root, static_cast<unsigned>(*number)));
 }
 
 /// driver:e1000e, on whichever buses have a driver of this name.
-Result<Devices> by_driver(Sysfs& root, std::string_view text, std::string_view typed) {
+Result<Found> by_driver(Sysfs& root, std::string_view text, std::string_view typed) {
   const auto driver = DriverName::parse(text);
   if (!driver)
     return fail(not_understood(typed, "not a possible driver name", "for instance driver:e1000e"));
@@ -169,11 +188,10 @@ Result<Devices> by_driver(Sysfs& root, std::string_view text, std::string_view t
       if (exists(root, id)) out.push_back(std::move(id));
     }
   }
-  if (!known) return fail(no_such_driver(root, *driver, typed));
-  if (!out.empty()) return out;
-  Error error = nothing_matches(typed);
-  error.why = "this driver has no device";
-  return fail(std::move(error));
+  if (!known) return Found({}, no_such_driver(root, *driver, typed));
+  Error none = nothing_matches(typed);
+  none.why = "this driver has no device";
+  return Found(std::move(out), std::move(none));
 }
 
 /// 0000:03:*, 03:00.*, platform/serial*, */eeprom*
@@ -197,7 +215,7 @@ Result<Devices> by_glob(Sysfs& root, std::string_view typed) {
   return out;
 }
 
-using ByPrefix = Result<Devices> (*)(Sysfs&, std::string_view, std::string_view);
+using ByPrefix = Result<Found> (*)(Sysfs&, std::string_view, std::string_view);
 
 struct Prefix {
   std::string_view prefix;
@@ -226,15 +244,27 @@ Result<Devices> by_word(Sysfs& root, std::string_view text) {
   return fail(no_such_word(root, text));
 }
 
-Result<Devices> by_any_form(Sysfs& root, std::string_view text, std::string_view sysfs_root) {
+Result<Found> by_any_form(Sysfs& root, std::string_view text, std::string_view sysfs_root) {
+  if (text.empty() || text.size() > Sysfs::kPageSize) {
+    return fail(not_understood(text, "not a device", Remark(Action::kHelp) + " tells the forms"));
+  }
   if (const Prefix* row = prefix_of(text))
     return row->select(root, text.substr(row->prefix.size()), text);
-  if (const auto address = PciAddress::parse(text)) return by_pci_address(root, *address, text);
+  if (const auto address = PciAddress::parse(text))
+    return TRY(by_pci_address(root, *address, text));
   if (is_pair_of_ids(text)) return by_ids(root, text, text);
-  if (text.starts_with('/')) return by_path(root, text, sysfs_root);
-  if (is_glob(text)) return by_glob(root, text);
-  if (text.contains('/')) return by_bus_and_name(root, text);
-  return by_word(root, text);
+  if (text.starts_with('/')) return TRY(by_path(root, text, sysfs_root));
+  if (is_glob(text)) return TRY(by_glob(root, text));
+  if (text.contains('/')) return TRY(by_bus_and_name(root, text));
+  return TRY(by_word(root, text));
+}
+
+Result<Found> find(Sysfs& root, std::string_view text, std::string_view sysfs_root) {
+  Found out = TRY(by_any_form(root, text, sysfs_root));
+  std::ranges::sort(out.devices, address_less);
+  out.devices.erase(std::ranges::unique(out.devices).begin(), out.devices.end());
+  if (out.devices.empty() && !out.none) out.none = nothing_matches(text);
+  return out;
 }
 
 /// What `select` finds for each text, in that order, each device once.
@@ -253,14 +283,18 @@ Result<Devices> unite(const std::vector<std::string>& texts, const Select& selec
 }  // namespace
 
 Result<Devices> select_devices(Sysfs& root, std::string_view text, std::string_view sysfs_root) {
-  if (text.empty() || text.size() > Sysfs::kPageSize) {
-    return fail(not_understood(text, "not a device", Remark(Action::kHelp) + " tells the forms"));
-  }
-  Devices out = TRY(by_any_form(root, text, sysfs_root));
-  if (out.empty()) return fail(nothing_matches(text));
-  std::ranges::sort(out, address_less);
-  out.erase(std::ranges::unique(out).begin(), out.end());
-  return out;
+  Found out = TRY(find(root, text, sysfs_root));
+  if (out.devices.empty()) return fail(*std::move(out.none));
+  return std::move(out.devices);
+}
+
+Result<Devices> select_what_there_is(Sysfs& root, const std::vector<std::string>& texts,
+                                     std::string_view sysfs_root, std::vector<Error>& none) {
+  return unite(texts, [&](const std::string& text) -> Result<Devices> {
+    Found out = TRY(find(root, text, sysfs_root));
+    if (out.devices.empty()) none.push_back(*std::move(out.none));
+    return std::move(out.devices);
+  });
 }
 
 Result<Devices> select_devices(Sysfs& root, const std::vector<std::string>& texts,

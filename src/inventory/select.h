@@ -26,6 +26,13 @@ namespace anybind {
 [[nodiscard]] Result<std::vector<DeviceId>> select_devices(Sysfs& root, std::string_view text,
                                                            std::string_view sysfs_root);
 
+/// The union of several for who only looks: a selector that is understood and means no device is no
+/// error. What it would have said is added to `none`. What names one thing (an address, an
+/// interface, a group) that is not there is kNotFound here too.
+[[nodiscard]] Result<std::vector<DeviceId>> select_what_there_is(
+    Sysfs& root, const std::vector<std::string>& texts, std::string_view sysfs_root,
+    std::vector<Error>& none);
+
 /// Several selectors; the union in the order given, each device once. The first error ends it.
 [[nodiscard]] Result<std::vector<DeviceId>> select_devices(Sysfs& root,
                                                            const std::vector<std::string>& texts,

@@ -120,6 +120,9 @@ TEST_F(SelectTest, Classes) {
   EXPECT_THAT(pick("class:0108"), ElementsAre("0000:04:00.0", "10000:00:01.0"));
   EXPECT_THAT(pick("class:060400"), ElementsAre("0000:00:1c.0"));
   EXPECT_EQ(pick("class:all").size(), 5U);
+  EXPECT_THAT(pick("class:NVMe"), ElementsAre("0000:04:00.0", "10000:00:01.0"));
+  EXPECT_THAT(pick("class:0x0604"), ElementsAre("0000:00:1c.0"));
+  EXPECT_EQ(error("class:other").kind, ErrorKind::kNotFound);
   EXPECT_THAT(pick("class:netwrok"), ElementsAre("usage", "did you mean class:network?"));
   EXPECT_EQ(error("class:").kind, ErrorKind::kUsage);
 }
@@ -195,6 +198,20 @@ TEST_F(SelectTest, SeveralSelectorsKeepTheirOrderAndNameADeviceOnce) {
   EXPECT_THAT(out, ElementsAre("0000:04:00.0", "0000:03:00.0", "0000:03:00.1"));
   const std::vector<std::string> bad = {"04:00.0", "nosuch"};
   EXPECT_FALSE(select_devices(tree_.sysfs(), bad, tree_.root()));
+}
+
+TEST_F(SelectTest, WhoOnlyLooksHearsThatThereIsNothing) {
+  const std::vector<std::string> texts = {"driver:idle", "03:00.0", "class:audio", "driver:e100e"};
+  std::vector<Error> none;
+  const auto ids = select_what_there_is(tree_.sysfs(), texts, tree_.root(), none);
+  ASSERT_TRUE(ids);
+  EXPECT_THAT(*ids, ElementsAre(pci_id("0000:03:00.0")));
+  ASSERT_EQ(none.size(), 3U);
+  EXPECT_EQ(none[0].why, "this driver has no device");
+  EXPECT_EQ(none[1].why, "nothing matches");
+  EXPECT_EQ(none[2].advice.plain(), "did you mean driver:e1000e?");
+  for (const char* text : {"eth9", "99:00.0", "group:99", "class:nosuch"})
+    EXPECT_FALSE(select_what_there_is(tree_.sysfs(), {text}, tree_.root(), none)) << text;
 }
 
 TEST_F(SelectTest, ATreeWithoutAnyBusIsHarmless) {

@@ -22,6 +22,18 @@ Result<std::optional<unsigned>> read_functions(Sysfs& dir, const DeviceId& devic
                .why = "not a number: " + printable(trim_newline(*text))});
 }
 
+FunctionRole read_function_role(Sysfs& root, const DeviceId& device) {
+  const auto number = [&](const char* attribute) {
+    const auto text = root.read(fmt::format("{}/{}", device.path(), attribute));
+    const auto value = text ? parse_decimal(trim_newline(*text), 0xFFFF) : std::nullopt;
+    return static_cast<unsigned>(value.value_or(0));
+  };
+  if (root.read_link(device.path() + "/physfn")) return {.is_virtual = true};
+  FunctionRole out{.total = number("sriov_totalvfs")};
+  if (out.total != 0) out.enabled = number("sriov_numvfs");
+  return out;
+}
+
 Result<std::vector<DeviceId>> virtual_functions(Sysfs& root, const DeviceId& pf, unsigned count) {
   std::vector<DeviceId> out;
   for (unsigned i = 0; i < count; ++i) {

@@ -98,6 +98,18 @@ Json to_json(const GroupMember& member) {
           {"blocks_user_space", member.blocks_user_space()}};
 }
 
+Json group_object(const std::optional<unsigned>& number, const std::vector<GroupMember>& members,
+                  GroupRule rule) {
+  Json rows = Json::array();
+  bool viable = number.has_value();
+  for (const GroupMember& member : members) {
+    rows.push_back(to_json(member));
+    rows.back()["blocks_user_space"] = member.blocks_user_space(rule);
+    viable = viable && !member.blocks_user_space(rule);
+  }
+  return {{"group", or_null(number)}, {"viable", viable}, {"members", std::move(rows)}};
+}
+
 std::string list_text(const std::vector<Device>& devices, const std::vector<std::string>& syspaths,
                       const UsersByDevice& users, const InUse* in_use, PciNames& names,
                       std::string_view sysfs_root, Wording wording) {

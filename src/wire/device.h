@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,10 @@ namespace anybind::wire {
 /// Who uses a device, without which device.
 [[nodiscard]] Json to_json(const Blocker& blocker, Wording wording);
 [[nodiscard]] Json to_json(const GroupMember& member);
+
+/// A group of `list --groups --json`: docs/schema/list-groups.schema.json.
+[[nodiscard]] Json group_object(const std::optional<unsigned>& number,
+                                const std::vector<GroupMember>& members, GroupRule rule);
 
 /// The array of `list --json`, an object a line: docs/schema/list.schema.json. `syspaths` are real
 /// paths below `sysfs_root`, one a device; without `in_use` its key is left out.

@@ -76,6 +76,7 @@ class EveryVerb(JsonCase):
     def test_what_only_reads(self) -> None:
         for words in (["list"], ["list", "*/*"], ["list", "-v", "*"], ["list", "-q"]):
             self.assertGreater(len(self.json_of("list", *words)), 1)
+        self.assertEqual(len(self.json_of("list-groups", "list", "--groups", "*/*")), 5)
         self.assertEqual(len(self.json_of("show", "show", "03:00.0", "04:00.0", "platform/serial8250")), 3)
         self.json_of("show", "show", "86:00.0", before=[f"--lab={SERVER}"])
         for words in (["04:00.0"], ["04:00.0", "vfio-pci"], ["03:00.0", "vfio-pci"], ["04:00.0", "igc"], ["04:00.0", "pci-stub"],
