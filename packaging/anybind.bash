@@ -7,10 +7,10 @@ _anybind() {
     case " $verbs " in *" $word "*) verb=$word; break ;; esac
   done
   case $verb in
-    list) options="$options --groups --ids" ;;
-    bind) options="$options --persist --rules --group --mechanism --owner --no-iommu --dry-run --ignore --timeout" ;;
-    unbind) options="$options --persist --rules --group --dry-run --ignore --timeout" ;;
-    restore) options="$options --persist --rules --group --all --dry-run --ignore --timeout" ;;
+    list) options="$options --groups --ids --except" ;;
+    bind) options="$options --persist --rules --group --mechanism --owner --no-iommu --dry-run --except --skip-in-use --ignore --timeout" ;;
+    unbind) options="$options --persist --rules --group --dry-run --except --skip-in-use --ignore --timeout" ;;
+    restore) options="$options --persist --rules --group --all --dry-run --except --skip-in-use --ignore --timeout" ;;
     undo) options="$options --dry-run --ignore --timeout" ;;
     vfs) options="$options --persist --rules --driver --dry-run --ignore --timeout" ;;
     apply) options="$options --dry-run --early" ;;

@@ -13,7 +13,11 @@
 #include "base/try.h"
 #include "cli/change.h"
 #include "cli/choose.h"
+#include "cli/left_out.h"
 #include "cli/persist.h"
+#include "cli/say.h"
+#include "engine/engine.h"
+#include "inventory/device.h"
 #include "inventory/net_interface.h"
 #include "inventory/select.h"
 
@@ -40,12 +44,35 @@ Result<DriverName> driver_argument(Sysfs& root, std::vector<std::string> words) 
   return fail(std::move(error));
 }
 
+/// Everything was in use, and left out: that is what was asked for.
+Result<int> nothing_left(const Context& context) {
+  if (context.json) {
+    print_outcomes(context, {});
+  } else if (context.verbosity >= 0) {
+    say(context.out, "nothing is left to do\n");
+  }
+  return 0;
+}
+
+/// What `restore --all` gives back, device by device.
+Result<std::vector<DeviceId>> all_taken(const Context& context) {
+  const Memory memory = TRY(read_memory(context.session.host()));
+  std::vector<DeviceId> out;
+  for (const auto& [id, origin] : memory.origins.table()) {
+    const auto dir = TRY(open_device(context.sysfs, id));
+    if (dir != nullptr && dir->instance() == origin.instance) out.push_back(id);
+  }
+  return out;
+}
+
 Result<int> run_bind(Context& context, const ChangeOptions& options) {
   std::vector<std::string> words = options.words;
   Request request = request_of(options);
   request.driver = TRY(driver_argument(context.sysfs, words));
   words.pop_back();
   Chosen chosen = TRY(choose(context, words));
+  TRY(leave_out(context, options, Bridges::kLeaveAlone, chosen));
+  if (chosen.devices.empty()) return nothing_left(context);
   request.devices = std::move(chosen.devices);
   request.names = std::move(chosen.names);
   request.whole_group = options.group;
@@ -61,10 +88,18 @@ Result<int> run_on_devices(Context& context, const ChangeOptions& options, Reque
   const bool back = verb == Request::Verb::kRestore;
   Chosen chosen =
       TRY(choose(context, options.words, back ? Means::kMustBeSaid : Means::kWhatIsThere));
+  request.everything = options.everything;
+  if (options.everything && (options.skip_in_use || !options.except.empty())) {
+    chosen.devices = TRY(all_taken(context));
+    request.everything = chosen.devices.empty();
+  }
+  if (!request.everything) {
+    TRY(leave_out(context, options, back ? Bridges::kTake : Bridges::kLeaveAlone, chosen));
+    if (chosen.devices.empty()) return nothing_left(context);
+  }
   request.devices = std::move(chosen.devices);
   request.names = std::move(chosen.names);
   request.whole_group = options.group;
-  request.everything = options.everything;
   return carry_out_for_good(context, options, request);
 }
 
@@ -91,6 +126,8 @@ Run bind_like(CLI::App& app, const char* words, int least, Verbed verbed) {
   const char* group = "take the whole IOMMU group, except bridges";
   if (verbed == run_restore) group = "also what anybind has changed of the same IOMMU groups";
   app.add_flag("--group", options->group, group);
+  add_except(app, options->except);
+  add_skip_in_use(app, *options);
   app.add_flag("--dry-run", options->dry_run,
                "print the plan as shell lines and the predicted result");
   add_persist(app, *options,

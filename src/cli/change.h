@@ -23,11 +23,13 @@ struct ChangeOptions {
   bool dry_run = false;
   std::optional<double> timeout;     ///< seconds
   std::vector<std::string> ignored;  ///< names of guards
-  std::string mechanism;             ///< empty: the safest
-  bool no_iommu = false;             ///< bind: also without an IOMMU
-  std::string owner;                 ///< bind: of the VFIO nodes; empty: as they are
-  bool persist = false;              ///< by rules (cli/persist.h)
-  std::string rules;                 ///< their directory; empty: the machine's
+  std::vector<std::string> except;   ///< selectors of what is left alone
+  bool skip_in_use = false;
+  std::string mechanism;  ///< empty: the safest
+  bool no_iommu = false;  ///< bind: also without an IOMMU
+  std::string owner;      ///< bind: of the VFIO nodes; empty: as they are
+  bool persist = false;   ///< by rules (cli/persist.h)
+  std::string rules;      ///< their directory; empty: the machine's
 };
 
 void add_timeout(CLI::App& app, ChangeOptions& options);

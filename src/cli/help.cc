@@ -32,11 +32,15 @@ constexpr auto kDeviceForms = std::to_array<Pair>({
     {"03:00.0, 03:00", "a PCI address; all functions of a slot"},
     {"eth0, /dev/nvme0n1", "what is behind an interface, a disk, a card"},
     {"usb/3-2:1.0", "BUS/NAME; or a path in /sys"},
-    {"8086:10d3", "ids, as lspci -nn prints them; id:8086:* for all of a vendor"},
+    {"8086:10d3, id:8086:*", "ids of PCI; usb:046d:c52b of usb"},
     {"class:network", "a class, as list prints it; or its hex digits"},
-    {"group:13", "an IOMMU group"},
-    {"driver:e1000e", "what a driver has"},
-    {"'03:*', 'platform/*'", "a shell glob over addresses, or over BUS/NAME"},
+    {"group:13", "an IOMMU group, without its bridges"},
+    {"driver:e1000e", "what a driver has; driver:none has none"},
+    {"override:vfio-pci", "whose driver_override says so"},
+    {"vfs:eth0", "the virtual functions of eth0"},
+    {"numa:1", "what is on NUMA node 1"},
+    {"'03:*', 'nvme*'", "a shell glob over addresses, names, or BUS/NAME"},
+    {"nvme1-23, 18:10.0-7", "a range; several of all these with commas: eth0,eth1"},
 });
 
 constexpr auto kExits = std::to_array<std::string_view>(
@@ -56,6 +60,7 @@ struct Example {
 constexpr auto kExamples = std::to_array<Example>({
     {"list", "anybind list", "all PCI devices"},
     {"list", "anybind list class:network", "the network cards"},
+    {"list", "anybind list --groups", "by IOMMU group, viable or not"},
     {"list", "anybind list 'platform/*'", "another bus"},
     {"show", "anybind show eth0", "the card behind eth0, and its users"},
     {"explain", "anybind explain 03:00.0 vfio-pci", "what stops vfio-pci"},
@@ -63,6 +68,7 @@ constexpr auto kExamples = std::to_array<Example>({
     {"bind", "anybind bind 03:00.0 vfio-pci", "to a virtual machine, or to DPDK"},
     {"bind", "anybind bind --group 03:00.0 vfio-pci", "with its whole IOMMU group"},
     {"bind", "anybind bind --dry-run eth0 vfio-pci", "what would happen"},
+    {"bind", "anybind bind class:nvme vfio-pci --skip-in-use", ""},
     {"bind", "anybind bind 03:00.0 default", "whichever driver the bus chooses"},
     {"unbind", "anybind unbind eth0", "no driver, and none shall take it"},
     {"restore", "anybind restore 03:00.0", "as it was before anybind"},
@@ -138,7 +144,8 @@ void add_examples(std::string& out, const Verb& verb, std::size_t width) {
     if (example.verb != verb.name) continue;
     if (std::exchange(first, false)) out += "\nExamples\n";
     std::string line = fmt::format("  {:<39} # {}", example.line, example.what);
-    if (display_width(line) > width) line = fmt::format("  {}", example.line);
+    if (display_width(line) > width || example.what.empty())
+      line = fmt::format("  {}", example.line);
     out += line + "\n";
   }
 }

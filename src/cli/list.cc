@@ -20,6 +20,7 @@
 #include "cli/answer.h"
 #include "cli/choose.h"
 #include "cli/device_table.h"
+#include "cli/left_out.h"
 #include "cli/say.h"
 #include "cli/session.h"
 #include "cli/verb.h"
@@ -36,6 +37,7 @@ constexpr unsigned kMostThreads = 8;
 
 struct ListOptions {
   std::vector<std::string> selectors;
+  std::vector<std::string> except;
   bool groups = false;
   bool ids = false;
 };
@@ -96,7 +98,7 @@ TableFacts known_of(Context& context, const ListOptions& options,
 Result<std::vector<DeviceId>> listed(Context& context, const ListOptions& options) {
   if (options.selectors.empty()) return all_pci_devices(context);
   std::vector<Error> none;
-  auto out = TRY(select_what_there_is(context.sysfs, without_dev(options.selectors),
+  auto out = TRY(select_what_there_is(context.sysfs, single_words(context.sysfs, options.selectors),
                                       context.sysfs_root, none));
   for (const Error& error : none) {
     if (context.verbosity < 0) break;
@@ -158,7 +160,8 @@ void print_list(Context& context, const ListOptions& options, const std::vector<
 Result<int> run_list(Context& context, const ListOptions& options) {
   ::mallopt(M_MMAP_THRESHOLD,
             32 << 20);  // what a growing vector leaves is used again, not unmapped
-  const auto ids = TRY(listed(context, options));
+  auto meant = TRY(listed(context, options));
+  const auto ids = TRY(without(context, std::move(meant), options.except));
   const auto devices = TRY(read_inventory(context.sysfs, ids, threads_for(context, ids.size())));
   const auto groups =
       TRY(options.groups ? groups_of(context, devices) : Result<std::vector<ListedGroup>>());
@@ -178,6 +181,7 @@ Result<int> run_list(Context& context, const ListOptions& options) {
 Run setup_list(CLI::App& app) {
   auto options = std::make_shared<ListOptions>();
   app.add_option("selector", options->selectors, "which devices; all of the pci bus when left out");
+  add_except(app, options->except);
   app.add_flag("--groups", options->groups,
                "by IOMMU group, each whole, with whether it is viable: user space can open it");
   app.add_flag("--ids", options->ids, "also vendor and device, as lspci -nn prints them");

@@ -268,16 +268,21 @@ Result<Memory> read_memory(const Host& host) {
   return Memory::load(host);
 }
 
-std::vector<DeviceId> known_as(const Host& host, const std::string& name) {
+std::vector<DeviceId> known_as(const Host& host,
+                               const std::function<bool(const std::string& name)>& is_meant) {
   std::vector<DeviceId> out;
   const auto memory = read_memory(host);
-  if (!memory || name.empty()) return out;
+  if (!memory) return out;
   for (const auto& [id, origin] : memory->origins.table()) {
-    if (origin.called != name) continue;
+    if (origin.called.empty() || !is_meant(origin.called)) continue;
     const auto dir = open_device(host.sysfs, id);
     if (dir && *dir != nullptr && (*dir)->instance() == origin.instance) out.push_back(id);
   }
   return out;
+}
+
+std::vector<DeviceId> known_as(const Host& host, const std::string& name) {
+  return known_as(host, [&](const std::string& called) { return called == name; });
 }
 
 Result<> check_owner(const Host& host, const Request& request) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -50,8 +51,11 @@ struct Recovery {
 /// What is remembered on `host`, to look at.
 [[nodiscard]] Result<Memory> read_memory(const Host& host);
 
-/// The devices that were taken by the name of this interface (Request::names), and not given back
-/// since; empty where nothing is remembered, or it cannot be read.
+/// The devices that were taken by the name of an interface (Request::names) that `is_meant`, and
+/// not given back since; empty where nothing is remembered, or it cannot be read.
+[[nodiscard]] std::vector<DeviceId> known_as(
+    const Host& host, const std::function<bool(const std::string& name)>& is_meant);
+/// The same of this very name.
 [[nodiscard]] std::vector<DeviceId> known_as(const Host& host, const std::string& name);
 
 /// kRefused when `plan` takes a device from somebody who uses it.

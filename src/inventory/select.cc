@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <functional>
+#include <iterator>
 #include <optional>
 #include <set>
 
@@ -16,6 +17,7 @@
 #include "inventory/not_there.h"
 #include "inventory/pci_class.h"
 #include "inventory/pci_pattern.h"
+#include "inventory/virtual_functions.h"
 
 namespace anybind {
 namespace {
@@ -74,6 +76,17 @@ Result<Devices> where(Sysfs& root, const std::function<bool(const PciIds&)>& wan
     if (!dir) continue;
     const auto device = read_device(**dir, id);
     if (device && device->pci && wanted(*device->pci)) out.push_back(std::move(id));
+  }
+  return out;
+}
+
+/// Devices of `bus` whose directory `wanted` accepts.
+template <class Wanted>
+Result<Devices> where_dir(Sysfs& root, const BusName& bus, const Wanted& wanted) {
+  Devices out;
+  for (DeviceId& id : TRY(read_device_ids(root, bus))) {
+    const auto dir = root.open_dir(id.path());
+    if (dir && wanted(**dir)) out.push_back(std::move(id));
   }
   return out;
 }
@@ -170,8 +183,58 @@ Result<Found> by_group(Sysfs& root, std::string_view text, std::string_view type
   return TRY(read_group(root, static_cast<unsigned>(*number)));
 }
 
+/// override:vfio-pci, override:*, on whichever buses have overrides.
+Result<Found> by_override(Sysfs& root, std::string_view text, std::string_view typed) {
+  if (text.empty())
+    return fail(not_understood(typed, "no driver", "for instance override:vfio-pci"));
+  const std::string pattern(text);
+  Devices out;
+  for (const BusName& bus : all_buses(root)) {
+    auto found = where_dir(root, bus, [&](Sysfs& dir) {
+      const auto value = read_override(dir);
+      return value && *value && glob_match(pattern, **value);
+    });
+    if (found) std::ranges::move(*found, std::back_inserter(out));
+  }
+  return out;
+}
+
+/// numa:1
+Result<Found> by_numa(Sysfs& root, std::string_view text, std::string_view typed) {
+  if (!parse_decimal(text, UINT16_MAX))
+    return fail(not_understood(typed, "not the number of a NUMA node", "for instance numa:0"));
+  return TRY(where_dir(root, pci_bus(), [&](Sysfs& dir) {
+    const auto node = dir.read("numa_node");
+    return node && trim_newline(*node) == text;
+  }));
+}
+
+/// usb:046d:c52b, as lsusb prints ids: the interfaces, which are what usb drivers take.
+Result<Found> by_usb_ids(Sysfs& root, std::string_view text, std::string_view typed) {
+  const auto pattern = IdPattern::parse(text);
+  if (!pattern) return fail(no_such_word(root, typed));
+  return TRY(where_dir(root, BusName::literal("usb"), [&](Sysfs& dir) {
+    constexpr std::string_view kForm = "usb:vVVVVpPPPPd";
+    const auto alias = dir.read("modalias");
+    if (!alias || alias->size() < kForm.size() || !alias->starts_with("usb:v")) return false;
+    const auto vendor = parse_hex(std::string_view(*alias).substr(5, 4), UINT16_MAX);
+    const auto product = parse_hex(std::string_view(*alias).substr(10, 4), UINT16_MAX);
+    return vendor && product &&
+           pattern->matches({.vendor = static_cast<std::uint16_t>(*vendor),
+                             .device = static_cast<std::uint16_t>(*product)});
+  }));
+}
+
+Result<Found> by_functions(Sysfs& root, std::string_view text, std::string_view typed);
+
 /// driver:e1000e, on whichever buses have a driver of this name.
 Result<Found> by_driver(Sysfs& root, std::string_view text, std::string_view typed) {
+  if (text == "none") {
+    return TRY(where_dir(root, pci_bus(), [](Sysfs& dir) {
+      const auto driver = read_driver(dir);
+      return driver && !*driver;
+    }));
+  }
   const auto driver = DriverName::parse(text);
   if (!driver)
     return fail(not_understood(typed, "not a possible driver name", "for instance driver:e1000e"));
@@ -212,6 +275,83 @@ Result<Devices> by_glob(Sysfs& root, std::string_view typed) {
       if (glob_match(pattern, name) || short_form) out.push_back(std::move(id));
     }
   }
+  const bool says_something = pattern.find_first_not_of("*?") != std::string::npos;
+  if (!out.empty() || with_bus || !says_something) return out;
+  for (const std::string& name : read_interface_names(root)) {
+    if (glob_match(pattern, name))
+      std::ranges::move(devices_behind(root, name), std::back_inserter(out));
+  }
+  return out;
+}
+
+/// "3d:00.0-48:00.0", "18:10.0-7"
+struct AddressRange {
+  PciAddress first;
+  PciAddress last;
+
+  static std::optional<AddressRange> parse(std::string_view text) {
+    const auto dash = text.find('-');
+    if (dash == std::string_view::npos) return std::nullopt;
+    const auto first = PciAddress::parse(text.substr(0, dash));
+    if (!first || !first->function) return std::nullopt;
+    const std::string_view rest = text.substr(dash + 1);
+    auto last = PciAddress::parse(rest);
+    if (const auto function = parse_hex(rest, 7); !last && rest.size() == 1 && function) {
+      last = first;
+      last->function = static_cast<std::uint8_t>(*function);
+    }
+    if (!last || !last->function) return std::nullopt;
+    return AddressRange{*first, *last};
+  }
+};
+
+Result<Devices> by_address_range(Sysfs& root, const AddressRange& range, std::string_view typed) {
+  const DeviceId first{.bus = pci_bus(), .name = DeviceName::literal(range.first.str())};
+  const DeviceId last{.bus = pci_bus(), .name = DeviceName::literal(range.last.str())};
+  if (address_less(last, first))
+    return fail(
+        not_understood(typed, "the range ends before it begins", "the lower address first"));
+  Devices out;
+  for (DeviceId& id : TRY(read_device_ids(root, pci_bus()))) {
+    if (!address_less(id, first) && !address_less(last, id)) out.push_back(std::move(id));
+  }
+  return out;
+}
+
+/// "nvme1-23", "nvme1-nvme23"
+struct NameRange {
+  std::string stem;
+  std::uint64_t first;
+  std::uint64_t last;
+
+  static std::optional<NameRange> parse(std::string_view text) {
+    constexpr std::string_view kDigits = "0123456789";
+    const auto dash = text.rfind('-');
+    if (dash == std::string_view::npos || dash == 0) return std::nullopt;
+    const std::string_view left = text.substr(0, dash);
+    const auto end = left.find_last_not_of(kDigits);
+    if (end == std::string_view::npos) return std::nullopt;
+    const std::string_view stem = left.substr(0, end + 1);
+    std::string_view right = text.substr(dash + 1);
+    if (right.starts_with(stem)) right.remove_prefix(stem.size());
+    const auto first = parse_decimal(left.substr(end + 1), UINT32_MAX);
+    const auto last = parse_decimal(right, UINT32_MAX);
+    if (!first || !last) return std::nullopt;
+    return NameRange{std::string(stem), *first, *last};
+  }
+  [[nodiscard]] bool has(std::string_view name) const {
+    if (!name.starts_with(stem)) return false;
+    const std::string_view digits = name.substr(stem.size());
+    const auto number = parse_decimal(digits, UINT32_MAX);
+    return number && std::to_string(*number) == digits && first <= *number && *number <= last;
+  }
+};
+
+Devices by_name_range(Sysfs& root, const NameRange& range) {
+  Devices out;
+  for (const std::string& name : read_interface_names(root)) {
+    if (range.has(name)) std::ranges::move(devices_behind(root, name), std::back_inserter(out));
+  }
   return out;
 }
 
@@ -222,8 +362,14 @@ struct Prefix {
   ByPrefix select;
 };
 
-constexpr auto kPrefixes = std::to_array<Prefix>(
-    {{"id:", by_ids}, {"class:", by_class}, {"group:", by_group}, {"driver:", by_driver}});
+constexpr auto kPrefixes = std::to_array<Prefix>({{"id:", by_ids},
+                                                  {"class:", by_class},
+                                                  {"group:", by_group},
+                                                  {"driver:", by_driver},
+                                                  {"override:", by_override},
+                                                  {"numa:", by_numa},
+                                                  {"usb:", by_usb_ids},
+                                                  {"vfs:", by_functions}});
 
 const Prefix* prefix_of(std::string_view text) {
   const auto* found = std::ranges::find_if(
@@ -237,11 +383,25 @@ bool is_pair_of_ids(std::string_view text) {
          parse_hex(text.substr(5));
 }
 
-/// eth0, nvme0n1, or a word that is none of it.
+/// eth0, nvme0n1, nvme1-23, or a word that is none of it.
 Result<Devices> by_word(Sysfs& root, std::string_view text) {
   Devices found = devices_behind(root, text);
   if (!found.empty()) return found;
+  if (const auto range = NameRange::parse(text)) found = by_name_range(root, *range);
+  if (!found.empty()) return found;
   return fail(no_such_word(root, text));
+}
+
+/// 8086:10d3; that of a usb device would be said so.
+Result<Found> by_pair(Sysfs& root, std::string_view text) {
+  Found out = TRY(by_ids(root, text, text));
+  if (!out.devices.empty()) return out;
+  const auto usb = by_usb_ids(root, text, text);
+  if (!usb || usb->devices.empty()) return out;
+  Error none = nothing_matches(text);
+  none.why = "no PCI device has these ids, but one of usb";
+  none.advice = fmt::format("did you mean usb:{}?", text);
+  return Found({}, std::move(none));
 }
 
 Result<Found> by_any_form(Sysfs& root, std::string_view text, std::string_view sysfs_root) {
@@ -252,7 +412,9 @@ Result<Found> by_any_form(Sysfs& root, std::string_view text, std::string_view s
     return row->select(root, text.substr(row->prefix.size()), text);
   if (const auto address = PciAddress::parse(text))
     return TRY(by_pci_address(root, *address, text));
-  if (is_pair_of_ids(text)) return by_ids(root, text, text);
+  if (const auto range = AddressRange::parse(text))
+    return TRY(by_address_range(root, *range, text));
+  if (is_pair_of_ids(text)) return by_pair(root, text);
   if (text.starts_with('/')) return TRY(by_path(root, text, sysfs_root));
   if (is_glob(text)) return TRY(by_glob(root, text));
   if (text.contains('/')) return TRY(by_bus_and_name(root, text));
@@ -267,14 +429,33 @@ Result<Found> find(Sysfs& root, std::string_view text, std::string_view sysfs_ro
   return out;
 }
 
+/// vfs:eth0, vfs:18:00.0
+Result<Found> by_functions(Sysfs& root, std::string_view text, std::string_view typed) {
+  if (text.starts_with('/') || prefix_of(text) != nullptr)
+    return fail(not_understood(typed, "not the name of a device", "for instance vfs:eth0"));
+  const Found pf = TRY(by_any_form(root, text, ""));
+  if (pf.devices.size() != 1)
+    return fail(not_understood(typed, fmt::format("{} devices are called so", pf.devices.size()),
+                               "for instance vfs:eth0"));
+  const auto dir = TRY(open_device(root, pf.devices.front()));
+  const auto count =
+      dir == nullptr ? std::optional<unsigned>() : TRY(read_functions(*dir, pf.devices.front()));
+  if (count.value_or(0) != 0) return TRY(virtual_functions(root, pf.devices.front(), *count));
+  Error none = nothing_matches(typed);
+  none.why = count ? "it has no virtual functions now" : "it can have no virtual functions";
+  return Found({}, std::move(none));
+}
+
 /// What `select` finds for each text, in that order, each device once.
 template <class Select>
-Result<Devices> unite(const std::vector<std::string>& texts, const Select& select) {
+Result<Devices> unite(Sysfs& root, const std::vector<std::string>& texts, const Select& select) {
   Devices out;
   std::set<DeviceId> seen;
   for (const std::string& text : texts) {
-    for (DeviceId& id : TRY(select(text))) {
-      if (seen.insert(id).second) out.push_back(std::move(id));
+    for (const std::string& part : parts_of_list(root, text)) {
+      for (DeviceId& id : TRY(select(part))) {
+        if (seen.insert(id).second) out.push_back(std::move(id));
+      }
     }
   }
   return out;
@@ -283,6 +464,8 @@ Result<Devices> unite(const std::vector<std::string>& texts, const Select& selec
 }  // namespace
 
 Result<Devices> select_devices(Sysfs& root, std::string_view text, std::string_view sysfs_root) {
+  const auto parts = parts_of_list(root, text);
+  if (parts.size() != 1) return select_devices(root, parts, sysfs_root);
   Found out = TRY(find(root, text, sysfs_root));
   if (out.devices.empty()) return fail(*std::move(out.none));
   return std::move(out.devices);
@@ -290,7 +473,7 @@ Result<Devices> select_devices(Sysfs& root, std::string_view text, std::string_v
 
 Result<Devices> select_what_there_is(Sysfs& root, const std::vector<std::string>& texts,
                                      std::string_view sysfs_root, std::vector<Error>& none) {
-  return unite(texts, [&](const std::string& text) -> Result<Devices> {
+  return unite(root, texts, [&](const std::string& text) -> Result<Devices> {
     Found out = TRY(find(root, text, sysfs_root));
     if (out.devices.empty()) none.push_back(*std::move(out.none));
     return std::move(out.devices);
@@ -299,23 +482,61 @@ Result<Devices> select_what_there_is(Sysfs& root, const std::vector<std::string>
 
 Result<Devices> select_devices(Sysfs& root, const std::vector<std::string>& texts,
                                std::string_view sysfs_root) {
-  if (texts.size() == 1) return select_devices(root, texts.front(), sysfs_root);
-  return unite(texts,
+  return unite(root, texts,
                [&](const std::string& text) { return select_devices(root, text, sysfs_root); });
 }
 
 Result<Devices> select_devices_unchecked(Sysfs& root, const std::vector<std::string>& texts,
                                          std::string_view sysfs_root) {
-  return unite(texts, [&](const std::string& text) -> Result<Devices> {
+  return unite(root, texts, [&](const std::string& text) -> Result<Devices> {
     const auto address = PciAddress::parse(text);
     if (!address || !address->function) return select_devices(root, text, sysfs_root);
     return Devices{{.bus = pci_bus(), .name = DeviceName::literal(address->str())}};
   });
 }
 
+std::vector<std::string> parts_of_list(Sysfs& root, std::string_view text) {
+  const bool is_path = text.starts_with('/') && !text.contains(",/");
+  if (!text.contains(',') || is_path || text.size() > Sysfs::kPageSize) return {std::string(text)};
+  if (const auto slash = text.find('/'); slash != std::string_view::npos && slash != 0) {
+    const auto bus = BusName::parse(text.substr(0, slash));
+    auto name = DeviceName::parse(text.substr(slash + 1));
+    if (bus && name && exists(root, {.bus = *bus, .name = *std::move(name)}))
+      return {std::string(text)};
+  }
+  std::vector<std::string> out(1);
+  bool within = false;  // the brackets of a glob
+  for (const char c : text) {
+    if (c == ',' && !within) {
+      out.emplace_back();
+      continue;
+    }
+    within = c == '[' || (within && c != ']');
+    out.back() += c;
+  }
+  return out;
+}
+
+bool is_pattern(std::string_view text) {
+  return prefix_of(text) != nullptr || is_glob(text) || is_pair_of_ids(text) ||
+         AddressRange::parse(text).has_value();
+}
+
+bool may_mean_names(std::string_view text) {
+  if (prefix_of(text) != nullptr || text.contains('/') || AddressRange::parse(text)) return false;
+  return is_glob(text) || NameRange::parse(text).has_value();
+}
+
+bool means_name(std::string_view text, const std::string& name) {
+  if (is_glob(text)) return glob_match(std::string(text), name);
+  const auto range = NameRange::parse(text);
+  return range && range->has(name);
+}
+
 bool looks_like_device(std::string_view text) {
-  return PciAddress::parse(text).has_value() || prefix_of(text) != nullptr || text.contains('/') ||
-         is_pair_of_ids(text) || is_glob(text);
+  const auto comma = text.find(',');
+  if (comma != std::string_view::npos && looks_like_device(text.substr(0, comma))) return true;
+  return PciAddress::parse(text).has_value() || text.contains('/') || is_pattern(text);
 }
 
 }  // namespace anybind

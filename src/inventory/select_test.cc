@@ -152,6 +152,76 @@ TEST_F(SelectTest, Globs) {
   EXPECT_EQ(error("nosuchbus/*").kind, ErrorKind::kNotFound);
 }
 
+TEST_F(SelectTest, AGlobThatMeansNoAddressMeansNames) {
+  EXPECT_THAT(pick("eth*"), ElementsAre("0000:03:00.0"));
+  EXPECT_THAT(pick("[en]*[0-9]"), ElementsAre("0000:03:00.0", "0000:04:00.0"));
+  EXPECT_EQ(error("wlan*").kind, ErrorKind::kNotFound);
+}
+
+TEST_F(SelectTest, RangesOfAddressesFunctionsAndNames) {
+  EXPECT_THAT(pick("03:00.1-04:00.0"), ElementsAre("0000:03:00.1", "0000:04:00.0"));
+  EXPECT_THAT(pick("03:00.0-7"), ElementsAre("0000:03:00.0", "0000:03:00.1"));
+  EXPECT_EQ(error("04:00.0-03:00.0").kind, ErrorKind::kUsage);
+  EXPECT_EQ(error("05:00.0-06:00.0").kind, ErrorKind::kNotFound);
+  EXPECT_THAT(pick("nvme0-3"), ElementsAre("0000:04:00.0"));
+  EXPECT_THAT(pick("eth0-eth9"), ElementsAre("0000:03:00.0"));
+  EXPECT_EQ(error("eth1-9").kind, ErrorKind::kNotFound);
+  for (const char* text : {"03:00.0-", "-03:00.0", "03:00.0-8", "eth-", "-", "0-1"})
+    EXPECT_FALSE(select_devices(tree_.sysfs(), text, tree_.root())) << text;
+  EXPECT_TRUE(means_name("nvme1-12", "nvme7"));
+  EXPECT_FALSE(means_name("nvme1-12", "nvme07"));
+  EXPECT_FALSE(means_name("nvme1-12", "nvme13"));
+}
+
+TEST_F(SelectTest, ListsWithCommas) {
+  EXPECT_THAT(pick("eth0,nvme0"), ElementsAre("0000:03:00.0", "0000:04:00.0"));
+  EXPECT_EQ(error("eth0,").kind, ErrorKind::kUsage);
+  EXPECT_EQ(error("eth0,eth9").kind, ErrorKind::kNotFound);
+  tree_.device("platform", "devices/platform/soc:a,b", "");
+  EXPECT_THAT(pick("platform/soc:a,b"), ElementsAre("platform/soc:a,b"));
+  EXPECT_THAT(pick("0000:0[3,9]:*"), ElementsAre("0000:03:00.0", "0000:03:00.1"));
+  EXPECT_TRUE(looks_like_device("03:00.0,eth0"));
+}
+
+TEST_F(SelectTest, DriverlessOnesAndOverrides) {
+  EXPECT_THAT(pick("driver:none"), ElementsAre("0000:00:1c.0", "0000:04:00.0", "10000:00:01.0"));
+  tree_.put("devices/pci0000:00/0000:04:00.0/driver_override", "vfio-pci\n");
+  tree_.put("devices/pci0000:00/0000:03:00.0/driver_override", "(null)\n");
+  EXPECT_THAT(pick("override:vfio-pci"), ElementsAre("0000:04:00.0"));
+  EXPECT_THAT(pick("override:*"), ElementsAre("0000:04:00.0"));
+  EXPECT_EQ(error("override:igb").kind, ErrorKind::kNotFound);
+  EXPECT_EQ(error("override:").kind, ErrorKind::kUsage);
+}
+
+TEST_F(SelectTest, ByNumaNode) {
+  tree_.put("devices/pci0000:00/0000:04:00.0/numa_node", "1\n");
+  tree_.put("devices/pci0000:00/0000:03:00.0/numa_node", "-1\n");
+  EXPECT_THAT(pick("numa:1"), ElementsAre("0000:04:00.0"));
+  EXPECT_EQ(error("numa:-1").kind, ErrorKind::kUsage);
+}
+
+TEST_F(SelectTest, UsbIdsMeanInterfaces) {
+  tree_.device("usb", "devices/usb1/1-1", "");
+  tree_.device("usb", "devices/usb1/1-1/1-1:1.0", "");
+  tree_.put("devices/usb1/1-1/1-1:1.0/modalias",
+            "usb:v046DpC52Bd2411dc00dsc00dp00ic03isc01ip01in00\n");
+  EXPECT_THAT(pick("usb:046d:c52b"), ElementsAre("usb/1-1:1.0"));
+  EXPECT_THAT(pick("usb:046D:*"), ElementsAre("usb/1-1:1.0"));
+  EXPECT_THAT(pick("046d:c52b"), ElementsAre("not found", "did you mean usb:046d:c52b?"));
+  EXPECT_THAT(pick("usb:1-1:1.0"), ElementsAre("not found", "did you mean usb/1-1:1.0?"));
+}
+
+TEST_F(SelectTest, VirtualFunctionsOfADevice) {
+  tree_.pci({.address = "0000:03:10.0"});
+  tree_.put("devices/pci0000:00/0000:03:00.0/sriov_numvfs", "1\n");
+  tree_.link("devices/pci0000:00/0000:03:00.0/virtfn0", "../0000:03:10.0");
+  EXPECT_THAT(pick("vfs:eth0"), ElementsAre("0000:03:10.0"));
+  EXPECT_THAT(pick("vfs:03:00.0"), ElementsAre("0000:03:10.0"));
+  EXPECT_EQ(error("vfs:nvme0").why, "it can have no virtual functions");
+  EXPECT_EQ(error("vfs:03:00").kind, ErrorKind::kUsage);  // two devices
+  EXPECT_EQ(error("vfs:vfs:eth0").kind, ErrorKind::kUsage);
+}
+
 TEST_F(SelectTest, ABareNumberIsRefused) {
   for (const char* text : {"03", "8086", "dead"})
     EXPECT_EQ(error(text).kind, ErrorKind::kUsage) << text;
