@@ -12,7 +12,7 @@ _anybind() {
     unbind) options="$options --persist --rules --group --dry-run --except --skip-in-use --ignore --timeout" ;;
     restore) options="$options --persist --rules --group --all --dry-run --except --skip-in-use --ignore --timeout" ;;
     undo) options="$options --dry-run --ignore --timeout" ;;
-    vfs) options="$options --persist --rules --driver --dry-run --ignore --timeout" ;;
+    vfs) options="$options --persist --rules --driver --owner --recreate --dry-run --ignore --timeout" ;;
     apply) options="$options --dry-run --early" ;;
     monitor) options="$options --for" ;;
     recover) options="$options --timeout" ;;

@@ -39,6 +39,7 @@
 #include "change/node_owner.h"
 #include "change/patient_writer.h"
 #include "change/settings_watch.h"
+#include "inventory/vfio_driver.h"
 #include "plan/plan_functions.h"
 
 namespace anybind {
@@ -510,7 +511,10 @@ Result<> Run::give_nodes() {
   if (!options_.owner) return {};
   std::vector<DeviceId> devices;
   devices.reserve(plan_->devices.size());
-  for (const DevicePlan& device : plan_->devices) devices.push_back(device.device);
+  for (const DevicePlan& device : plan_->devices) {  // virtual functions may go to several drivers
+    const auto& driver = device.goal.driver;
+    if (driver && is_vfio_driver(driver->str())) devices.push_back(device.device);
+  }
   given_ = TRY(give_vfio_nodes(host_, devices, *options_.owner));
   for (const GivenNode& node : given_) listener_.on_given(node.path);
   return {};

@@ -76,6 +76,8 @@ std::string outcome_line(const Outcome& outcome) {
     return fmt::format("{}  {}: {}", device, driver_words(outcome.after.driver),
                        outcome.changed ? "as it was" : "nothing to do");
   }
+  if (!outcome.after.driver && outcome.after.driver_override == "none" && !outcome.before.driver)
+    return fmt::format("{}  no driver, and kept so", device);
   if (outcome.before.driver == outcome.after.driver) {
     return fmt::format("{}  {}: driver_override now {}", device, driver_words(outcome.after.driver),
                        printable(outcome.after.driver_override.value_or("unset")));

@@ -29,8 +29,8 @@ using Devices = std::vector<DeviceId>;
 /// A glob or a range: what it means, and what was taken by such a name and has it no more.
 Result<Devices> devices_like(const Context& context, const std::string& word) {
   auto found = select_devices_unchecked(context.sysfs, {word}, context.sysfs_root);
-  const auto taken = known_as(context.session.host(),
-                              [&](const std::string& name) { return means_name(word, name); });
+  auto taken = known_as(context.session.host(),
+                        [&](const std::string& name) { return means_name(word, name); });
   if (!found && (found.error().kind != ErrorKind::kNotFound || taken.empty())) return found;
   if (!found) return taken;
   std::ranges::copy_if(taken, std::back_inserter(*found), [&](const DeviceId& id) {

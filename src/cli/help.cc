@@ -75,6 +75,8 @@ constexpr auto kExamples = std::to_array<Example>({
     {"restore", "anybind restore --all", "all that anybind has changed"},
     {"undo", "anybind undo", "the last change"},
     {"vfs", "anybind vfs eth0 8 --driver vfio-pci", "eight, for virtual machines"},
+    {"vfs", "anybind vfs eth0 8 --driver vfio-pci=0-3 --driver ixgbevf=4-7", ""},
+    {"vfs", "anybind vfs eth0 16 --recreate", "where there are 8 by now"},
     {"vfs", "anybind vfs eth0 0", "none any more"},
     {"import", "anybind import driverctl", "its overrides as rules"},
     {"capture", "anybind capture machine.toml", "this machine, to try things on"},

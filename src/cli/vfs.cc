@@ -1,5 +1,10 @@
 // vfs: virtual functions, made without a host driver ever probing them, and given to a driver.
+#include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <CLI/App.hpp>
@@ -10,23 +15,77 @@
 #include "base/try.h"
 #include "cli/change.h"
 #include "cli/choose.h"
+#include "cli/narrator.h"
 #include "cli/persist.h"
+#include "cli/say.h"
+#include "cli/signals.h"
+#include "engine/engine.h"
+#include "inventory/device.h"
+#include "inventory/virtual_functions.h"
 
 namespace anybind::cli {
 namespace {
 
 struct VfsOptions : ChangeOptions {
-  std::string driver = "none";
+  std::vector<std::string> drivers;
+  bool recreate = false;
 };
 
-Result<Request> parse(Context& context, const VfsOptions& options) {
-  const auto count = parse_decimal(options.words[1]);
-  if (!count || *count > 0xFFFF) {
-    return fail({.kind = ErrorKind::kUsage,
-                 .object = options.words[1],
-                 .why = "not a number of virtual functions",
-                 .advice = "anybind vfs PF 8, for instance"});
+Error not_functions(const std::string& word, const char* why) {
+  return {.kind = ErrorKind::kUsage,
+          .object = word,
+          .why = why,
+          .advice = "for instance --driver vfio-pci=0-3, or --driver vfio-pci=0,2,5"};
+}
+
+/// "0-3", "5": numbers below `count`.
+Result<> add_share(const std::string& word, std::string_view range, const DriverName& driver,
+                   Request& out) {
+  const auto dash = range.find('-');
+  const auto first = parse_decimal(range.substr(0, dash), UINT16_MAX);
+  const auto last =
+      dash == std::string_view::npos ? first : parse_decimal(range.substr(dash + 1), UINT16_MAX);
+  if (!first || !last || *last < *first)
+    return fail(not_functions(word, "not numbers of virtual functions"));
+  for (std::uint64_t number = *first; number <= *last; ++number) {
+    if (!out.function_drivers.emplace(static_cast<unsigned>(number), driver).second)
+      return fail(not_functions(word, "one function is named twice"));
   }
+  return {};
+}
+
+/// "vfio-pci", for all that no other word names, or "vfio-pci=0-3,7".
+Result<> add_driver(const std::string& word, Request& out) {
+  const auto equals = word.find('=');
+  const DriverName driver = TRY(DriverName::parse(word.substr(0, equals)));
+  if (equals == std::string::npos) {
+    if (out.driver) return fail(not_functions(word, "there is a driver for all functions already"));
+    out.driver = driver;
+    return {};
+  }
+  std::string_view rest = std::string_view(word).substr(equals + 1);
+  for (;;) {
+    const auto comma = rest.find(',');
+    TRY(add_share(word, rest.substr(0, comma), driver, out));
+    if (comma == std::string_view::npos) return {};
+    rest.remove_prefix(comma + 1);
+  }
+}
+
+Result<unsigned> count_of(const VfsOptions& options) {
+  const auto count = parse_decimal(options.words[1], UINT16_MAX);
+  if (count) return static_cast<unsigned>(*count);
+  const bool is_turned = parse_decimal(options.words[0]).has_value();
+  return fail({.kind = ErrorKind::kUsage,
+               .object = options.words[1],
+               .why = "not a number of virtual functions",
+               .advice = fmt::format("anybind vfs {}", is_turned ? shell_quote(options.words[1]) +
+                                                                       " " + options.words[0]
+                                                                 : "PF 8, for instance")});
+}
+
+Result<Request> parse(Context& context, const VfsOptions& options) {
+  const unsigned count = TRY(count_of(options));
   const auto devices = TRY(choose(context, {options.words[0]})).devices;
   if (devices.size() != 1) {
     return fail(
@@ -37,13 +96,84 @@ Result<Request> parse(Context& context, const VfsOptions& options) {
   Request out = request_of(options);
   out.verb = Request::Verb::kMakeFunctions;
   out.devices = devices;
-  out.count = static_cast<unsigned>(*count);
-  out.driver = TRY(DriverName::parse(options.driver));
+  out.count = count;
+  out.owner = options.owner;
+  for (const std::string& word : options.drivers) TRY(add_driver(word, out));
+  if (!out.driver) out.driver = DriverName::literal("none");
+  if (options.persist && (!out.owner.empty() || !out.function_drivers.empty())) {
+    return fail({.kind = ErrorKind::kUsage,
+                 .why = "--persist writes one driver for all functions, and no owner",
+                 .advice = "write a rule of your own, with functions and owner: anybind.d(5)"});
+  }
   return out;
 }
 
+/// How many there are now.
+Result<unsigned> count_now(Context& context, const DeviceId& pf) {
+  const auto dir = TRY(open_device(context.sysfs, pf));
+  if (dir == nullptr) return 0U;
+  return TRY(read_functions(*dir, pf)).value_or(0);
+}
+
+Result<> change_quietly(Context& context, const Request& request) {
+  {
+    Narrator listener(context, "anybind: stopping as soon as the kernel lets go\n");
+    TRY(change(context.session.host(), request, listener));
+  }
+  return context.session.kept_after_change();
+}
+
+/// Whatever else refuses the request is told before anything is removed.
+Result<> check_the_rest(const Context& context, const Request& request) {
+  const Host& host = context.session.host();
+  TRY(check_owner(host, request));
+  const Memory memory = TRY(read_memory(host));
+  const auto plan = plan_change(host, request, memory);
+  const Remark to_none(Action::kMakeFunctions, {request.devices.front().str(), "0"});
+  if (plan || plan.error().advice == to_none) return {};
+  return fail(plan.error());
+}
+
+/// The kernel can only change a number to none. So these are two changes in the history; when the
+/// second one fails, the first is taken back.
+Result<int> recreate(Context& context, const VfsOptions& options, const Request& request) {
+  TRY(check_the_rest(context, request));
+  Request none = request_of(options);
+  none.verb = Request::Verb::kMakeFunctions;
+  none.devices = request.devices;
+  if (options.dry_run) {
+    const int code = TRY(carry_out(context, options, none));
+    if (!context.json) {
+      say(context.out, "# then, once none is there: anybind vfs {} {}\n", options.words[0],
+          request.count);
+    }
+    return code;
+  }
+  catch_signals();
+  TRY(change_quietly(context, none));
+  auto code = carry_out_for_good(context, options, request);
+  if (code) return code;
+  Error error = std::move(code).error();
+  if (error.kind == ErrorKind::kIncomplete) return fail(std::move(error));
+  Request back = request_of(options);
+  back.verb = Request::Verb::kUndo;
+  if (const auto undone = change_quietly(context, back); !undone) {
+    error.kind = ErrorKind::kIncomplete;
+    error.details.emplace_back("the functions that were there could not be made again: " +
+                               undone.error().message());
+    error.advice = Action::kUndo;
+  } else {
+    error.details.emplace_back("the functions that were there have been made again");
+  }
+  return fail(std::move(error));
+}
+
 Result<int> run_vfs(Context& context, const VfsOptions& options) {
-  return carry_out_for_good(context, options, TRY(parse(context, options)));
+  const Request request = TRY(parse(context, options));
+  if (options.recreate && request.count != 0 &&
+      TRY(count_now(context, request.devices.front())) != 0)
+    return recreate(context, options, request);
+  return carry_out_for_good(context, options, request);
 }
 
 }  // namespace
@@ -53,8 +183,17 @@ Run setup_vfs(CLI::App& app) {
   app.add_option("pf_count", options->words, "a physical function, and how many; 0 removes them")
       ->required()
       ->expected(2);
-  app.add_option("--driver", options->driver, "the driver that they go to; else none, kept so")
-      ->type_name("D");
+  app.add_option("--driver", options->drivers,
+                 "the driver that they go to; else none, kept so; with =NUMBERS (0-3, or 0,2,5) "
+                 "those of these numbers, from 0; repeated for several drivers")
+      ->type_name("D[=NUMBERS]")
+      ->allow_extra_args(false);
+  app.add_option("--owner", options->owner,
+                 "give the /dev/vfio nodes to this user, and with :GROUP to this group")
+      ->type_name("USER[:GROUP]");
+  app.add_flag("--recreate", options->recreate,
+               "where another number is there, remove those first: two changes, of which the first "
+               "is taken back when the second fails");
   app.add_flag("--dry-run", options->dry_run,
                "print the plan as shell lines and the predicted result");
   add_persist(app, *options, "also write a rule, which holds after a boot; 0 removes it");

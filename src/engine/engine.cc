@@ -19,6 +19,7 @@
 #include <cerrno>
 #include <initializer_list>
 #include <iterator>
+#include <ranges>
 #include <set>
 
 #include <fmt/format.h>
@@ -81,7 +82,8 @@ Result<HeldPlan> plan_functions(const Host& host, const Request& request) {
   return plan_virtual_functions(host,
                                 {.pf = request.devices.front(),
                                  .count = request.count,
-                                 .driver = request.driver.value_or(DriverName::literal("none"))},
+                                 .driver = request.driver.value_or(DriverName::literal("none")),
+                                 .drivers = request.function_drivers},
                                 request.ignored);
 }
 
@@ -121,6 +123,7 @@ Result<> check_members(const Request& request) {
   TRY(only(request.mechanism.has_value(), {Verb::kBind}, "a mechanism"));
   TRY(only(request.no_iommu, {Verb::kBind}, "the no-IOMMU mode"));
   TRY(only(request.count != 0, {Verb::kMakeFunctions}, "a number of functions"));
+  TRY(only(!request.function_drivers.empty(), {Verb::kMakeFunctions}, "a driver of a function"));
   TRY(only(request.change.has_value(), {Verb::kUndo}, "the number of a change"));
   if (request.driver && request.driver->str() == "default" &&
       (request.whole_group || request.mechanism || request.no_iommu || !request.owner.empty()))
@@ -143,6 +146,12 @@ Result<> check(const Request& request) {
     return fail({.kind = ErrorKind::kUsage, .why = "no driver was named"});
   if (request.verb == Request::Verb::kMakeFunctions && request.devices.size() != 1)
     return fail({.kind = ErrorKind::kUsage, .why = "one physical function is wanted"});
+  for (const auto& [number, driver] : request.function_drivers) {
+    if (number < request.count) continue;
+    return fail({.kind = ErrorKind::kUsage,
+                 .why = fmt::format("there is no function {}: {} are wanted, and the first is 0",
+                                    number, request.count)});
+  }
   return {};
 }
 
@@ -155,8 +164,12 @@ Result<std::optional<Owner>> owner_of(const Host& host, const Request& request) 
                  .object = request.owner,
                  .why = why});
   };
-  if (request.verb != Request::Verb::kBind || !is_vfio_driver(request.driver->str()))
-    return refuse("only a VFIO driver has nodes to give away");
+  const auto is_vfio = [](const DriverName& driver) { return is_vfio_driver(driver.str()); };
+  const bool has_nodes =
+      (request.verb == Request::Verb::kBind || request.verb == Request::Verb::kMakeFunctions) &&
+      ((request.driver && is_vfio(*request.driver)) ||
+       std::ranges::any_of(request.function_drivers | std::views::values, is_vfio));
+  if (!has_nodes) return refuse("only a VFIO driver has nodes to give away");
   if (host.dev.empty()) return refuse("only this machine itself has device nodes");
   return std::optional(TRY(Accounts(host.files).parse(request.owner)));
 }

@@ -1,5 +1,10 @@
 #include "plan/plan_functions.h"
 
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <set>
+
 #include <fmt/format.h>
 
 #include "base/text.h"
@@ -35,6 +40,11 @@ Result<unsigned> read_number(Sysfs& dir, const DeviceId& pf, const std::string& 
                .why = "not a number: " + printable(trim_newline(*text))});
 }
 
+DriverName driver_of(const NewFunctions& functions, unsigned number) {
+  const auto own = functions.drivers.find(number);
+  return own == functions.drivers.end() ? functions.driver : own->second;
+}
+
 /// From `now` to `count` in one write?
 Result<> check_number(const DeviceId& pf, unsigned now, unsigned count, unsigned total) {
   if (count > total) {
@@ -49,6 +59,42 @@ Result<> check_number(const DeviceId& pf, unsigned now, unsigned count, unsigned
                            {Action::kMakeFunctions, {pf.str(), "0"}}));
 }
 
+/// Where the functions go, without those that go nowhere.
+std::set<DriverName> drivers_of(const NewFunctions& functions) {
+  std::set<DriverName> out;
+  for (unsigned number = 0; number < functions.count; ++number)
+    out.insert(driver_of(functions, number));
+  out.erase(DriverName::literal("none"));
+  return out;
+}
+
+/// Its module is loaded first, where it is not there.
+Result<> plan_driver(const Host& host, const BusName& bus, const DriverName& driver,
+                     HeldPlan& plan) {
+  if (host.sysfs.open_dir(driver_path(bus, driver))) return {};
+  if (driver.str() == "default") {
+    return fail(
+        {.kind = ErrorKind::kUsage,
+         .why = "no driver probes new functions unasked, so that none is a default for them",
+         .advice = "name the driver, or none"});
+  }
+  if (host.modules == nullptr) return fail(no_such_driver(host.sysfs, bus, driver));
+  TRY(plan_load(host.sysfs, *host.modules, plan, bus, driver));
+  note_side_effects(host.sysfs, *host.modules, plan);
+  return {};
+}
+
+/// There are as many as shall be: they are only bound.
+Result<HeldPlan> plan_those_there(const Host& host, const NewFunctions& functions,
+                                  const std::vector<std::string>& ignored) {
+  if (functions.count == 0) return HeldPlan();
+  HeldPlan plan = TRY(plan_new_functions(host, functions, ignored));
+  plan.notes.insert(plan.notes.begin(),
+                    fmt::format("{} has {} virtual functions already: none is made",
+                                functions.pf.str(), functions.count));
+  return plan;
+}
+
 }  // namespace
 
 Result<HeldPlan> plan_virtual_functions(const Host& host, const NewFunctions& functions,
@@ -56,7 +102,6 @@ Result<HeldPlan> plan_virtual_functions(const Host& host, const NewFunctions& fu
   Sysfs& root = host.sysfs;
   const DeviceId& pf = functions.pf;
   const unsigned count = functions.count;
-  const DriverName& driver = functions.driver;
   const auto dir = TRY(open_device(root, pf));
   if (dir == nullptr) return fail(no_such_device(root, pf, pf.str()));
   const auto instance = dir->instance();
@@ -68,12 +113,9 @@ Result<HeldPlan> plan_virtual_functions(const Host& host, const NewFunctions& fu
   const unsigned total = TRY(read_number(*dir, pf, "sriov_totalvfs"));
   const unsigned now = TRY(read_number(*dir, pf, "sriov_numvfs"));
   HeldPlan plan;
-  if (count != 0 && driver.str() != "none" && !root.open_dir(driver_path(pf.bus, driver))) {
-    if (host.modules == nullptr) return fail(no_such_driver(root, pf.bus, driver));
-    TRY(plan_load(root, *host.modules, plan, pf.bus, driver));
-    note_side_effects(root, *host.modules, plan);
-  }
-  if (now == count) return count == 0 ? HeldPlan() : plan_new_functions(host, functions, ignored);
+  const std::set<DriverName> drivers = drivers_of(functions);
+  for (const DriverName& driver : drivers) TRY(plan_driver(host, pf.bus, driver, plan));
+  if (now == count) return plan_those_there(host, functions, ignored);
   TRY(check_number(pf, now, count, total));
   const auto bound = read_driver(*dir);
   if (!bound || !*bound) {
@@ -97,8 +139,10 @@ Result<HeldPlan> plan_virtual_functions(const Host& host, const NewFunctions& fu
         fmt::format("{} has {} virtual functions, which are removed", pf.str(), now));
     return plan;
   }
-  if (auto refused = refused_functions(root, driver, pf))
-    TRY(check_vfio({*std::move(refused)}, ignored, plan));
+  for (const DriverName& driver : drivers) {
+    if (auto refused = refused_functions(root, driver, pf))
+      TRY(check_vfio({*std::move(refused)}, ignored, plan));
+  }
   if (auto flag = TRY(hold_functions_back(root, pf, *instance)))
     plan.settings.push_back(*std::move(flag));
   plan.settings.push_back(number);
@@ -137,14 +181,37 @@ Result<HeldPlan> plan_each(const Host& host, const std::vector<DeviceId>& device
   return plan;
 }
 
+Result<HeldPlan> plan_share(const Host& host, const DriverName& driver,
+                            const std::vector<DeviceId>& share,
+                            const std::vector<std::string>& ignored) {
+  if (driver.str() == "none") return plan_unbind(host, share);
+  return plan_bind(host, {.devices = share, .driver = driver, .ignored = ignored});
+}
+
+void join(HeldPlan& plan, HeldPlan more) {
+  const auto append = [](auto& to, auto& from) { std::ranges::move(from, std::back_inserter(to)); };
+  append(plan.modules, more.modules);
+  append(plan.settings, more.settings);
+  append(plan.devices, more.devices);
+  append(plan.notes, more.notes);
+  append(plan.warnings, more.warnings);
+  plan.held.join(std::move(more.held));
+}
+
 }  // namespace
 
 Result<HeldPlan> plan_new_functions(const Host& host, const NewFunctions& functions,
                                     const std::vector<std::string>& ignored) {
   const auto devices = TRY(virtual_functions(host.sysfs, functions.pf, functions.count));
   if (!functions.goals.empty()) return plan_each(host, devices, functions);
-  if (functions.driver.str() == "none") return plan_unbind(host, devices);
-  return plan_bind(host, {.devices = devices, .driver = functions.driver, .ignored = ignored});
+  std::map<DriverName, std::vector<DeviceId>> shares;
+  for (unsigned number = 0; number < functions.count; ++number)
+    shares[driver_of(functions, number)].push_back(devices[number]);
+  HeldPlan out;
+  for (const auto& [driver, share] : shares)
+    join(out, TRY(plan_share(host, driver, share, ignored)));
+  if (shares.size() > 1) std::ranges::sort(out.devices, address_less, &DevicePlan::device);
+  return out;
 }
 
 }  // namespace anybind

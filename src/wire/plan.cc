@@ -103,10 +103,15 @@ Result<std::pair<DeviceId, Goal>> goal_of_one(const Value& value, const std::str
 }
 
 Result<NewFunctions> functions_from(const Value& value, const std::string& where) {
-  const Members in = TRY(Members::of(value, where, {"bus", "address", "count", "driver", "goals"}));
+  const Members in =
+      TRY(Members::of(value, where, {"bus", "address", "count", "driver", "drivers", "goals"}));
   NewFunctions out{.pf = TRY(device_of(in)),
                    .count = static_cast<unsigned>(TRY(in.number("count", kMostNewFunctions))),
                    .driver = TRY(in.name<DriverName>("driver"))};
+  if (in.has("drivers")) {
+    for (auto& [number, driver] : TRY(in.list("drivers", driver_of_function)))
+      out.drivers.insert_or_assign(number, std::move(driver));
+  }
   if (!in.has("goals")) return out;
   for (auto& [device, goal] : TRY(in.list("goals", goal_of_one))) out.goals.emplace(device, goal);
   return out;
@@ -116,6 +121,7 @@ Json functions_object(const NewFunctions& functions) {
   Json out = device_object(functions.pf);
   out["count"] = functions.count;
   out["driver"] = functions.driver.str();
+  if (!functions.drivers.empty()) out["drivers"] = drivers_array(functions.drivers);
   if (functions.goals.empty()) return out;
   out["goals"] = Json::array();
   for (const auto& [device, goal] : functions.goals) {

@@ -56,6 +56,7 @@ Plan full_plan() {
           .makes = NewFunctions{.pf = kCard,
                                 .count = 4,
                                 .driver = vfio,
+                                .drivers = {{2, DriverName::literal("ice")}},
                                 .goals = {{kCard, {.driver = vfio, .driver_override = "x"}}}},
           .restores = true,
           .undoes = 7,

@@ -134,6 +134,13 @@ Result<DeviceId> device_from(const Value& value, const std::string& where) {
   return device_of(TRY(Members::of(value, where, {"bus", "address"})));
 }
 
+Result<std::pair<unsigned, DriverName>> driver_of_function(const Value& value,
+                                                           const std::string& where) {
+  const Members in = TRY(Members::of(value, where, {"number", "driver"}));
+  return std::pair(static_cast<unsigned>(TRY(in.number("number", kMostFunctions))),
+                   TRY(in.name<DriverName>("driver")));
+}
+
 Result<Instance> instance_from(const Value& value, const std::string& where) {
   const Members in = TRY(Members::of(value, where, {"device", "inode"}));
   return Instance{.device = TRY(in.number("device", UINT64_MAX)),

@@ -28,6 +28,7 @@ using Value = nlohmann::json;
 
 inline constexpr std::size_t kLongestText = 4096;  ///< of one string: a page, as in sysfs
 inline constexpr std::size_t kMostDepth = 16;
+inline constexpr std::uint64_t kMostFunctions = 0xFFFF;  // linux include/uapi/linux/pci_regs.h
 
 /// The one value that `text` is. An error: more than `limit` bytes, no JSON, deeper than
 /// kMostDepth, or a key twice in an object, which two programs could understand in two ways.
@@ -127,6 +128,9 @@ struct MechanismWords {
 [[nodiscard]] Result<DeviceId> device_of(const Members& in);
 /// An object with nothing else.
 [[nodiscard]] Result<DeviceId> device_from(const Value& value, const std::string& where);
+/// The number of a virtual function, and its driver.
+[[nodiscard]] Result<std::pair<unsigned, DriverName>> driver_of_function(const Value& value,
+                                                                         const std::string& where);
 [[nodiscard]] Result<Instance> instance_from(const Value& value, const std::string& where);
 [[nodiscard]] Result<Binding> binding_from(const Value& value, const std::string& where,
                                            Members::Others others);

@@ -11,7 +11,6 @@ namespace anybind::wire {
 namespace {
 
 constexpr std::size_t kMostRequestText = 1U << 20;
-constexpr std::uint64_t kMostFunctions = 0xFFFF;            // linux include/uapi/linux/pci_regs.h
 constexpr std::uint64_t kMostPatience = 1'000'000'000'000;  // milliseconds
 
 constexpr Words<Request::Verb, 5> kVerbs{{"bind", "unbind", "restore", "undo", "vfs"}};
@@ -67,6 +66,7 @@ Json to_json(const Request& request) {
           {"no_iommu", request.no_iommu},
           {"owner", request.owner},
           {"count", request.count},
+          {"function_drivers", drivers_array(request.function_drivers)},
           {"change", or_null(request.change)},
           {"ignored", request.ignored},
           {"patience_ms", or_null(patience)}};
@@ -74,10 +74,10 @@ Json to_json(const Request& request) {
 
 Result<Request> request_from_json(std::string_view text) {
   const Value value = TRY(parse(text, kMostRequestText, "request"));
-  const Members in = TRY(
-      Members::of(value, "request",
-                  {"verb", "devices", "driver", "names", "instances", "whole_group", "everything",
-                   "mechanism", "no_iommu", "owner", "count", "change", "ignored", "patience_ms"}));
+  const Members in = TRY(Members::of(
+      value, "request",
+      {"verb", "devices", "driver", "names", "instances", "whole_group", "everything", "mechanism",
+       "no_iommu", "owner", "count", "function_drivers", "change", "ignored", "patience_ms"}));
   Request out{.verb = TRY(in.word("verb", kVerbs))};
   if (in.has("devices")) out.devices = TRY(in.list("devices", device_from));
   out.driver = TRY(in.name_or_null<DriverName>("driver"));
@@ -95,6 +95,10 @@ Result<Request> request_from_json(std::string_view text) {
   if (in.has("no_iommu")) out.no_iommu = TRY(in.flag("no_iommu"));
   if (in.has("owner")) out.owner = TRY(in.exact("owner"));
   if (in.has("count")) out.count = static_cast<unsigned>(TRY(in.number("count", kMostFunctions)));
+  if (in.has("function_drivers")) {
+    for (auto& [number, driver] : TRY(in.list("function_drivers", driver_of_function)))
+      out.function_drivers.insert_or_assign(number, std::move(driver));
+  }
   if (in.has("change")) out.change = TRY(in.number("change", UINT64_MAX));
   if (in.has("ignored")) out.ignored = TRY(guards_from(in));
   if (in.has("patience_ms")) {

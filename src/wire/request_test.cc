@@ -15,20 +15,22 @@ DeviceId device(const std::string& bus, const std::string& name) {
 }
 
 Request full_request() {
-  return {.verb = Request::Verb::kBind,
-          .devices = {device("pci", "0000:03:00.0"), device("usb", "1-1:1.0")},
-          .driver = DriverName::literal("vfio-pci"),
-          .names = {{device("pci", "0000:03:00.0"), "eth0"}},
-          .instances = {{device("pci", "0000:03:00.0"), {.device = 22, .inode = 4711}}},
-          .whole_group = true,
-          .everything = true,
-          .mechanism = Mechanism::kNewIdWindow,
-          .no_iommu = true,
-          .owner = "user:\"group\\",
-          .count = 65535,
-          .change = UINT64_MAX,
-          .ignored = {"mounted", std::string(kSameId)},
-          .patience = std::chrono::milliseconds(1500)};
+  return {
+      .verb = Request::Verb::kBind,
+      .devices = {device("pci", "0000:03:00.0"), device("usb", "1-1:1.0")},
+      .driver = DriverName::literal("vfio-pci"),
+      .names = {{device("pci", "0000:03:00.0"), "eth0"}},
+      .instances = {{device("pci", "0000:03:00.0"), {.device = 22, .inode = 4711}}},
+      .whole_group = true,
+      .everything = true,
+      .mechanism = Mechanism::kNewIdWindow,
+      .no_iommu = true,
+      .owner = "user:\"group\\",
+      .count = 65535,
+      .function_drivers = {{0, DriverName::literal("vfio-pci")}, {7, DriverName::literal("ice")}},
+      .change = UINT64_MAX,
+      .ignored = {"mounted", std::string(kSameId)},
+      .patience = std::chrono::milliseconds(1500)};
 }
 
 std::string text_of_request(const Request& request) {

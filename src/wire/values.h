@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstddef>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,6 +38,14 @@ template <class Tag>
 
 [[nodiscard]] inline Json instance_object(const Instance& instance) {
   return {{"device", instance.device}, {"inode", instance.inode}};
+}
+
+/// The drivers of virtual functions, by their numbers.
+[[nodiscard]] inline Json drivers_array(const std::map<unsigned, DriverName>& drivers) {
+  Json out = Json::array();
+  for (const auto& [number, driver] : drivers)
+    out.push_back({{"number", number}, {"driver", driver.str()}});
+  return out;
 }
 
 /// A word for each value of an enumeration that counts from 0, in its order.

@@ -144,9 +144,10 @@ class Declared(PolicyCase):
         self.assertEqual([change["error"] is None for change in told["changes"]], [False, True])
 
     def test_functions_that_cannot_be_made_cost_nobody_what_there_was(self) -> None:
-        self.on("server.toml")
+        machine = self.dir / "crowded.toml"  # where there is no room for a fourth: its address is taken
+        machine.write_text((EXAMPLES / "server.toml").read_text().replace("0000:86:01.2", "0000:86:00.5"))
+        self.before = [f"--lab={machine}", f"--state={self.dir / 'crowded'}"]
         before = self.everything()
-        # The machine has no room for a fourth: an address is taken.
         self.spec('match = { device = "86:00.0" }\nvfs = 4', 'match = { device = "03:00.0" }\ndriver = "vfio-pci"')
         told = self.told("apply", str(self.file), code=FAILED)
         self.assertEqual([change["error"] is None for change in told["changes"]], [True, False, True, *[True] * (len(told["changes"]) - 3)])

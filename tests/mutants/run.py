@@ -30,6 +30,8 @@ GTEST = ("base_test", "cli_test", "host_test", "inventory_test", "users_test", "
          "binding_model_test", "binding_keeper_test", "plan_test", "binding_faults_test", "replay_tests")
 PYTHON3 = shutil.which("python3", path="/usr/bin:/bin") or sys.executable  # behind the wall root's own is not to be had
 PYTHON = {"cli": "tests/cli/cli_test.py", "cli.json": "tests/cli/json_test.py", "cli.field": "tests/cli/field_test.py", "cli.policy": "tests/cli/policy_test.py",
+          "cli.usage": "tests/cli/usage_test.py", "cli.list": "tests/cli/list_test.py", "cli.select": "tests/cli/select_test.py",
+          "cli.vfs": "tests/cli/vfs_test.py",
           "lab.files": "tests/lab/files_test.py", "lab.lab": "tests/lab/lab_test.py",
           "lab.mechanisms": "tests/lab/mechanisms_test.py", "lab.tools": "tests/lab/tools_test.py",
           "lab.rivals": "tests/lab/rivals_test.py", "lab.control": "tests/lab/control_test.py",

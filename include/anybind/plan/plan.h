@@ -92,8 +92,9 @@ struct Setting {
 struct NewFunctions {
   DeviceId pf;
   unsigned count = 0;
-  DriverName driver;  ///< "none": no driver, and kept so
-  /// Where single ones go, in place of that.
+  DriverName driver;                         ///< "none": no driver, and kept so
+  std::map<unsigned, DriverName> drivers{};  ///< of those with these numbers, in place of that
+  /// Where single ones go, in place of all that.
   std::map<DeviceId, Goal> goals{};
   friend bool operator==(const NewFunctions&, const NewFunctions&) = default;
 };

@@ -43,10 +43,12 @@ struct Request {
   std::optional<Mechanism> mechanism{};  ///< kBind; nullopt: the safest there is for each device
   /// kBind: a VFIO driver may have a device without an IOMMU, which is then unsafe.
   bool no_iommu = false;
-  /// kBind: "USER[:GROUP]", by name or number, who gets the files by which user space opens the
-  /// devices; empty: they stay as they are.
+  /// kBind, kMakeFunctions: "USER[:GROUP]", by name or number, who gets the files by which user
+  /// space opens the devices; empty: they stay as they are.
   std::string owner{};
-  unsigned count = 0;                     ///< kMakeFunctions
+  unsigned count = 0;  ///< kMakeFunctions
+  /// kMakeFunctions: where the functions of these numbers, from 0, go in place of `driver`.
+  std::map<unsigned, DriverName> function_drivers{};
   std::optional<std::uint64_t> change{};  ///< kUndo: its number; nullopt: the last one
 
   std::vector<std::string> ignored{};  ///< names of guards that shall not stop it

@@ -24,6 +24,22 @@ check_eq "and all on vfio-pci" 4 "$(on_vfio)"
 check_eq "nvme probed none of them" "$before" "$(probed)"
 check_eq "the flag is as it was" 1 "$(cat "$flag")"
 check_rc "undo takes all of it back" 0 anybind undo
+check_rc "an owner that there is not: exit 2, before anything" 2 anybind vfs "$pf" 4 --driver vfio-pci --owner bob
+check_rc "two to vfio-pci for a user, one to pci-stub, one to nobody" 0 anybind vfs "$pf" 4 --driver vfio-pci=0-1 --driver pci-stub=2 --owner 1000:36
+check_eq "two are there" 2 "$(on_vfio)"
+check_eq "each with its node" "1000:36 1000:36" "$(for number in 0 1; do
+  stat -c %u:%g "/dev/vfio/$(link_name "/sys/bus/pci/devices/$pf/virtfn$number/iommu_group")"
+done | xargs)"
+check_eq "one is on pci-stub" pci-stub "$(link_name "/sys/bus/pci/devices/$pf/virtfn2/driver")"
+check_eq "and one has none" none "$(link_name "/sys/bus/pci/devices/$pf/virtfn3/driver")"
+check_rc "another number in one command" 0 anybind vfs "$pf" 3 --recreate --driver vfio-pci
+check_eq "three" "3 3" "$(functions) $(on_vfio)"
+check_rc "the first undo" 0 anybind undo
+check_eq "removes them" 0 "$(functions)"
+check_rc "the second" 0 anybind undo
+check_eq "makes the four again, as they were" "4 2" "$(functions) $(on_vfio)"
+check_rc "and away with them" 0 anybind vfs "$pf" 0
+before=$(probed)
 check_eq "none is left" 0 "$(functions)"
 check_rc "four come again, without a driver" 0 anybind vfs "$pf" 4
 check_eq "none is on vfio-pci" 0 "$(on_vfio)"
