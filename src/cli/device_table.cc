@@ -364,7 +364,7 @@ void print_groups(const std::vector<ListedGroup>& groups, GroupRule rule, const 
   static constexpr auto kParts =
       std::to_array<Part>({Part::kAddress, Part::kClass, Part::kIds, Part::kNames, Part::kProduct,
                            Part::kDriver, Part::kOverride});
-  constexpr std::size_t kIndent = 2;
+  constexpr unsigned kIndent = 2;
   std::vector<Device> all;
   for (const ListedGroup& group : groups)
     all.insert(all.end(), group.members.begin(), group.members.end());
@@ -372,7 +372,7 @@ void print_groups(const std::vector<ListedGroup>& groups, GroupRule rule, const 
   std::string table;
   Look within = look;
   within.header = false;
-  within.width -= std::min<unsigned>(look.width, kIndent);
+  if (look.width != 0) within.width = std::max(look.width, kIndent + 1) - kIndent;
   print_parts(all, rows, kParts, within, [&](std::string_view text) { table += text; });
   std::string_view rest = table;
   for (const ListedGroup& group : groups) {

@@ -169,9 +169,11 @@ Result<Found> by_class(Sysfs& root, std::string_view word, std::string_view type
 Result<Found> by_ids(Sysfs& root, std::string_view text, std::string_view typed) {
   const auto pattern = IdPattern::parse(text);
   if (!pattern) {
+    const bool is_vendor = parse_hex(text, UINT16_MAX).has_value();
     return fail(not_understood(typed,
                                "not of the form id:VENDOR:DEVICE[:SUBVENDOR:SUBDEVICE], in hex",
-                               "for instance id:8086:10d3"));
+                               is_vendor ? fmt::format("id:{}:* for all of this vendor", text)
+                                         : "for instance id:8086:10d3"));
   }
   return TRY(where(root, [&](const PciIds& pci) { return pattern->matches(pci); }));
 }

@@ -112,6 +112,7 @@ TEST_F(SelectTest, Ids) {
   for (const char* text : {"id:", "id:8086", "id:xyz:1", "id:18086:1", "id:1:2:3:4:5", "id:-1:2"})
     EXPECT_EQ(error(text).kind, ErrorKind::kUsage) << text;
   EXPECT_EQ(error("id:dead:beef").kind, ErrorKind::kNotFound);
+  EXPECT_THAT(pick("id:8086"), ElementsAre("usage", "id:8086:* for all of this vendor"));
 }
 
 TEST_F(SelectTest, Classes) {

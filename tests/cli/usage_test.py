@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """What people type that is wrong, and the pages that tell them what is right, in a terminal of 80x24. usage: usage_test.py ANYBIND"""
 
+import os
 import re
+import shutil
+import subprocess
 import sys
 import unittest
 
-from case import ANYBIND, DONE, MACHINE, USAGE, Case
+from case import ANYBIND, DONE, MACHINE, NOT_PERMITTED, USAGE, Case
 from on_terminal import Terminal, screen
 
 VERBS = ["list", "show", "explain", "doctor", "bind", "unbind", "restore", "undo", "vfs", "history", "recover", "rules", "status", "apply",
@@ -58,6 +61,18 @@ class Missing(UsageCase):
         lab = f"--lab={MACHINE}"
         self.assertIn("anybind bind 04:00.0 05:00.0 vfio-pci", self.refused(lab, "bind", "vfio-pci", "04:00.0", "05:00.0"))
         self.assertIn("anybind bind 04:00.0 05:00.0 vfio-pci, for instance", self.refused(lab, "bind", "04:00.0", "05:00.0"))
+
+
+class Rights(UsageCase):
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
+    def test_who_may_not_is_told_the_line_with_sudo(self) -> None:
+        copy = self.dir / "anybind"  # where nobody may run it
+        shutil.copy(ANYBIND, copy)
+        self.dir.chmod(0o755)
+        result = subprocess.run([copy, "-q", "recover", "--timeout", "3"], capture_output=True, text=True, timeout=20, check=False,
+                                preexec_fn=lambda: os.setuid(65534))
+        self.assertEqual(result.returncode, NOT_PERMITTED, result.stderr)
+        self.assertIn("\n  sudo anybind recover -q --timeout 3\n", result.stderr)
 
 
 class Unknown(UsageCase):
