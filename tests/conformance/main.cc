@@ -1,15 +1,19 @@
-// conformance --seed S --operations N [--round R] [--physical PF]... [--virtual VF]... ADDRESS...
+// conformance --seed S --operations N [--round R] [--tell] [--physical PF]... [--virtual VF]...
+//   [--card "SLOT QEMU-DEVICE..."]... ADDRESS...
 //
 // Does one random operation after another to the kernel of a throw-away guest and to a model
 // captured from it, and compares after each. On a difference the sequence is shrunk, by doing parts
 // of it again from the start on both, and printed as a shell script. Says "ok - " or "not ok - ".
+// With --tell each operation is printed before it is done, for when the guest does not survive it.
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <optional>
+#include <ranges>
 #include <string_view>
 #include <thread>
 
@@ -26,6 +30,7 @@ struct Options {
   std::uint64_t seed = 1;
   std::size_t operations = 1000;
   std::size_t round = 500;
+  bool tells = false;
   Targets targets;
 };
 
@@ -36,6 +41,20 @@ struct Difference {
 
 /// How often which answer came, to show that the dangers were really met.
 using Answers = std::map<std::string, std::size_t>;
+
+/// What is counted: answers of the kernel's files; what else is done has its name before it.
+std::string counted(const Operation& operation, const std::string& answer) {
+  switch (operation.kind) {
+    case Operation::Kind::kHold:
+      return (operation.path.empty() ? "let go " : "hold ") + answer;
+    case Operation::Kind::kPlug:
+      return "plug " + answer;
+    case Operation::Kind::kUnplug:
+      return "unplug " + answer;
+    default:
+      return answer;
+  }
+}
 
 std::string compare(const Snapshot& real, const Snapshot& model) {
   std::string out;
@@ -116,14 +135,21 @@ class Clock {
 struct Run {
   Twin& real;
   const Targets& targets;
+  bool tells;
   Answers answers;
   Times times;
 };
 
+/// The longest pause in which workers of the kernel may come to an end. Cards from outside are its
+/// hot-plug worker's.
+std::chrono::milliseconds patience_for(const Operation& operation) {
+  return operation.kind == Operation::Kind::kPlug ? 2s : 320ms;
+}
+
 /// `model` becomes that outcome which the running kernel agrees with; if there is none, the
 /// difference to the first. Workers of that kernel may still be busy, so it is given time to agree.
 std::string settle(Run& run, std::string answer, std::vector<Model::Outcome> outcomes,
-                   std::unique_ptr<Model>& model) {
+                   std::chrono::milliseconds patience, std::unique_ptr<Model>& model) {
   std::vector<After> expected;
   for (Model::Outcome& outcome : outcomes) {
     const Clock clock(run.times.model);
@@ -134,7 +160,7 @@ std::string settle(Run& run, std::string answer, std::vector<Model::Outcome> out
   if (outcomes[0].model->has_busy_workers()) std::this_thread::sleep_for(2ms);
   const Clock clock(run.times.looking);
   After seen{.answer = std::move(answer)};
-  for (auto pause = 0ms; pause <= 320ms; pause = pause * 2 + 5ms) {
+  for (auto pause = 0ms; pause <= patience; pause = pause * 2 + 5ms) {
     std::this_thread::sleep_for(pause);
     run.real.take_uevents(seen.sent);
     seen.now = run.real.look();
@@ -152,12 +178,26 @@ std::string settle(Run& run, std::string answer, std::vector<Model::Outcome> out
 bool breaks_the_kernel(const Operation& operation, Model& model, const Targets& targets) {
   for (const std::string& physical : targets.physical) {
     const std::string dir = "bus/pci/devices/" + physical;
-    if (operation.path != dir + "/remove") continue;
+    const bool takes_out =
+        operation.kind == Operation::Kind::kUnplug && physical.starts_with(operation.path + ".");
+    if (operation.path != dir + "/remove" && !takes_out) continue;
     if (model.sysfs().read(dir + "/sriov_numvfs").value_or("0\n") == "0\n") continue;
     const std::string driver = model.sysfs().read_link(dir + "/driver").value_or("");
     return !driver.ends_with("/td1") && !driver.ends_with("/vfio-pci");
   }
   return false;
+}
+
+std::string left_out_of(const std::vector<Model::Outcome>& outcomes) {
+  for (const Model::Outcome& outcome : outcomes) {
+    if (!outcome.left_out.empty()) return outcome.left_out;
+  }
+  return "";
+}
+
+void tell(const Operation& operation) {
+  std::printf("%s\n", operation.shell().c_str());
+  std::fflush(stdout);
 }
 
 /// Does `operations` to both from the start; the first difference ends it.
@@ -172,19 +212,28 @@ std::optional<Difference> try_out(Run& run, const std::vector<Operation>& operat
       return Difference{.at = 0, .what = std::move(what)};
   }
   for (std::size_t i = 0; i < operations.size(); ++i) {
-    if (breaks_the_kernel(operations[i], *model, run.targets)) continue;
-    std::string answer;
-    {
-      const Clock clock(run.times.kernel);
-      answer = run.real.apply(operations[i]);
+    if (breaks_the_kernel(operations[i], *model, run.targets)) {
+      ++run.answers["would break the kernel"];
+      continue;
     }
-    ++run.answers[answer];
     std::vector<Model::Outcome> outcomes;
     {
       const Clock clock(run.times.model);
       outcomes = model->outcomes(operations[i]);
     }
-    auto what = settle(run, std::move(answer), std::move(outcomes), model);
+    if (const std::string why = left_out_of(outcomes); !why.empty()) {
+      ++run.answers[why];
+      continue;
+    }
+    std::string answer;
+    if (run.tells) tell(operations[i]);
+    {
+      const Clock clock(run.times.kernel);
+      answer = run.real.apply(operations[i]);
+    }
+    ++run.answers[counted(operations[i], answer)];
+    auto what =
+        settle(run, std::move(answer), std::move(outcomes), patience_for(operations[i]), model);
     if (!what.empty()) return Difference{.at = i, .what = std::move(what)};
   }
   return std::nullopt;
@@ -217,7 +266,7 @@ int report(Run& run, std::uint64_t seed, const std::vector<Operation>& operation
   std::fflush(stdout);
   const auto fewest = shrink(run, operations, difference);
   std::printf("#!/bin/sh\n");
-  for (const Operation& operation : fewest) std::printf("%s\n", operation.shell().c_str());
+  for (const Operation& operation : fewest) tell(operation);
   std::printf("# and then:\n%s", difference.what.c_str());
   std::printf("not ok - the kernel and its model agree [seed %llu, %zu operations]\n",
               static_cast<unsigned long long>(seed), fewest.size());
@@ -225,14 +274,18 @@ int report(Run& run, std::uint64_t seed, const std::vector<Operation>& operation
 }
 
 int run(const Options& options) {
-  const auto real = real_twin();
+  const auto real = real_twin(options.targets);
   if (!real) return 1;
-  Run state{.real = *real, .targets = options.targets, .answers = {}, .times = {}};
+  Run state{.real = *real,
+            .targets = options.targets,
+            .tells = options.tells,
+            .answers = {},
+            .times = {}};
   for (std::size_t done = 0; done < options.operations; done += options.round) {
     const std::uint64_t seed = options.seed + done / options.round;
-    Dice dice(seed);
+    Operations stream(seed, options.targets);
     std::vector<Operation> operations(std::min(options.round, options.operations - done));
-    for (Operation& operation : operations) operation = next_operation(dice, options.targets);
+    for (Operation& operation : operations) operation = stream.next();
     if (auto difference = try_out(state, operations)) {
       return report(state, seed, operations, *std::move(difference));
     }
@@ -242,7 +295,8 @@ int run(const Options& options) {
     }
   }
   std::string met;
-  for (const auto& [answer, times] : state.answers) met += fmt::format(" {} {}", times, answer);
+  for (const auto& [answer, times] : state.answers)
+    met += fmt::format("{} {} {}", met.empty() ? "" : ",", times, answer);
   const Times& times = state.times;
   std::printf(
       "seconds: %.1f starting over, %.1f in the kernel's writes, %.1f model, %.1f looking\n",
@@ -263,12 +317,34 @@ void add_virtual(Targets& targets, const char* name) {
   targets.functions.emplace_back(name);
 }
 
+/// "SLOT QEMU-DEVICE...", where a device without addr=SLOT.FUNCTION is function 0.
+Card card_of(std::string_view text) {
+  Card out;
+  for (const auto part : text | std::views::split(' ')) {
+    const std::string_view word(part.begin(), part.end());
+    if (out.slot.empty()) {
+      out.slot = word;
+      continue;
+    }
+    const auto at = word.find(",addr=");
+    const auto dot = at == std::string_view::npos ? at : word.find('.', at);
+    const std::string_view number = dot == std::string_view::npos ? "0" : word.substr(dot + 1, 1);
+    out.functions.push_back(fmt::format("{}.{}", out.slot, number));
+    out.words.emplace_back(word);
+  }
+  return out;
+}
+
 std::optional<Options> parse(int argc, char** argv) {
   Options out;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
     if (!word.starts_with("--")) {
       out.targets.functions.emplace_back(word);
+      continue;
+    }
+    if (word == "--tell") {
+      out.tells = true;
       continue;
     }
     if (++i == argc) return std::nullopt;
@@ -282,6 +358,8 @@ std::optional<Options> parse(int argc, char** argv) {
       add_physical(out.targets, argv[i]);
     else if (word == "--virtual")
       add_virtual(out.targets, argv[i]);
+    else if (word == "--card")
+      out.targets.cards.push_back(card_of(argv[i]));
     else
       return std::nullopt;
   }
@@ -296,8 +374,8 @@ int main(int argc, char** argv) {
   const auto options = anybind::conformance::parse(argc, argv);
   if (!options) {
     std::fputs(
-        "usage: conformance [--seed S] [--operations N] [--round R] [--physical PF]... "
-        "[--virtual VF]... FUNCTION...\n",
+        "usage: conformance [--seed S] [--operations N] [--round R] [--tell] "
+        "[--physical PF]... [--virtual VF]... [--card \"SLOT QEMU-DEVICE...\"]... FUNCTION...\n",
         stderr);
     return 2;
   }

@@ -48,7 +48,7 @@ class ModelTwin final : public Model {
         core_(std::move(state)),
         sysfs_(drivercore::model_sysfs(core_)),
         seen_(std::move(seen)) {
-    core_.set_on_step([this](const drivercore::KernelStep&) { on_step(); });
+    listen_to_core();
   }
 
   Sysfs& sysfs() override { return *sysfs_; }
@@ -65,9 +65,12 @@ class ModelTwin final : public Model {
       auto twin = std::make_unique<ModelTwin>(core_.state(), workers, seen_);
       twin->async_loaded_ = async_loaded_;
       twin->held_ = held_;
+      twin->open_ = open_;
       std::string answer = twin->apply(operation);
       const bool alone = !twin->beside_workers_;
-      out.push_back({.model = std::move(twin), .answer = std::move(answer)});
+      std::string left_out = left_out_because(*twin);
+      out.push_back(
+          {.model = std::move(twin), .answer = std::move(answer), .left_out = std::move(left_out)});
       if (alone) break;
     }
     return out;
@@ -89,6 +92,9 @@ class ModelTwin final : public Model {
       }
     }
     groups.enter(out);
+    const drivercore::Device* open = core_.find("pci", open_);
+    if (open != nullptr && core_.state().profile.has(drivercore::Change::kTellsVfioDevice))
+      enter_open(out, "/sys" + core_.devpath(*open));
     return out;
   }
 
@@ -98,6 +104,34 @@ class ModelTwin final : public Model {
   }
 
  private:
+  /// Linux 6.1 forgets, when a function behind a bridge to conventional PCI goes, that the others
+  /// there are attached to a domain (drivers/iommu/intel/iommu.c: all of them share one context
+  /// entry). When user space then takes their group, or lets go of it, a list is broken ("WARNING
+  /// ... domain_exit", "list_add corruption"), and the kernel dies of it sooner or later. 6.12 is
+  /// well.
+  [[nodiscard]] bool is_broken() const {
+    constexpr KernelVersion kMended{6, 12};
+    const drivercore::State& state = core_.state();
+    if (state.profile.version >= kMended || !held_) return false;
+    const auto is_of_group = [&](drivercore::DeviceKey card) {
+      const drivercore::Device& device = state.devices.at(card);
+      return device.group == held_ && device.physfn.empty();
+    };
+    return state.groups.at(*held_).held && std::ranges::any_of(state.drawer, is_of_group);
+  }
+  [[nodiscard]] static std::string left_out_because(const ModelTwin& after) {
+    if (after.waits_) return "would wait";
+    return after.is_broken() ? "would break the kernel" : "";
+  }
+
+  void listen_to_core() {
+    core_.set_on_step([this](const drivercore::KernelStep&) { on_step(); });
+    core_.set_on_blocked([this](const drivercore::Blocked& blocked) {
+      waits_ |= blocked.by == drivercore::Blocked::By::kUser;
+      return false;
+    });
+  }
+
   void on_step() {
     if (!core_.has_work()) return;
     beside_workers_ = true;
@@ -151,7 +185,11 @@ class ModelTwin final : public Model {
       case Kind::kUnload:
         return unload();
       case Kind::kHold:
-        return hold(operation.path);
+        return hold(operation);
+      case Kind::kPlug:
+        return is_plugged(operation.path) || !core_.hot_add(operation.path) ? "failed" : "ok";
+      case Kind::kUnplug:
+        return is_plugged(operation.path) && core_.unplug(operation.path) ? "ok" : "failed";
       case Kind::kProbes:
         break;
     }
@@ -159,14 +197,28 @@ class ModelTwin final : public Model {
     return core_.set_probe(kTestDrivers[operation.driver], -operation.result) ? "ok" : "failed";
   }
 
-  std::string hold(const std::string& function) {
+  std::string hold(const Operation& operation) {
+    const std::string& function = operation.path;
+    if (!open_.empty()) (void)core_.open_device("pci", std::exchange(open_, ""), false);
     // It may have lost it meanwhile, with the last device of the group.
     if (const auto held = std::exchange(held_, std::nullopt)) (void)core_.hold_group(*held, false);
     if (function.empty()) return "ok";
     const auto group = group_of(*sysfs_, function);
     if (!group || !core_.hold_group(*group, true)) return "failed";
     held_ = group;
-    return "ok";
+    if (operation.bytes != Operation::kOpen) return "ok";
+    if (!core_.open_device("pci", function, true)) return "taken and not open";
+    open_ = function;
+    return "open";
+  }
+
+  /// Whether a card of the slot is in the machine, though it may be removed through sysfs.
+  [[nodiscard]] bool is_plugged(const std::string& slot) const {
+    return std::ranges::any_of(core_.state().devices, [&](const auto& entry) {
+      const drivercore::Device& device = entry.second;
+      return device.bus == "pci" && device.present && device.physfn.empty() &&
+             device.name.starts_with(slot + ".");
+    });
   }
 
   // The module brings its platform device, last, and takes it along, first.
@@ -200,7 +252,7 @@ class ModelTwin final : public Model {
       if (driver.name == kAsyncDriver) driver.async_probe = on;
     }
     core_ = drivercore::DriverCore(std::move(state));
-    core_.set_on_step([this](const drivercore::KernelStep&) { on_step(); });
+    listen_to_core();
   }
   [[nodiscard]] bool is_loaded() const {
     return core_.find_driver("pci", kTestDrivers[0]) != nullptr;
@@ -212,6 +264,8 @@ class ModelTwin final : public Model {
   std::shared_ptr<Seen> seen_;
   std::vector<drivercore::Uevent> pending_;
   std::optional<unsigned> held_;  ///< the group that user space has taken
+  std::string open_;              ///< the function of it that user space has open
+  bool waits_ = false;            ///< an operation would have waited for that user
   bool async_loaded_ = false;     ///< the order in which devices were bound is not determined
   bool beside_workers_ = false;   ///< retries were set going
   bool working_ = false;          ///< they are under way

@@ -1,5 +1,6 @@
 #include "operation.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <iterator>
 #include <string_view>
@@ -170,8 +171,29 @@ Operation on_hardware(Dice& dice, const Targets& targets) {
   return write(dir + "/power/control", dice.once_in(8) ? hostile(dice) : dice.pick(kPower));
 }
 
-Operation hold(Dice& dice, const Targets& targets) {
-  return {.kind = Kind::kHold, .path = dice.once_in(4) ? "" : dice.pick(targets.functions)};
+/// VFIO asks for a token before it opens a virtual function that it has made itself.
+Operation hold(Dice& dice, const Targets& targets, const std::string& function) {
+  const bool opens = dice.once_in(3) && !targets.virtual_functions.contains(function);
+  return {.kind = Kind::kHold, .path = function, .bytes = opens ? Operation::kOpen : ""};
+}
+
+Operation plug(const std::string& slot) {
+  return {.kind = Kind::kPlug, .path = slot};
+}
+
+Operation unplug(Dice& dice, const std::string& slot) {
+  return {.kind = Kind::kUnplug, .path = slot, .bytes = dice.once_in(4) ? Operation::kByPower : ""};
+}
+
+Operation on_slots(Dice& dice, const Targets& targets) {
+  if (targets.cards.empty()) return hold(dice, targets, dice.pick(targets.functions));
+  const std::string& slot = dice.pick(targets.cards).slot;
+  return dice.once_in(2) ? plug(slot) : unplug(dice, slot);
+}
+
+/// "0000:01": who shares its bus, and behind a bridge that isolates nothing its group.
+std::string bus_of(const std::string& function) {
+  return function.substr(0, function.rfind(':'));
 }
 
 }  // namespace
@@ -193,18 +215,73 @@ std::string Operation::shell() const {
     case Kind::kUnload:
       return fmt::format("rmmod {}", kTestModule);
     case Kind::kHold:
-      return path.empty() ? "# user space lets go of the group that it has"
-                          : fmt::format(
-                                "# user space lets go of the group that it has, and takes "
-                                "that of {}, by VFIO_GROUP_SET_CONTAINER",
-                                path);
+      if (path.empty()) return "# user space lets go of the group that it has";
+      return fmt::format(
+          "# user space lets go of the group that it has, and takes that of {}, by "
+          "VFIO_GROUP_SET_CONTAINER{}",
+          path, bytes == kOpen ? "; and opens it" : "");
+    case Kind::kPlug:
+      return fmt::format("# the card of slot {} is plugged in", path);
+    case Kind::kUnplug:
+      return bytes == kByPower ? fmt::format(
+                                     "for s in /sys/bus/pci/slots/*; do [ $(cat $s/address) = {} ] "
+                                     "&& echo 0 > $s/power; done",
+                                     path)
+                               : fmt::format("# the card of slot {} is taken out", path);
     case Kind::kProbes:
       break;
   }
   return fmt::format("# the probe of {} now returns {}", kTestDrivers[driver], -result);
 }
 
-Operation next_operation(Dice& dice, const Targets& targets) {
+/// A VFIO driver for one function, and none for the others of its bus; then its group is taken, and
+/// others come.
+void Operations::plan_a_holder() {
+  const std::string function = dice_.pick(targets_.functions);
+  const std::string bus = bus_of(function);
+  for (const std::string& each : targets_.functions) {
+    if (bus_of(each) == bus && bus != "0000:00")
+      planned_.push_back(write("bus/pci/devices/" + each + "/driver/unbind", each));
+  }
+  const std::string dir = "bus/pci/devices/" + function;
+  planned_.push_back(write(dir + "/driver_override", "vfio-pci"));
+  planned_.push_back(write(dir + "/driver/unbind", function));
+  planned_.push_back(write("bus/pci/drivers/vfio-pci/bind", function));
+  planned_.push_back(hold(dice_, targets_, function));
+  for (std::size_t times = 1 + dice_.roll(4); times > 0; --times) {
+    const std::string other = dice_.pick(targets_.functions);
+    if (bus_of(other) == bus || dice_.once_in(3)) plan_who_comes(other);
+  }
+}
+
+void Operations::plan_who_comes(const std::string& function) {
+  const std::string dir = "bus/pci/devices/" + function;
+  const std::string slot = function.substr(0, function.rfind('.'));
+  switch (dice_.roll(6)) {
+    case 0:
+      planned_.push_back(write(dir + "/driver_override", dice_.once_in(2) ? "td0" : "pci-stub"));
+      [[fallthrough]];
+    case 1:
+      planned_.push_back(write("bus/pci/drivers_probe", function));
+      return;
+    case 2:
+      planned_.push_back(write("bus/pci/drivers/td1/bind", function));
+      return;
+    case 3:
+      break;
+    default:
+      if (std::ranges::find(targets_.cards, slot, &Card::slot) == targets_.cards.end()) break;
+      planned_.push_back(unplug(dice_, slot));
+      planned_.push_back(plug(slot));
+      return;
+  }
+  planned_.push_back(write(dir + "/remove", "1"));
+  planned_.push_back(write("bus/pci/rescan", "1"));
+}
+
+Operation Operations::any() {
+  Dice& dice = dice_;
+  const Targets& targets = targets_;
   const std::size_t what = dice.roll(100);
   if (what < 16) return write(driver_dir(dice) + "/bind", function(dice, targets));
   if (what < 30) return write(driver_dir(dice) + "/unbind", function(dice, targets));
@@ -221,10 +298,19 @@ Operation next_operation(Dice& dice, const Targets& targets) {
   if (what < 84) return write(driver_dir(dice) + "/uevent", event(dice));
   if (what < 89) return on_platform(dice);
   if (what < 92) return probes(dice);
-  if (what < 94) return hold(dice, targets);
+  if (what < 93) return hold(dice, targets, dice.once_in(4) ? "" : dice.pick(targets.functions));
+  if (what < 94) return on_slots(dice, targets);
   if (what < 98) return on_functions(dice, targets);
   if (dice.once_in(4)) return {.kind = Kind::kUnload};
   return {.kind = Kind::kLoad, .bytes = dice.once_in(3) ? "async=0,0,1,0" : ""};
+}
+
+Operation Operations::next() {
+  if (planned_.empty() && dice_.once_in(40)) plan_a_holder();
+  if (planned_.empty() || dice_.once_in(3)) return any();
+  Operation out = std::move(planned_.front());
+  planned_.pop_front();
+  return out;
 }
 
 }  // namespace anybind::conformance

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <set>
 #include <string>
 #include <vector>
@@ -15,9 +16,16 @@ struct Operation {
     kUnload,
     kProbes,  ///< what the probe of test driver `driver` answers from now on: 0 or an errno
     /// User space lets go of the IOMMU group that it has, and takes that of the function `path`; of
-    /// none if that is empty. It opens no device, so that nobody waits for it.
+    /// none if that is empty. With `bytes` kOpen it then opens that function.
     kHold,
+    /// The card of the slot `path` is plugged in, from outside.
+    kPlug,
+    /// The guest is asked from outside to let it go; with `bytes` kByPower it does that by its own
+    /// will, through `power` of the slot.
+    kUnplug,
   };
+  static constexpr const char* kOpen = "open";
+  static constexpr const char* kByPower = "power";
   Kind kind = Kind::kWrite;
   std::string path;
   std::string bytes;  ///< or the parameters of the module
@@ -35,11 +43,21 @@ inline constexpr std::size_t kTestDriverCount = std::size(kTestDrivers);
 inline constexpr const char* kAsyncDriver = "td2";
 inline constexpr const char* kTestModule = "anybind_test";
 
+/// What can be plugged in and taken out from outside.
+struct Card {
+  std::string slot;                    ///< "0000:02:00"
+  std::vector<std::string> functions;  ///< addresses
+  /// Of each function, for QEMU: "edu,id=f0,bus=port"; function 0 last, which is when the guest
+  /// is told.
+  std::vector<std::string> words;
+};
+
 /// The cards that operations are about.
 struct Targets {
   std::vector<std::string> functions;       ///< PCI addresses; one may stand here several times
   std::vector<std::string> physical;        ///< those of them that can have virtual functions
   std::set<std::string> virtual_functions;  ///< and those that come and go with them
+  std::vector<Card> cards;                  ///< those that can be plugged
 };
 
 /// A stream of numbers that a seed settles.
@@ -59,7 +77,23 @@ class Dice {
   std::uint64_t state_;
 };
 
-/// The next operation: every file of kernel-facts 2.2, with values that are good, stale or hostile.
-[[nodiscard]] Operation next_operation(Dice& dice, const Targets& targets);
+/// What is done, one after the other: every file of kernel-facts 2.2, with values that are good,
+/// stale or hostile; and, with whatever comes in between, the few steps to what chance alone would
+/// seldom come to.
+class Operations {
+ public:
+  /// `targets` must outlive it.
+  Operations(std::uint64_t seed, const Targets& targets) : dice_(seed), targets_(targets) {}
+  [[nodiscard]] Operation next();
+
+ private:
+  [[nodiscard]] Operation any();
+  void plan_a_holder();
+  void plan_who_comes(const std::string& function);
+
+  Dice dice_;
+  const Targets& targets_;
+  std::deque<Operation> planned_;
+};
 
 }  // namespace anybind::conformance

@@ -3,12 +3,11 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
-#include <linux/vfio.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -19,8 +18,10 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "holder.h"
 #include "host/descriptor.h"
 #include "host/posix_sysfs.h"
+#include "outside.h"
 #include "twin.h"
 
 namespace anybind::conformance {
@@ -101,7 +102,8 @@ class HeldDevice {
 
 class RealTwin final : public Twin {
  public:
-  explicit RealTwin(std::unique_ptr<Sysfs> sysfs) : sysfs_(std::move(sysfs)) {
+  RealTwin(std::unique_ptr<Sysfs> sysfs, const Targets& targets)
+      : sysfs_(std::move(sysfs)), outside_(*sysfs_), targets_(targets) {
     events_ = Descriptor(
         ::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT));
     sockaddr_nl address{};
@@ -125,6 +127,7 @@ class RealTwin final : public Twin {
       look_at_devices(bus, out, groups);
     }
     groups.enter(out);
+    enter_open(out, holder_.told());
     return out;
   }
 
@@ -137,7 +140,10 @@ class RealTwin final : public Twin {
       case Kind::kUnload:
         return ::syscall(SYS_delete_module, kTestModule, O_NONBLOCK) == 0 ? "ok" : "failed";
       case Kind::kHold:
-        return hold(operation.path) ? "ok" : "failed";
+        return hold(operation);
+      case Kind::kPlug:
+      case Kind::kUnplug:
+        return move_card(operation) ? "ok" : "failed";
       case Kind::kProbes:
         break;
     }
@@ -161,23 +167,17 @@ class RealTwin final : public Twin {
     return ::syscall(SYS_finit_module, file.get(), parameters.c_str(), 0) == 0 || errno == EEXIST;
   }
 
-  /// linux Documentation/driver-api/vfio.rst: the group belongs to user space once it is in a
-  /// container. The descriptor outlives that when the last device leaves the group.
-  bool hold(const std::string& function) {
-    group_ = Descriptor();
-    container_ = Descriptor();
-    if (function.empty()) return true;
-    const auto number = conformance::group_of(*sysfs_, function);
-    if (!number) return false;
-    const std::string node = fmt::format("/dev/vfio/{}", *number);
-    Descriptor group(::open(node.c_str(), O_RDWR | O_CLOEXEC));
-    Descriptor container(::open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC));
-    const int fd = container.get();
-    if (group.get() < 0 || fd < 0 || ::ioctl(group.get(), VFIO_GROUP_SET_CONTAINER, &fd) != 0)
-      return false;
-    group_ = std::move(group);
-    container_ = std::move(container);
-    return true;
+  std::string hold(const Operation& operation) {
+    if (!holder_.take(*sysfs_, operation.path)) return "failed";
+    if (operation.path.empty() || operation.bytes != Operation::kOpen) return "ok";
+    return holder_.open(operation.path) ? "open" : "taken and not open";
+  }
+
+  bool move_card(const Operation& operation) {
+    const auto card = std::ranges::find(targets_.cards, operation.path, &Card::slot);
+    if (card == targets_.cards.end()) return false;
+    if (operation.kind == Kind::kPlug) return outside_.plug(*card);
+    return outside_.unplug(*card, operation.bytes == Operation::kByPower);
   }
 
   /// The parameter is a list, "0,-5,0,0": all of it is written, one of it changed.
@@ -236,8 +236,9 @@ class RealTwin final : public Twin {
 
   std::unique_ptr<Sysfs> sysfs_;
   Descriptor events_;
-  Descriptor group_;
-  Descriptor container_;
+  Holder holder_;
+  Outside outside_;
+  const Targets& targets_;
   std::array<LookedAtBus, 2> buses_ = {LookedAtBus("pci"), LookedAtBus("platform")};
 };
 
@@ -259,14 +260,16 @@ void take_functions_away(Sysfs& sysfs, const std::string& physical) {
 
 }  // namespace
 
-std::unique_ptr<Twin> real_twin() {
+std::unique_ptr<Twin> real_twin(const Targets& targets) {
   auto sysfs = open_sysfs("/sys");
-  return sysfs ? std::make_unique<RealTwin>(*std::move(sysfs)) : nullptr;
+  return sysfs ? std::make_unique<RealTwin>(*std::move(sysfs), targets) : nullptr;
 }
 
 bool start_over(Twin& real, const Targets& targets) {
   Sysfs& sysfs = real.sysfs();
   (void)real.apply({.kind = Kind::kHold, .path = {}, .bytes = {}});
+  for (const Card& card : targets.cards)
+    (void)real.apply({.kind = Kind::kPlug, .path = card.slot, .bytes = {}});
   for (const std::string& function : targets.physical) take_functions_away(sysfs, function);
   (void)run("rmmod anybind_test 2>/dev/null");
   (void)sysfs.write("bus/pci/drivers_autoprobe", "1");

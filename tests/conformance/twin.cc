@@ -47,6 +47,10 @@ void enter(Snapshot& to, const std::string& bus, const std::string& name, const 
                   trim_newline(seen.vf_autoprobe), trim_newline(seen.num_vfs));
 }
 
+void enter_open(Snapshot& to, const std::string& syspath) {
+  if (!syspath.empty()) to["open by VFIO"] = syspath;
+}
+
 void Groups::add(const std::string& device, const std::string& link) {
   if (!link.empty()) members_[link].insert(device);
 }

@@ -41,12 +41,12 @@ class Twin {
   virtual Snapshot look() = 0;
 };
 
-/// The kernel of the guest that this runs in.
-[[nodiscard]] std::unique_ptr<Twin> real_twin();
-/// Brings that kernel back to where rounds start from: the modules freshly loaded, and every card
-/// removed and found again, so that they are registered in the order of their addresses, which is
-/// what a capture takes for the order that sysfs does not show. False, with a message on standard
-/// error, when that cannot be had.
+/// The kernel of the guest that this runs in. `targets` must outlive it.
+[[nodiscard]] std::unique_ptr<Twin> real_twin(const Targets& targets);
+/// Brings that kernel back to where rounds start from: every card in its slot, the modules freshly
+/// loaded, and every card removed and found again, so that they are registered in the order of
+/// their addresses, which is what a capture takes for the order that sysfs does not show. False,
+/// with a message on standard error, when that cannot be had.
 [[nodiscard]] bool start_over(Twin& real, const Targets& targets);
 
 /// A model captured from `real`.
@@ -64,6 +64,9 @@ class Model : public Twin {
 struct Model::Outcome {
   std::unique_ptr<Model> model;
   std::string answer;
+  /// Why the operation is not to be done to the running kernel: it would not come back, or not be
+  /// well afterwards. Empty: it can be done.
+  std::string left_out;
 };
 [[nodiscard]] std::unique_ptr<Model> model_twin(Twin& real);
 
@@ -88,6 +91,9 @@ struct DeviceLook {
 };
 /// Enters a device, all but its group.
 void enter(Snapshot& to, const std::string& bus, const std::string& name, const DeviceLook& seen);
+
+/// Enters which device its user has open, as /proc tells it; empty: none.
+void enter_open(Snapshot& to, const std::string& syspath);
 
 /// Who shares a group with whom: numbers are given again when a group was empty, and which one a
 /// new group gets is nobody's promise.

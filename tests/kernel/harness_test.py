@@ -29,7 +29,8 @@ def counting() -> Iterator[tuple[str, str, str]]:
     yield "a missing end is bad", "bad: 1 passed, 1 failed, 0 skipped", verdict(PASS)
     for line in ("[    9.1] WARNING: CPU: 0 PID: 1 at drivers/base/dd.c:1 f+0x1/0x2",
                  "[    9.1] WARNING: drivers/base/dd.c:1 at f+0x1/0x2, CPU#0: sh/1", "[    9.1] Oops: 0000 [#1]",
-                 "[    9.1] BUG: kernel NULL pointer dereference, address: 0", "[    9.1] Kernel panic - not syncing",
+                 "[    9.1] BUG: kernel NULL pointer dereference, address: 0", "[    9.1] kernel BUG at lib/list_debug.c:27!",
+                 "[    9.1] Kernel panic - not syncing",
                  "[   99.1] INFO: task sh:9 blocked for more than 60 seconds."):
         yield f"a kernel that says {line[10:21]} is bad", "bad: 1 passed, 1 failed, 0 skipped", verdict(
             PASS, ("console", line), END)

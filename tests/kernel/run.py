@@ -23,7 +23,7 @@ from guest import Guest, command_line
 from guest_image import BUILD, VERSIONS, NoKernelError, append_file, append_payload, base_image, kernel, make_archive
 
 # What a kernel says on its console when it is broken, whatever the case believes.
-BROKEN = re.compile(r"\bBUG: |\bOops\b|WARNING: (CPU: \d|\S+:\d+ at )|Kernel panic|blocked for more than|general protection fault"
+BROKEN = re.compile(r"\bBUG: |\bkernel BUG at |\bOops\b|WARNING: (CPU: \d|\S+:\d+ at )|Kernel panic|blocked for more than|general protection fault"
                     r"|rcu: INFO: .* stall|soft lockup|UBSAN:|refcount_t:")
 GTEST = re.compile(r"^\[ *(OK|FAILED|SKIPPED) *\] (.+?) \(\d+ ms\)$")
 FILE = re.compile(r"^@file ([\w.]+) ([\w+/=]*)$")

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/ids.h"
 #include "base/try.h"
 #include "drivercore/core/bus_type.h"
 #include "drivercore/core/kernel_text.h"
@@ -119,19 +120,29 @@ std::vector<DeviceKey> DriverCore::bring_in(const std::vector<DeviceKey>& cards)
 
 /// In the order of the addresses, so that a bridge comes before what is behind it.
 void DriverCore::add_all(const std::vector<DeviceKey>& cards) {
+  set_free(start_to_add(cards));
+}
+
+/// The first of the two parts.
+std::vector<DeviceKey> DriverCore::start_to_add(const std::vector<DeviceKey>& cards) {
   std::vector<DeviceKey> added = bring_in(cards);
   for (DeviceKey& key : added) {
     key = renew(key);
     device_add(key);
   }
+  return added;
+}
+
+/// The second.
+void DriverCore::set_free(const std::vector<DeviceKey>& added) {
   for (const DeviceKey key : added) {
     if (bus_type(state_.devices.at(key).bus).two_part_add) pci_bus_add_device(key);
   }
 }
 
-/// The cards that a scan finds: in their slots, below the bridge of this name, or anywhere for "".
-/// Virtual functions answer no scan.
-std::vector<DeviceKey> DriverCore::found_by_scan(const std::string& below) const {
+/// In their slots, below the bridge of this name, or anywhere for "". Virtual functions answer no
+/// scan.
+std::vector<DriverCore::Found> DriverCore::found_by_scan(const std::string& below) const {
   std::map<std::string, DeviceKey> cards;
   for (const DeviceKey key : state_.drawer) {
     const Device& card = state_.devices.at(key);
@@ -142,13 +153,14 @@ std::vector<DeviceKey> DriverCore::found_by_scan(const std::string& below) const
     const auto in_drawer = cards.find(name);
     return in_drawer == cards.end() ? "" : state_.devices.at(in_drawer->second).parent;
   };
-  std::vector<DeviceKey> out;
+  std::vector<Found> out;
   for (const auto& [name, key] : cards) {
+    std::string first = name;
     std::string above = state_.devices.at(key).parent;
     for (int depth = 0; !above.empty() && above != below && depth < kMaxDepth; ++depth) {
-      above = parent_of(above);
+      first = std::exchange(above, parent_of(above));
     }
-    if (above == below || below.empty()) out.push_back(key);
+    if (above == below || below.empty()) out.push_back({.card = key, .first = std::move(first)});
   }
   return out;
 }
@@ -169,9 +181,29 @@ Reply<void> DriverCore::scan(std::string_view text, const std::string& below) {
   if (number == 0) return {};
   {
     const auto lock = TRY(RescanLock::take(*this));
-    add_all(found_by_scan(below));
+    std::vector<DeviceKey> cards;
+    for (const Found& found : found_by_scan(below)) cards.push_back(found.card);
+    add_all(cards);
   }
   return operation.done(Reply<void>());
+}
+
+/// acpiphp_glue.c:hotplug_event. Told of a slot, the kernel looks into all slots of that bus, and
+/// so finds again what somebody has removed there through sysfs. What is new in the slot itself
+/// comes first; it is set free with what the first slot brings that is not empty.
+void DriverCore::look_into_slots(const std::string& bridge, std::vector<DeviceKey> added) {
+  std::map<unsigned, std::vector<DeviceKey>> slots;
+  const auto slot_of = [](const std::string& name) {
+    const auto address = PciAddress::parse(name);
+    return address ? address->slot : 0U;
+  };
+  for (const auto& [name, key] : index_.children(key_of("pci", bridge))) slots[slot_of(name)];
+  for (const Found& found : found_by_scan(bridge))
+    slots[slot_of(found.first)].push_back(found.card);
+  for (const auto& [slot, cards] : slots) {
+    std::ranges::copy(start_to_add(cards), std::back_inserter(added));
+    set_free(std::exchange(added, {}));
+  }
 }
 
 bool DriverCore::hot_add(const std::string& name) {
@@ -185,10 +217,14 @@ bool DriverCore::hot_add(const std::string& name) {
   {
     const auto lock = RescanLock::take(*this);
     if (!lock) return false;
-    const auto before = state_.drawer.size();
     const auto keys = cards | std::views::values;
-    add_all({keys.begin(), keys.end()});
-    added = state_.drawer.size() < before;
+    std::vector<DeviceKey> plugged = start_to_add({keys.begin(), keys.end()});
+    added = !plugged.empty();
+    const std::string bridge = added ? state_.devices.at(plugged[0]).parent : "";
+    if (key_of("pci", bridge) != 0)
+      look_into_slots(bridge, std::move(plugged));
+    else
+      set_free(plugged);
   }
   return operation.done(added);
 }
@@ -272,6 +308,22 @@ std::vector<DeviceKey> DriverCore::named(const std::string& name) const {
   return out;
 }
 
+/// The cards of this name that lie in their slots and are no device now: somebody removed them.
+std::vector<DeviceKey> DriverCore::removed_cards(const std::string& name) const {
+  std::vector<DeviceKey> out;
+  std::ranges::copy_if(state_.drawer, std::back_inserter(out), [&](DeviceKey key) {
+    const Device& card = state_.devices.at(key);
+    return card.present && card.physfn.empty() && is_named(card, name);
+  });
+  return out;
+}
+
+/// With all that belongs below it, there or not.
+void DriverCore::take_out_of_slot(DeviceKey card) {
+  state_.devices.at(card).present = false;
+  for (const DeviceKey below : index_.away_below(state_.devices.at(card))) take_out_of_slot(below);
+}
+
 bool DriverCore::unplug(const std::string& name) {
   const auto lock = RescanLock::take(*this);
   if (!lock) return false;
@@ -280,13 +332,14 @@ bool DriverCore::unplug(const std::string& name) {
     keys.push_back(key);
     std::ranges::copy(index_.virtual_functions(key) | std::views::values, std::back_inserter(keys));
   }
+  const std::vector<DeviceKey> removed = removed_cards(name);
   for (const DeviceKey key : keys | std::views::reverse) {
     if (find(key) == nullptr) continue;
-    const auto gone = subtree(key, false);
     if (!stop_and_remove(key)) return false;
-    for (const DeviceKey each : gone) state_.devices.at(each).present = false;
+    take_out_of_slot(key);
   }
-  return !keys.empty();
+  for (const DeviceKey key : removed) take_out_of_slot(key);
+  return !keys.empty() || !removed.empty();
 }
 
 }  // namespace anybind::drivercore

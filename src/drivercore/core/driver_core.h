@@ -97,9 +97,11 @@ class DriverCore {
 
   // What the world does. False: no such thing, not now, or it could not wait.
   /// Plugs the card of this name in: a function, all functions of a slot ("0000:03:00"), or
-  /// BUS/NAME. The slot must be free and the bridge above there. The bus adds it and probes.
+  /// BUS/NAME. The slot must be free and the bridge above there. The bus adds it and probes; behind
+  /// a bridge also what was removed through sysfs from other slots of that bus.
   bool hot_add(const std::string& name);
-  /// Takes it out, with all that is behind it; a rescan does not find it again.
+  /// Takes it out, with all that is behind it, also what somebody has removed through sysfs; a
+  /// rescan does not find it again.
   bool unplug(const std::string& name);
   /// Registers all drivers of the module, and waits for their probes. Loading it again is no error.
   bool load_module(const std::string& module);
@@ -175,6 +177,11 @@ class DriverCore {
   class RescanLock;
   /// Keeps a driver from going.
   class DriverUse;
+  /// A card that a scan finds.
+  struct Found {
+    DeviceKey card = 0;
+    std::string first;  ///< what leads to it, on the bus that is scanned; itself perhaps
+  };
   /// Which drivers a walk looks at (dd.c:__device_attach).
   enum class Pass { kAll, kSyncOnly, kAsyncOnly };
 
@@ -225,10 +232,15 @@ class DriverCore {
   void device_add(DeviceKey device);
   void pci_bus_add_device(DeviceKey device);
   void add_all(const std::vector<DeviceKey>& cards);
+  [[nodiscard]] std::vector<DeviceKey> start_to_add(const std::vector<DeviceKey>& cards);
+  void set_free(const std::vector<DeviceKey>& added);
+  void look_into_slots(const std::string& bridge, std::vector<DeviceKey> added);
   Reply<void> scan(std::string_view text, const std::string& below);
-  [[nodiscard]] std::vector<DeviceKey> found_by_scan(const std::string& below) const;
+  [[nodiscard]] std::vector<Found> found_by_scan(const std::string& below) const;
   [[nodiscard]] std::vector<DeviceKey> bring_in(const std::vector<DeviceKey>& cards);
   [[nodiscard]] std::vector<DeviceKey> named(const std::string& name) const;
+  [[nodiscard]] std::vector<DeviceKey> removed_cards(const std::string& name) const;
+  void take_out_of_slot(DeviceKey card);
   DeviceKey renew(DeviceKey card);
   [[nodiscard]] std::vector<DeviceKey> subtree(DeviceKey device, bool last_first) const;
   Reply<void> stop_and_remove(DeviceKey device);

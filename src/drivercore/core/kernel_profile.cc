@@ -36,6 +36,10 @@ constexpr auto kChanges = std::to_array<ChangeSince>({
      kBetween,
      "drivers/vfio/vfio_main.c:vfio_unregister_group_dev"},
     {Change::kAddAsksSyncDriversFirst, {6, 17}, kSource, "drivers/pci/bus.c:pci_bus_add_device"},
+    {Change::kTellsVfioDevice,
+     {6, 18},
+     kSource,
+     "drivers/vfio/vfio_main.c:vfio_device_show_fdinfo"},
     {Change::kPciAddHonoursAutoprobe, {6, 19}, kMeasured, "drivers/base/dd.c:device_initial_probe"},
     {Change::kBuiltInPlatformModules, {7, 2}, kMeasured, "drivers/base/platform.c"},
 });

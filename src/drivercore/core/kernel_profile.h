@@ -41,6 +41,7 @@ enum class Change : std::uint8_t {
   kChangesSharedGroupType,   ///< `type` also of a group of several, and while VFIO has them
   kVfioDevGoesFirst,         ///< vfio-dev/vfioK goes before the wait for its user, not after it
   kAddAsksSyncDriversFirst,  ///< a PCI device that is added: synchronous drivers first
+  kTellsVfioDevice,          ///< fdinfo of an open VFIO device says which one it is
   kPciAddHonoursAutoprobe,   ///< it is not probed while drivers_autoprobe is 0
   kBuiltInPlatformModules,   ///< a platform driver that is built in has a `module` link too
 };

@@ -78,6 +78,26 @@ TEST_F(HotAdd, AnotherCardCanGetTheAddress) {
   EXPECT_EQ((*before)->write("driver_override", "x").error().value, ENOENT);
 }
 
+TEST_F(HotAdd, FindsWhatWasRemovedFromOtherSlotsOfThatBusAndNowhereElse) {
+  ASSERT_TRUE(core_.unplug(kSharedB));
+  for (const std::string& other : {kSharedA, kSharedEdu, kNicA})
+    ASSERT_EQ(dev(other, "remove", "1"), 0);
+  (void)events();
+  EXPECT_TRUE(core_.hot_add(kSharedB));
+  EXPECT_THAT(events(),
+              ElementsAre("add " + kSharedB, "add " + kSharedA, "add eth3", "bind " + kSharedB,
+                          "add eth2", "bind " + kSharedA, "add " + kSharedEdu))
+      << "its own slot first, then one slot after the other";
+  EXPECT_EQ(driver_of(kNicA), "absent");
+}
+
+TEST_F(HotAdd, FindsNoCardThatWasTakenOutOfAnotherSlot) {
+  ASSERT_TRUE(core_.unplug(kSharedA));
+  ASSERT_TRUE(core_.unplug(kSharedB));
+  EXPECT_TRUE(core_.hot_add(kSharedB));
+  EXPECT_EQ(driver_of(kSharedA), "absent");
+}
+
 // ---- removing
 
 TEST_F(Remove, WantsANumberAndZeroIsNoRequest) {
@@ -117,6 +137,24 @@ TEST_F(Remove, RescanDoesNotFindWhatWasUnplugged) {
   ASSERT_TRUE(core_.unplug(kNicA));
   EXPECT_EQ(bus("rescan", "1"), 0);
   EXPECT_EQ(driver_of(kNicA), "absent");
+}
+
+TEST_F(Remove, ACardThatIsNoDeviceAnyMoreCanStillBeTakenOut) {
+  ASSERT_EQ(dev(kNicA, "remove", "1"), 0);
+  EXPECT_TRUE(core_.unplug(kNicA));
+  EXPECT_EQ(bus("rescan", "1"), 0);
+  EXPECT_EQ(driver_of(kNicA), "absent");
+  EXPECT_FALSE(core_.unplug(kNicA)) << "the slot is empty";
+  EXPECT_TRUE(core_.hot_add(kNicA));
+  EXPECT_EQ(driver_of(kNicA), "e1000e");
+}
+
+TEST_F(Remove, WithABridgeGoesWhatWasRemovedBehindIt) {
+  ASSERT_EQ(dev(kSharedA, "remove", "1"), 0);
+  ASSERT_TRUE(core_.unplug(kBridge));
+  ASSERT_TRUE(core_.hot_add(kBridge));
+  EXPECT_EQ(bus("rescan", "1"), 0);
+  EXPECT_EQ(driver_of(kSharedA), "absent");
 }
 
 TEST_F(Remove, RescanOfOneDeviceLooksOnlyBesideAndBehindIt) {
