@@ -201,6 +201,13 @@ class Capturer {
     }
   }
 
+  /// A driver that wants it so (suppress_bind_attrs).
+  [[nodiscard]] bool has_no_bind_files(const std::string& driver) {
+    const auto names = root_.list(driver);
+    return names && std::ranges::find(*names, "bind") == names->end() &&
+           std::ranges::find(*names, "unbind") == names->end();
+  }
+
   void take_driver(drivercore::Bus& bus, const std::string& name) {
     if (!is_storable(name)) return;
     const std::string path = "bus/" + bus.name + "/drivers/" + name;
@@ -212,6 +219,7 @@ class Capturer {
         .module = module && is_storable(link_name(*module)) ? std::string(link_name(*module)) : "",
         .managed_dma = family && manages_dma(*family),
         .needs_group = needs_iommu_group(name),
+        .suppress_bind = has_no_bind_files(path),
         .registered = true};
     driver.built_in = !module || !root_.read("module/" + driver.module + "/initstate");
     take_ids(driver, aliases_);

@@ -110,6 +110,26 @@ device = [
                                           "0000:04:00.0 - igb 4 counted"));
 }
 
+TEST(CaptureTest, ADriverThatLetsNobodyBindByHandIsKeptAsThat) {
+  TestTree tree;
+  tree.device("faux", "devices/faux/reg-dummy", "DRIVER=faux_driver\n");
+  tree.link_to("devices/faux/reg-dummy/driver", "bus/faux/drivers/faux_driver");
+  tree.put("bus/faux/drivers/faux_driver/uevent", "");
+  tree.put("bus/pci/drivers/one/bind", "");
+  tree.put("bus/pci/drivers/one/unbind", "");
+  const std::set<BusName> buses = {BusName::literal("pci"), BusName::literal("faux")};
+  auto state = capture(tree.sysfs(), buses, {}, Detail::kBinding);
+  ASSERT_TRUE(state) << state.error().message();
+  std::vector<std::string> drivers;
+  for (const auto& [key, driver] : state->drivers)
+    drivers.push_back(driver.name + (driver.suppress_bind ? " alone" : ""));
+  EXPECT_THAT(drivers, testing::UnorderedElementsAre("faux_driver alone", "one"));
+  state->profile = *drivercore::find_profile("linux-7.3");
+  const drivercore::DriverCore core(*state);
+  ASSERT_NE(core.find("faux", "reg-dummy"), nullptr);
+  EXPECT_TRUE(core.find("faux", "reg-dummy")->driver.has_value());
+}
+
 std::string loaded(TestTree& tree) {
   const auto state = capture(tree.sysfs(), {BusName::literal("pci")}, {}, Detail::kAll);
   if (!state) return state.error().message();

@@ -185,6 +185,26 @@ Result<std::string> set_group(Machine& machine, const Words& words) {
                .advice = "anybind list group:" + words[2]});
 }
 
+/// What a program does by VFIO_GROUP_GET_DEVICE_FD, which no file of a lab can answer.
+Result<std::string> set_device(Machine& machine, const Words& words) {
+  const bool open = words[3] == "open";
+  if (!open && words[3] != "closed") return fail(usage("lab set device DEVICE open|closed"));
+  const std::string name = full_name(words[2]);
+  const auto slash = name.find('/');
+  const bool on_pci = slash == std::string::npos;
+  const bool set = machine.run([&](DriverCore& core) {
+    return core.open_device(on_pci ? "pci" : name.substr(0, slash),
+                            on_pci ? name : name.substr(slash + 1), open);
+  });
+  if (set) return "";
+  return fail({.kind = ErrorKind::kRefused,
+               .operation = open ? "open" : "close",
+               .object = words[2],
+               .why = open ? "no such device, open already, on no VFIO driver, or its group is free"
+                           : "no such device, or it is not open",
+               .advice = open ? "anybind lab set group NUMBER held" : "anybind show " + words[2]});
+}
+
 Result<std::string> save(Machine& machine, const Words& /*words*/) {
   return machine.look([](DriverCore& core) { return drivercore::save_machine(core.state()); });
 }
@@ -204,6 +224,7 @@ constexpr auto kCommands = std::to_array<Command>({
     {{"set", "probe"}, 4, 5, set_probe},
     {{"set", "probe-time"}, 4, 4, set_probe_time},
     {{"set", "group"}, 4, 4, set_group},
+    {{"set", "device"}, 4, 4, set_device},
     {{"save", ""}, 1, 1, save},
 });
 

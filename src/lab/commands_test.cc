@@ -80,6 +80,21 @@ TEST_F(CommandsTest, AGroupIsHeldOrFreeAndNothingElse) {
   EXPECT_EQ(kind({"set", "group", "4", "held"}), kNone);
 }
 
+TEST_F(CommandsTest, ADeviceIsOpenOnlyInAGroupThatIsHeldAndKeepsIt) {
+  ASSERT_EQ(kind({"load", "vfio_pci", "ids=8086:1572"}), kNone);
+  EXPECT_EQ(kind({"set", "device", "04:00.0", "open"}), ErrorKind::kRefused)
+      << "nobody has its group";
+  ASSERT_EQ(kind({"set", "group", "4", "held"}), kNone);
+  EXPECT_EQ(kind({"set", "device", "04:00.0", "opened"}), ErrorKind::kUsage);
+  EXPECT_EQ(kind({"set", "device", "03:00.0", "open"}), ErrorKind::kRefused) << "not on VFIO";
+  EXPECT_EQ(kind({"set", "device", "04:00.0", "closed"}), ErrorKind::kRefused);
+  EXPECT_EQ(kind({"set", "device", "04:00.0", "open"}), kNone);
+  EXPECT_EQ(kind({"set", "device", "04:00.0", "open"}), ErrorKind::kRefused) << "it is open";
+  EXPECT_EQ(kind({"set", "group", "4", "free"}), ErrorKind::kRefused) << "its device is open";
+  EXPECT_EQ(kind({"set", "device", "pci/0000:04:00.0", "closed"}), kNone);
+  EXPECT_EQ(kind({"set", "group", "4", "free"}), kNone);
+}
+
 TEST_F(CommandsTest, AProbeTakesAnHourAtMost) {
   EXPECT_EQ(kind({"set", "probe-time", "e1000e", "3600000"}), kNone);
   EXPECT_EQ(kind({"set", "probe-time", "e1000e", "3600001"}), ErrorKind::kUsage);

@@ -21,6 +21,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int kLine = 3;
+constexpr std::string_view kSlots = "bus/pci/slots";
 constexpr int kPatienceMs = 60'000;
 
 /// The next line of the answer. Without one nothing can go on.
@@ -80,9 +81,22 @@ bool Outside::plug(const Card& card) {
     return sysfs_.read_link("bus/pci/devices/" + function).has_value();
   };
   for (int tries = 0; tries < 5000; ++tries) {
-    if (std::ranges::all_of(card.functions, is_there)) return true;
+    if (std::ranges::all_of(card.functions, is_there)) return wait_for_the_worker();
     std::this_thread::sleep_for(2ms);
   }
+  return false;
+}
+
+/// A function can be seen before it can be bound. The worker holds a lock until both is so, and who
+/// switches an empty slot off takes that lock too (acpiphp_glue.c:acpiphp_disable_slot).
+bool Outside::wait_for_the_worker() {
+  for (const std::string& name :
+       sysfs_.list(std::string(kSlots)).value_or(std::vector<std::string>{})) {
+    const std::string dir = std::string(kSlots) + "/" + name;
+    const bool is_empty = sysfs_.read(dir + "/adapter").value_or("") == "0\n";
+    if (is_empty && sysfs_.write(dir + "/power", "0")) return true;
+  }
+  std::printf("no slot is empty\n");
   return false;
 }
 
@@ -98,9 +112,9 @@ bool Outside::unplug(const Card& card, bool by_power) {
 }
 
 bool Outside::power_off(const std::string& slot) {
-  const auto slots = sysfs_.list("bus/pci/slots");
-  for (const std::string& name : slots.value_or(std::vector<std::string>{})) {
-    const std::string dir = "bus/pci/slots/" + name;
+  for (const std::string& name :
+       sysfs_.list(std::string(kSlots)).value_or(std::vector<std::string>{})) {
+    const std::string dir = std::string(kSlots) + "/" + name;
     const auto address = sysfs_.read(dir + "/address");
     if (address && trim_newline(*address) == slot)
       return sysfs_.write(dir + "/power", "0").has_value();

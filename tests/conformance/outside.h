@@ -14,13 +14,14 @@ namespace anybind::conformance {
 class Outside {
  public:
   explicit Outside(Sysfs& sysfs) : sysfs_(sysfs) {}
-  /// Waits until the kernel has found every function. False: it is in its slot already, or nobody
-  /// plugs it in.
+  /// Waits until the kernel has found every function and is done with it. False: it is in its slot
+  /// already, or nobody plugs it in.
   bool plug(const Card& card);
   /// Waits until the card has left the machine. False: it is not in its slot.
   bool unplug(const Card& card, bool by_power);
 
  private:
+  bool wait_for_the_worker();
   bool power_off(const std::string& slot);
 
   Sysfs& sysfs_;

@@ -10,6 +10,30 @@
 namespace anybind::contract {
 namespace {
 
+bool has_faux(const KernelProfile& kernel) {
+  return kernel.has(Change::kFauxBus);
+}
+
+/// A bus whose devices nobody can give to another driver.
+class Faux : public Contract {};
+
+STATEMENT(has_faux, Faux, ADeviceHasTheOneDriverAndItLetsNothingGo) {
+  using Names = std::vector<std::string>;
+  const auto names_in = [](const std::string& path) {
+    Names names = target->sysfs().list(path).value_or(Names{"(error)"});
+    std::ranges::sort(names);
+    return names;
+  };
+  const std::string device = "bus/faux/devices/reg-dummy";
+  EXPECT_EQ(link_of(device + "/driver"), "faux_driver");
+  EXPECT_EQ(names_in("bus/faux/drivers/faux_driver"), (Names{"reg-dummy", "uevent"}));
+  EXPECT_EQ(names_in(device), (Names{"driver", "regulator", "subsystem", "uevent"}));
+  EXPECT_EQ(read(device + "/uevent"), "DRIVER=faux_driver\n");
+  EXPECT_EQ(write("bus/faux/drivers_probe", "reg-dummy"), 0) << "it has its driver";
+  EXPECT_EQ(write("bus/faux/drivers_probe", "nosuch"), ENODEV);
+  EXPECT_EQ(read("bus/faux/drivers_autoprobe"), "1\n");
+}
+
 /// Each of the three with the driver that makes devices, and all of these there. Linux finds them
 /// in workers, some after the bind has returned.
 class Made : public Contract {

@@ -69,13 +69,11 @@ class ModelTarget final : public Target {
 std::unique_ptr<Target> model_target(const std::string& machine, const std::string& profile) {
   std::stringstream text;
   text << std::ifstream(machine).rdbuf();
-  auto state = drivercore::load_machine(text.str(), machine);
-  auto known = drivercore::find_profile(profile);
-  if (!state || !known) {
-    std::fputs((state ? known.error() : state.error()).message().c_str(), stderr);
+  auto state = drivercore::load_machine(text.str(), machine, profile);
+  if (!state) {
+    std::fputs(state.error().message().c_str(), stderr);
     return nullptr;
   }
-  state->profile = *known;
   return std::make_unique<ModelTarget>(*std::move(state));
 }
 

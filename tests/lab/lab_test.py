@@ -272,6 +272,22 @@ class FromOutside(LabCase):
         self.assertEqual(self.inside(f"{bind}; {driver}"), "snd_hda_intel/")
         self.anybind("lab", "set", "group", "13", "held", code=REFUSED)  # a host driver is in it
 
+    def test_a_device_is_open(self) -> None:
+        self.inside("anybind -q bind --group 03:00.0 vfio-pci")
+        self.anybind("lab", "set", "device", "03:00.0", "open", code=REFUSED)
+        self.anybind("lab", "set", "group", "13", "held")
+        self.anybind("lab", "set", "device", "03:00.0", "open")
+        self.assertIn("open = true", self.anybind("lab", "save"))
+        # Whoever would take its driver away waits for the user, and for nothing else.
+        self.inside("(echo 0000:03:00.0 > /sys/bus/pci/drivers/vfio-pci/unbind; : > /run/done) >/dev/null 2>&1 & true")
+        self.assertEqual(self.inside("sleep 0.3; echo 0000:03:00.1 > /sys/bus/pci/drivers/vfio-pci/unbind; "
+                                     "ls /sys/bus/pci/devices/0000:03:00.1 | grep -cx driver; [ -e /run/done ] || echo waits"),
+                         "0/waits/")
+        self.anybind("lab", "set", "device", "03:00.0", "closed")
+        self.assertEqual(self.inside("while ! [ -e /run/done ]; do sleep 0.02; done; "
+                                     "ls /sys/bus/pci/devices/0000:03:00.0 | grep -cx driver"), "0/")
+        self.anybind("lab", "set", "device", "03:00.0", "closed", code=REFUSED)
+
     def test_modules(self) -> None:
         self.anybind("lab", "load", "uio_pci_generic")
         self.assertEqual(self.inside("ls -d /sys/module/uio_pci*"), "/sys/module/uio_pci_generic/")

@@ -1,5 +1,7 @@
 // The buses beside pci and platform (kernel-facts 2.5 and 4): the order in which each matches, its
 // id files, and what an administrator can do there.
+#include <fmt/format.h>
+
 #include "drivercore/core/bus_type.h"
 #include "drivercore/core/machine_ids.h"
 #include "drivercore/machine_fixture.h"
@@ -483,6 +485,52 @@ TEST_F(Buses, DriverProbeIdIsTheModaliasThatIsMatched) {
   ASSERT_EQ(to("i2c", "lm75", "unbind", "0-0048"), 0);
   EXPECT_EQ(to("i2c", "lm75", "bind", "0-0048"), ENODEV);
   EXPECT_EQ(read(path + "/modalias"), "i2c:lm75\n");
+}
+
+// ---- faux
+
+constexpr std::string_view kFaux = R"(
+driver = [
+  { name = "faux_driver", bus = "faux", built_in = true, suppress_bind = true },
+  { name = "usb", bus = "usb", aliases = ["usb_device"] },
+]
+device = [
+  { bus = "faux", name = "reg-dummy", children = { regulator = ["regulator.0"] } },
+  { bus = "usb", name = "usb9", parent = "faux/reg-dummy" },
+]
+)";
+
+class FauxBus : public MachineTest {
+ protected:
+  void on(const char* kernel) {
+    core_ = DriverCore(load(fmt::format("kernel = \"{}\"\n{}", kernel, kFaux)));
+  }
+};
+
+TEST_F(FauxBus, HasADriverThatNobodyTakesAwayOrGives) {
+  on("linux-7.3");
+  EXPECT_EQ(link("bus/faux/devices/reg-dummy/driver"), "../../../bus/faux/drivers/faux_driver");
+  EXPECT_EQ(list("bus/faux/drivers/faux_driver"),
+            (std::vector<std::string>{"reg-dummy", "uevent"}));
+  EXPECT_EQ(write("bus/faux/drivers/faux_driver/unbind", "reg-dummy"), ENOENT);
+  EXPECT_EQ(write("bus/faux/drivers_probe", "reg-dummy"), 0);
+  EXPECT_EQ(write("bus/faux/drivers_probe", "nosuch"), ENODEV);
+  EXPECT_EQ(list("bus/faux/devices/reg-dummy"),
+            (std::vector<std::string>{"driver", "regulator", "subsystem", "uevent", "usb9"}))
+      << "nor power, nor modalias, nor driver_override";
+  EXPECT_EQ(read("bus/faux/devices/reg-dummy/uevent"), "DRIVER=faux_driver\n");
+  EXPECT_EQ(link("bus/usb/devices/usb9"), "../../../devices/faux/reg-dummy/usb9");
+}
+
+TEST_F(FauxBus, IsNotThereBeforeLinux614NorWhatStandsBelowIt) {
+  for (const char* kernel : {"linux-6.13", "linux-3.14", "vfio-bind"}) {
+    on(kernel);
+    EXPECT_EQ(link("bus/faux"), "ENOENT") << kernel;
+    EXPECT_EQ(list("bus/usb/devices"), std::vector<std::string>{});
+    EXPECT_EQ(core_.state().drivers.size(), 1U);
+  }
+  on("linux-6.14");
+  EXPECT_EQ(list("bus/usb/devices"), std::vector<std::string>{"usb9"});
 }
 
 // ---- in the file

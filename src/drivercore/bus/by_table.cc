@@ -1,6 +1,7 @@
 // Buses that have neither an override nor new_id: what is in a driver's table is all that it gets.
 // i2c_device_match, virtio_dev_match, scsi_bus_match, serio_bus_match and auxiliary_match of
-// Linux 6.12.
+// Linux 6.12. And faux, whose one driver stands for the code that made the device up
+// (drivers/base/faux.c:faux_match); that driver has no bind and unbind files.
 #include <array>
 #include <cerrno>
 
@@ -32,12 +33,26 @@ std::string auxiliary_modalias(const Device& device) {
   return "auxiliary:" + device.name.substr(0, device.name.rfind('.'));
 }
 
+bool match_faux(const KernelProfile& /*kernel*/, const Device& /*device*/,
+                const Driver& /*driver*/) {
+  return true;
+}
+bool made_for_faux(const Device& /*device*/, const Driver& /*driver*/) {
+  return true;
+}
+
 constexpr std::array kBuses = std::to_array<BusType>({
     {.name = "i2c", .has_modalias = false},  // adapters have none
     {.name = "virtio"},
     {.name = "scsi", .has_modalias = false, .match = match_scsi, .admit = admit_scsi},
     {.name = "serio", .uevent = serio_uevent},
     {.name = "auxiliary", .modalias = auxiliary_modalias},
+    {.name = "faux",
+     .has_modalias = false,
+     .has_power = false,
+     .since = Change::kFauxBus,
+     .match = match_faux,
+     .made_for = made_for_faux},
 });
 
 }  // namespace

@@ -229,6 +229,7 @@ Reply<void> DriverCore::reset_method(DeviceKey key, std::string_view text) {
 void DriverCore::boot(const std::vector<DeviceKey>& devices) {
   Operation operation(*this);
   for (const DeviceKey key : devices) {
+    if (find(key) == nullptr) continue;  // this kernel has no such bus
     [[maybe_unused]] const auto attached = device_attach(key);
   }
   (void)operation.done(true);

@@ -108,6 +108,10 @@ std::span<const BusType* const> bus_types() {
   return kAll;
 }
 
+bool has_bus(const KernelProfile& kernel, const BusType& bus) {
+  return !bus.since || kernel.has(*bus.since);
+}
+
 const BusType* find_bus_type(std::string_view name) {
   const auto all = bus_types();
   const auto found = std::ranges::find(all, name, [](const BusType* type) { return type->name; });

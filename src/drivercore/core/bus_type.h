@@ -86,6 +86,10 @@ struct BusType {
   bool has_modalias = true;
   /// A device is added in two parts: found first, and probed later under pci_rescan_remove_lock.
   bool two_part_add = false;
+  /// Its devices have power/.
+  bool has_power = true;
+  /// Since when Linux has it; nullopt: always.
+  std::optional<Change> since{};
 
   /// struct bus_type.match, now.
   bool (*match)(const KernelProfile& kernel, const Device& device,
@@ -120,6 +124,8 @@ struct BusType {
   std::string (*root)(const Device& device) = root_of_bus;
 };
 
+/// Whether this kernel has the bus.
+[[nodiscard]] bool has_bus(const KernelProfile& kernel, const BusType& bus);
 [[nodiscard]] const BusType& bus_type(std::string_view name);
 [[nodiscard]] std::span<const BusType* const> bus_types();
 /// nullptr for a name that is none.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <ranges>
+#include <set>
 #include <utility>
 
 #include "base/check.h"
@@ -120,10 +121,36 @@ void DriverCore::adopt_binding(DeviceKey key, Device& device) {
   if (device.children_shown) index_.show(device, key);
 }
 
+/// What stands on a bus that this kernel has not is not there, nor is what stands below it.
+void DriverCore::leave_out_other_buses() {
+  const auto is_known = [&](const std::string& bus) {
+    return has_bus(state_.profile, bus_type(bus));
+  };
+  if (std::ranges::all_of(state_.buses, is_known, [](const auto& bus) { return bus.first; }))
+    return;
+  std::set<DeviceKey> lost;
+  for (const auto& [key, device] : state_.devices) {
+    const auto line = line_of(device);
+    if (!std::ranges::all_of(line, is_known, &Device::bus)) lost.insert(key);
+  }
+  const auto is_lost = [&](DeviceKey key) { return lost.contains(key); };
+  std::erase_if(state_.devices, [&](const auto& it) { return is_lost(it.first); });
+  std::erase_if(state_.drawer, is_lost);
+  std::erase_if(state_.deferred, is_lost);
+  std::erase_if(state_.drivers, [&](const auto& it) { return !is_known(it.second.bus); });
+  std::erase_if(state_.buses, [&](const auto& it) { return !is_known(it.first); });
+  for (auto& [key, driver] : state_.drivers) std::erase_if(driver.bound, is_lost);
+  for (auto& [name, bus] : state_.buses) {
+    std::erase_if(bus.devices, is_lost);
+    std::erase_if(bus.device_names, [&](const auto& it) { return is_lost(it.second); });
+  }
+}
+
 void DriverCore::adopt() {
   for (const auto& [name, bus] : state_.buses)
     CHECK(std::ranges::is_sorted(bus.devices), "a bus lists its devices in the order of addition");
   for (const char* always : {"pci", "platform"}) state_.buses[always].name = always;
+  leave_out_other_buses();
   for (auto& [key, driver] : state_.drivers) {
     if (driver.registered && driver.registration == 0) driver.registration = state_.next_key++;
   }

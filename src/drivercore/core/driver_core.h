@@ -194,6 +194,7 @@ class DriverCore {
   [[nodiscard]] DriverKey driver_key(const std::string& bus, const std::string& name) const;
   void step(KernelStep::Kind kind, DeviceKey device, DriverKey driver = 0, int outcome = 0);
   bool wait(const Blocked& blocked);
+  void leave_out_other_buses();
   void adopt();
   void adopt_binding(DeviceKey key, Device& device);
 

@@ -35,6 +35,7 @@ constexpr auto kChanges = std::to_array<ChangeSince>({
      {6, 12},
      kBetween,
      "drivers/vfio/vfio_main.c:vfio_unregister_group_dev"},
+    {Change::kFauxBus, {6, 14}, kSource, "drivers/base/faux.c"},
     {Change::kAddAsksSyncDriversFirst, {6, 17}, kSource, "drivers/pci/bus.c:pci_bus_add_device"},
     {Change::kTellsVfioDevice,
      {6, 18},

@@ -40,6 +40,7 @@ enum class Change : std::uint8_t {
   kOverrideTakesNoLock,      ///< nor does reading and writing driver_override
   kChangesSharedGroupType,   ///< `type` also of a group of several, and while VFIO has them
   kVfioDevGoesFirst,         ///< vfio-dev/vfioK goes before the wait for its user, not after it
+  kFauxBus,                  ///< there is a bus for devices that a driver makes up (faux)
   kAddAsksSyncDriversFirst,  ///< a PCI device that is added: synchronous drivers first
   kTellsVfioDevice,          ///< fdinfo of an open VFIO device says which one it is
   kPciAddHonoursAutoprobe,   ///< it is not probed while drivers_autoprobe is 0

@@ -52,6 +52,7 @@ TEST(KernelProfileTest, AChangeIsThereFromItsVersionOn) {
   EXPECT_THAT(has(Change::kBindReportsProbeErrno, {"5.13", "5.14"}), ElementsAre(false, true));
   EXPECT_THAT(has(Change::kDmaOwnership, {"5.18", "5.19"}), ElementsAre(false, true));
   EXPECT_THAT(has(Change::kAddAsksSyncDriversFirst, {"6.16", "6.17"}), ElementsAre(false, true));
+  EXPECT_THAT(has(Change::kFauxBus, {"6.13", "6.14"}), ElementsAre(false, true));
   EXPECT_THAT(has(Change::kTellsVfioDevice, {"6.17", "6.18"}), ElementsAre(false, true));
   EXPECT_THAT(has(Change::kPciAddHonoursAutoprobe, {"6.12", "6.18", "6.19", "7.3"}),
               ElementsAre(false, false, true, true));

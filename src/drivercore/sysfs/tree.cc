@@ -40,7 +40,6 @@ constexpr std::array kFixed = std::to_array<Fixed>({
     {Kind::kBus, "devices", Kind::kBusDevices},
     {Kind::kBus, "drivers", Kind::kBusDrivers},
     {Kind::kDevices, "virtual", Kind::kVirtual},
-    {Kind::kDevice, "power", Kind::kPower},
     {Kind::kKernel, "iommu_groups", Kind::kGroups},
     {Kind::kGroup, "devices", Kind::kGroupDevices},
     {Kind::kKernel, "debug", Kind::kDebug},
@@ -193,10 +192,14 @@ MaybeEntry find_device_link(const DriverCore& core, const Device& device, std::s
   return std::nullopt;
 }
 
+constexpr std::string_view kPower = "power";
+
 MaybeEntry find_in_device(const DriverCore& core, const Place& at, const std::string& name) {
   const Device& device = core.existing(at.key);
   const DeviceKey child = key_of(core.index().children(at.key), name);
   if (child != 0) return directory(Kind::kDevice, "", child);
+  if (name == kPower && bus_type(device.bus).has_power)
+    return directory(Kind::kPower, at.name, at.key);
   if (MaybeEntry found = find_device_link(core, device, name)) return found;
   if (MaybeEntry found = find_attribute_file(core, at, name)) return found;
   if (MaybeEntry found = find_virtual_function(core, at, name)) return found;
@@ -210,6 +213,7 @@ void list_device(const DriverCore& core, const Place& at, Names& out) {
   for (const char* link : {"subsystem", "driver", "iommu", "iommu_group", "physfn"}) {
     if (find_device_link(core, device, link)) out.emplace_back(link);
   }
+  if (bus_type(device.bus).has_power) out.emplace_back(kPower);
   append_names(out, core.index().children(at.key));
   list_virtual_functions(core, at, out);
   if (bus_behind(core, at.key)) out.emplace_back(kPciBusClass);
