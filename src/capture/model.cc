@@ -15,8 +15,14 @@ std::set<BusName> modelled_buses(Sysfs& root) {
   return out;
 }
 
+drivercore::KernelProfile kernel_of(const Host& host) {
+  return host.release.empty() ? drivercore::KernelProfile{}
+                              : drivercore::profile_of_release(host.release);
+}
+
 Result<std::unique_ptr<Model>> model_of(const Host& host, const std::vector<ModuleLoad>& loads) {
   auto state = TRY(lab::capture(host.sysfs, modelled_buses(host.sysfs), {}, lab::Detail::kBinding));
+  state.profile = kernel_of(host);
   lab::Aliases aliases;
   if (!loads.empty() && host.modules != nullptr)
     aliases = lab::parse_aliases(std::string(host.modules->aliases()), "");

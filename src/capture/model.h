@@ -36,6 +36,9 @@ class Model {
   std::unique_ptr<ModuleLoader> modules_;
 };
 
+/// How the kernel of `host` behaves; one of which no release is known is taken for the usual one.
+[[nodiscard]] drivercore::KernelProfile kernel_of(const Host& host);
+
 /// A model of the machine of `host` by what its sysfs shows, to which the drivers of `loads`,
 /// modules that are not loaded, are added as far as their aliases tell of them. kFailed: it shows
 /// too little.

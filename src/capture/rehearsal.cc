@@ -36,10 +36,11 @@ Result<Plan> on_model(Plan plan, Sysfs& model) {
   return plan;
 }
 
-/// The first bus of the plan that the model does not have.
-std::optional<BusName> unknown_bus(const Plan& plan) {
+/// The first bus of the plan that a model of this kernel does not have.
+std::optional<BusName> unknown_bus(const Plan& plan, const drivercore::KernelProfile& kernel) {
   for (const DevicePlan& device : plan.devices) {
-    if (drivercore::find_bus_type(device.device.bus.str()) == nullptr) return device.device.bus;
+    const auto* type = drivercore::find_bus_type(device.device.bus.str());
+    if (type == nullptr || !drivercore::has_bus(kernel, *type)) return device.device.bus;
   }
   return std::nullopt;
 }
@@ -91,7 +92,7 @@ Result<Rehearsal> rehearse(const Host& host, const drivercore::State* lab, const
   TRY(check_owner(host, request));
   const Memory memory = TRY(memory_for(host, request, *nothing));
   const HeldPlan here = TRY(plan_change(host, request, memory));
-  if (const auto bus = unknown_bus(here)) {
+  if (const auto bus = unknown_bus(here, lab != nullptr ? lab->profile : kernel_of(host))) {
     TRY(refuse_used(host, here, request));
     return read_through(here, *bus, listener);
   }

@@ -62,6 +62,31 @@ TEST_F(UnknownBus, IsReadThroughAndSaysSo) {
   EXPECT_EQ(said_.lines.size(), 3U);
 }
 
+/// One that came with Linux 6.14.
+TEST(Rehearsal, OfAFauxDeviceIsOnItsKernelAndElsewhereReadThrough) {
+  TestTree tree;
+  MemoryStorage storage;
+  tree.device("faux", "devices/faux/reg-dummy", "DRIVER=faux_driver\n");
+  tree.link_to("devices/faux/reg-dummy/driver", "bus/faux/drivers/faux_driver");
+  tree.put("bus/faux/drivers/faux_driver/uevent", "");
+  for (const char* release : {"7.3.4+deb13-amd64", ""}) {
+    Host host(tree.sysfs());
+    host.storage = &storage;
+    host.boot = "boot";
+    host.release = release;
+    Said said;
+    const auto tried = rehearse(
+        host, nullptr,
+        {.devices = {{.bus = BusName::literal("faux"), .name = DeviceName::literal("reg-dummy")}},
+         .driver = DriverName::literal("faux_driver")},
+        said);
+    ASSERT_TRUE(tried) << release << tried.error().message();
+    ASSERT_TRUE(tried->predicted) << tried->predicted.error().message();
+    EXPECT_EQ(tried->predicted->front().after.driver, DriverName::literal("faux_driver"));
+    EXPECT_EQ(said.notes.size(), std::string_view(release).empty() ? 1U : 0U);
+  }
+}
+
 TEST_F(UnknownBus, AFileThatIsNotThereIsSaid) {
   tree_.link_to(kReal + "/iommu_group", "kernel/iommu_groups/3");
   tree_.link_to("kernel/iommu_groups/3/devices/dfl_dev.0", kReal);
