@@ -22,7 +22,8 @@ namespace {
 
 Result<> run(const ServiceOptions& options) {
   const auto machine = TRY(ThisMachine::open("", "", "anybindd"));
-  const Host& host = machine->host();
+  Host host = machine->host();
+  if (!options.rules.empty()) host.rules = nullptr;  // the boot list is of the machine's own rules
   if (is_switched_off(host)) {
     cli::say(stderr, "anybindd: anybind.off is on the kernel command line: nothing is done\n");
     return {};

@@ -33,6 +33,7 @@
 #include "host/descriptor.h"
 #include "host/storage.h"
 #include "host/uevents.h"
+#include "inventory/device.h"
 #include "policy/greeter.h"
 #include "policy/keeper.h"
 #include "policy/named_specs.h"
@@ -103,15 +104,16 @@ class Service {
     if (!events) return fail(from_errno(events.error(), "listen to", "the kernel's events"));
     events_ = *std::move(events);
     TRY(add_sources());
-    static_cast<void>(::sd_event_set_watchdog(event, 1));  // none where nobody asked for it
-    load();
+    // Before anything is held: no event may be missed from then on.
     auto greeted = listen_to_uevents();
     if (!greeted) return fail(from_errno(greeted.error(), "listen to", "the kernel's events"));
+    static_cast<void>(::sd_event_set_watchdog(event, 1));  // none where nobody asked for it
+    static_cast<void>(::sd_notify(0, "READY=1"));          // a first change may take long
+    load();
     const std::jthread greeter([this, events = *std::move(greeted)](const std::stop_token& stop) {
       greet(*events, stop);
     });
     look();
-    static_cast<void>(::sd_notify(0, "READY=1"));
     const auto ended = check(::sd_event_loop(event), "events");
     static_cast<void>(::sd_notify(0, "STOPPING=1"));
     let_go();
@@ -128,7 +130,7 @@ class Service {
                         {.fd = end.get(), .events = POLLIN, .revents = 0}};
       const int count = ::poll(files, std::size(files), until(greeter_.next_time()));
       greeter_.offer_waiting();
-      if (count <= 0 || (files[0].revents & POLLIN) == 0) continue;
+      if (count <= 0 || files[0].revents == 0) continue;
       const auto event = events.next(std::chrono::milliseconds(0));
       if (event && *event) greeter_.hear(**event);
       if (!event && event.error().value == ENOBUFS) greeter_.offer_all();
@@ -145,45 +147,58 @@ class Service {
   /// New rules, and with them perhaps another promise.
   void load() {
     keeper_.load();
-    const bool wanted = std::ranges::any_of(keeper_.spec().rules, &Rule::before_probe);
-    if (!wanted) let_go();
-    if (wanted) hold();
-    greeter_.use(std::make_shared<Spec>(keeper_.spec()), held_since_);
+    told_hold_ = false;
+    if (wants_hold()) {
+      hold();
+    } else {
+      let_go();
+    }
+    use_rules();
   }
 
+  [[nodiscard]] bool wants_hold() const {
+    return std::ranges::any_of(keeper_.spec().rules, &Rule::before_probe);
+  }
+  void use_rules() { greeter_.use(std::make_shared<Spec>(keeper_.spec()), held_since_); }
+
+  /// What comes from the first moment on is offered, hence the Greeter is told before.
   void hold() {
     const auto pci = BusName::literal("pci");
     if (!can_hold(host_)) {
-      if (std::exchange(told_hold_, true)) return;
-      return tell({.level = Notice::Level::kWarning,
-                   .text =
-                       "a rule promises before-probe, which this kernel cannot keep for cards "
-                       "that come (Linux 6.19 can): they are moved over when the race is lost"});
+      if (!std::exchange(told_hold_, true))
+        tell({.level = Notice::Level::kWarning,
+              .text = "a rule promises before-probe, which this kernel cannot keep for cards that "
+                      "come (Linux 6.19 can): they are moved over when the race is lost"});
+      return;
     }
+    if (!held_since_) held_since_ = youngest_on(host_.sysfs, pci).value_or(Instance{});
+    use_rules();
     Careful listener;
     const auto begun = begin_hold(host_, pci, listener);
-    if (!begun && !std::exchange(told_hold_, true))
+    if (begun) return;
+    if (!std::exchange(told_hold_, true))
       tell({.level = Notice::Level::kError,
             .text = "before-probe cannot be kept: " + begun.error().message()});
-    if (!begun) return;
-    const auto hold = read_hold(host_);
-    if (hold && *hold) held_since_ = (*hold)->youngest;
+    let_go();
   }
 
   void let_go() {
     if (!held_since_) return;
     Careful listener;
     const auto ended = end_hold(host_, listener);
-    if (!ended)
+    if (!ended) {  // it is tried again at each look, and everybody is offered until then
       tell({.level = Notice::Level::kError,
-            .text = "drivers_autoprobe could not be put back: " + ended.error().message(),
-            .advice = Action::kRecover});
+            .text = "drivers_autoprobe could not be put back: " + ended.error().message()});
+      return;
+    }
     held_since_.reset();
+    use_rules();
   }
 
   /// Somebody else, a window of another change perhaps, has put the flag back.
   void keep_hold() {
     if (!held_since_) return;
+    if (!wants_hold()) return let_go();
     const auto flag = host_.sysfs.read("bus/pci/drivers_autoprobe");
     if (flag && flag->starts_with('1')) hold();
   }
@@ -247,6 +262,7 @@ class Service {
     return ::sd_event_exit(::sd_event_source_get_event(source), 0);
   }
   static int on_reload(sd_event_source* /*source*/, const signalfd_siginfo* /*info*/, void* data) {
+    self(data).keeper_.forget();
     self(data).reload();
     return 0;
   }
@@ -261,7 +277,7 @@ class Service {
   static int on_file(sd_event_source* /*source*/, const inotify_event* event, void* data) {
     const std::string_view name = event->len == 0 ? "" : event->name;
     // The boot list is ours; editors leave files of other names.
-    if (name == "boot.list" || name.starts_with('.')) return 0;
+    if (name.starts_with("boot.list") || name.starts_with('.')) return 0;
     self(data).wait(self(data).quiet_, kQuiet);
     return 0;
   }

@@ -17,7 +17,7 @@ struct Hook {
 };
 
 constexpr Hook kHooks[] = {
-    {.file = "usr/share/initramfs-tools/hooks/anybind", .how = "update-initramfs -u"},
+    {.file = "usr/share/initramfs-tools/hooks/anybind", .how = "update-initramfs -u -k all"},
     {.file = "usr/lib/dracut/modules.d/90anybind/module-setup.sh", .how = "dracut -f"},
 };
 /// By which it is told which of the two makes the initramfs.

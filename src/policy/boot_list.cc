@@ -29,14 +29,18 @@ bool goes_into_list(const Standing& standing, const Rule& rule) {
   return keeps_driver || (rule.functions && !standing.with_group);
 }
 
-/// Nothing has its address now.
-Result<bool> is_absent(const Host& host, const Rule& card) {
+/// Nothing has its address now, or what has it is on its way: busy, or without a driver. What a
+/// driver of the host has may be in use by the next boot.
+Result<bool> may_come_back(const Host& host, const Rule& card) {
   const auto& places = card.match.device;
   if (places.size() != 1 || places.front().kind != DevicePattern::Kind::kOne) return false;
   const auto bus = BusName::parse(places.front().bus);
   const auto name = DeviceName::parse(places.front().name);
   if (!bus || !name) return false;
-  return TRY(open_device(host.sysfs, {.bus = *bus, .name = *name})) == nullptr;
+  const auto dir = TRY(open_device(host.sysfs, {.bus = *bus, .name = *name}));
+  if (dir == nullptr) return true;
+  const auto driver = read_driver(*dir);
+  return driver && (!*driver || *driver == card.driver);
 }
 
 bool is_still_declared(const Spec& spec, const Rule& card) {
@@ -45,16 +49,17 @@ bool is_still_declared(const Spec& spec, const Rule& card) {
   });
 }
 
-/// What the list says of cards that are not there now, and may come back.
-Result<std::string> absent_cards(const Host& host, const Spec& spec) {
+/// What the old list says of cards that are not as declared at the moment, and will be.
+Result<std::string> other_cards(const Host& host, const Spec& spec, const std::string& listed) {
   const auto before = host.rules->read(kBootList);
   const auto list =
       parse_spec({{.name = kBootList, .text = before ? before->value_or("") : std::string()}});
   std::string out;
   if (!list) return out;  // broken: it is written anew
   for (const Rule& card : list->rules) {
-    if (is_still_declared(spec, card) && TRY(is_absent(host, card)))
-      out += "\n# not there\n" + text_of(card);
+    const std::string text = text_of(card);
+    if (listed.contains(text) || !is_still_declared(spec, card)) continue;
+    if (TRY(may_come_back(host, card))) out += "\n# not so at the moment\n" + text;
   }
   return out;
 }
@@ -78,7 +83,7 @@ Result<std::string> boot_list_of(const Host& host, const Spec& spec, const Judge
 Result<bool> keep_boot_list(const Host& host, const Spec& spec, const Judgement& judgement) {
   if (host.rules == nullptr) return false;
   std::string text = TRY(boot_list_of(host, spec, judgement));
-  text += TRY(absent_cards(host, spec));
+  text += TRY(other_cards(host, spec, text));
   if (!text.empty()) text = kBootListHead + text;
   const auto failed = [&](Errno err) {
     return fail(from_errno(err, "write", fmt::format("{}/{}", host.rules_dir, kBootList)));

@@ -6,6 +6,7 @@
 #include "policy/early_boot.h"
 
 #include <algorithm>
+#include <chrono>
 #include <set>
 #include <utility>
 
@@ -19,6 +20,8 @@
 namespace anybind {
 namespace {
 
+constexpr auto kLongest = std::chrono::seconds(20);  // a module's drivers may hang, and we boot
+
 class Early {
  public:
   Early(const Host& host, bool dry) : host_(host), dry_(dry) {}
@@ -28,6 +31,8 @@ class Early {
     listed_ = TRY(judge(host_, list_));
     const auto spec = read_rules(host_.files);
     if (!spec) out_.troubles.push_back(spec.error());
+    // Whoever may have written the rules may not have them obeyed; a mistake is no such thing.
+    if (!spec && spec.error().kind != ErrorKind::kUsage) return std::move(out_);
     const Judgement declared = spec ? TRY(judge(host_, *spec)) : listed_;
     const Spec& rules = spec ? *spec : list_;
     for (const Standing& standing : declared.devices) keep(standing, rules.rules[standing.rule]);
@@ -99,11 +104,13 @@ class Early {
   /// Only what a device is kept for, and has not come yet.
   void load() {
     if (host_.modules == nullptr || dry_) return;
+    const auto start = host_.clock->now();
     for (const auto& [bus, driver] : drivers_) {
       if (host_.sysfs.open_dir(driver_path(bus, driver))) continue;
       const auto module = host_.modules->find(driver.str());
       if (!module || module->built_in) continue;
-      auto loaded = host_.modules->load(module->name, [] { return false; });
+      auto loaded =
+          host_.modules->load(module->name, [&] { return host_.clock->now() - start > kLongest; });
       if (loaded) out_.modules.push_back(module->name);
       if (!loaded) out_.troubles.push_back(std::move(loaded).error());
     }

@@ -161,7 +161,7 @@ TEST_F(EarlyBootTest, AnOldInitramfsIsNoticed) {
   EXPECT_EQ(look_at_boot_image(host_).state, State::kNoHook) << "nothing would run it";
   file("usr/sbin/mkinitramfs", "");
   EXPECT_EQ(look_at_boot_image(host_).state, State::kDiffers);
-  EXPECT_EQ(look_at_boot_image(host_).how, "update-initramfs -u");
+  EXPECT_EQ(look_at_boot_image(host_).how, "update-initramfs -u -k all");
   const std::string copy = "var/lib/anybind/initramfs/6.12.1/";
   file(copy + "etc/anybind.d/boot.list", rule("x", kGiven, "vfio-pci"));
   EXPECT_EQ(look_at_boot_image(host_).state, State::kMatches);

@@ -67,8 +67,15 @@ void Greeter::hear(const Uevent& event) {
   const bool comes = event.action == "add" && !event.is_synthetic;
   if (offers && comes && event.subsystem == "drivers" && event.devpath.starts_with(kDrivers))
     return offer_to_driver(std::string(link_name(event.devpath)));
-  if (offers && event.action == "bind")
-    for (auto& [id, waiting] : waiting_) waiting.due = {};
+  if (offers && event.action == "bind") {
+    // What it waited for may be there now. A storm of such events costs no offers of its number.
+    const auto now = host_.clock->now();
+    for (auto& [id, waiting] : waiting_) {
+      if (now - waiting.last < kFirst) continue;
+      waiting.due = now;
+      waiting.offers -= waiting.offers > 0 ? 1U : 0U;
+    }
+  }
   if (!comes || !is_ours || !bus || !name) return;
   const DeviceId id{.bus = *bus, .name = *name};
   if (offers && bus->str() == "pci") return greet(id);
@@ -79,34 +86,51 @@ void Greeter::greet(const DeviceId& id) {
   if (has_no_driver(host_, id)) offer(id, keep(id, *spec()));
 }
 
-/// Whether it is a rule's business is decided for this device alone, in a hurry. What needs a look
-/// at others (its group) has to wait for that look. Of a device that cannot be looked at, or that
-/// is another one by now, nothing is done: each that comes has an event of its own.
+/// The rule that gives this device to a driver, decided for it alone, in a hurry. nullptr: none
+/// does, or that needs more: a look at its group, somebody who settles which card this is.
+const Rule* Greeter::rule_of(SeenDevice& seen, const Spec& spec) const {
+  MachineFacts facts(host_.sysfs);
+  const Counting counting = counting_rule(spec.rules, seen, facts);
+  if (!counting.rule || !counting.elsewhere.empty()) return nullptr;
+  const Rule& rule = spec.rules[*counting.rule];
+  const bool gives = rule.driver && !rule.wants_default() && rule.group != GroupTreatment::kRefuse;
+  if (counting.answer.meets != Answer::Meets::kYes || !gives) return nullptr;
+  if (!rule.match.pf) return &rule;
+  auto pf = SeenDevice::look(host_.sysfs, *rule.match.pf);
+  if (!pf || !*pf) return nullptr;
+  const Counting above = counting_rule(spec.rules, **pf, facts);
+  const bool is_settled =
+      above.elsewhere.empty() && (!above.rule || above.answer.meets == Answer::Meets::kYes);
+  return is_settled ? &rule : nullptr;
+}
+
+/// Of a device that is gone, or another one by now, nothing is done: each that comes has an event
+/// of its own.
 Greeter::Kept Greeter::keep(const DeviceId& id, const Spec& spec) {
-  const auto nobodys = [] { return Kept{.is_offered = false}; };
   if (spec.rules.empty()) return {};
   auto seen = SeenDevice::look(host_.sysfs, id);
-  if (!seen || !*seen) return nobodys();
-  MachineFacts facts(host_.sysfs);
-  const Counting counting = counting_rule(spec.rules, **seen, facts);
-  if (!counting.rule || !counting.elsewhere.empty()) return {};
-  if (counting.answer.meets == Answer::Meets::kUnknown) return nobodys();
-  const Rule& rule = spec.rules[*counting.rule];
-  if (counting.answer.meets != Answer::Meets::kYes || !rule.driver || rule.wants_default())
-    return {};
-  if ((*seen)->device().driver == rule.driver || rule.group == GroupTreatment::kRefuse)
-    return nobodys();
-  const auto claimed = claim(host_, id, (*seen)->instance(), *rule.driver);
-  if (!claimed) return nobodys();
+  if (!seen) return {.is_offered = false, .again = true};
+  if (!*seen) return {.is_offered = false};
+  const Rule* const rule = rule_of(**seen, spec);
+  if (rule == nullptr) return {};
+  if ((*seen)->device().driver == rule->driver) return {.is_offered = false};
+  const auto claimed = claim(host_, id, (*seen)->instance(), *rule->driver);
+  if (!claimed) return {.is_offered = false, .again = claimed.error().kind != ErrorKind::kNotFound};
   if (*claimed == Claim::kKept) {
     ++counts_.kept;
-    return {.is_offered = false, .driver = rule.driver};
+    return {.is_offered = false, .driver = rule->driver};
   }
   ++counts_.races_lost;
   tell_({.text = "it has come, and a driver of the host had it first",
          .device = id,
-         .rule = rule.name});
-  return nobodys();
+         .rule = rule->name});
+  return {.is_offered = false};
+}
+
+void Greeter::wait_for(const DeviceId& id) {
+  Waiting& waiting = waiting_[id];
+  waiting.last = host_.clock->now();
+  waiting.due = waiting.last + kFirst * (1U << std::min(waiting.offers++, kMostOffers));
 }
 
 /// drivers_probe goes by the name of a device. When the card is exchanged for another just now, the
@@ -119,28 +143,29 @@ void Greeter::offer(const DeviceId& id, const Kept& kept) {
     if (kept.driver && kept.driver->str() != "none")
       static_cast<void>(host_.sysfs.write_patiently(driver_path(id.bus, *kept.driver) + "/bind",
                                                     id.name.str(), kShort, abandoned));
+    if (kept.again) return wait_for(id);
     waiting_.erase(id);
     return;
   }
   static_cast<void>(host_.sysfs.write_patiently(fmt::format("bus/{}/drivers_probe", id.bus.str()),
                                                 id.name.str(), kShort, abandoned));
   ++counts_.offered;
-  if (!has_no_driver(host_, id)) return;
-  Waiting& waiting = waiting_[id];
-  waiting.due = host_.clock->now() + kFirst * (1U << waiting.offers++);
+  if (has_no_driver(host_, id)) wait_for(id);
 }
 
-/// As the kernel would: this driver, and no other, is asked for each device without one.
+/// As the kernel would: this driver, and no other, is asked for each device without one. An
+/// override says who may have it, whoever wrote it: nothing is kept here, as nobody has come.
 void Greeter::offer_to_driver(const std::string& driver) {
   const auto rules = spec();
   for (const DeviceId& id : pci_devices(host_)) {
     if (!has_no_driver(host_, id)) continue;
-    const Kept kept = keep(id, *rules);
     const auto override = host_.sysfs.read(id.path() + "/driver_override");
     const auto wanted = override ? parse_override(*override) : std::nullopt;
-    const bool may_have_it = kept.is_offered ? !wanted || *wanted == driver
-                                             : kept.driver && kept.driver->str() == driver;
-    if (!may_have_it) continue;
+    if (wanted && *wanted != driver) continue;
+    auto seen = SeenDevice::look(host_.sysfs, id);
+    if (!seen || !*seen) continue;
+    const Rule* const rule = wanted ? nullptr : rule_of(**seen, *rules);
+    if (rule != nullptr) continue;  // without its override: the Greeter or the Keeper is at it
     Abandoned abandoned;
     const std::string file = fmt::format("bus/pci/drivers/{}/bind", driver);
     if (host_.sysfs.write_patiently(file, id.name.str(), kShort, abandoned)) ++counts_.offered;
@@ -167,16 +192,14 @@ void Greeter::offer_waiting() {
 }
 
 void Greeter::offer_all() {
-  const auto since = [&] {
+  const bool offers = [&] {
     const std::scoped_lock lock(mutex_);
-    return held_since_;
+    return held_since_.has_value();
   }();
-  if (!since) return;
+  if (!offers) return;
   for (const DeviceId& id : pci_devices(host_)) {
-    const auto dir = open_device(host_.sysfs, id);
-    if (!dir || *dir == nullptr) continue;
-    const auto instance = (*dir)->instance();
-    if (instance && instance->inode > since->inode) greet(id);
+    const auto override = host_.sysfs.read(id.path() + "/driver_override");
+    if (!override || parse_override(*override) != "none") greet(id);
   }
 }
 

@@ -13,6 +13,7 @@
 #include "host/clock.h"
 #include "host/host.h"
 #include "host/uevents.h"
+#include "policy/match.h"
 #include "policy/notice.h"
 #include "policy/rule.h"
 
@@ -42,7 +43,7 @@ class Greeter {
 
   /// What an event asks for, at once.
   void hear(const Uevent& event);
-  /// Events were lost: offers every device that came since the bus is held and has no driver.
+  /// Events were lost, of drivers that came too perhaps: offers every device without a driver.
   void offer_all();
 
   /// When offer_waiting() is due; nullopt: nobody waits.
@@ -56,9 +57,12 @@ class Greeter {
   /// What a rule makes of a device without a driver.
   struct Kept {
     bool is_offered = true;              ///< it is the host's: any driver may have it
+    bool again = false;                  ///< it could not be looked at: in a moment
     std::optional<DriverName> driver{};  ///< else: this one, if it is there
   };
   Kept keep(const DeviceId& id, const Spec& spec);
+  [[nodiscard]] const Rule* rule_of(SeenDevice& seen, const Spec& spec) const;
+  void wait_for(const DeviceId& id);
   void greet(const DeviceId& id);
   void offer(const DeviceId& id, const Kept& kept);
   void offer_to_driver(const std::string& driver);
@@ -74,6 +78,7 @@ class Greeter {
   struct Waiting {
     unsigned offers = 0;
     Clock::Time due{};
+    Clock::Time last{};
   };
   std::map<DeviceId, Waiting> waiting_;
   GreeterCounts counts_;

@@ -101,7 +101,8 @@ std::optional<Clock::Time> Keeper::look(Listener& listener) {
   if (spec_.rules.empty()) {
     records_.clear();
     declared_ = met_ = 0;
-    return retry_;
+    if (has_rules_) keep_list({});
+    return next_time();
   }
   auto judgement = judge_now();
   if (judgement) note(*judgement);
@@ -255,13 +256,20 @@ void Keeper::correct(Listener& listener) {
   }
 }
 
+/// What differs after that is a new difference.
+void Keeper::note_correction(Record& record) const {
+  record.differs = false;
+  std::erase_if(record.corrections, [&](Clock::Time at) { return at + kFight < now(); });
+  record.corrections.push_back(now());
+}
+
 void Keeper::digest(const Applied& applied) {
   const std::string& rule = spec_.rules[applied.rule].name;
   for (const Outcome& outcome : applied.outcomes) {
+    const auto record = records_.find(outcome.device);
+    if (record != records_.end()) note_correction(record->second);
     if (!outcome.changed) continue;
     ++counts_.corrections;
-    const auto record = records_.find(outcome.device);
-    if (record != records_.end()) record->second.corrections.push_back(now());
     say(Level::kInfo,
         fmt::format("{} -> {}", outcome.before.driver ? outcome.before.driver->str() : "no driver",
                     outcome.after.driver ? outcome.after.driver->str() : "no driver"),
@@ -285,10 +293,10 @@ void Keeper::digest(const Applied& applied) {
 
 void Keeper::keep_list(const Judgement& judgement) {
   const auto written = keep_boot_list(host_, spec_, judgement);
-  if (!written)
-    return tell_({.level = Level::kWarning,
-                  .text = "the next boot does not know of it: " + written.error().message()});
-  if (!*written) return;
+  const std::string error = written ? "" : written.error().message();
+  if (std::exchange(last_list_error_, error) != error && !error.empty())
+    tell_({.level = Level::kWarning, .text = "the next boot does not know of it: " + error});
+  if (!written || !*written) return;
   const BootImage image = look_at_boot_image(host_);
   if (image.state == BootImage::State::kDiffers)
     tell_({.level = Level::kInfo,
@@ -297,7 +305,8 @@ void Keeper::keep_list(const Judgement& judgement) {
 }
 
 std::optional<Clock::Time> Keeper::next_time() const {
-  std::optional<Clock::Time> out = retry_;
+  if (retry_) return retry_;
+  std::optional<Clock::Time> out;
   const auto consider = [&](Clock::Time time) { out = out ? std::min(*out, time) : time; };
   for (const auto& [device, record] : records_)
     if (record.differs && !record.is_left) consider(record.due);

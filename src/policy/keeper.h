@@ -53,6 +53,8 @@ class Keeper {
 
   /// Reads the rules anew. False: they are broken, which is told, and the old ones go on counting.
   bool load();
+  /// Somebody wants everything to be tried again: what failed, and what was left alone.
+  void forget() { records_.clear(); }
 
   /// False: the event is about nothing that rules can mean, and nothing has to be looked at.
   [[nodiscard]] bool concerns(const Uevent& event) const;
@@ -93,6 +95,7 @@ class Keeper {
   void tell_problems(const Judgement& judgement);
   [[nodiscard]] bool is_due(const Standing& standing) const;
   void correct(Listener& listener);
+  void note_correction(Record& record) const;
   void digest(const Applied& applied);
   void keep_list(const Judgement& judgement);
   [[nodiscard]] std::optional<Clock::Time> next_time() const;
@@ -109,6 +112,7 @@ class Keeper {
   std::map<DeviceId, Record> records_;
   std::set<std::string> problems_;  ///< as they were told
   std::string last_error_;
+  std::string last_list_error_;
   std::optional<Clock::Time> retry_;  ///< of what concerns no single device
   bool owes_recovery_ = true;         ///< somebody, we perhaps, was cut off
   std::size_t declared_ = 0;

@@ -157,13 +157,14 @@ TEST_F(HoldTest, OfLostEventsTheNewcomersAreFound) {
   ASSERT_TRUE(begin_hold(host_, kPci, warned_));
   Greeter greeter(host_, [](const Notice& /*notice*/) {});
   write("bus/pci/drivers/nvme/unbind", kDisk.name.str());
+  write(kDisk.path() + "/driver_override", "none\n");
   greet_by(greeter, rule(kNicA, "vfio-pci"));
   exchange(kNicA);
   exchange(kNicB);
   greeter.offer_all();
   EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci");
   EXPECT_EQ(state_of(kNicB), "igc (unset)");
-  EXPECT_EQ(state_of(kDisk), "- (unset)") << "which somebody has taken a driver from before";
+  EXPECT_EQ(state_of(kDisk), "- none") << "which somebody keeps without one";
 }
 
 TEST_F(HoldTest, ADriverThatComesIsOfferedWhatHasNone) {
@@ -174,7 +175,11 @@ TEST_F(HoldTest, ADriverThatComesIsOfferedWhatHasNone) {
   exchange(kNicB);
   greeter.hear(added("igc", "drivers"));
   EXPECT_EQ(state_of(kNicB), "igc (unset)");
-  EXPECT_EQ(state_of(kNicA), "- vfio-pci") << "but not what a rule gives to another one";
+  EXPECT_EQ(state_of(kNicA), "- (unset)") << "but not what a rule gives to another one";
+  write(kNicB.path() + "/driver_override", "none\n");
+  write("bus/pci/drivers/igc/unbind", kNicB.name.str());
+  greeter.hear(added("igc", "drivers"));
+  EXPECT_EQ(state_of(kNicB), "- none") << "nor what somebody keeps without one";
 }
 
 TEST_F(HoldTest, WhatNobodyTakesIsOfferedAgainForAWhile) {
