@@ -3,7 +3,7 @@
 
 usage: release.py version               the version of Debian's packages: that of the release, or one before or after it
        release.py new X.Y.Z DATE        what is unreleased in CHANGELOG.md becomes that release
-       release.py changelog             debian/changelog
+       release.py changelog             writes debian/changelog, for dpkg-buildpackage in place
        release.py stage DIR             the files of the project, with debian/changelog
        release.py dist DIR              anybind-VERSION.tar.xz in DIR, which needs no git; the same files give the same bytes
        release.py sbom BUILD TARGET PROGRAM [--substvars FILE]
@@ -33,6 +33,15 @@ VERSION = re.compile(r"^(project\(anybind VERSION )(\d+\.\d+\.\d+)", re.MULTILIN
 
 def text(path: str) -> str:
     return (ROOT / path).read_text()
+
+
+def git(*words: str) -> str:
+    """What git says; nothing where there is no git, or it does not know this tree."""
+    try:
+        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout if done.returncode == 0 else ""
 
 
 def project_version() -> str:
@@ -67,13 +76,12 @@ def epoch() -> int:
     if given := os.environ.get("SOURCE_DATE_EPOCH"):
         return int(given)
     changelog = ROOT / "debian/changelog"  # of a tarball
-    if changelog.exists():
+    if changelog.exists() and not (ROOT / ".git").exists():
         trailer = re.search(r"^ -- .*>  (.*)$", changelog.read_text(), re.MULTILINE)
         return int(email.utils.parsedate_to_datetime(trailer[1]).timestamp())
     if not is_unreleased():
         return releases()[0][1]
-    commit = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return int(commit.stdout) if commit.returncode == 0 and commit.stdout else int((ROOT / "CHANGELOG.md").stat().st_mtime)
+    return int(git("log", "-1", "--format=%ct") or (ROOT / "CHANGELOG.md").stat().st_mtime)
 
 
 def debian_version() -> str:
@@ -98,10 +106,8 @@ def debian_changelog() -> str:
 
 def files() -> list[str]:
     """Those that git knows; where it cannot tell, all that are not in build/."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
-    if listed.returncode or not listed.stdout:
-        listed = subprocess.run([ROOT / "scripts/sources.sh", "*"], capture_output=True, text=True, check=True)
-    names = {name.removeprefix("./") for name in listed.stdout.split("\0") if name}
+    listed = git("ls-files", "-z") or subprocess.run([ROOT / "scripts/sources.sh", "*"], capture_output=True, text=True, check=True).stdout
+    names = {name.removeprefix("./") for name in listed.split("\0") if name}
     return sorted(name for name in names if name != "debian/changelog" and (ROOT / name).exists())
 
 
@@ -148,7 +154,7 @@ def main() -> int:
         case ["new", version, date]:
             new(version, date)
         case ["changelog"]:
-            print(debian_changelog(), end="")
+            (ROOT / "debian/changelog").write_text(debian_changelog())
         case ["stage", folder]:
             stage(pathlib.Path(folder).absolute())
         case ["dist", folder]:

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The README's first command in a minimal root, whole but for the optimiser: it installs, builds and shows the main job.
-# And Debian has every package that the other commands would install. usage: fresh_test.sh 12|13
+# And Debian has every package that the other commands would install, and makes packages of what was built, and installs them.
+# usage: fresh_test.sh 12|13
 set -eu
 cd "$(dirname "$0")/../.."
 if [ "$(id -u)" != 0 ] || ! unshare --mount --pid --fork --ipc --uts true 2>/dev/null; then
@@ -22,10 +23,19 @@ scripts/fresh_root.sh "$1" "
   echo \"built: \$(build/anybind --version)\"
   apt-get install --simulate -qq --no-install-recommends \$(scripts/deps.sh --print bench) >/dev/null
   echo 'every package of scripts/deps.sh is there'
+  scripts/deps.sh package
+  scripts/release.py changelog
+  ANYBIND_BUILD=\$PWD/build ANYBIND_CONFIGURE='-DCMAKE_BUILD_TYPE=None -DANYBIND_HARDEN=OFF' DEB_BUILD_OPTIONS=noautodbgsym \\
+    dpkg-buildpackage -b -us -uc
+  apt-get install -qq -y --no-install-recommends ../*.deb >/dev/null
+  /usr/sbin/anybind --version
+  debian/tests/library
+  debian/tests/lab
+  echo 'packages were built, and work'
 " >"$log" 2>&1 || status=$?
-if [ "$status" = 0 ] && grep -q '^built: anybind ' "$log" && grep -q '^every package of ' "$log" &&
+if [ "$status" = 0 ] && grep -q '^built: anybind ' "$log" && grep -q '^every package of ' "$log" && grep -q '^packages were built' "$log" &&
     grep -q 'anybind restore group:13' "$log"; then
-  tail -n 2 "$log"
+  grep -E '^built: |^every package of |^packages were built' "$log"
   exit 0
 fi
 tail -n 60 "$log"

@@ -32,10 +32,10 @@ class Tree(unittest.TestCase):
         (self.root / "CHANGELOG.md").write_text(text)
         os.utime(self.root / "CHANGELOG.md", (1900000000, 1900000000))  # 2030-03-17, for where there is no git
 
-    def run_it(self, *words: str, tree: pathlib.Path | None = None, code: int = 0) -> str:
+    def run_it(self, *words: str, tree: pathlib.Path | None = None, code: int = 0, path: str = os.environ["PATH"]) -> str:
         env = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
         done = subprocess.run([(tree or self.root) / "scripts/release.py", *words], capture_output=True, text=True, check=False,
-                              env=env | {"GIT_CEILING_DIRECTORIES": str(self.scratch)})
+                              env=env | {"GIT_CEILING_DIRECTORIES": str(self.scratch), "PATH": path})
         self.assertEqual(done.returncode, code, done.stderr)
         return done.stdout.strip() if code == 0 else done.stderr.strip()
 
@@ -44,7 +44,8 @@ class Tree(unittest.TestCase):
 
     def test_a_release_has_its_own_version(self) -> None:
         self.assertEqual(self.run_it("version"), "1.2.3")
-        self.assertIn("Fri, 01 Feb 2030 12:00:00", self.run_it("changelog"))
+        self.run_it("changelog")
+        self.assertIn("Fri, 01 Feb 2030 12:00:00", (self.root / "debian/changelog").read_text())
 
     def test_what_is_unreleased_sorts_before_the_release_and_after_the_last(self) -> None:
         self.changelog(UNRELEASED)
@@ -56,6 +57,12 @@ class Tree(unittest.TestCase):
         self.older(before, "1.2.3")
         self.older("1.2.3", after)
         self.older(after, "1.2.4~20300318")
+
+    def test_no_git_is_needed(self) -> None:
+        self.changelog(UNRELEASED)
+        (self.scratch / "bin").mkdir()
+        (self.scratch / "bin/python3").symlink_to(sys.executable)
+        self.assertEqual(self.run_it("version", path=str(self.scratch / "bin")), "1.2.3~20300317")
 
     def test_a_release_of_another_version_is_refused(self) -> None:
         self.changelog(RELEASED.replace("1.2.3", "1.2.4"))
