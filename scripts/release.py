@@ -55,6 +55,10 @@ def day(date: str) -> int:
     return int(datetime.datetime.fromisoformat(f"{date}T12:00:00+00:00").timestamp())
 
 
+def utc(time: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(time, datetime.UTC)
+
+
 def releases() -> list[tuple[str, int]]:
     """(version, time) of each release, newest first."""
     return [(match[2], day(match[3])) for match in HEADING.finditer(text("CHANGELOG.md")) if match[2]]
@@ -89,7 +93,7 @@ def debian_version() -> str:
     version = project_version()
     if is_unreleased():
         mark = "+" if version in dict(releases()) else "~"
-        return f"{version}{mark}{datetime.datetime.fromtimestamp(epoch(), datetime.UTC):%Y%m%d}"
+        return f"{version}{mark}{utc(epoch()):%Y%m%d}"
     if releases()[0][0] != version:
         raise SystemExit(f"CHANGELOG.md releases {releases()[0][0]}, and CMakeLists.txt is of {version}")
     return version
@@ -101,7 +105,7 @@ def debian_changelog() -> str:
         entries = [(debian_version(), epoch()), *entries]
     maintainer = MAINTAINER.search(text("debian/control"))[1]
     return "\n".join(f"anybind ({version}-0upstream1) unstable; urgency=medium\n\n  * As CHANGELOG.md tells.\n\n"
-                     f" -- {maintainer}  {email.utils.formatdate(time)}\n" for version, time in entries)
+                     f" -- {maintainer}  {email.utils.format_datetime(utc(time))}\n" for version, time in entries)
 
 
 def files() -> list[str]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 UNRELEASED = "# Changelog\n\n## Unreleased\n\n- Something is new.\n"
@@ -84,7 +85,8 @@ class Tree(unittest.TestCase):
         self.assertEqual(first.read_bytes(), second.read_bytes())
         subprocess.run(["tar", "-C", self.scratch, "-xf", first], check=True)
         unpacked = self.scratch / "anybind-1.2.3"
-        third = pathlib.Path(self.run_it("dist", str(self.scratch / "third"), tree=unpacked))
+        with unittest.mock.patch.dict(os.environ, TZ="Pacific/Auckland"):
+            third = pathlib.Path(self.run_it("dist", str(self.scratch / "third"), tree=unpacked))
         self.assertEqual(first.read_bytes(), third.read_bytes())
 
     def test_the_tarball_has_what_the_clone_has(self) -> None:
