@@ -57,9 +57,10 @@ Result<std::string> other_cards(const Host& host, const Spec& spec, const std::s
   std::string out;
   if (!list) return out;  // broken: it is written anew
   for (const Rule& card : list->rules) {
-    const std::string text = text_of(card);
-    if (listed.contains(text) || !is_still_declared(spec, card)) continue;
-    if (TRY(may_come_back(host, card))) out += "\n# not so at the moment\n" + text;
+    const std::string place = card.match.device.empty() ? "" : card.match.device.front().text;
+    const std::string here = fmt::format("device = {}", toml_string(place));
+    if (listed.contains(here) || out.contains(here) || !is_still_declared(spec, card)) continue;
+    if (TRY(may_come_back(host, card))) out += "\n# not so at the moment\n" + text_of(card);
   }
   return out;
 }

@@ -142,6 +142,10 @@ TEST_F(EarlyBootTest, TheListNamesTheCardsThatAreAsDeclared) {
   ASSERT_EQ(list->rules.size(), 1U);
   EXPECT_EQ(list->rules[0].match.id->str(), "8086:10d3");
   EXPECT_EQ(list->rules[0].driver->str(), "vfio-pci");
+  file("etc/anybind.d/boot.list", rule("by hand", kGiven, "vfio-pci"));
+  keep_list();
+  ASSERT_EQ(read_boot_list(host_.files)->rules.size(), 1U) << "a card stands in it once";
+  EXPECT_TRUE(read_boot_list(host_.files)->rules[0].match.id) << "as it was seen last";
   tree_.remove("bus/pci/devices/0000:00:03.0");
   keep_list();
   EXPECT_EQ(read_boot_list(host_.files)->rules.size(), 1U) << "it may come back";
