@@ -1,8 +1,9 @@
-// One loop, one thread: whatever arrives (an event of the kernel, a signal, a change of the rules,
-// a moment that was waited for) ends in one look by the Keeper, which decides. So nothing can
-// happen in between, and a storm of events is a few looks. A change may take long: the watchdog is
-// then told by the change itself, at each of its steps, so that one that hangs is noticed and one
-// that is slow is not.
+// One loop: whatever arrives (an event of the kernel, a signal, a change of the rules, a moment
+// that was waited for) ends in one look by the Keeper, which decides. So nothing can happen in
+// between, and a storm of events is a few looks. Only the first moment of a device that comes
+// cannot wait for that: the Greeter hears the same events in a thread of its own. A change may take
+// long: the watchdog is then told by the change itself, at each of its steps, and has more patience
+// than any single step.
 #include "daemon/service.h"
 
 #include <poll.h>

@@ -31,6 +31,7 @@
 #include "change/losing_drivers.h"
 #include "change/patient_writer.h"
 #include "change/transaction.h"
+#include "engine/held_for_a_change.h"
 #include "engine/hold.h"
 #include "engine/past_change.h"
 #include "host/accounts.h"
@@ -187,19 +188,6 @@ Result<Memory> lock_memory(const Host& host, const Request& request, Listener& l
       },
       on_damage);
 }
-
-/// Whoever keeps a Host for long, as a library's user may, holds the lock for a change and no
-/// longer.
-class HeldForAChange {
- public:
-  explicit HeldForAChange(Storage& storage) : storage_(storage) {}
-  HeldForAChange(const HeldForAChange&) = delete;
-  HeldForAChange& operator=(const HeldForAChange&) = delete;
-  ~HeldForAChange() { storage_.unlock(); }
-
- private:
-  Storage& storage_;
-};
 
 RunOptions run_options(const Request& request, const Users& users) {
   RunOptions out;

@@ -13,6 +13,7 @@
 #include "base/try.h"
 #include "change/newcomers.h"
 #include "change/patient_writer.h"
+#include "engine/held_for_a_change.h"
 #include "host/process.h"
 #include "inventory/device.h"
 #include "record/records.h"
@@ -94,17 +95,6 @@ Result<Hold> hold_by_us(const Host& host, const BusName& bus) {
               .is_alive = true};
 }
 
-class Unlocked {
- public:
-  explicit Unlocked(Storage& storage) : storage_(storage) {}
-  Unlocked(const Unlocked&) = delete;
-  Unlocked& operator=(const Unlocked&) = delete;
-  ~Unlocked() { storage_.unlock(); }
-
- private:
-  Storage& storage_;
-};
-
 Error forgotten(Errno err) {
   return from_errno(err, "remember in", kFile);
 }
@@ -126,7 +116,7 @@ Result<std::optional<Hold>> read_hold(const Host& host) {
 }
 
 Result<> begin_hold(const Host& host, const BusName& bus, Listener& listener) {
-  const Unlocked unlocked(*host.storage);
+  const HeldForAChange lock(*host.storage);
   TRY(Memory::lock(host, [&](const std::string& owner) {
     listener.on_waiting(owner);
     return !listener.stop_requested();

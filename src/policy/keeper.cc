@@ -192,7 +192,7 @@ void Keeper::note_drift(Record& record, const Standing& standing, bool is_new) {
   say(Level::kWarning,
       standing.differs +
           ": somebody else has changed it back twice within a minute, and it is left "
-          "alone until the rules are read again",
+          "alone until the rules change or are reloaded",
       standing.device, rule.name);
 }
 

@@ -41,8 +41,8 @@ struct KeeperCounts {
 /// - what failed is tried again after 2, 4, 8 ... 300 seconds;
 /// - a device that was corrected twice within a minute, and differs again, is left alone;
 /// - so is what somebody has changed by anybind: that is what they want.
-/// Both ends when the rules are read anew, another card comes, or it has been as declared for ten
-/// minutes.
+/// Both ends when the rules change, by forget(), when another card comes, or it has been as
+/// declared for ten minutes.
 class Keeper {
  public:
   using Rules = std::function<Result<Spec>()>;
