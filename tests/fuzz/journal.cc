@@ -295,7 +295,8 @@ class World {
   static void judge_devices(const Standings& before, const Standings& after,
                             const std::vector<Said>& said,
                             const std::map<std::uint64_t, JournalEntry>& entries);
-  static void judge_undone(const JournalEntry& entry, const Standings& after);
+  static void judge_undone(const JournalEntry& entry, const Standings& before,
+                           const Standings& after);
 
   drivercore::DriverCore core_;
   std::unique_ptr<Sysfs> sysfs_;
@@ -385,15 +386,25 @@ void World::judge_devices(const Standings& before, const Standings& after,
   }
 }
 
-void World::judge_undone(const JournalEntry& entry, const Standings& after) {
+/// A device that has neither the driver that it had nor the one that it was to get has been given
+/// to that by somebody else meanwhile, and stays there.
+void World::judge_undone(const JournalEntry& entry, const Standings& before,
+                         const Standings& after) {
   std::map<DeviceId, int> count;
   for (const JournalDevice& device : entry.devices) ++count[device.device];
   for (const JournalDevice& device : entry.devices) {
     if (count[device.device] > 1) continue;
     const auto now = after.find({device.device.bus.str(), device.device.name.str()});
     if (now == after.end() || now->second.inode != device.instance.inode) continue;
-    const auto& driver = device.before.driver;
-    require(now->second.driver == (driver ? std::optional(driver->str()) : std::nullopt),
+    const auto word = [](const std::optional<DriverName>& driver) {
+      return driver ? std::optional(driver->str()) : std::nullopt;
+    };
+    const auto was = before.find(now->first);
+    const bool is_foreign = was != before.end() && was->second.inode == now->second.inode &&
+                            was->second.driver && !device.goal.default_match &&
+                            was->second.driver != word(device.before.driver) &&
+                            was->second.driver != word(device.goal.driver);
+    require(now->second.driver == (is_foreign ? was->second.driver : word(device.before.driver)),
             "undone, and on another driver", device.device.str());
   }
 }
@@ -440,7 +451,7 @@ void World::recover_and_judge() {
     const auto entry = entries.find(each.id);
     if (each.what == Recovered::What::kUndone && !disturbed && open == 1 &&
         entry != entries.end() && !entry->second.ending && entry->second.settings.empty()) {
-      judge_undone(entry->second, after);
+      judge_undone(entry->second, before, after);
     }
   }
   if (left || disturbed) return;
