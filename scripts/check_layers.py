@@ -39,7 +39,8 @@ MAY_USE = {
     "cli": {"base", "host", "inventory", "users", "doctor", "plan", "record", "change", "engine", "policy", "wire", "drivercore",
             "capture", "lab", "race"},
     # Of cli only the words for people.
-    "daemon": {"base", "host", "inventory", "users", "plan", "record", "change", "engine", "policy", "wire", "cli"},
+    "daemon": {"base", "host", "inventory", "users", "plan", "record", "change", "engine", "policy", "doctor", "wire", "capture",
+               "cli"},
 }
 DETERMINISTIC = {"drivercore", "race"}
 

@@ -8,6 +8,7 @@
 #include "cli/exit_code.h"
 #include "cli/say.h"
 #include "wire/error.h"
+#include "wire/policy.h"
 
 namespace anybind::cli {
 namespace {
@@ -40,6 +41,15 @@ wire::Json error_value(const Error& error) {
     if (key == "code") out["exit"] = exit_code(error.kind);
   }
   out["next"] = text_of(error.advice);
+  return out;
+}
+
+wire::Json applied_value(const Spec& spec, const std::vector<Applied>& applied) {
+  wire::Json out = wire::Json::array();
+  for (const Applied& one : applied) {
+    out.push_back(wire::to_json(spec, one));
+    out.back()["error"] = one.error ? error_value(*one.error) : wire::Json(nullptr);
+  }
   return out;
 }
 

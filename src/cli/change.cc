@@ -21,6 +21,7 @@
 #include "cli/answer.h"
 #include "cli/narrator.h"
 #include "cli/say.h"
+#include "cli/service.h"
 #include "cli/signals.h"
 #include "cli/table.h"
 #include "engine/engine.h"
@@ -216,6 +217,8 @@ Result<int> carry_out(Context& context, const ChangeOptions& options, const Requ
   if (options.dry_run) return try_out(context, request);
   catch_signals();
   const auto outcomes = [&] {
+    auto served = change_by_service(context, request);
+    if (served) return *std::move(served);
     Narrator listener(context, "anybind: stopping as soon as the kernel lets go\n");
     listener.give_to(request.owner);
     return change(context.session.host(), request, listener);

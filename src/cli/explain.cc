@@ -16,13 +16,11 @@
 #include "cli/session.h"
 #include "cli/table.h"
 #include "cli/verb.h"
+#include "engine/driver_answer.h"
 #include "engine/engine.h"
 #include "inventory/match.h"
 #include "inventory/names.h"
-#include "inventory/not_there.h"
-#include "inventory/vfio_driver.h"
 #include "inventory/viability.h"
-#include "plan/choose_mechanism.h"
 #include "plan/mechanism.h"
 #include "wire/explain.h"
 
@@ -130,43 +128,6 @@ std::string group_text(const Viability& viability) {
   return out;
 }
 
-/// How `bind` would do it; an obstacle when it cannot.
-std::optional<Mechanism> find_mechanism(Context& context, const Explanation& e,
-                                        const DriverName& driver,
-                                        std::vector<Obstacle>& obstacles) {
-  const auto dir = context.sysfs.open_dir(e.device.id.path());
-  if (!dir) return std::nullopt;
-  if (!obstacles.empty() && !context.sysfs.open_dir(driver_path(e.device.id.bus, driver)))
-    return std::nullopt;
-  auto mechanism =
-      choose_mechanism(context.sysfs, e.device.id, **dir, driver, context.session.host().modules);
-  if (mechanism) return *mechanism;
-  const Error& error = mechanism.error();
-  const std::string next = error.details.empty() ? "" : join_words(texts_of(error.details), "then");
-  obstacles.push_back({.what = error.why, .advice = next});
-  return std::nullopt;
-}
-
-/// Also who uses it, when another driver has it.
-std::vector<Obstacle> all_obstacles(Context& context, const Explanation& e,
-                                    const DriverName& driver) {
-  auto out = obstacles_for(context.session.host(), e, driver);
-  if (e.device.driver == driver) return out;
-  for (const Blocker& blocker : context.session.in_use({e.device.id}).blockers) {
-    out.push_back({.what = fmt::format("in use, {}: {}", blocker.name, blocker.who),
-                   .advice = blocker.way_out()});
-  }
-  return out;
-}
-
-/// The variants of vfio-pci that are made for it, when that is what was asked for.
-std::vector<Candidate> variants_of(Context& context, const Explanation& e, const DriverName& driver,
-                                   const std::string& aliases) {
-  if (driver.str() != "vfio-pci") return {};
-  return vfio_variants(context.sysfs, e.device.id.bus, e.device.modalias,
-                       vfio_variant_aliases(aliases));
-}
-
 std::string variant_text(const DeviceId& device, const std::vector<Candidate>& variants) {
   std::string out;
   for (const Candidate& variant : variants) {
@@ -177,31 +138,7 @@ std::string variant_text(const DeviceId& device, const std::vector<Candidate>& v
   return out;
 }
 
-/// As bind does: a name that no driver and no module has is a mistake, and no question.
-Result<> check_driver(Context& context, const DeviceId& device, const DriverName& driver) {
-  ModuleLoader* modules = context.session.host().modules;
-  if (modules == nullptr || context.sysfs.open_dir(driver_path(device.bus, driver))) return {};
-  const auto module = modules->find(driver.str());
-  const bool is_loaded =
-      module && (module->built_in || context.sysfs.open_dir("module/" + module_key(module->name)));
-  if (module && !is_loaded) return {};
-  return fail(no_such_driver(context.sysfs, device.bus, driver, modules->names()));
-}
-
-wire::DriverAnswer ask(Context& context, const Explanation& e, const DriverName& driver,
-                       const std::string& aliases) {
-  const DeviceId& id = e.device.id;
-  wire::DriverAnswer out{.driver = driver, .obstacles = all_obstacles(context, e, driver)};
-  if (e.device.driver != driver) out.mechanism = find_mechanism(context, e, driver, out.obstacles);
-  if (e.group && is_vfio_driver(driver.str()))
-    out.group = judge_group(context.sysfs, *e.group, {id}, context.session.host().rule);
-  out.variants = variants_of(context, e, driver, aliases);
-  out.loads_module =
-      out.obstacles.empty() && !context.sysfs.open_dir(driver_path(id.bus, driver)).has_value();
-  return out;
-}
-
-std::string asked_text(const Explanation& e, const wire::DriverAnswer& asked) {
+std::string asked_text(const Explanation& e, const DriverAnswer& asked) {
   std::string out = asked.group ? group_text(*asked.group) : "";
   out += answer_text(e, asked.driver, asked.obstacles, asked.mechanism, asked.loads_module);
   return out + variant_text(e.device.id, asked.variants);
@@ -217,10 +154,9 @@ Result<int> run_explain(Context& context, const ExplainOptions& options) {
   wire::Json rows = wire::Json::array();
   std::string text;
   for (const DeviceId& id : devices) {
-    if (driver) TRY(check_driver(context, id, *driver));
     const Explanation e = TRY(explain_device(context.sysfs, id, aliases));
-    std::optional<wire::DriverAnswer> asked;
-    if (driver) asked = ask(context, e, *driver, aliases);
+    std::optional<DriverAnswer> asked;
+    if (driver) asked = TRY(ask_driver(context.session.host(), e, *driver, aliases));
     rows.push_back(wire::to_json(e, asked ? &*asked : nullptr, text_of));
     const std::string why = e.device.busy ? why_busy(context.session.host(), id.str()) : "";
     text += (text.empty() ? "" : "\n") + head_text(e, names, why) + match_text(e);

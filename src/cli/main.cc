@@ -26,6 +26,7 @@
 #include "cli/arguments.h"
 #include "cli/exit_code.h"
 #include "cli/help.h"
+#include "cli/names_file.h"
 #include "cli/say.h"
 #include "cli/session.h"
 #include "cli/signals.h"
@@ -148,13 +149,6 @@ bool wants_color(const Globals& globals) {
   return !forbidden && ::isatty(STDOUT_FILENO) == 1;
 }
 
-std::string names_file() {
-  for (const char* path : {"/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids"}) {
-    if (::access(path, R_OK) == 0) return path;
-  }
-  return "";
-}
-
 /// The address here over which ssh brought us in: "CLIENT PORT HERE PORT". Empty: it did not, or
 /// sudo has forgotten it.
 std::string login_address() {
@@ -166,6 +160,10 @@ std::string login_address() {
     rest.remove_prefix(blank + 1);
   }
   return std::string(rest.substr(0, rest.find(' ')));
+}
+
+bool is_this_machine(const Globals& globals) {
+  return globals.machine.lab.empty() && globals.machine.sysfs.empty();
 }
 
 Result<int> run_verb(const Globals& globals, const Run& run) {
@@ -185,6 +183,8 @@ Result<int> run_verb(const Globals& globals, const Run& run) {
                                                  : 0,
                   .threads = globals.threads,
                   .width = columns_of(stdout),
+                  .may_ask_service =
+                      is_this_machine(globals) && globals.machine.state.empty() && ::geteuid() != 0,
                   .session = *session};
   return run(context);
 }
@@ -226,8 +226,8 @@ std::string help_of(const Verb& verb, const CLI::App& app) {
 
 /// Who may not do it as who they are is told how they may.
 Error with_sudo(Error error, const Globals& globals, const std::vector<std::string>& args) {
-  const bool here = globals.machine.lab.empty() && globals.machine.sysfs.empty();
-  if (error.kind != ErrorKind::kNotPermitted || ::geteuid() == 0 || !here) return error;
+  if (error.kind != ErrorKind::kNotPermitted || ::geteuid() == 0 || !is_this_machine(globals))
+    return error;
   std::string line =
       "sudo anybind " + globals.machine.command.substr(0, globals.machine.command.find(' '));
   for (const std::string& word : args) line += " " + shell_quote(word);

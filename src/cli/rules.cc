@@ -21,6 +21,7 @@
 #include "cli/exit_code.h"
 #include "cli/narrator.h"
 #include "cli/say.h"
+#include "cli/service.h"
 #include "cli/session.h"
 #include "cli/signals.h"
 #include "cli/spec_source.h"
@@ -226,15 +227,6 @@ int code_of(const std::vector<Applied>& applied, const Judgement& after) {
   return out == 0 && !after.holds() ? 1 : out;
 }
 
-wire::Json applied_value(const Spec& spec, const std::vector<Applied>& applied) {
-  wire::Json out = wire::Json::array();
-  for (const Applied& one : applied) {
-    out.push_back(wire::to_json(spec, one));
-    out.back()["error"] = one.error ? error_value(*one.error) : wire::Json(nullptr);
-  }
-  return out;
-}
-
 void print_applied(const Context& context, const Spec& spec, const std::vector<Applied>& applied,
                    const Judgement& after) {
   const auto since = since_of(context, spec, after);
@@ -338,12 +330,48 @@ Result<int> try_out(Context& context, const Spec& spec, const std::vector<std::s
   return code;
 }
 
+/// Worst first, as code_of() has it.
+int code_of(const wire::Json& changes) {
+  int out = 0;
+  for (const wire::Json& change : changes) {
+    if (!change.is_object() || !change.contains("error") || change["error"].is_null()) continue;
+    const int code = change["error"].value("exit", 1);
+    if (code == exit_code(ErrorKind::kIncomplete)) return code;
+    if (out == 0 || code == 1) out = code;
+  }
+  return out;
+}
+
+/// What the service has made of the rules of this machine.
+Result<int> tell_served(Context& context, const Spec& spec, const std::string& json,
+                        const std::vector<std::string>& words) {
+  const auto value = wire::Json::parse(json, nullptr, false);
+  if (!value.is_object() || !value.contains("changes") || !value["changes"].is_array())
+    return fail({.operation = "understand", .object = "the answer of anybindd"});
+  const Judgement after = TRY(judge(context.session.host(), spec));
+  const int code = code_of(value["changes"]);
+  if (context.json) {
+    answer_text(context, json);
+  } else {
+    for (const wire::Json& change : value["changes"]) {
+      if (change.is_object() && change.contains("error") && change["error"].is_object())
+        say(context.err, "anybind: {}\n", printable(change["error"].value("message", ""), 1024));
+    }
+    print_status(context, spec, after, {}, words);
+  }
+  return code == 0 && !after.holds() ? 1 : code;
+}
+
 Result<int> run_apply(Context& context, const PolicyOptions& options) {
   if (options.early && !options.specs.empty())
     return fail({.kind = ErrorKind::kUsage, .why = "--early goes by the rules of this machine"});
   if (options.early) return run_early(context, options.dry_run);
   const Spec spec = TRY(load_spec(context, options.specs));
   if (options.dry_run) return try_out(context, spec, options.specs);
+  if (options.specs.empty()) {
+    if (auto served = ask_service(context, "Apply"))
+      return tell_served(context, spec, TRY(std::move(*served)), options.specs);
+  }
   catch_signals();
   Application applied = [&] {
     Narrator listener(context, "anybind: stopping as soon as the kernel lets go\n");

@@ -24,11 +24,12 @@ struct Context {
   std::string names_file;  ///< pci.ids
   std::string alias_file;  ///< modules.alias of the running kernel; empty in a lab
   bool json = false;
-  bool color = false;    ///< standard output is a terminal and nobody forbade it
-  int verbosity = 0;     ///< -1 with -q, 1 with -v
-  unsigned threads = 0;  ///< for reading many devices; 0: choose
-  unsigned width = 0;    ///< columns of the terminal; 0: not a terminal, cut nothing
-  Session& session;      ///< what is kept between two commands; the lab
+  bool color = false;            ///< standard output is a terminal and nobody forbade it
+  int verbosity = 0;             ///< -1 with -q, 1 with -v
+  unsigned threads = 0;          ///< for reading many devices; 0: choose
+  unsigned width = 0;            ///< columns of the terminal; 0: not a terminal, cut nothing
+  bool may_ask_service = false;  ///< this machine, and we are not root (cli/service.h)
+  Session& session;              ///< what is kept between two commands; the lab
   std::FILE* out = stdout;
   std::FILE* err = stderr;
 };

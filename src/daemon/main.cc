@@ -13,6 +13,7 @@
 #include "cli/advice.h"
 #include "cli/exit_code.h"
 #include "cli/say.h"
+#include "daemon/ask.h"
 #include "daemon/service.h"
 #include "host/this_machine.h"
 #include "policy/boot_list.h"
@@ -42,6 +43,13 @@ void block_signals() {
   std::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c): nothing to be done about it
 }
 
+std::string whole_input() {
+  constexpr std::size_t kMost = 1U << 20;  // as wire::request_from_json() takes it
+  std::string out(kMost, '\0');
+  out.resize(std::fread(out.data(), 1, out.size(), stdin));
+  return out;
+}
+
 int start(int count, char** words) {
   CLI::App app("Keeps devices as the rules in /etc/anybind.d declare them.", "anybindd");
   ServiceOptions options;
@@ -49,12 +57,17 @@ int start(int count, char** words) {
       ->type_name("PATH");
   app.add_option("--metrics", options.metrics, "writes metrics.prom there, for Prometheus")
       ->type_name("DIR");
+  std::string method;
+  app.add_option("--ask", method,
+                 "asks the running service, with what stands on standard input: for anybind")
+      ->type_name("METHOD");
   app.set_version_flag("--version", "anybindd " ANYBIND_VERSION);
   try {
     app.parse(count, words);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : cli::exit_code(ErrorKind::kUsage);
   }
+  if (!method.empty()) return ask(method, whole_input());
   block_signals();
   const auto done = run(options);
   if (done) return 0;

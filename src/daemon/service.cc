@@ -28,8 +28,10 @@
 #include <systemd/sd-event.h>
 
 #include "base/try.h"
+#include "daemon/bus.h"
 #include "daemon/journal.h"
 #include "daemon/metrics.h"
+#include "daemon/owned.h"
 #include "engine/hold.h"
 #include "host/descriptor.h"
 #include "host/storage.h"
@@ -50,13 +52,6 @@ constexpr std::size_t kMostAtOnce = 1000;  // events between two looks
 constexpr auto kQuiet =
     microseconds(200'000);  // after a change of the rules: an editor writes often
 constexpr const char* kMetrics = "metrics.prom";
-
-struct Unref {
-  void operator()(sd_event* event) const { ::sd_event_unref(event); }
-  void operator()(sd_event_source* source) const { ::sd_event_source_unref(source); }
-};
-using Loop = std::unique_ptr<sd_event, Unref>;
-using Source = std::unique_ptr<sd_event_source, Unref>;
 
 /// The errno of a call of systemd's.
 Result<> check(int code, const char* what) {
@@ -92,8 +87,8 @@ class Service {
       : host_(host),
         options_(options),
         keeper_(
-            host, [this] { return read(); }, tell),
-        greeter_(host, tell),
+            host, [this] { return read(host_); }, teller()),
+        greeter_(host, teller()),
         metrics_(options.metrics.empty() ? nullptr : open_storage(options.metrics, Readers::kAll)) {
   }
 
@@ -108,6 +103,7 @@ class Service {
     // Before anything is held: no event may be missed from then on.
     auto greeted = listen_to_uevents();
     if (!greeted) return fail(from_errno(greeted.error(), "listen to", "the kernel's events"));
+    open_bus();
     static_cast<void>(::sd_event_set_watchdog(event, 1));  // none where nobody asked for it
     static_cast<void>(::sd_notify(0, "READY=1"));          // a first change may take long
     load();
@@ -117,11 +113,31 @@ class Service {
     look();
     const auto ended = check(::sd_event_loop(event), "events");
     static_cast<void>(::sd_notify(0, "STOPPING=1"));
+    bus_.reset();
     let_go();
     return ended;
   }
 
  private:
+  /// To the journal, and to who listens on the bus.
+  Tell teller() {
+    return [this](const Notice& notice) {
+      daemon::tell(notice);
+      if (bus_ != nullptr) bus_->tell(notice);
+    };
+  }
+
+  /// Without a bus everything else is done all the same.
+  void open_bus() {
+    auto bus = Bus::open([this](const Host& host) { return read(host); });
+    if (bus) {
+      bus_ = *std::move(bus);
+      return;
+    }
+    tell({.level = Notice::Level::kInfo,
+          .text = "nobody can ask for changes over D-Bus: " + bus.error().message()});
+  }
+
   /// The thread of the Greeter.
   void greet(UeventSource& events, const std::stop_token& stop) {
     const Descriptor end(::eventfd(0, EFD_CLOEXEC));
@@ -204,8 +220,8 @@ class Service {
     if (flag && flag->starts_with('1')) hold();
   }
 
-  Result<Spec> read() {
-    if (options_.rules.empty()) return read_rules(host_.files);
+  Result<Spec> read(const Host& host) const {
+    if (options_.rules.empty()) return read_rules(host.files);
     return parse_spec(TRY(read_named_specs(options_.rules)));
   }
 
@@ -226,7 +242,7 @@ class Service {
     return {};
   }
 
-  Result<> add_timer(Source& timer, sd_event_time_handler_t handler) {
+  Result<> add_timer(Owned<sd_event_source>& timer, sd_event_time_handler_t handler) {
     sd_event_source* source = nullptr;
     TRY(check(
         ::sd_event_add_time_relative(loop_.get(), &source, CLOCK_MONOTONIC, 0, 0, handler, this),
@@ -283,7 +299,7 @@ class Service {
     return 0;
   }
 
-  void wait(const Source& timer, microseconds time) {
+  void wait(const Owned<sd_event_source>& timer, microseconds time) {
     static_cast<void>(::sd_event_source_set_time_relative(
         timer.get(), static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0))));
     static_cast<void>(::sd_event_source_set_enabled(timer.get(), SD_EVENT_ONESHOT));
@@ -296,14 +312,24 @@ class Service {
       const auto event = events_->next(std::chrono::milliseconds(0));
       if (!event && event.error().value == ENOBUFS) {
         keeper_.hear_gap();
+        if (bus_ != nullptr) bus_->tell_changed("");
         concerns = true;
       } else if (!event || !*event) {
         break;
       } else {
         concerns = keeper_.concerns(**event) || concerns;
+        tell_bus(**event);
       }
     }
     if (concerns) look();
+  }
+
+  void tell_bus(const Uevent& event) {
+    if (bus_ == nullptr || event.is_synthetic) return;
+    const auto bus = BusName::parse(event.subsystem);
+    const auto name = DeviceName::parse(event.devpath.substr(event.devpath.rfind('/') + 1));
+    if (bus && name && host_.sysfs.open_dir("bus/" + event.subsystem).has_value())
+      bus_->tell_changed(DeviceId{.bus = *bus, .name = *name}.str());
   }
 
   void reload() {
@@ -330,6 +356,8 @@ class Service {
     static_cast<void>(::sd_notify(0, fmt::format("WATCHDOG=1\nSTATUS={} of {} devices as declared",
                                                  keeper_.met(), keeper_.declared())
                                          .c_str()));
+    if (bus_ != nullptr)
+      bus_->set_counts(keeper_.declared(), keeper_.met(), held_since_.has_value());
     write_metrics();
   }
 
@@ -346,15 +374,16 @@ class Service {
   const ServiceOptions& options_;
   Keeper keeper_;
   Greeter greeter_;
+  std::unique_ptr<Bus> bus_;  ///< before the threads begin that tell it something
   std::optional<Instance> held_since_{};
   bool told_hold_ = false;
   std::unique_ptr<Storage> metrics_;
   bool told_metrics_ = false;
-  Loop loop_;
+  Owned<sd_event> loop_;
   std::unique_ptr<UeventSource> events_;
-  std::vector<Source> sources_;
-  Source wake_;
-  Source quiet_;
+  std::vector<Owned<sd_event_source>> sources_;
+  Owned<sd_event_source> wake_;
+  Owned<sd_event_source> quiet_;
 };
 
 }  // namespace

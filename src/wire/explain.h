@@ -1,25 +1,12 @@
 #pragma once
 
-#include <optional>
-#include <vector>
-
+#include "engine/driver_answer.h"
 #include "inventory/match.h"
 #include "inventory/viability.h"
-#include "plan/mechanism.h"
 #include "wire/json.h"
 #include "wire/remark.h"
 
 namespace anybind::wire {
-
-/// Whether a driver could have a device, and how.
-struct DriverAnswer {
-  DriverName driver;
-  std::vector<Obstacle> obstacles{};
-  std::optional<Mechanism> mechanism{};
-  std::optional<Viability> group{};   ///< for a VFIO driver, of a device in a group
-  std::vector<Candidate> variants{};  ///< of vfio-pci, made for this device
-  bool loads_module = false;          ///< before anything else
-};
 
 [[nodiscard]] Json to_json(const Candidate& candidate);
 [[nodiscard]] Json to_json(const Viability& viability, Wording wording);

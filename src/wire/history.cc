@@ -1,6 +1,10 @@
 #include "wire/history.h"
 
+#include <utility>
+
+#include "base/try.h"
 #include "wire/error.h"
+#include "wire/reading.h"
 #include "wire/values.h"
 
 namespace anybind::wire {
@@ -14,20 +18,57 @@ Json message_of(const std::optional<Error>& error) {
 
 }  // namespace
 
+ToldChange told(const PastChange& change) {
+  ToldChange out{.id = change.id, .result = change.result, .undone_by = change.undone_by};
+  if (!change.entry) return out;
+  out.undo_of = change.entry->undoes;
+  out.time = change.entry->time;
+  out.command = change.entry->command;
+  for (const JournalDevice& device : change.entry->devices)
+    out.devices.push_back(device.device.str());
+  return out;
+}
+
 Json to_json(const PastChange& change) {
+  const ToldChange it = told(change);
   Json out;
-  if (change.entry) {
-    Json devices = Json::array();
-    for (const JournalDevice& device : change.entry->devices)
-      devices.push_back(device.device.str());
-    out["command"] = change.entry->command;
-    out["devices"] = std::move(devices);
+  if (it.time) {
+    out["command"] = it.command;
+    out["devices"] = it.devices;
   }
-  out["id"] = change.id;
-  out["result"] = change.result;
-  if (change.undone_by != 0) out["undone_by"] = change.undone_by;
-  if (change.entry && change.entry->undoes != 0) out["undo_of"] = change.entry->undoes;
-  if (change.entry) out["time"] = change.entry->time;
+  out["id"] = it.id;
+  out["result"] = it.result;
+  if (it.undone_by != 0) out["undone_by"] = it.undone_by;
+  if (it.undo_of != 0) out["undo_of"] = it.undo_of;
+  if (it.time) out["time"] = *it.time;
+  return out;
+}
+
+Result<std::vector<ToldChange>> history_from_json(std::string_view text) {
+  constexpr std::size_t kMost = 64U << 20;
+  constexpr std::uint64_t kMostNumber = INT64_MAX;
+  const Value value = TRY(parse(text, kMost, "history"));
+  if (!value.is_array()) return fail_at("history", "not an array");
+  std::vector<ToldChange> out;
+  for (const Value& row : value) {
+    const Members in = TRY(Members::of(row, "history[" + std::to_string(out.size()) + "]", {},
+                                       Members::Others::kPassedOver));
+    ToldChange one{.id = TRY(in.number("id", kMostNumber)), .result = TRY(in.text("result"))};
+    if (in.has("undone_by")) one.undone_by = TRY(in.number("undone_by", kMostNumber));
+    if (in.has("undo_of")) one.undo_of = TRY(in.number("undo_of", kMostNumber));
+    if (in.has("time")) {
+      one.time = static_cast<std::int64_t>(TRY(in.number("time", kMostNumber)));
+      one.command = TRY(in.text("command"));
+      one.devices = TRY(in.texts("devices"));
+    }
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+Json to_json(const std::vector<PastChange>& changes) {
+  Json out = Json::array();
+  for (const PastChange& change : changes) out.push_back(to_json(change));
   return out;
 }
 

@@ -7,6 +7,7 @@
 
 #include "oracle.h"
 #include "wire/error.h"
+#include "wire/history.h"
 #include "wire/outcome.h"
 #include "wire/plan.h"
 #include "wire/request.h"
@@ -68,5 +69,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (plan) judge_plan(*plan);
   judge(wire::outcomes_from_json(text), wire::outcomes_from_json);
   judge(wire::error_from_json(text), wire::error_from_json);
+  const auto history = wire::history_from_json(text);
+  if (!history) fuzz::require_printable(history.error().message(), "not printable");
   return 0;
 }

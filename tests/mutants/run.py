@@ -27,7 +27,7 @@ LEFT_OUT = {".git", "build", "__pycache__"}  # of the copy
 
 GTEST = ("base_test", "cli_test", "host_test", "inventory_test", "users_test", "doctor_test", "policy_test", "record_test", "change_test",
          "capture_test", "wire_test", "drivercore_test", "lab_test", "race_test",
-         "binding_model_test", "binding_keeper_test", "plan_test", "binding_faults_test", "replay_tests")
+         "binding_model_test", "binding_keeper_test", "binding_permits_test", "plan_test", "binding_faults_test", "replay_tests")
 PYTHON3 = shutil.which("python3", path="/usr/bin:/bin") or sys.executable  # behind the wall root's own is not to be had
 PYTHON = {"cli": "tests/cli/cli_test.py", "cli.json": "tests/cli/json_test.py", "cli.field": "tests/cli/field_test.py", "cli.policy": "tests/cli/policy_test.py",
           "cli.usage": "tests/cli/usage_test.py", "cli.list": "tests/cli/list_test.py", "cli.select": "tests/cli/select_test.py",

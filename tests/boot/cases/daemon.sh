@@ -8,6 +8,16 @@ prepare() {
   install -D /anybind/payload/anybindd /usr/sbin/anybindd
   systemctl enable anybindd.service
   keep_twin_for vfio-pci
+  install -D -m 644 /anybind/packaging/dbus/org.anybind.Manager1.conf /usr/share/dbus-1/system.d/org.anybind.Manager1.conf
+  install -D -m 644 /anybind/packaging/polkit/org.anybind.policy /usr/share/polkit-1/actions/org.anybind.policy
+  useradd guest
+  cat >/etc/polkit-1/rules.d/50-anybind.rules <<EOF
+polkit.addRule(function(action, subject) {
+  if (subject.user != "guest") return;
+  if (action.lookup("device") == "$TWIN_B" && action.lookup("driver") == "vfio-pci") return polkit.Result.YES;
+  if (action.id == "org.anybind.restore" || action.lookup("rule") == "mine") return polkit.Result.YES;
+});
+EOF
   check "the initramfs is made again" new_initramfs
   for file in usr/sbin/anybind etc/anybind.d/boot.list vfio-pci.ko; do
     check "it has $file" is_in_initramfs "$file"
@@ -37,6 +47,19 @@ boot1() {
   echo >"/sys/bus/pci/devices/$TWIN_A/driver_override"
   echo "$TWIN_A" >/sys/bus/pci/drivers/e1000e/bind
   check "what somebody has changed is put right" wait_bound "$TWIN_A" vfio-pci
+
+  # Somebody who is not root asks the service, and that asks polkit.
+  check_rc "who is not allowed to is refused" 5 runuser -u guest -- anybind unbind "$TWIN_B"
+  check_says "with the reason" "this user may not change it"
+  check_rc "who is allowed to takes the card" 0 runuser -u guest -- anybind bind "$TWIN_B" vfio-pci
+  check_eq "which goes to its driver" vfio-pci "$(driver_of "$TWIN_B")"
+  check_rc "and gives it back" 0 runuser -u guest -- anybind restore "$TWIN_B"
+  check_eq "to the host" e1000e "$(driver_of "$TWIN_B")"
+  check_rc "what root wants otherwise is left alone" 0 anybind unbind "$TWIN_A"
+  check_rc "until somebody who may applies the rules" 0 runuser -u guest -- anybind apply
+  check_eq "which makes it as declared" vfio-pci "$(driver_of "$TWIN_A")"
+  check_rc "history is for everybody" 0 runuser -u guest -- anybind history
+  check_says "and tells who asked" "bind $TWIN_B vfio-pci (user "
 
   check_rc "it is killed" 0 systemctl kill -s KILL anybindd
   check "and comes back" eventually 20 systemctl is-active anybindd

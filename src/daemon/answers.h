@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/ids.h"
+#include "change/listener.h"
+#include "host/host.h"
+#include "plan/request.h"
+#include "policy/spec.h"
+
+// What the methods of org.anybind.Manager1 answer (docs/dbus.md), without the bus: JSON, each in
+// the form that docs/schema/ gives it. Every function blocks as what it calls does, and may be
+// called by any thread that has a Host of its own.
+namespace anybind::daemon {
+
+/// The devices that `selectors` mean, all PCI devices without any, with who uses them:
+/// docs/schema/list.schema.json.
+[[nodiscard]] Result<std::string> list_devices(const Host& host,
+                                               const std::vector<std::string>& selectors);
+
+/// docs/schema/explain.schema.json, of one device; `driver` may be empty.
+[[nodiscard]] Result<std::string> explain(const Host& host, const std::string& selector,
+                                          const std::string& driver);
+
+/// What `request` would do: "dry_run" of docs/schema/change.schema.json.
+[[nodiscard]] Result<std::string> plan(const Host& host, const Request& request);
+
+/// docs/schema/history.schema.json.
+[[nodiscard]] Result<std::string> history(const Host& host);
+
+/// The rules that count on the machine of `host`.
+using ReadRules = std::function<Result<Spec>(const Host& host)>;
+/// docs/schema/status.schema.json.
+[[nodiscard]] Result<std::string> status(const Host& host, const ReadRules& rules);
+/// docs/schema/rules.schema.json.
+[[nodiscard]] Result<std::string> list_rules(const Host& host, const ReadRules& rules);
+
+/// A request for the devices that `selectors` mean; none: kUsage.
+[[nodiscard]] Result<Request> request_for(const Host& host, Request::Verb verb,
+                                          const std::vector<std::string>& selectors);
+
+/// Something that whoever asks for a change has to be allowed. Two of one change may be the same.
+struct Permit {
+  enum class Action : std::uint8_t {
+    kChange,     ///< of a device's driver
+    kGiveBack,   ///< of a device to what it was before anybind
+    kOverrule,   ///< one of these, though a guard or a missing IOMMU speaks against it
+    kApplyRule,  ///< making a rule so
+  };
+  Action action = Action::kChange;
+  std::string device{};  ///< its DeviceId::str(); empty for a rule
+  std::string driver{};  ///< where it goes: "none" to no driver, "default" to any; empty for a rule
+  std::string rule{};    ///< its name
+  friend bool operator==(const Permit&, const Permit&) = default;
+};
+
+/// What `request` does to which device, as it is planned now. Errors: those of plan_change().
+[[nodiscard]] Result<std::vector<Permit>> permits_for(const Host& host, const Request& request);
+/// For each rule that something has to be done for.
+[[nodiscard]] Result<std::vector<Permit>> permits_for(const Host& host, const ReadRules& rules);
+
+/// What a change has said on its way, and its answer.
+struct Answer {
+  std::string json;
+  std::vector<std::string> warnings{};  ///< a line each, printable
+};
+
+/// Does what is asked for, as long as that is no more than `allowed`: the plan is compared again
+/// before the first write, since a group may have a new member. docs/schema/change.schema.json.
+/// kNotPermitted: it is more.
+[[nodiscard]] Result<Answer> change(const Host& host, const Request& request,
+                                    const std::vector<Permit>& allowed,
+                                    const std::function<bool()>& stop_requested);
+
+/// Makes the rules in `allowed` so, and no other. docs/schema/apply.schema.json.
+[[nodiscard]] Result<Answer> apply(const Host& host, const ReadRules& rules,
+                                   const std::vector<Permit>& allowed,
+                                   const std::function<bool()>& stop_requested);
+
+}  // namespace anybind::daemon

@@ -1,0 +1,494 @@
+// One thread speaks with the bus and never waits for the machine. What a call asks for is done in a
+// thread of its own: first what can be done without a permit (to look, or to find out what a
+// change would touch), then, when polkit has said yes to each of its devices, the change. sd-bus
+// belongs to the first thread alone; the others leave what they have for it in a queue.
+#include "daemon/bus.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <list>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "base/try.h"
+#include "cli/advice.h"
+#include "cli/answer.h"
+#include "daemon/bus_names.h"
+#include "daemon/call.h"
+#include "daemon/journal.h"
+#include "daemon/owned.h"
+#include "daemon/polkit.h"
+#include "host/descriptor.h"
+#include "host/this_machine.h"
+#include "wire/json.h"
+
+namespace anybind::daemon {
+namespace {
+
+constexpr std::size_t kMostCalls = 32;          // that are not answered yet
+constexpr std::size_t kMostCallsOfAUser = 8;    // but root
+constexpr std::size_t kMostChangedAtOnce = 64;  // more: any device
+constexpr std::uint64_t kGather =
+    100'000;  // microseconds, in which changes of devices make one signal
+constexpr std::size_t kMostWords = 1000;
+
+const char* error_name(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kFailed:
+      break;
+    case ErrorKind::kUsage:
+      return "org.anybind.Error.Usage";
+    case ErrorKind::kRefused:
+      return "org.anybind.Error.Refused";
+    case ErrorKind::kIncomplete:
+      return "org.anybind.Error.Incomplete";
+    case ErrorKind::kNotPermitted:
+      return "org.anybind.Error.NotPermitted";
+    case ErrorKind::kNotFound:
+      return "org.anybind.Error.NotFound";
+  }
+  return "org.anybind.Error.Failed";
+}
+
+/// For people; what programs want of it is the second value of the reply.
+std::string error_text(const Error& error) {
+  std::string out = error.message();
+  for (const Remark& line : error.details) out += "\n" + printable(cli::text_of(line), 1024);
+  if (!error.advice.empty()) out += "\n" + printable(cli::text_of(error.advice), 1024);
+  return out;
+}
+
+Error not_allowed(const Call& call, const Permit& permit, Verdict verdict) {
+  Error out{.kind = ErrorKind::kNotPermitted,
+            .object = permit.device.empty() ? permit.rule : permit.device,
+            .why = "this user may not change it"};
+  if (permit.action == Permit::Action::kOverrule)
+    out.why = "this user may not change it against a guard, or by a way that reaches other devices";
+  if (verdict == Verdict::kNobodyToAsk)
+    out.why = "only root may change it, as polkit is not running here";
+  if (call.uid != 0) out.advice = "ask as root, or see docs/dbus.md for how to allow it";
+  return out;
+}
+
+const char* level_word(Notice::Level level) {
+  if (level == Notice::Level::kError) return "error";
+  return level == Notice::Level::kWarning ? "warning" : "info";
+}
+
+Result<> check_bus(int code, const char* what) {
+  if (code >= 0) return {};
+  return fail(from_errno(Errno{-code}, what, "the system bus"));
+}
+
+/// The words of an array of strings. EINVAL: too many.
+int read_words(sd_bus_message* message, std::vector<std::string>& out) {
+  if (const int code = ::sd_bus_message_enter_container(message, SD_BUS_TYPE_ARRAY, "s"); code < 0)
+    return code;
+  const char* word = nullptr;
+  int code = 0;
+  while ((code = ::sd_bus_message_read_basic(message, SD_BUS_TYPE_STRING,
+                                             static_cast<void*>(&word))) > 0) {
+    if (out.size() == kMostWords) return -EINVAL;
+    out.emplace_back(word);
+  }
+  return code < 0 ? code : ::sd_bus_message_exit_container(message);
+}
+
+}  // namespace
+
+class Bus::Impl {
+ public:
+  explicit Impl(ReadRules rules)
+      : rules_(std::move(rules)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+  Result<> start() {
+    sd_event* loop = nullptr;
+    TRY(check_bus(::sd_event_new(&loop), "wait for"));
+    loop_.reset(loop);
+    sd_bus* bus = nullptr;
+    TRY(check_bus(::sd_bus_open_system(&bus), "speak to"));
+    bus_.reset(bus);
+    TRY(check_bus(::sd_bus_add_object_vtable(bus, nullptr, kPath, kInterface, table(), this),
+                  "offer methods on"));
+    TRY(check_bus(::sd_bus_request_name(bus, kName, 0), "take the name org.anybind.Manager1 on"));
+    TRY(check_bus(::sd_bus_attach_event(bus, loop, SD_EVENT_PRIORITY_NORMAL), "wait for"));
+    TRY(check_bus(::sd_event_add_io(loop, nullptr, wake_.get(), EPOLLIN, on_wake, this),
+                  "wait for"));
+    sd_event_source* timer = nullptr;
+    TRY(check_bus(
+        ::sd_event_add_time_relative(loop, &timer, CLOCK_MONOTONIC, 0, 0, on_gathered, this),
+        "wait for"));
+    gather_.reset(timer);
+    TRY(check_bus(::sd_event_source_set_enabled(timer, SD_EVENT_OFF), "wait for"));
+    thread_ = std::thread([this] { serve(); });
+    return {};
+  }
+
+  ~Impl() {
+    stopping_ = true;
+    post([this] { static_cast<void>(::sd_event_exit(loop_.get(), 0)); });
+    if (thread_.joinable()) thread_.join();
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  /// For the thread of the bus.
+  void post(std::function<void()> what) {
+    const std::scoped_lock lock(mutex_);
+    queue_.push_back(std::move(what));
+    ::eventfd_write(wake_.get(), 1);
+  }
+
+  void emit(const Notice& notice) {
+    const std::string device = notice.device ? notice.device->str() : "";
+    static_cast<void>(::sd_bus_emit_signal(
+        bus_.get(), kPath, kInterface, "Noticed", "sssss", level_word(notice.level), device.c_str(),
+        printable(notice.rule).c_str(), printable(notice.text, 2048).c_str(),
+        printable(cli::text_of(notice.advice), 1024).c_str()));
+  }
+
+  void gather(const std::string& device) {
+    if (changed_.empty()) {
+      static_cast<void>(::sd_event_source_set_time_relative(gather_.get(), kGather));
+      static_cast<void>(::sd_event_source_set_enabled(gather_.get(), SD_EVENT_ONESHOT));
+    }
+    if (changed_.size() <= kMostChangedAtOnce) changed_.insert(device);
+  }
+
+  void set_counts(std::size_t declared, std::size_t met, bool holds) {
+    const auto set = [&](auto& value, auto now, const char* name) {
+      if (std::exchange(value, now) == now) return;
+      static_cast<void>(
+          ::sd_bus_emit_properties_changed(bus_.get(), kPath, kInterface, name, nullptr));
+    };
+    set(declared_, static_cast<std::uint32_t>(declared), "DevicesDeclared");
+    set(met_, static_cast<std::uint32_t>(met), "DevicesMet");
+    set(holds_, holds ? 1 : 0, "HoldsAutoprobe");
+  }
+
+ private:
+  static const sd_bus_vtable* table();
+
+  void serve() {
+    const int code = ::sd_event_loop(loop_.get());
+    if (code < 0 && !stopping_)
+      daemon::tell({.level = Notice::Level::kError,
+                    .text = "the system bus has gone: nobody can ask for changes until a restart"});
+    for (Call& call : calls_) {
+      call.question.reset();
+      if (call.worker.joinable()) call.worker.join();
+    }
+    calls_.clear();
+    gather_.reset();
+    bus_.reset();
+  }
+
+  // ---- from the bus
+
+  static int on_wake(sd_event_source* /*source*/, int fd, std::uint32_t /*what*/, void* data) {
+    auto& self = *static_cast<Impl*>(data);
+    eventfd_t count = 0;
+    ::eventfd_read(fd, &count);
+    std::deque<std::function<void()>> now;
+    {
+      const std::scoped_lock lock(self.mutex_);
+      now.swap(self.queue_);
+    }
+    for (const auto& what : now) what();
+    return 0;
+  }
+
+  static int on_gathered(sd_event_source* /*source*/, std::uint64_t /*usec*/, void* data) {
+    static_cast<Impl*>(data)->emit_changed();
+    return 0;
+  }
+
+  void emit_changed() {
+    const bool is_any = changed_.contains("") || changed_.size() > kMostChangedAtOnce;
+    std::vector<char*> words;
+    for (const std::string& device : changed_)
+      if (!is_any)
+        words.push_back(const_cast<char*>(device.c_str()));  // NOLINT(*-const-cast): only read
+    words.push_back(nullptr);
+    sd_bus_message* made = nullptr;
+    if (::sd_bus_message_new_signal(bus_.get(), &made, kPath, kInterface, "DevicesChanged") >= 0) {
+      const Owned<sd_bus_message> signal(made);
+      if (::sd_bus_message_append_strv(made, words.data()) >= 0)
+        static_cast<void>(::sd_bus_send(bus_.get(), made, nullptr));
+    }
+    changed_.clear();
+  }
+
+  static int on_call(sd_bus_message* message, void* data, sd_bus_error* error) {
+    return static_cast<Impl*>(data)->begin(message, error);
+  }
+
+  int begin(sd_bus_message* message, sd_bus_error* error) {
+    Call call{.method = ::sd_bus_message_get_member(message)};
+    if (const int code = read_arguments(message, call); code < 0) return code;
+    sd_bus_creds* made = nullptr;
+    if (const int code = ::sd_bus_query_sender_creds(message, SD_BUS_CREDS_EUID, &made); code < 0)
+      return code;
+    const Owned<sd_bus_creds> creds(made);
+    if (const int code = ::sd_bus_creds_get_euid(made, &call.uid); code < 0) return code;
+    const auto of_this_user = std::ranges::count(calls_, call.uid, &Call::uid);
+    if (calls_.size() >= kMostCalls ||
+        (call.uid != 0 && static_cast<std::size_t>(of_this_user) >= kMostCallsOfAUser))
+      return ::sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                "too many calls of this user are not answered yet");
+    call.message.reset(::sd_bus_message_ref(message));
+    calls_.push_back(std::move(call));
+    const auto at = std::prev(calls_.end());
+    if (only_looks(*at)) {
+      work(at, [at, this](const Host& host) { return look(host, *at, rules_); });
+    } else {
+      prepare_change(at);
+    }
+    return 1;
+  }
+
+  static int read_arguments(sd_bus_message* message, Call& out) {
+    const char* text = nullptr;
+    const std::string_view method = out.method;
+    if (method == "List" || method == "Bind" || method == "Unbind" || method == "Restore") {
+      if (const int code = read_words(message, out.words); code < 0) return code;
+    }
+    if (method == "Explain") {
+      if (const int code = ::sd_bus_message_read(message, "s", &text); code < 0) return code;
+      out.words.emplace_back(text);
+    }
+    if (method == "Bind" || method == "Explain" || method == "Plan" || method == "Change") {
+      if (const int code = ::sd_bus_message_read(message, "s", &text); code < 0) return code;
+      out.text = text;
+    }
+    return 0;
+  }
+
+  static int on_get(sd_bus* /*bus*/, const char* /*path*/, const char* /*interface*/,
+                    const char* name, sd_bus_message* reply, void* data, sd_bus_error* /*error*/) {
+    const auto& self = *static_cast<Impl*>(data);
+    const std::string_view what = name;
+    if (what == "Version") return ::sd_bus_message_append(reply, "s", ANYBIND_VERSION);
+    if (what == "HoldsAutoprobe") return ::sd_bus_message_append(reply, "b", self.holds_);
+    return ::sd_bus_message_append(reply, "u", what == "DevicesMet" ? self.met_ : self.declared_);
+  }
+
+  // ---- the way of one call
+
+  using At = std::list<Call>::iterator;
+
+  /// `job` with a machine of its own, in a thread; its answer is the call's.
+  void work(At at, std::function<Result<Answer>(const Host&)> job) {
+    run(at, std::move(job), [this, at](const Result<Answer>& answer) { end(at, answer); });
+  }
+
+  void run(At at, std::function<Result<Answer>(const Host&)> job,
+           const std::function<void(const Result<Answer>&)>& then) {
+    if (at->worker.joinable()) at->worker.join();
+    try {
+      at->worker = std::thread([this, command = at->command(), job = std::move(job), then] {
+        auto answer = carried_out(command, job);
+        post([then, answer = std::move(answer)] { then(answer); });
+      });
+    } catch (const std::exception& none) {
+      then(fail({.why = fmt::format("no thread can be had: {}", none.what())}));
+    }
+  }
+
+  static Result<Answer> carried_out(const std::string& command,
+                                    const std::function<Result<Answer>(const Host&)>& job) {
+    try {
+      const auto machine = TRY(ThisMachine::open("", "", command));
+      return job(machine->host());
+    } catch (const std::exception& thrown) {
+      return fail({.why = thrown.what()});
+    }
+  }
+
+  void prepare_change(At at) {
+    run(
+        at,
+        [this, at](const Host& host) -> Result<Answer> {
+          TRY(prepare(host, *at, rules_));
+          return Answer{};
+        },
+        [this, at](const Result<Answer>& prepared) {
+          if (!prepared) return end(at, prepared);
+          ask_next(at);
+        });
+  }
+
+  /// Root is allowed; of others polkit is asked for one permit after another.
+  void ask_next(At at) {
+    at->question.reset();
+    if (at->uid == 0) at->allowed = at->permits.size();
+    if (at->allowed == at->permits.size()) return change(at);
+    const Permit& permit = at->permits[at->allowed];
+    at->question = ask_polkit(*at->message, permit, [this, at](Verdict verdict) {
+      // After this call back: it is the question's own.
+      post([this, at, verdict] { hear(at, verdict); });
+    });
+    if (!at->question) hear(at, Verdict::kNobodyToAsk);
+  }
+
+  void hear(At at, Verdict verdict) {
+    if (verdict != Verdict::kYes)
+      return end(at, fail(not_allowed(*at, at->permits[at->allowed], verdict)));
+    ++at->allowed;
+    ask_next(at);
+  }
+
+  void change(At at) {
+    work(at, [this, at](const Host& host) {
+      const auto stop = [this] { return stopping_.load(); };
+      if (at->request) return daemon::change(host, *at->request, at->permits, stop);
+      return apply(host, rules_, at->permits, stop);
+    });
+  }
+
+  void end(At at, const Result<Answer>& answer) {
+    if (at->worker.joinable()) at->worker.join();
+    if (!only_looks(*at)) tell_end(*at, answer);
+    if (answer) {
+      reply(*at, *answer);
+    } else {
+      refuse(*at, answer.error());
+    }
+    calls_.erase(at);
+  }
+
+  void tell_end(const Call& call, const Result<Answer>& answer) {
+    const std::string text =
+        call.command() + ": " + (answer ? std::string("done") : answer.error().message());
+    daemon::tell({.level = answer ? Notice::Level::kInfo : Notice::Level::kWarning, .text = text});
+    if (answer)
+      static_cast<void>(::sd_bus_emit_signal(bus_.get(), kPath, kInterface, "Changed", "ss",
+                                             printable(call.command(), 1024).c_str(),
+                                             answer->json.c_str()));
+  }
+
+  void reply(const Call& call, const Answer& answer) {
+    sd_bus_message* made = nullptr;
+    if (::sd_bus_message_new_method_return(call.message.get(), &made) < 0) return;
+    const Owned<sd_bus_message> message(made);
+    std::vector<char*> warnings;
+    warnings.reserve(answer.warnings.size() + 1);
+    for (const std::string& warning : answer.warnings)
+      warnings.push_back(const_cast<char*>(warning.c_str()));  // NOLINT(*-const-cast): only read
+    warnings.push_back(nullptr);
+    if (::sd_bus_message_append(made, "s", answer.json.c_str()) < 0) return;
+    if (!only_looks(call) && ::sd_bus_message_append_strv(made, warnings.data()) < 0) return;
+    static_cast<void>(::sd_bus_send(bus_.get(), made, nullptr));
+  }
+
+  void refuse(const Call& call, const Error& error) {
+    const std::string text = error_text(error);
+    const sd_bus_error named{
+        .name = error_name(error.kind), .message = text.c_str(), ._need_free = 0};
+    sd_bus_message* made = nullptr;
+    if (::sd_bus_message_new_method_error(call.message.get(), &made, &named) < 0) return;
+    const Owned<sd_bus_message> message(made);
+    const std::string value = wire::text_of({{"error", cli::error_value(error)}});
+    if (::sd_bus_message_append(made, "s", value.c_str()) < 0) return;
+    static_cast<void>(::sd_bus_send(bus_.get(), made, nullptr));
+  }
+
+  ReadRules rules_;
+  std::atomic<bool> stopping_ = false;
+  Descriptor wake_;
+  std::mutex mutex_;
+  std::deque<std::function<void()>> queue_;  ///< under mutex_
+
+  // Of the thread of the bus.
+  Owned<sd_event> loop_;
+  Owned<sd_bus> bus_;
+  Owned<sd_event_source> gather_;
+  std::list<Call> calls_;
+  std::set<std::string> changed_;
+  std::uint32_t declared_ = 0;
+  std::uint32_t met_ = 0;
+  int holds_ = 0;  ///< as sd-bus wants a boolean
+
+  std::thread thread_;
+};
+
+// docs/dbus.md says what each of them is.
+const sd_bus_vtable* Bus::Impl::table() {
+  constexpr std::uint64_t kAnybody =
+      SD_BUS_VTABLE_UNPRIVILEGED;  // polkit is asked, where it counts
+  static const sd_bus_vtable kTable[] = {
+      SD_BUS_VTABLE_START(0),
+      SD_BUS_METHOD_WITH_ARGS("List", SD_BUS_ARGS("as", selectors), SD_BUS_RESULT("s", devices),
+                              on_call, kAnybody),
+      SD_BUS_METHOD_WITH_ARGS("Explain", SD_BUS_ARGS("s", device, "s", driver),
+                              SD_BUS_RESULT("s", explanation), on_call, kAnybody),
+      SD_BUS_METHOD_WITH_ARGS("Plan", SD_BUS_ARGS("s", request), SD_BUS_RESULT("s", plan), on_call,
+                              kAnybody),
+      SD_BUS_METHOD_WITH_ARGS("Status", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", status), on_call,
+                              kAnybody),
+      SD_BUS_METHOD_WITH_ARGS("Rules", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", rules), on_call,
+                              kAnybody),
+      SD_BUS_METHOD_WITH_ARGS("History", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", changes), on_call,
+                              kAnybody),
+      SD_BUS_METHOD_WITH_ARGS("Bind", SD_BUS_ARGS("as", selectors, "s", driver),
+                              SD_BUS_RESULT("s", outcomes, "as", warnings), on_call, kAnybody),
+      SD_BUS_METHOD_WITH_ARGS("Unbind", SD_BUS_ARGS("as", selectors),
+                              SD_BUS_RESULT("s", outcomes, "as", warnings), on_call, kAnybody),
+      SD_BUS_METHOD_WITH_ARGS("Restore", SD_BUS_ARGS("as", selectors),
+                              SD_BUS_RESULT("s", outcomes, "as", warnings), on_call, kAnybody),
+      SD_BUS_METHOD_WITH_ARGS("Change", SD_BUS_ARGS("s", request),
+                              SD_BUS_RESULT("s", outcomes, "as", warnings), on_call, kAnybody),
+      SD_BUS_METHOD_WITH_ARGS("Apply", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", changes, "as", warnings),
+                              on_call, kAnybody),
+      SD_BUS_SIGNAL_WITH_ARGS("DevicesChanged", SD_BUS_ARGS("as", devices), 0),
+      SD_BUS_SIGNAL_WITH_ARGS(
+          "Noticed", SD_BUS_ARGS("s", level, "s", device, "s", rule, "s", text, "s", next), 0),
+      SD_BUS_SIGNAL_WITH_ARGS("Changed", SD_BUS_ARGS("s", command, "s", outcomes), 0),
+      SD_BUS_PROPERTY("Version", "s", on_get, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+      SD_BUS_PROPERTY("DevicesDeclared", "u", on_get, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+      SD_BUS_PROPERTY("DevicesMet", "u", on_get, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+      SD_BUS_PROPERTY("HoldsAutoprobe", "b", on_get, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+      SD_BUS_VTABLE_END,
+  };
+  return kTable;
+}
+
+Bus::Bus(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Bus::~Bus() = default;
+
+Result<std::unique_ptr<Bus>> Bus::open(ReadRules rules) {
+  auto impl = std::make_unique<Impl>(std::move(rules));
+  TRY(impl->start());
+  return std::unique_ptr<Bus>(new Bus(std::move(impl)));
+}
+
+void Bus::tell(const Notice& notice) {
+  impl_->post([impl = impl_.get(), notice] { impl->emit(notice); });
+}
+
+void Bus::tell_changed(const std::string& device) {
+  impl_->post([impl = impl_.get(), device] { impl->gather(device); });
+}
+
+void Bus::set_counts(std::size_t declared, std::size_t met, bool holds) {
+  impl_->post([=, impl = impl_.get()] { impl->set_counts(declared, met, holds); });
+}
+
+}  // namespace anybind::daemon

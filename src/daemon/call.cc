@@ -1,0 +1,102 @@
+#include "daemon/call.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "base/try.h"
+#include "inventory/net_interface.h"
+#include "wire/request.h"
+
+namespace anybind::daemon {
+namespace {
+
+constexpr std::array<std::string_view, 6> kLooks = {"List",   "Explain", "Plan",
+                                                    "Status", "Rules",   "History"};
+
+const char* word_of(Request::Verb verb) {
+  switch (verb) {
+    case Request::Verb::kBind:
+      break;
+    case Request::Verb::kUnbind:
+      return "unbind";
+    case Request::Verb::kRestore:
+      return "restore";
+    case Request::Verb::kUndo:
+      return "undo";
+    case Request::Verb::kMakeFunctions:
+      return "vfs";
+  }
+  return "bind";
+}
+
+Result<std::string> text_answer(const Host& host, const Call& call, const ReadRules& rules) {
+  if (call.method == "List") return list_devices(host, call.words);
+  if (call.method == "Explain") return explain(host, call.words.at(0), call.text);
+  if (call.method == "Plan") return plan(host, TRY(wire::request_from_json(call.text)));
+  if (call.method == "Status") return status(host, rules);
+  if (call.method == "Rules") return list_rules(host, rules);
+  return history(host);
+}
+
+Result<Request> request_of(const Host& host, const Call& call) {
+  if (call.method == "Change") return wire::request_from_json(call.text);
+  if (call.method == "Restore") return request_for(host, Request::Verb::kRestore, call.words);
+  if (call.method == "Unbind") return request_for(host, Request::Verb::kUnbind, call.words);
+  const DriverName driver = TRY(DriverName::parse(call.text));
+  Request out = TRY(request_for(host, Request::Verb::kBind, call.words));
+  out.driver = driver;
+  return out;
+}
+
+/// A device is found by such a name afterwards, also by others: it has to be its own.
+Result<> check_names(const Host& host, const Request& request) {
+  for (const auto& [device, name] : request.names) {
+    const auto behind = devices_behind(host.sysfs, name);
+    if (std::ranges::find(behind, device) == behind.end())
+      return fail({.kind = ErrorKind::kUsage,
+                   .object = device.str(),
+                   .why = fmt::format("no interface of it is called {}", printable(name))});
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string Call::command() const {
+  constexpr std::size_t kMost = 8;
+  std::string out = request ? word_of(request->verb) : method == "Apply" ? "apply" : method;
+  if (request) {
+    for (std::size_t i = 0; i < std::min(kMost, request->devices.size()); ++i)
+      out += " " + request->devices[i].str();
+    if (request->devices.size() > kMost) out += " ...";
+    if (request->verb == Request::Verb::kMakeFunctions) out += fmt::format(" {}", request->count);
+    if (request->driver) out += " " + request->driver->str();
+  }
+  return fmt::format("{} (user {})", out, uid);
+}
+
+bool only_looks(const Call& call) {
+  return std::ranges::find(kLooks, call.method) != kLooks.end();
+}
+
+Result<Answer> look(const Host& host, const Call& call, const ReadRules& rules) {
+  return Answer{.json = TRY(text_answer(host, call, rules))};
+}
+
+Result<> prepare(const Host& host, Call& call, const ReadRules& rules) {
+  if (call.method == "Apply") {
+    call.permits = TRY(permits_for(host, rules));
+    return {};
+  }
+  call.request = TRY(request_of(host, call));
+  TRY(check_names(host, *call.request));
+  call.permits = TRY(permits_for(host, *call.request));
+  return {};
+}
+
+}  // namespace anybind::daemon

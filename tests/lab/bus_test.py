@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+"""org.anybind.Manager1 with a real dbus-daemon and a real polkitd, in a lab. usage: bus_test.py ANYBIND ANYBINDD
+
+The bus is the test's own. polkitd reads its actions and rules from directories that the lab's mount namespace has in the
+place of the machine's."""
+
+import os
+import pathlib
+import re
+import shutil
+import sys
+import unittest
+
+import lab_case
+from lab_case import ROOT, SERVER, LabCase, needs
+
+NIC = "0000:06:00.0"
+OTHER = "0000:07:00.0"
+BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>system</type><listen>unix:path={dir}/bus</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow user="*"/><deny own="*"/><deny send_type="method_call"/><allow send_type="signal"/>
+<allow send_requested_reply="true" send_type="method_return"/><allow send_requested_reply="true" send_type="error"/>
+<allow receive_type="method_call"/><allow receive_type="method_return"/><allow receive_type="error"/><allow receive_type="signal"/>
+<allow send_destination="org.freedesktop.DBus"/></policy>
+<include>{root}/packaging/dbus/org.anybind.Manager1.conf</include>
+<include>/usr/share/dbus-1/system.d/org.freedesktop.PolicyKit1.conf</include></busconfig>
+"""
+# Who is called nobody may give one card to vfio-pci and take it back, and make one rule so.
+RULES = """
+polkit.addRule(function(action, subject) {
+  if (subject.user != "nobody") return;
+  if (action.lookup("device") == "%s") {
+    if (action.id == "org.anybind.change" && action.lookup("driver") == "vfio-pci") return polkit.Result.YES;
+    if (action.id == "org.anybind.restore") return polkit.Result.YES;
+  }
+  if (action.id == "org.anybind.apply" && action.lookup("rule") == "mine") return polkit.Result.YES;
+});
+"""
+SERVICE = r"""
+set -eu
+mount --bind {dir}/actions /usr/share/polkit-1/actions
+mount --bind {dir}/polkit /etc/polkit-1/rules.d
+export DBUS_SYSTEM_BUS_ADDRESS=unix:path={dir}/bus
+wait_until() {{ n=0; until "$@" >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt 200 ] || {{ echo "never: $*"; exit 9; }}; sleep 0.05; done; }}
+dbus-daemon --config-file={dir}/bus.conf --nofork --nosyslog 2>{dir}/bus.log &
+wait_until test -S {dir}/bus
+bus() {{ busctl --system "$@"; }}
+call() {{ bus call org.anybind.Manager1 /org/anybind/Manager1 org.anybind.Manager1 "$@"; }}
+as() {{ user=$1; shift; setpriv --reuid="$user" --regid="$user" --clear-groups "$@"; }}
+as_nobody() {{ as 65534 "$@"; }}
+is() {{ [ "$(basename "$(readlink /sys/bus/pci/devices/$1/driver)")" = "$2" ]; }}
+{polkit}
+{dir}/anybindd --rules {dir}/rules 2>{dir}/said & daemon=$!
+wait_until bus status org.anybind.Manager1
+"""
+POLKIT = """/usr/lib/polkit-1/polkitd --no-debug >/dev/null 2>&1 &
+wait_until bus status org.freedesktop.PolicyKit1"""
+
+
+@unittest.skipIf(os.geteuid() != 0, "needs root: it is about who is root and who is not")
+class Bus(LabCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.dir.chmod(0o755)  # for who is not root
+        for name in ("actions", "polkit", "rules"):
+            (self.dir / name).mkdir()
+        shutil.copy(ROOT / "packaging/polkit/org.anybind.policy", self.dir / "actions")
+        (self.dir / "polkit/10-test.rules").write_text(RULES % NIC)
+        (self.dir / "bus.conf").write_text(BUS.format(dir=self.dir, root=ROOT))
+        # A tree that others may not enter holds neither for them.
+        shutil.copy(ANYBIND, self.dir)
+        shutil.copy(DAEMON, self.dir)
+        if not os.access(ROOT, os.X_OK):
+            self.fail(f"{ROOT} cannot be entered")
+
+    def served(self, script: str, polkit: bool = True, code: int = 0, machine: pathlib.Path | None = None) -> str:
+        head = SERVICE.format(dir=self.dir, polkit=POLKIT if polkit else "")
+        return self.lab(head + script + f"\nkill $daemon; wait $daemon || exit 8\ncat {self.dir}/said", code=code, machine=machine)
+
+    @needs("dbus-daemon", "busctl", "setpriv")
+    def test_everybody_may_look(self) -> None:
+        said = self.served(f"""
+as_nobody busctl --system call org.anybind.Manager1 /org/anybind/Manager1 org.anybind.Manager1 List as 1 {NIC}
+as_nobody busctl --system call org.anybind.Manager1 /org/anybind/Manager1 org.anybind.Manager1 Explain ss {NIC} vfio-pci
+as_nobody busctl --system call org.anybind.Manager1 /org/anybind/Manager1 org.anybind.Manager1 Status
+as_nobody busctl --system call org.anybind.Manager1 /org/anybind/Manager1 org.anybind.Manager1 Rules
+as_nobody busctl --system call org.anybind.Manager1 /org/anybind/Manager1 org.anybind.Manager1 History
+as_nobody busctl --system call org.anybind.Manager1 /org/anybind/Manager1 org.anybind.Manager1 Plan s '{{"verb": "unbind", "devices": [{{"bus": "pci", "address": "{NIC}"}}]}}'
+as_nobody busctl --system get-property org.anybind.Manager1 /org/anybind/Manager1 org.anybind.Manager1 Version DevicesDeclared
+""")
+        for word in (r"\"driver\":\"igb\"", r"\"asked\"", r"\"holds\": true", r"\"predicted\"", 's "0.', "u 0"):
+            self.assertIn(word, said)
+
+    @needs("dbus-daemon", "busctl", "setpriv")
+    def test_the_interface_is_the_one_that_is_installed_and_described(self) -> None:
+        said = self.served("bus introspect --xml-interface org.anybind.Manager1 /org/anybind/Manager1")
+        served = re.search(r' <interface name="org.anybind.Manager1">.*? </interface>\n', said, re.DOTALL)[0]
+        installed = (ROOT / "packaging/dbus/org.anybind.Manager1.xml").read_text()
+        self.assertIn(served, installed)
+        page = (ROOT / "docs/dbus.md").read_text()
+        for name in re.findall(r'<(?:method|signal|property) name="(\w+)"', served):
+            self.assertIn(f"`{name}`", page)
+
+    @needs("dbus-daemon", "busctl", "setpriv")
+    def test_polkit_decides_who_may_change_what(self) -> None:
+        said = self.served(f"""
+call='busctl --system call org.anybind.Manager1 /org/anybind/Manager1 org.anybind.Manager1'
+as_nobody $call Bind ass 1 {NIC} vfio-pci; is {NIC} vfio-pci
+as_nobody $call Restore as 1 {NIC}; is {NIC} igb
+! as_nobody $call Unbind as 1 {NIC}; is {NIC} igb
+! as_nobody $call Bind ass 1 {OTHER} vfio-pci; is {OTHER} igb
+! as_nobody $call Bind ass 2 {NIC} {OTHER} vfio-pci; is {NIC} igb; is {OTHER} igb
+! as 1 $call Bind ass 1 {NIC} vfio-pci; is {NIC} igb
+! as_nobody $call Change s '{{"verb": "bind", "devices": [{{"bus": "pci", "address": "{NIC}"}}], "driver": "vfio-pci", "ignored": ["mounted"]}}'
+is {NIC} igb
+call Bind ass 1 {OTHER} vfio-pci; is {OTHER} vfio-pci
+""")
+        self.assertEqual(said.count("this user may not change it\n"), 8, said)  # each told to the caller, and in the journal
+        self.assertEqual(said.count("this user may not change it against a guard"), 2, said)
+        self.assertIn("(user 65534): done", said)
+
+    @needs("dbus-daemon", "busctl", "setpriv")
+    def test_without_polkit_only_root_changes_things(self) -> None:
+        said = self.served(f"""
+! as_nobody busctl --system call org.anybind.Manager1 /org/anybind/Manager1 org.anybind.Manager1 Bind ass 1 {NIC} vfio-pci
+is {NIC} igb
+call Bind ass 1 {NIC} vfio-pci
+is {NIC} vfio-pci
+""", polkit=False)
+        self.assertIn("only root may change it, as polkit is not running here", said)
+
+    @needs("dbus-daemon", "busctl", "setpriv")
+    def test_the_command_of_somebody_else_than_root_asks_the_service(self) -> None:
+        said = self.served(f"""
+as_nobody {self.dir}/anybind bind {NIC} vfio-pci; is {NIC} vfio-pci
+as_nobody {self.dir}/anybind bind {NIC} vfio-pci --json | head -c 1
+as_nobody {self.dir}/anybind history
+as_nobody {self.dir}/anybind history --json | head -c 1
+as_nobody {self.dir}/anybind restore {NIC}; is {NIC} igb
+as_nobody {self.dir}/anybind bind {OTHER} vfio-pci && exit 7 || [ $? = 5 ]
+as_nobody {self.dir}/anybind bind 0000:00:1f.9 vfio-pci && exit 7 || [ $? = 6 ]
+printf '[[rule]]\\nname = "mine"\\nmatch = {{ device = "{NIC}" }}\\ndriver = "vfio-pci"\\n' > {self.dir}/rules/a.toml
+""")
+        self.assertIn(f"{NIC}  igb -> vfio-pci\n", said)
+        self.assertIn(f"bind {NIC} vfio-pci (user 65534)\n", said)
+        self.assertIn(f"{NIC}  vfio-pci -> igb\n", said)
+        self.assertIn(f"sudo anybind bind {OTHER} vfio-pci\n", said)
+
+    @needs("dbus-daemon", "busctl", "setpriv")
+    def test_virtual_functions(self) -> None:
+        said = self.served("""
+call Change s '{"verb": "vfs", "devices": [{"bus": "pci", "address": "0000:86:00.0"}], "count": 0}'
+call Change s '{"verb": "vfs", "devices": [{"bus": "pci", "address": "0000:86:00.0"}], "count": 2, "driver": "vfio-pci"}'
+[ "$(cat /sys/bus/pci/devices/0000:86:00.0/sriov_numvfs)" = 2 ]
+""", machine=SERVER)
+        self.assertIn("vfs 0000:86:00.0 2 vfio-pci (user 0): done", said)
+
+    @needs("dbus-daemon", "busctl", "setpriv")
+    def test_hostile_arguments(self) -> None:
+        deep = "[" * 5000
+        said = self.served(f"""
+refused() {{ if call "$@" >/dev/null 2>>{self.dir}/refusals; then echo "taken: $*"; exit 7; fi; }}
+refused Change s ''
+refused Change s 'x'
+refused Change s '{deep}'
+refused Change s '{{"verb": "bind"}}'
+refused Change s '{{"verb": "shutdown", "devices": []}}'
+refused Change s '{{"verb": "bind", "devices": [{{"bus": "pci", "address": "../../../etc"}}], "driver": "vfio-pci"}}'
+refused Change s '{{"verb": "bind", "devices": [{{"bus": "pci", "address": "{NIC}"}}], "driver": "../vfio-pci"}}'
+refused Change s '{{"verb": "bind", "devices": [{{"bus": "pci", "address": "{NIC}"}}], "driver": "vfio-pci", "names": [{{"bus": "pci", "address": "{NIC}", "name": "eth9"}}]}}'
+refused Bind ass 0 vfio-pci
+refused Bind ass 1 '' vfio-pci
+refused Bind ass 1 {NIC} ''
+refused Bind ass 1 "$(printf '{NIC}\\n1')" vfio-pci
+refused Explain ss '*' ../x
+refused List as 1 nothing-like-this
+refused Restore as 0
+refused NoSuchMethod
+refused Bind s {NIC}
+busctl --system call org.anybind.Manager1 /org/anybind/Manager1 org.freedesktop.DBus.Properties Set ssv org.anybind.Manager1 Version s x 2>/dev/null && exit 7 || true
+refused List as 1001 {"x " * 1001}
+is {NIC} igb
+call List as 1 {NIC} | grep -q igb
+cat {self.dir}/refusals
+""")
+        self.assertNotIn("taken:", said)
+        self.assertIn("no interface of it is called eth9", said)
+
+    @needs("dbus-daemon", "busctl", "setpriv")
+    def test_who_asks_too_much_at_once_is_told_so_and_others_are_served(self) -> None:
+        said = self.served(f"""
+n=0; while [ $n -lt 40 ]; do as_nobody busctl --system call org.anybind.Manager1 /org/anybind/Manager1 org.anybind.Manager1 Plan s '{{"verb": "unbind", "devices": [{{"bus": "pci", "address": "{NIC}"}}]}}' >/dev/null 2>>{self.dir}/too & all="${{all-}} $!"; n=$((n + 1)); done
+call List as 1 {NIC} | head -c 3
+for one in $all; do wait $one && done=$((${{done-0}} + 1)) || true; done
+echo "done: $done"; sort {self.dir}/too | uniq -c
+""")
+        self.assertIn('s "', said)
+        done = int(re.search(r"done: ([0-9]+)", said)[1])
+        refused = sum(int(count) for count in re.findall(r"([0-9]+) Call failed: too many calls of this user", said))
+        self.assertEqual((done + refused, done >= 8), (40, True), said)
+
+    @needs("dbus-daemon", "busctl", "setpriv")
+    def test_signals(self) -> None:
+        said = self.served(f"""
+busctl --system monitor --match "type='signal',sender='org.anybind.Manager1'" --json=short > {self.dir}/signals 2>/dev/null & listener=$!
+wait_until sh -c 'busctl --system list | grep -q busctl'
+call Bind ass 1 {NIC} vfio-pci >/dev/null
+anybind lab remove {OTHER}; anybind lab add {OTHER}
+wait_until grep -q '{OTHER}' {self.dir}/signals
+wait_until grep -q '"Changed"' {self.dir}/signals
+kill $listener
+cat {self.dir}/signals
+""")
+        self.assertIn('"member":"DevicesChanged"', said)
+
+    @needs("dbus-daemon", "busctl", "setpriv")
+    def test_a_second_service_leaves_the_name_to_the_first(self) -> None:
+        said = self.served(f"""
+{self.dir}/anybindd --rules {self.dir}/rules 2>{self.dir}/second & second=$!
+wait_until grep -q 'nobody can ask' {self.dir}/second
+kill $second; wait $second
+call List as 1 {NIC} | head -c 1
+cat {self.dir}/second
+""")
+        self.assertIn("nobody can ask for changes over D-Bus: take the name org.anybind.Manager1", said)
+
+
+if __name__ == "__main__":
+    DAEMON = pathlib.Path(sys.argv.pop(1)).resolve()
+    ANYBIND = lab_case.ANYBIND
+    lab_case.main()
