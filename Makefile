@@ -30,7 +30,7 @@ unit: all                   ## only the unit tests: seconds
 fuzz: deps-test            ## each fuzzer for five minutes; FUZZ_SECONDS=3600 for an hour
 	@scripts/fuzz.sh $(FUZZ_SECONDS)
 
-bench: deps-bench all       ## the tables that README quotes
+bench: deps-bench all       ## the tables that docs/benchmarks.md quotes
 	@bench/run.py all --anybind build/anybind
 
 conformance: deps-test all  ## 100,000 random operations on real kernels and their models; half an hour

@@ -148,15 +148,14 @@ std::vector<DeviceId> bridges_above(Sysfs& root, const DeviceId& id) {
 MemberRole role_of(const GroupMember& member, GroupRule rule) {
   MemberRole out{.member = member, .blocks = member.blocks_user_space(rule), .why = {}};
   if (out.blocks) {
-    out.why = "blocks: its driver has the group's DMA for the host";
+    out.why = "must leave its driver, which uses the group for the host";
   } else if (!member.driver) {
     out.why =
-        "does not block without a driver; while user space has the group no host driver can "
-        "get it";
+        "may stay without a driver; no host driver can have it while user space has the group";
   } else if (member.is_bridge) {
-    out.why = "does not block: its driver leaves the DMA of the group alone";
+    out.why = "may stay: its driver does not use the group";
   } else {
-    out.why = "does not block: its driver is for user space";
+    out.why = "may stay: its driver is for user space";
   }
   return out;
 }
@@ -224,7 +223,7 @@ Viability judge_group(Sysfs& root, const GroupView& group, const std::vector<Dev
     MemberRole role = role_of(member, rule);
     if (role.blocks && makers.takes(member.id)) {
       role.blocks = false;
-      role.why = fmt::format("does not block: it goes away with the driver of {}, or may",
+      role.why = fmt::format("may stay: it goes away with the driver of {}, or may",
                              going[makers.of(member.id).front().at].str());
     }
     if (role.blocks) out.viable = false;

@@ -67,7 +67,7 @@ TEST_F(ViabilityTest, EachOtherMemberIsNamedWithWhatItMeans) {
   ASSERT_EQ(it.members.size(), 2U);
   EXPECT_EQ(it.members[0].member.id, pci_id(kPort));
   EXPECT_FALSE(it.members[0].blocks);
-  EXPECT_THAT(it.members[0].why, HasSubstr("leaves the DMA of the group alone"));
+  EXPECT_THAT(it.members[0].why, HasSubstr("does not use the group"));
   EXPECT_EQ(it.members[1].member.id, pci_id(kSound));
   EXPECT_TRUE(it.members[1].blocks);
   EXPECT_THAT(it.changes, ElementsAre(Remark(Action::kBindGroup, {kGraphics, "DRIVER"}) + ", or " +
@@ -144,8 +144,7 @@ TEST_F(ViabilityTest, AFunctionOfTheDeviceDoesNotBlockItsGroup) {
   EXPECT_TRUE(state.viable);
   ASSERT_EQ(state.members.size(), 1U);
   EXPECT_FALSE(state.members[0].blocks);
-  EXPECT_EQ(state.members[0].why,
-            "does not block: it goes away with the driver of 0000:04:00.0, or may");
+  EXPECT_EQ(state.members[0].why, "may stay: it goes away with the driver of 0000:04:00.0, or may");
   EXPECT_FALSE(
       judge_group(tree_.sysfs(), *group, {pci_id("0000:04:10.0")}, GroupRule::kDmaOwnership).viable)
       << "but the device blocks that of its function";

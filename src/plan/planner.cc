@@ -84,10 +84,10 @@ Result<> refuse_group(const Host& host, unsigned group, const std::set<DeviceId>
   }
   for (const std::string& line : viability.isolation)
     error.details.emplace_back(printable("not isolated: " + line, kLongestLine));
-  error.why = fmt::format(
-      "{} {} on a host driver; as long as that is so, no user of {} can open "
-      "the group",
-      join_words(in_the_way), in_the_way.size() == 1 ? "is" : "are", request.driver.str());
+  error.why = fmt::format("{} {}; until {} released, nothing can open the group through {}",
+                          join_words(in_the_way),
+                          in_the_way.size() == 1 ? "is on a host driver" : "are on host drivers",
+                          in_the_way.size() == 1 ? "it is" : "they are", request.driver.str());
   error.advice = Remark(Action::kTakeGroup) + ", or name those devices too";
   // Then only bridges are left in the way.
   if (request.whole_group && !viability.changes.empty()) error.advice = viability.changes.front();

@@ -917,21 +917,6 @@ class Shown(Case):
         self.assertFalse(any(row["blocks_user_space"] for row in members))
 
 
-class Readme(Case):
-    def test_the_session_on_the_first_screen_is_what_the_commands_print(self) -> None:
-        root = HERE.parent.parent
-        lab = ["--lab", str(root / "examples" / "workstation.toml"), "--state", str(self.dir / "state")]
-        lines = (root / "README.md").read_text().splitlines()
-        start = next(i for i, line in enumerate(lines) if line.startswith("    $ anybind"))
-        end = next(i for i, line in enumerate(lines) if i > start and not line.startswith("    "))
-        said = [line[4:] for line in lines[start:end]]
-        printed: list[str] = []
-        for command in (line for line in said if line.startswith("$ anybind ")):
-            result = self.run_with(*lab, *command.split()[2:])
-            printed += [command, *(result.stdout + result.stderr).splitlines()]
-        self.assertEqual(said, printed)
-
-
 if __name__ == "__main__":
     result = unittest.main(argv=sys.argv, exit=False, verbosity=2).result
     bad = len(result.failures) + len(result.errors)

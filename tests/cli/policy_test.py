@@ -69,7 +69,7 @@ class Declared(PolicyCase):
         self.assertFalse(told["status"]["holds"])
         self.spec('match = { device = "03:00.0" }\ndriver = "vfio-pci"')
         self.assertEqual(self.told("apply", "--dry-run", str(self.file), code=REFUSED)["changes"][0]["error"]["code"], "refused")
-        self.assertIn("blocks", self.run_with(*self.before, "apply", "--dry-run", str(self.file)).stderr)
+        self.assertIn("must leave its driver", self.run_with(*self.before, "apply", "--dry-run", str(self.file)).stderr)
         self.assertEqual(self.everything(), before)
 
     def test_a_group_goes_whole_where_the_rule_says_so(self) -> None:

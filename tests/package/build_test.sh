@@ -17,7 +17,9 @@ check() { # DESCRIPTION COMMAND...
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-scripts/deb.sh >/dev/null
+line=$(sed -n 's/^    \(scripts\/make\.sh deb\) .*/\1/p' README.md)
+[ -n "$line" ] || { echo "README has no line 'scripts/make.sh deb'" >&2; exit 1; }
+$line >/dev/null
 dist=$PWD/build/dist
 
 lintian_is_silent() {

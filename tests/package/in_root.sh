@@ -30,7 +30,7 @@ install() {
 # The same packages with another version, so that one is an upgrade from the other.
 with_version() { # VERSION FOLDER
   mkdir -p "$2"
-  for deb in debs/*.deb; do
+  for deb in build/dist/*.deb; do
     dpkg-deb -R "$deb" /tmp/deb
     sed -i -e "s/^Version: .*/Version: $1/" -e "s/(= [^)]*upstream[^)]*)/(= $1)/" /tmp/deb/DEBIAN/control
     dpkg-deb --root-owner-group -Zgzip -z1 -b /tmp/deb "$2/$(basename "${deb%%_*}").deb" >/dev/null
@@ -67,7 +67,12 @@ chmod 700 /run/anybind
 printf '%s\n' "$rule" >/etc/anybind.d/mine.toml
 echo kept >/run/anybind/note
 
-check "this version installs over it" install ./debs/*.deb
+# As README says, but that nobody is there to be asked.
+printf 'APT::Get::Assume-Yes "true";\nAPT::Install-Recommends "false";\n' >/tmp/apt.conf
+line=$(sed -n 's/^    \(apt install .*\)/\1/p' README.md)
+check "README has the line" test -n "$line"
+check "this version installs over it" env APT_CONFIG=/tmp/apt.conf sh -c "$line"
+check "and the library" install ./build/dist/libanybind-dev_*.deb
 check "rules and memory are kept" notes_are_kept
 check "the rules are read" anybind rules
 check "the daemon's libraries are there" sh -c '! ldd /usr/sbin/anybindd | grep "not found"'

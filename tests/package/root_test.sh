@@ -13,7 +13,7 @@ mkdir -p "$root"
 trap 'rm -rf --one-file-system "$root"' EXIT
 status=0
 scripts/fresh_root.sh "$1" --keep "$root" true
-mkdir "$root/anybind/debs"
-cp build/dist/*.deb "$root/anybind/debs"
+mkdir -p "$root/anybind/build/dist"
+cp build/dist/*.deb "$root/anybind/build/dist"
 scripts/fresh_root.sh "$1" --keep "$root" sh tests/package/in_root.sh || status=$?
 exit $status

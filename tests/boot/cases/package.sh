@@ -1,6 +1,8 @@
 # The packages on a whole Debian: one typed "bind --persist" survives a reboot, an upgrade disturbs no device, a purge leaves nothing.
-# files: build/dist/*.deb
+# files: build/dist/*.deb README.md docs/policy.md docs/daemon.md docs/howto/graphics-card.md
 # fixtures: packages
+# devices: -device pcie-root-port,id=port2,addr=12,chassis=2,slot=2 -device pcie-root-port,id=port3,addr=13,chassis=3,slot=3
+# devices: -device e1000e,bus=port3,addr=0.0,multifunction=on -device intel-hda,bus=port3,addr=0.1
 # shellcheck shell=sh
 
 former=0.0.1~former
@@ -14,6 +16,14 @@ as_former() {
     dpkg-deb --root-owner-group -Zgzip -z1 -b /tmp/deb "/root/former/$(basename "${deb%%_*}").deb"
     rm -rf /tmp/deb
   done
+}
+
+# Types the commands of block NUMBER of PAGE, of those that name this test, as they stand there.
+typed() { # PAGE NUMBER
+  awk -v wanted="$2" '/^<!-- tried by: tests\/boot\/cases\/package.sh -->/ { n++; inside = 0; next }
+    n == wanted && /^    / { inside = 1; print substr($0, 5); next } inside { exit }' "/anybind/$(basename "$1")" >/root/typed
+  check "$1 has its block $2" test -s /root/typed
+  while read -r line; do check "$1: $line" sh -c "$line" </dev/null; done </root/typed
 }
 
 # Every file but what the system itself writes while it runs.
@@ -37,6 +47,24 @@ boot1() {
   check "the service runs" systemctl is-active anybindd
   check "one command is typed" anybind bind "$TWIN_A" vfio-pci --persist
   check_eq "the card has its driver" vfio-pci "$(driver_of "$TWIN_A")"
+  typed README.md 1
+  check_eq "what README gives away is given" "vfio-pci vfio-pci" "$(driver_of 0000:03:00.0) $(driver_of 0000:03:00.1)"
+  typed docs/daemon.md 1
+}
+
+# Behind the reboot, what README gives away still is, and comes back.
+given_back() {
+  check "the card of README has its driver again" eventually 60 is_bound 0000:03:00.0 vfio-pci
+  check "and so has what shares its group" eventually 60 is_bound 0000:03:00.1 vfio-pci
+  typed README.md 2
+  check_eq "it is the host's" e1000e "$(driver_of 0000:03:00.0)"
+  check_ne "and so is the other" vfio-pci "$(driver_of 0000:03:00.1)"
+  typed docs/policy.md 1
+  typed docs/policy.md 2
+  typed docs/howto/graphics-card.md 1
+  check_eq "the graphics card is given" vfio-pci "$(driver_of 0000:03:00.0)"
+  typed docs/howto/graphics-card.md 2
+  check_eq "and is back" e1000e "$(driver_of 0000:03:00.0)"
 }
 
 pci_events() {
@@ -75,6 +103,7 @@ boot2() {
   check "the service runs" systemctl is-active anybindd
   check "the card has its driver again" eventually 60 is_bound "$TWIN_A" vfio-pci
   check_eq "its twin is the host's" e1000e "$(driver_of "$TWIN_B")"
+  given_back
   upgrade
   purge
 }
