@@ -189,6 +189,58 @@ class Reading(unittest.TestCase):
                     self.assertTrue((ROOT / name).exists())
 
 
+class Manual(unittest.TestCase):
+    page = (ROOT / "packaging" / "anybind.8").read_text()
+
+    @classmethod
+    def section(cls, name: str) -> str:
+        """Without the marks of roff."""
+        found = re.search(rf"^\.SH {name}\n(.*?)(?=^\.SH |\Z)", cls.page, re.MULTILINE | re.DOTALL)
+        return re.sub(r"\\f.", "", found[1]).replace("\\-", "-").replace('"', "") if found else ""
+
+    @staticmethod
+    def help_of(*verb: str) -> str:
+        return subprocess.run([ANYBIND, *verb, "--help"], capture_output=True, text=True, check=True).stdout
+
+    @staticmethod
+    def names(page: str) -> list[str]:
+        verbs = page.split("\nVerbs\n")[1].split("\n\n")[0]
+        return re.findall(r"^  ([a-z-]+)", verbs, re.MULTILINE)
+
+    def test_it_has_every_verb_and_every_option(self) -> None:
+        text = self.section("VERBS") + self.section("OPTIONS")
+        verbs = [[name] for name in self.names(self.help_of())] + [["lab", name] for name in self.names(self.help_of("lab"))]
+        self.assertGreater(len(verbs), 25)
+        for verb in verbs:
+            with self.subTest(verb=verb):
+                # Formatted as a head: ".B doctor", ".BI show ...", ".BR lab exec ...".
+                self.assertRegex(self.section("VERBS"), rf"(?m)^\.(B|BI|BR|IB) (.*[ ,|])?{' '.join(verb)}\b")
+                for option in re.findall(r"(?m)^  (?:-\w, )?(--[a-z-]+)", self.help_of(*verb)):
+                    self.assertIn(option, text)
+
+    def test_it_says_where_to_go_on(self) -> None:
+        for section in ("ENVIRONMENT", "EXAMPLES", "SEE ALSO", "FILES", "EXIT STATUS"):
+            self.assertTrue(self.section(section), section)
+        for page in ("anybind.d (5)", "anybindd (8)"):
+            self.assertIn(page, self.section("SEE ALSO"))
+
+    def test_its_examples_are_lines_that_the_command_takes(self) -> None:
+        folder = new_folder()
+        self.addCleanup(shutil.rmtree, folder)
+        lines = re.findall(r"(?m)^(anybind .*)$", self.section("EXAMPLES"))
+        self.assertGreater(len(lines), 6)
+        for line in lines:
+            if " lab " in line:
+                continue
+            machine = "workstation" if "03:00" in line or "vga" in line else "server"
+            words = line.replace("anybind ", f"anybind --lab examples/{machine}.toml --state state-{machine} ", 1)
+            words = words.replace("--persist", "--persist --rules rules").replace(" --owner spdk", "").replace("vfs eth0 8", "vfs ens1f1 8 --recreate")
+            with self.subTest(line=line):
+                said = subprocess.run(["sh", "-c", words], cwd=folder, capture_output=True, text=True, check=False,
+                                      env={**os.environ, "PATH": f"{folder}/bin:{os.environ['PATH']}"})
+                self.assertEqual(said.returncode, 0, said.stdout + said.stderr)
+
+
 def count() -> str:
     """How many commands are run by whom."""
     here, others, not_run = 0, {}, {}
