@@ -124,7 +124,10 @@ Run bind_like(CLI::App& app, const char* words, int least, Verbed verbed) {
   auto* devices = app.add_option(words, options->words, "selectors; see anybind --help");
   if (least != 0) devices->required()->expected(least, -1);
   const char* group = "take the whole IOMMU group, except bridges";
-  if (verbed == run_restore) group = "also what anybind has changed of the same IOMMU groups";
+  if (verbed == run_restore)
+    group =
+        "also the others of the IOMMU groups that anybind has changed, or that an override keeps "
+        "with a VFIO driver";
   app.add_flag("--group", options->group, group);
   add_except(app, options->except);
   add_skip_in_use(app, *options);

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "cli/answer.h"
+#include "cli/candidates.h"
 #include "cli/kmod.h"
 #include "cli/say.h"
 #include "cli/session.h"
@@ -141,6 +142,10 @@ void add_asking(CLI::App& app, Run& chosen, const SharedOptions& options, const 
 
 }  // namespace
 
+std::vector<std::string> lab_names() {
+  return lab::running_labs().value_or(std::vector<std::string>{});
+}
+
 Run setup_lab(CLI::App& app) {
   auto options = std::make_shared<LabOptions>();
   auto chosen = std::make_shared<Run>();
@@ -168,7 +173,7 @@ Run setup_lab(CLI::App& app) {
   add_asking(app, *chosen, options, "remove", "take a device out", 1, 1);
   add_asking(app, *chosen, options, "set",
              "what a driver's probe answers, how long it takes in milliseconds, or whether user "
-             "space holds a group",
+             "space holds a group or has a device open",
              3, 4);
   add_asking(app, *chosen, options, "load", "load a module", 1, 1);
   add_asking(app, *chosen, options, "unload", "unload a module", 1, 1);

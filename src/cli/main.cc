@@ -24,6 +24,7 @@
 #include "cli/advice.h"
 #include "cli/answer.h"
 #include "cli/arguments.h"
+#include "cli/complete.h"
 #include "cli/exit_code.h"
 #include "cli/help.h"
 #include "cli/names_file.h"
@@ -259,6 +260,13 @@ int run_main(std::vector<std::string> args) {
     static Globals globals;
     add_globals(app, globals);
   });
+  if (!args.empty() && args.front() == "--complete") {
+    complete(std::span(args).subspan(1), kVerbs, reader, [](CLI::App& app) {
+      static Globals globals;
+      add_globals(app, globals);
+    });
+    return 0;
+  }
   // What stands behind -- is not for us.
   wants_json = has_word({args.begin(), std::ranges::find(args, "--")}, "--json");
   const auto line = args;

@@ -1,9 +1,14 @@
 // lab, in a build without libfuse3.
 #include <CLI/App.hpp>
 
+#include "cli/candidates.h"
 #include "cli/verb.h"
 
 namespace anybind::cli {
+
+std::vector<std::string> lab_names() {
+  return {};
+}
 
 Run setup_lab(CLI::App& app) {
   app.allow_extras();

@@ -71,7 +71,9 @@ constexpr auto kLabSynopses = std::to_array<Synopsis>({
     {"mount", "FILE DIR"},
     {"add", "DEVICE"},
     {"remove", "DEVICE"},
-    {"set", "probe DRIVER ok|defer|ERRNO [DEVICE] | probe-time DRIVER MS | group N held|free"},
+    {"set",
+     "probe DRIVER ok|defer|ERRNO [DEVICE] | probe-time DRIVER MS | group N held|free | "
+     "device DEVICE open|closed"},
     {"load", "MODULE"},
     {"unload", "MODULE"},
 });

@@ -123,7 +123,7 @@ void note_mixed_groups(Sysfs& root, Groups& groups, const std::vector<Look>& loo
                                      join_words(staying), staying.size() == 1 ? "stays" : "stay",
                                      join_words(std::vector(drivers.begin(), drivers.end()))) +
                          Remark(Action::kRestoreGroup, {device.str()}) +
-                         " gives back all that was taken of it");
+                         " gives back the others too");
   }
 }
 
@@ -134,6 +134,15 @@ void warn_of_override(const Look& look, Plan& plan) {
       "{}: it is not remembered what it was; its driver_override \"{}\" may be somebody "
       "else's, and is cleared",
       look.device.str(), printable(*look.binding.driver_override)));
+}
+
+/// Whether an override keeps the device with a VFIO driver. After a boot nothing is remembered of
+/// what a rule has given away then; and with the rest of its group gone nobody can open it.
+bool is_kept_for_user_space(Sysfs& root, const DeviceId& id) {
+  const auto dir = root.open_dir(id.path());
+  const auto binding = dir ? read_binding(**dir) : Reply<Binding>(std::unexpect, dir.error());
+  return binding && binding->driver && binding->driver_override == binding->driver->str() &&
+         is_vfio_driver(binding->driver->str());
 }
 
 }  // namespace
@@ -147,8 +156,9 @@ Result<HeldPlan> plan_restore(const Host& host, const std::vector<DeviceId>& dev
   const bool grouped = reach == Reach::kGroups;
   auto found = TRY(look_at_all(root, devices, grouped ? With::kGroup : With::kGroupForWords));
   if (grouped) {
-    TRY(add_groups(root, groups, found, plan,
-                   [&](const DeviceId& id) { return origins.contains(id); }));
+    TRY(add_groups(root, groups, found, plan, [&](const DeviceId& id) {
+      return origins.contains(id) || is_kept_for_user_space(root, id);
+    }));
   }
   last_taken_first(found.all, origins);
   const auto going = going_of(

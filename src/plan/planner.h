@@ -46,9 +46,10 @@ enum class Reach : std::uint8_t {
 
 /// Every device to what `origins` remembers of it, last taken first; where nothing is remembered,
 /// and an override is set or no driver is there, to the default match, with a warning when that
-/// clears an override. Of a group (kGroups) only those that are remembered. What goes away with
-/// another's driver is left out, with a note. Loads modules as plan_bind() does; notes name what
-/// else is not loaded and would match, and groups that are left mixed.
+/// clears an override. Of a group (kGroups) only those that are remembered, and those that an
+/// override keeps with a VFIO driver: after a boot nothing is remembered of what rules give away.
+/// What goes away with another's driver is left out, with a note. Loads modules as plan_bind()
+/// does; notes name what else is not loaded and would match, and groups that are left mixed.
 [[nodiscard]] Result<HeldPlan> plan_restore(const Host& host, const std::vector<DeviceId>& devices,
                                             const OriginTable& origins,
                                             Reach reach = Reach::kNamed);

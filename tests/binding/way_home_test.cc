@@ -148,9 +148,22 @@ TEST_F(WayHome, AGroupThatIsLeftMixedIsSaid) {
   EXPECT_THAT(
       notes_.notes,
       Contains("IOMMU group 13 is left mixed: 0000:03:00.1 stays with vfio-pci; restore the "
-               "whole group of 0000:03:00.0 gives back all that was taken of it"));
+               "whole group of 0000:03:00.0 gives back the others too"));
   ASSERT_TRUE(ask({.verb = Request::Verb::kRestore, .devices = {kGpuAudio}}));
   EXPECT_THAT(notes_.notes, Not(Contains(HasSubstr("mixed"))));
+}
+
+TEST_F(WayHome, AfterABootAGroupComesBackWholeThoughNothingIsRemembered) {
+  const auto before = all();
+  for (const DeviceId& id : {kGpu, kGpuAudio}) {
+    const std::string driver(link_name(*sysfs_->read_link(id.path() + "/driver")));
+    ASSERT_EQ(write(id.path() + "/driver_override", "vfio-pci"), 0);
+    ASSERT_EQ(write("bus/pci/drivers/" + driver + "/unbind", id.name.str()), 0);
+    ASSERT_EQ(write("bus/pci/drivers_probe", id.name.str()), 0);
+  }
+  const auto back = ask({.verb = Request::Verb::kRestore, .devices = {kGpu}, .whole_group = true});
+  EXPECT_THAT(devices_of(back), testing::UnorderedElementsAre(kGpu, kGpuAudio));
+  EXPECT_EQ(all(), before);
 }
 
 TEST_F(WayHome, AnOverrideOfSomebodyElseIsNotClearedWithoutAWord) {

@@ -78,7 +78,8 @@ check "the rules are read" anybind rules
 check "the daemon's libraries are there" sh -c '! ldd /usr/sbin/anybindd | grep "not found"'
 check "the daemon starts" anybindd --version
 check "the unit is enabled" test -L /etc/systemd/system/multi-user.target.wants/anybindd.service
-check "bash completes" bash -c '. /usr/share/bash-completion/completions/anybind; COMP_WORDS=(anybind re); COMP_CWORD=1; _anybind; [[ ${COMPREPLY[*]} = *restore* ]]'
+check "bash completes" bash -c '. /usr/share/bash-completion/completions/anybind; compopt() { :; }; COMP_WORDS=(anybind re); COMP_CWORD=1; COMP_LINE="anybind re"; COMP_POINT=10; _anybind; [[ ${COMPREPLY[*]} = *restore* ]]'
+check "zsh and fish can" test -s /usr/share/zsh/vendor-completions/_anybind -a -s /usr/share/fish/vendor_completions.d/anybind.fish
 check "the lab of debian/tests runs" debian/tests/lab
 check "the explorer survives the hardening" anybind race --scenario alone --scenario same-id --scenario kill
 
