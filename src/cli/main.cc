@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <memory>
@@ -24,9 +23,11 @@
 #include "cli/advice.h"
 #include "cli/answer.h"
 #include "cli/arguments.h"
+#include "cli/command.h"
 #include "cli/complete.h"
 #include "cli/exit_code.h"
 #include "cli/help.h"
+#include "cli/login_address.h"
 #include "cli/names_file.h"
 #include "cli/say.h"
 #include "cli/session.h"
@@ -148,19 +149,6 @@ bool wants_color(const Globals& globals) {
   const bool forbidden = globals.no_color || (none != nullptr && *none != '\0') ||
                          (term != nullptr && std::string_view(term) == "dumb");
   return !forbidden && ::isatty(STDOUT_FILENO) == 1;
-}
-
-/// The address here over which ssh brought us in: "CLIENT PORT HERE PORT". Empty: it did not, or
-/// sudo has forgotten it.
-std::string login_address() {
-  const char* connection = std::getenv("SSH_CONNECTION");  // NOLINT(concurrency-mt-unsafe)
-  std::string_view rest = connection == nullptr ? "" : connection;
-  for (int i = 0; i < 2; ++i) {
-    const auto blank = rest.find(' ');
-    if (blank == std::string_view::npos) return "";
-    rest.remove_prefix(blank + 1);
-  }
-  return std::string(rest.substr(0, rest.find(' ')));
 }
 
 bool is_this_machine(const Globals& globals) {
@@ -309,12 +297,7 @@ std::span<const Verb> verbs() {
   return kVerbs;
 }
 
-}  // namespace anybind::cli
-
-int main(int argc, char** argv) {
-  using namespace anybind::cli;
-  prepare_output();
-  ::signal(SIGCHLD, SIG_DFL);  // ignored by who called us, our own children could not be waited for
+int run_command(int argc, char** argv) {
   try {
     return tell_and_end(run_main(std::vector<std::string>(argv + std::min(argc, 1), argv + argc)));
   } catch (const std::bad_alloc&) {
@@ -328,3 +311,5 @@ int main(int argc, char** argv) {
   }
   return 1;
 }
+
+}  // namespace anybind::cli

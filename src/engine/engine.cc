@@ -67,7 +67,8 @@ Result<HeldPlan> plan_default(const Host& host, const Request& request) {
 
 Result<HeldPlan> plan_binding(const Host& host, const Request& request) {
   CHECK(request.driver.has_value(), "check() wants a driver of a bind");
-  if (request.driver->str() == "none") return plan_unbind(host, request.devices, reach_of(request));
+  if (request.driver->str() == "none")
+    return plan_unbind(host, request.devices, reach_of(request), request.stays);
   if (request.driver->str() == "default") return plan_default(host, request);
   return plan_bind(host, {.devices = request.devices,
                           .driver = *request.driver,
@@ -75,6 +76,8 @@ Result<HeldPlan> plan_binding(const Host& host, const Request& request) {
                           .mechanism = request.mechanism,
                           .no_iommu = request.no_iommu,
                           .ignores_same_id = is_ignored(request, kSameId),
+                          .part_of_group = request.part_of_group,
+                          .stays = request.stays,
                           .ignored = request.ignored});
 }
 
@@ -123,11 +126,15 @@ Result<> check_members(const Request& request) {
   TRY(only(request.everything, {Verb::kRestore}, "everything"));
   TRY(only(request.mechanism.has_value(), {Verb::kBind}, "a mechanism"));
   TRY(only(request.no_iommu, {Verb::kBind}, "the no-IOMMU mode"));
+  TRY(only(request.part_of_group, {Verb::kBind}, "a part of a group"));
+  TRY(only(request.stays != Stays::kHeld, {Verb::kBind, Verb::kUnbind}, "another way to stay"));
+  TRY(only(request.stays == Stays::kOnlyNamed, {Verb::kBind}, "only naming a driver"));
   TRY(only(request.count != 0, {Verb::kMakeFunctions}, "a number of functions"));
   TRY(only(!request.function_drivers.empty(), {Verb::kMakeFunctions}, "a driver of a function"));
   TRY(only(request.change.has_value(), {Verb::kUndo}, "the number of a change"));
   if (request.driver && request.driver->str() == "default" &&
-      (request.whole_group || request.mechanism || request.no_iommu || !request.owner.empty()))
+      (request.whole_group || request.mechanism || request.no_iommu || request.part_of_group ||
+       request.stays != Stays::kHeld || !request.owner.empty()))
     return fail({.kind = ErrorKind::kUsage,
                  .why = "\"default\" goes with no option: each device gets what its bus chooses"});
   return only(!request.devices.empty() && !request.everything,
@@ -244,7 +251,7 @@ Result<HeldPlan> plan_change(const Host& host, const Request& request, const Mem
       case Request::Verb::kBind:
         return plan_binding(host, request);
       case Request::Verb::kUnbind:
-        return plan_unbind(host, request.devices, reach_of(request));
+        return plan_unbind(host, request.devices, reach_of(request), request.stays);
       case Request::Verb::kRestore:
         return plan_restoring(host, request, memory.origins.table());
       case Request::Verb::kUndo:

@@ -122,7 +122,7 @@ class GoneFromHost {
 };
 
 Result<> check_groups(const Host& host, const std::vector<Look>& looks, Groups& groups,
-                      const BindRequest& request) {
+                      const BindRequest& request, Plan& plan) {
   Sysfs& root = host.sysfs;
   GoneFromHost going(root, looks, request.driver);
   std::set<unsigned> seen;
@@ -137,9 +137,13 @@ Result<> check_groups(const Host& host, const std::vector<Look>& looks, Groups& 
     }
     if (!seen.insert(*look.group).second) continue;
     const auto* group = TRY(groups.members(*look.group));
-    if (TRY(is_hindered(root, *group, going.devices(), host.rule)) &&
-        TRY(is_hindered(root, *group, going.with_those_of(*group), host.rule)))
-      return refuse_group(host, *look.group, going.devices(), request);
+    if (!TRY(is_hindered(root, *group, going.devices(), host.rule)) ||
+        !TRY(is_hindered(root, *group, going.with_those_of(*group), host.rule)))
+      continue;
+    const auto refused = refuse_group(host, *look.group, going.devices(), request);
+    if (refused) continue;
+    if (!request.part_of_group || refused.error().kind != ErrorKind::kRefused) return refused;
+    plan.warnings.emplace_back(refused.error().message());
   }
   return {};
 }
@@ -179,9 +183,36 @@ Result<> check_what_vfio_takes(const Host& host, const std::vector<Look>& looks,
   return check_vfio(refusals, request.ignored, plan);
 }
 
+/// Which driver a device has in the end.
+std::optional<DriverName> driver_of(const BindRequest& request) {
+  if (request.stays == Stays::kOnlyNamed) return std::nullopt;
+  return request.driver;
+}
+
+/// What its override says then; one that it keeps where it goes by none.
+std::optional<std::string> override_of(const BindRequest& request, const Look& look,
+                                       Mechanism mechanism) {
+  if (!names_driver(mechanism)) return look.binding.driver_override;
+  if (request.stays == Stays::kLoose) return std::nullopt;
+  return request.driver.str();
+}
+
+/// Only an override can name a driver for later.
+Result<> check_can_be_named(const BindRequest& request, const Look& look, Mechanism mechanism) {
+  if (request.stays != Stays::kOnlyNamed || names_driver(mechanism)) return {};
+  return fail(
+      {.kind = ErrorKind::kRefused,
+       .object = look.device.str(),
+       .why = fmt::format("the {} bus has no driver_override, which could name {} for later",
+                          look.device.bus.str(), request.driver.str())});
+}
+
 /// Bound there already, and nothing says otherwise: not to be disturbed, also not its override.
-bool is_there(const Binding& now, const DriverName& driver) {
-  return now.driver == driver && (!now.driver_override || now.driver_override == driver.str());
+bool is_there(const Binding& now, const BindRequest& request) {
+  const std::string& driver = request.driver.str();
+  if (request.stays == Stays::kOnlyNamed) return false;
+  if (now.driver != request.driver) return false;
+  return now.driver_override == driver || (!now.driver_override && request.stays != Stays::kNamed);
 }
 
 }  // namespace
@@ -192,30 +223,32 @@ Result<HeldPlan> plan_bind(const Host& host, const BindRequest& request) {
   Groups groups(root);
   Looks found = TRY(look_at_all(root, request.devices, With::kGroup));
   if (request.whole_group) TRY(add_groups(root, groups, found, plan, is_any));
-  const auto going = going_of(
-      found.all, [&](const Look& look) { return leaves_for(look, {.driver = request.driver}); });
+  const auto going = going_of(found.all, [&](const Look& look) {
+    return leaves_for(look, {.driver = driver_of(request)});
+  });
   const auto looks = TRY(keep_what_stays(root, std::move(found), going, Taken::kRefuse, plan));
   for (const Look& look : looks)
     TRY(require_driver(root, plan, look.device.bus, request.driver, host.modules));
-  const auto goes = [&](const Look& look) { return !is_there(look.binding, request.driver); };
+  const auto goes = [&](const Look& look) { return !is_there(look.binding, request); };
   if (const auto first = std::ranges::find_if(looks, goes); first != looks.end())
     TRY(check_binds(plan, first->device, request.driver));
-  if (is_vfio_driver(request.driver.str())) TRY(check_groups(host, looks, groups, request));
+  if (is_vfio_driver(request.driver.str())) TRY(check_groups(host, looks, groups, request, plan));
   for (const Look& look : looks) {
-    const bool there = is_there(look.binding, request.driver);
+    const bool there = is_there(look.binding, request);
     const Mechanism mechanism =
         TRY(there ? plain_mechanism_of(root, look) : mechanism_for(host, look, request));
-    Goal goal{.driver = request.driver, .driver_override = look.binding.driver_override};
-    if (names_driver(mechanism) && !there) goal.driver_override = request.driver.str();
-    TRY(keep_driver(root, plan, look, leaves_for(look, {.driver = request.driver})));
+    TRY(check_can_be_named(request, look, mechanism));
+    Goal goal{.driver = driver_of(request), .driver_override = look.binding.driver_override};
+    if (!there) goal.driver_override = override_of(request, look, mechanism);
+    TRY(keep_driver(root, plan, look, leaves_for(look, goal)));
     plan_device(plan, look, std::move(goal), mechanism);
   }
   TRY(check_what_vfio_takes(host, looks, request, plan));
   TRY(add_settings(host, request, plan));
-  const auto bare = std::ranges::find_if(looks, [&](const Look& look) {
-    return !look.group && !is_there(look.binding, request.driver);
-  });
-  if (bare != looks.end() && needs_iommu_group(request.driver.str()))
+  const auto bare = std::ranges::find_if(
+      looks, [&](const Look& look) { return !look.group && !is_there(look.binding, request); });
+  const bool binds = request.stays != Stays::kOnlyNamed;
+  if (binds && bare != looks.end() && needs_iommu_group(request.driver.str()))
     TRY(add_no_iommu_mode(host, request, bare->device, plan));
   if (host.modules != nullptr) {
     note_side_effects(root, *host.modules, plan);
@@ -224,7 +257,8 @@ Result<HeldPlan> plan_bind(const Host& host, const BindRequest& request) {
   return plan;
 }
 
-Result<HeldPlan> plan_unbind(const Host& host, const std::vector<DeviceId>& devices, Reach reach) {
+Result<HeldPlan> plan_unbind(const Host& host, const std::vector<DeviceId>& devices, Reach reach,
+                             Stays stays) {
   Sysfs& root = host.sysfs;
   HeldPlan plan;
   Groups groups(root);
@@ -237,7 +271,7 @@ Result<HeldPlan> plan_unbind(const Host& host, const std::vector<DeviceId>& devi
     const Mechanism mechanism = TRY(plain_mechanism_of(root, look));
     Goal goal{.driver = std::nullopt};
     if (names_driver(mechanism)) {
-      goal.driver_override = "none";
+      if (stays != Stays::kLoose) goal.driver_override = "none";
     } else {
       plan.notes.emplace_back(fmt::format(
           "{}: the {} bus has no driver_override, so nothing keeps other drivers away from it",

@@ -36,13 +36,15 @@ enum class Reach : std::uint8_t {
 /// goes away when another of the plan loses its driver (of a group it is left out, with a note);
 /// or a VFIO driver was
 /// asked for and another member of the IOMMU group is on a host driver (linux
-/// drivers/iommu/iommu.c:iommu_group_claim_dma_owner would refuse the user later).
+/// drivers/iommu/iommu.c:iommu_group_claim_dma_owner would refuse the user later), unless
+/// `part_of_group` is set: then a warning says so.
 [[nodiscard]] Result<HeldPlan> plan_bind(const Host& host, const BindRequest& request);
 
 /// Every device to no driver, kept so by the override "none", which is just a name that no driver
-/// has. Where there is no override nothing keeps it so, and a note says that.
+/// has (kHeld). Where there is no override nothing keeps it so, and a note says that. kLoose: any
+/// override that it has goes too, and the next driver that matches may have it.
 [[nodiscard]] Result<HeldPlan> plan_unbind(const Host& host, const std::vector<DeviceId>& devices,
-                                           Reach reach = Reach::kNamed);
+                                           Reach reach = Reach::kNamed, Stays stays = Stays::kHeld);
 
 /// Every device to what `origins` remembers of it, last taken first; where nothing is remembered,
 /// and an override is set or no driver is there, to the default match, with a warning when that

@@ -14,6 +14,7 @@ constexpr std::size_t kMostRequestText = 1U << 20;
 constexpr std::uint64_t kMostPatience = 1'000'000'000'000;  // milliseconds
 
 constexpr Words<Request::Verb, 5> kVerbs{{"bind", "unbind", "restore", "undo", "vfs"}};
+constexpr Words<Stays, 4> kStays{{"held", "named", "loose", "only-named"}};
 
 Result<std::vector<std::string>> guards_from(const Members& in) {
   auto out = TRY(in.texts("ignored"));
@@ -64,6 +65,8 @@ Json to_json(const Request& request) {
           {"everything", request.everything},
           {"mechanism", request.mechanism ? Json(name_of(*request.mechanism)) : Json(nullptr)},
           {"no_iommu", request.no_iommu},
+          {"part_of_group", request.part_of_group},
+          {"stays", kStays.of(request.stays)},
           {"owner", request.owner},
           {"count", request.count},
           {"function_drivers", drivers_array(request.function_drivers)},
@@ -74,10 +77,11 @@ Json to_json(const Request& request) {
 
 Result<Request> request_from_json(std::string_view text) {
   const Value value = TRY(parse(text, kMostRequestText, "request"));
-  const Members in = TRY(Members::of(
-      value, "request",
-      {"verb", "devices", "driver", "names", "instances", "whole_group", "everything", "mechanism",
-       "no_iommu", "owner", "count", "function_drivers", "change", "ignored", "patience_ms"}));
+  const Members in =
+      TRY(Members::of(value, "request",
+                      {"verb", "devices", "driver", "names", "instances", "whole_group",
+                       "everything", "mechanism", "no_iommu", "part_of_group", "stays", "owner",
+                       "count", "function_drivers", "change", "ignored", "patience_ms"}));
   Request out{.verb = TRY(in.word("verb", kVerbs))};
   if (in.has("devices")) out.devices = TRY(in.list("devices", device_from));
   out.driver = TRY(in.name_or_null<DriverName>("driver"));
@@ -93,6 +97,8 @@ Result<Request> request_from_json(std::string_view text) {
   if (in.has("whole_group")) out.whole_group = TRY(in.flag("whole_group"));
   if (in.has("mechanism")) out.mechanism = TRY(in.word("mechanism", MechanismWords{}));
   if (in.has("no_iommu")) out.no_iommu = TRY(in.flag("no_iommu"));
+  if (in.has("part_of_group")) out.part_of_group = TRY(in.flag("part_of_group"));
+  if (in.has("stays")) out.stays = TRY(in.word("stays", kStays));
   if (in.has("owner")) out.owner = TRY(in.exact("owner"));
   if (in.has("count")) out.count = static_cast<unsigned>(TRY(in.number("count", kMostFunctions)));
   if (in.has("function_drivers")) {

@@ -25,6 +25,8 @@ Request full_request() {
       .everything = true,
       .mechanism = Mechanism::kNewIdWindow,
       .no_iommu = true,
+      .part_of_group = true,
+      .stays = Stays::kLoose,
       .owner = "user:\"group\\",
       .count = 65535,
       .function_drivers = {{0, DriverName::literal("vfio-pci")}, {7, DriverName::literal("ice")}},

@@ -51,6 +51,49 @@ TEST_F(EngineTest, DefaultIsWhatTheBusChoosesWithoutAnOverride) {
   EXPECT_EQ(state_of(kNicA), "igc igc") << "what there was before is still known";
 }
 
+TEST_F(EngineTest, ALooseChangeLeavesNoOverride) {
+  Request request = to_vfio_request({kNicA});
+  request.stays = Stays::kLoose;
+  ASSERT_TRUE(go(request));
+  EXPECT_EQ(state_of(kNicA), "vfio-pci (unset)");
+  ASSERT_TRUE(go({.verb = Request::Verb::kUnbind, .devices = {kNicA}, .stays = Stays::kLoose}));
+  EXPECT_EQ(state_of(kNicA), "- (unset)");
+  ASSERT_TRUE(go({.verb = Request::Verb::kRestore, .devices = {kNicA}}));
+  EXPECT_EQ(state_of(kNicA), "igc (unset)");
+}
+
+TEST_F(EngineTest, ADeviceThatIsThereIsNamedWhereThatIsAskedFor) {
+  ASSERT_TRUE(go({.devices = {kNicA}, .driver = driver("igc")}));
+  EXPECT_EQ(state_of(kNicA), "igc (unset)");
+  ASSERT_TRUE(go({.devices = {kNicA}, .driver = driver("igc"), .stays = Stays::kNamed}));
+  EXPECT_EQ(state_of(kNicA), "igc igc");
+}
+
+TEST_F(EngineTest, ADriverThatIsOnlyNamedComesWithTheNextProbe) {
+  Request request = to_vfio_request({kNicA});
+  request.stays = Stays::kOnlyNamed;
+  ASSERT_TRUE(go(request));
+  EXPECT_EQ(state_of(kNicA), "- vfio-pci");
+  ASSERT_EQ(write("bus/pci/drivers_probe", kNicA.name.str()), 0);
+  EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci");
+  ASSERT_TRUE(go(request));
+  EXPECT_EQ(state_of(kNicA), "- vfio-pci") << "also from that driver itself";
+}
+
+TEST_F(EngineTest, APartOfAGroupGoesWhereThatIsAskedForWithAWarning) {
+  Request request = to_vfio_request({kGpu});
+  EXPECT_EQ(go(request).error().kind, ErrorKind::kRefused);
+  request.part_of_group = true;
+  const auto memory = read_memory(host());
+  const auto plan = plan_change(host(), request, *memory);
+  ASSERT_TRUE(plan);
+  EXPECT_THAT(plain(plan->warnings), ElementsAre(testing::HasSubstr("0000:03:00.1")));
+  ASSERT_TRUE(go(request));
+  EXPECT_EQ(state_of(kGpu), "vfio-pci vfio-pci");
+  request.devices = {kGpuAudio};
+  EXPECT_TRUE(plan_change(host(), request, *memory)->warnings.empty());
+}
+
 TEST_F(EngineTest, ARequestThatMakesNoSenseTouchesNothing) {
   const auto before = all();
   using Verb = Request::Verb;
@@ -58,7 +101,10 @@ TEST_F(EngineTest, ARequestThatMakesNoSenseTouchesNothing) {
        {Request{}, Request{.devices = {kNicA}}, Request{.verb = Verb::kRestore},
         Request{.verb = Verb::kMakeFunctions, .devices = {kNicA, kNicB}},
         Request{.devices = {kNicA}, .driver = driver("vfio-pci"), .owner = "root"},
-        Request{.verb = Verb::kUnbind, .devices = {kNicA}, .owner = "root"}}) {
+        Request{.verb = Verb::kUnbind, .devices = {kNicA}, .owner = "root"},
+        Request{.verb = Verb::kUnbind, .devices = {kNicA}, .stays = Stays::kOnlyNamed},
+        Request{.verb = Verb::kRestore, .devices = {kNicA}, .stays = Stays::kLoose},
+        Request{.verb = Verb::kUnbind, .devices = {kNicA}, .part_of_group = true}}) {
     const auto refused = go(request);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().kind, ErrorKind::kUsage) << refused.error().message();

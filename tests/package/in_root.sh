@@ -2,7 +2,7 @@
 # shellcheck shell=sh
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
-packages="anybind anybind-daemon libanybind-dev"
+packages="anybind anybind-daemon anybind-compat libanybind-dev"
 passed=0 failed=0
 
 check() { # DESCRIPTION COMMAND...
@@ -53,8 +53,8 @@ unknown_to_dpkg() {
 }
 
 apt-get -qq update
-# What the packages need stays behind, as apt leaves it.
-install kmod libsystemd0 pci.ids libstdc++-12-dev >/dev/null
+# What the packages need stays behind, as apt leaves it; and so does the real driverctl, beside which they work.
+install driverctl kmod libsystemd0 pci.ids libstdc++-12-dev >/dev/null
 files >/tmp/before
 with_version 0.0.1~former-1 former
 
@@ -78,6 +78,15 @@ check "the rules are read" anybind rules
 check "the daemon's libraries are there" sh -c '! ldd /usr/sbin/anybindd | grep "not found"'
 check "the daemon starts" anybindd --version
 check "the unit is enabled" test -L /etc/systemd/system/multi-user.target.wants/anybindd.service
+check "the real driverctl is still there" test "$(command -v driverctl)" = /usr/sbin/driverctl
+check "beside it stands the one of anybind-compat" sh -c '/usr/lib/anybind/compat/driverctl --help | grep -q "This is anybind"'
+check "and that of DPDK" sh -c '/usr/lib/anybind/compat/dpdk-devbind.py --help | grep -q "This is anybind"'
+check "its manuals are there" test -e /usr/share/man/man8/anybind-driverctl.8.gz -a -e /usr/share/man/man8/anybind-devbind.8.gz
+printf 'vfio-pci\n' >/etc/driverctl.d/pci-0000:ff:1f.7
+check "both read what is saved" sh -c '[ "$(driverctl list-devices >/dev/null 2>&1; /usr/lib/anybind/compat/driverctl list-persisted)" = "0000:ff:1f.7 vfio-pci" ]'
+check "an alternative chooses it" update-alternatives --install /usr/local/sbin/driverctl driverctl /usr/lib/anybind/compat/driverctl 50
+check "for the same word" sh -c 'driverctl --help | grep -q "This is anybind"'
+rm /etc/driverctl.d/pci-0000:ff:1f.7
 check "bash completes" bash -c '. /usr/share/bash-completion/completions/anybind; compopt() { :; }; COMP_WORDS=(anybind re); COMP_CWORD=1; COMP_LINE="anybind re"; COMP_POINT=10; _anybind; [[ ${COMPREPLY[*]} = *restore* ]]'
 check "zsh and fish can" test -s /usr/share/zsh/vendor-completions/_anybind -a -s /usr/share/fish/vendor_completions.d/anybind.fish
 check "the lab of debian/tests runs" debian/tests/lab
@@ -86,6 +95,7 @@ check "the explorer survives the hardening" anybind race --scenario alone --scen
 # shellcheck disable=SC2086  # a list of words
 check "it is removed" apt-get -qq remove -y $packages
 check "and rules and memory are still kept" notes_are_kept
+check "the alternative is gone" test ! -e /usr/local/sbin/driverctl -a ! -L /usr/local/sbin/driverctl
 check "the command is gone" test ! -e /usr/sbin/anybind
 check "it is purged" dpkg --purge anybind-daemon anybind
 check "nothing is left behind" none_is_left

@@ -17,6 +17,16 @@ namespace anybind {
 /// The guard over devices that a dynamic id would bind too, beside those of users/guards.h.
 inline constexpr std::string_view kSameId = "same-id";
 
+/// What keeps a device where it was put.
+enum class Stays : std::uint8_t {
+  /// Its driver_override, which names the driver or "none", also when it is plugged in again; but a
+  /// device that is on the driver already is left as it is.
+  kHeld,
+  kNamed,      ///< the same, and one that is on the driver already is named too
+  kLoose,      ///< nothing: its driver_override is clear in the end
+  kOnlyNamed,  ///< kBind: its driver_override names the driver, but it is on none yet
+};
+
 /// What someone asks for. A value: it compares, and goes to JSON and back (wire/request.h).
 struct Request {
   enum class Verb : std::uint8_t {
@@ -43,6 +53,10 @@ struct Request {
   std::optional<Mechanism> mechanism{};  ///< kBind; nullopt: the safest there is for each device
   /// kBind: a VFIO driver may have a device without an IOMMU, which is then unsafe.
   bool no_iommu = false;
+  /// kBind: a VFIO driver may have a device whose IOMMU group no user can open yet, as other
+  /// members are on host drivers: for who gives the members one by one.
+  bool part_of_group = false;
+  Stays stays = Stays::kHeld;  ///< kBind, kUnbind
   /// kBind, kMakeFunctions: "USER[:GROUP]", by name or number, who gets the files by which user
   /// space opens the devices; empty: they stay as they are.
   std::string owner{};
