@@ -9,7 +9,7 @@ build="g++ gcc libc6-dev make cmake ninja-build pkg-config libfmt-dev libcli11-d
   nlohmann-json3-dev libfuse3-dev libsystemd-dev pci.ids"
 all="$build libgtest-dev libgmock-dev python3"
 package="$build build-essential debhelper dpkg-dev python3 xz-utils"
-test="$all build-essential debhelper lintian faketime clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libfuzzer-19-dev librapidcheck-dev
+test="$all build-essential debhelper gpg gpg-agent lintian faketime clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libfuzzer-19-dev librapidcheck-dev
   valgrind shellcheck debootstrap gcc-12 qemu-system-x86 busybox-static cpio gzip kmod xz-utils dpkg-dev
   dbus dbus-daemon polkitd procps e2fsprogs fuse3 pciutils driverctl dpdk udev libudev-dev util-linux iproute2 lshw bash zsh fish"
 bench="$test libbenchmark-dev strace"

@@ -10,6 +10,8 @@ usage: release.py version               the version of Debian's packages: that o
                                         SPDX of what a build on Debian links statically into PROGRAM; FILE gets it for
                                         Debian's field Static-Built-Using
        release.py sums DIR              SHA256SUMS of what is in DIR
+       release.py sign DIR KEY          a detached signature of DIR/SHA256SUMS, which must be right: SHA256SUMS.sig by signify when
+                                        KEY is a file of it, NAME.sec, and else SHA256SUMS.asc by gpg, of which KEY is a key
 """
 
 import datetime
@@ -146,9 +148,34 @@ def new(version: str, date: str) -> None:
     (ROOT / "CMakeLists.txt").write_text(VERSION.sub(rf"\g<1>{version}", text("CMakeLists.txt"), count=1))
 
 
+def right_sums(folder: pathlib.Path) -> str:
+    paths = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("SHA256SUMS"))
+    return "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in paths)
+
+
 def sums(folder: pathlib.Path) -> None:
-    paths = sorted(path for path in folder.iterdir() if path.is_file() and path.name != "SHA256SUMS")
-    (folder / "SHA256SUMS").write_text("".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in paths))
+    for stale in folder.glob("SHA256SUMS.*"):  # signatures of what was there before
+        stale.unlink()
+    (folder / "SHA256SUMS").write_text(right_sums(folder))
+
+
+def sign(folder: pathlib.Path, key: str) -> None:
+    named = folder / "SHA256SUMS"
+    if not named.exists() or named.read_text() != right_sums(folder):
+        raise SystemExit(f"{named} is not of what is in {folder}: release.py sums {folder}")
+    by_signify = key.endswith(".sec")
+    signature = folder / f"SHA256SUMS.{'sig' if by_signify else 'asc'}"
+    signature.unlink(missing_ok=True)
+    words = (["signify-openbsd", "-S", "-s", key, "-m", named, "-x", signature] if by_signify else
+             ["gpg", "--local-user", key, "--armor", "--detach-sign", "--output", signature, named])
+    try:
+        done = subprocess.run(words, check=False).returncode
+    except FileNotFoundError:
+        raise SystemExit(f"{words[0]} is not installed") from None
+    if done != 0:
+        signature.unlink(missing_ok=True)
+        raise SystemExit(f"{words[0]} could not sign {named}")
+    print(signature)
 
 
 def main() -> int:
@@ -165,6 +192,8 @@ def main() -> int:
             dist(pathlib.Path(folder).absolute())
         case ["sums", folder]:
             sums(pathlib.Path(folder))
+        case ["sign", folder, key]:
+            sign(pathlib.Path(folder), key)
         case ["sbom", build, target, program, *more] if not more or (len(more) == 2 and more[0] == "--substvars"):
             document = sbom(pathlib.Path(build).absolute(), target, pathlib.Path(program), debian_version(), epoch())
             for file in more[1:]:

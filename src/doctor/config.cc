@@ -13,6 +13,7 @@
 #include "engine/hold.h"
 #include "inventory/match.h"
 #include "inventory/net_interface.h"
+#include "users/libvirt.h"
 
 namespace anybind::doctor {
 namespace {
@@ -56,29 +57,11 @@ std::vector<DeviceId> devices_on(const Host& host, const BusName& bus) {
   return read_device_ids(host.sysfs, bus).value_or(std::vector<DeviceId>{});
 }
 
-/// A domain of libvirt: the PCI functions that it binds by itself as the domain starts.
+/// The PCI functions that a domain of libvirt binds by itself as it starts.
 std::vector<std::string> managed_devices(std::string_view xml) {
   std::vector<std::string> out;
-  constexpr std::string_view kOpen = "<hostdev ";
-  constexpr std::string_view kClose = "</hostdev>";
-  for (auto at = xml.find(kOpen); at != std::string_view::npos; at = xml.find(kOpen)) {
-    const auto end = xml.find(kClose, at);
-    if (end == std::string_view::npos) break;
-    const std::string_view element = xml.substr(at, end - at);
-    xml.remove_prefix(end + kClose.size());
-    if (!element.contains("managed='yes'") || !element.contains("type='pci'")) continue;
-    const auto source = element.substr(std::min(element.find("<source"), element.size()));
-    const auto number = [&](std::string_view key) -> std::optional<std::uint64_t> {
-      const auto start = source.find(fmt::format(" {}='", key));
-      if (start == std::string_view::npos) return std::nullopt;
-      const auto value = source.substr(start + key.size() + 3);
-      return parse_hex(value.substr(0, value.find('\'')), UINT32_MAX);
-    };
-    const auto [domain, bus, slot, function] =
-        std::array{number("domain"), number("bus"), number("slot"), number("function")};
-    if (!bus || !slot || !function) continue;
-    out.push_back(
-        fmt::format("{:04x}:{:02x}:{:02x}.{:x}", domain.value_or(0), *bus, *slot, *function));
+  for (LibvirtDevice& device : libvirt_devices(xml)) {
+    if (device.managed) out.push_back(std::move(device.address));
   }
   return out;
 }

@@ -12,6 +12,7 @@
 #include "host/proc.h"
 #include "host/sysfs.h"
 #include "users/blocker.h"
+#include "users/libvirt.h"
 
 // What the files of the guards share; for nobody else.
 namespace anybind::guards {
@@ -113,6 +114,9 @@ void look_at_interfaces(Sysfs& root, const Proc& proc, const std::vector<Target>
 /// Uses of a device count for all that it hangs on, as a mounted disk does for its controller.
 void look_at_declared(Sysfs& root, const DeclaredUsers& users, const Tree& hosts,
                       const std::vector<Target>& others, Findings& out);
+/// Of devices with and without a driver of the host.
+void look_at_domains(const std::vector<LibvirtDomain>& domains, const std::vector<Target>& targets,
+                     Findings& out);
 void look_at_other_namespaces(const Proc& proc, const Tree& tree, Findings& out);
 /// Adds the numbers of what stands on the disks to the nodes of their targets.
 void look_at_disks(Sysfs& root, const Proc& proc, std::vector<Target>& targets, Findings& out);

@@ -172,7 +172,7 @@ const std::vector<std::string>& guard_names() {
         "boot-display", "bridge",         "console", "default-route",   "holder",
         "input",        "interface-up",   "loop",    "mounted",         "interface-member",
         "open",         "interface-away", "swap",    "root-filesystem", "zfs",
-        "vf-in-use",    "vfio-user",      "login",   "tsm-bound"};
+        "vf-in-use",    "vfio-user",      "login",   "tsm-bound",       "libvirt"};
     std::ranges::copy(vfio_guard_names(), std::back_inserter(out));
     return out;
   }();
@@ -185,6 +185,7 @@ namespace {
 struct Told {
   std::string_view login{};
   const DeclaredUsers* declared = nullptr;
+  std::vector<LibvirtDomain> domains{};
 };
 
 InUse find_all(Sysfs& root, const Proc& proc, const std::vector<Asked>& devices, const Told& told) {
@@ -229,6 +230,8 @@ InUse find_all(Sysfs& root, const Proc& proc, const std::vector<Asked>& devices,
   }
   if (told.declared != nullptr)
     guards::look_at_declared(root, *told.declared, Tree(hosts), others, found);
+  guards::look_at_domains(told.domains, hosts, found);
+  guards::look_at_domains(told.domains, others, found);
   for (const Target& target : hosts) guards::look_at_functions(root, target, found);
   for (const Target& target : others) guards::look_at_functions(root, target, found);
   out.blockers = std::move(found).take();
@@ -239,7 +242,9 @@ InUse find_all(Sysfs& root, const Proc& proc, const std::vector<Asked>& devices,
 
 InUse find_blockers(const Host& host, const std::vector<Asked>& devices) {
   if (!host.has_users) return {};
-  return find_all(host.sysfs, host.proc, devices, {.login = host.login, .declared = host.declared});
+  return find_all(
+      host.sysfs, host.proc, devices,
+      {.login = host.login, .declared = host.declared, .domains = running_domains(host.files)});
 }
 
 InUse find_blockers(Sysfs& root, const Proc& proc, const std::vector<Asked>& devices) {

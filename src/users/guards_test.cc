@@ -533,5 +533,30 @@ TEST_F(Guards, OddTextIsNoBlockerAndNoCrash) {
   EXPECT_THAT(names(), IsEmpty());
 }
 
+TEST_F(Guards, ARunningDomainOfLibvirtHasItsDevices) {
+  const auto files = [&](const std::string& path, const std::string& text) {
+    tree_.put("root/run/libvirt/qemu/" + path, text);
+  };
+  files("win 11.xml",
+        "<domstatus state='running'><domain type='kvm'><name>win 11</name><devices>\n"
+        "<hostdev mode='subsystem' type='usb'><source><address bus='0' slot='3'/></source>"
+        "</hostdev>\n"
+        "<hostdev mode='subsystem' type='pci' managed='yes'>\n  <driver name='vfio'/>\n"
+        "  <source>\n    <address domain='0x0000' bus='0x00' slot='0x03' function='0x0'/>\n"
+        "  </source>\n  <address type='pci' domain='0x0000' bus='0x07' slot='0x00' "
+        "function='0x0'/>\n</hostdev></devices></domain></domstatus>");
+  files("win 11.pid", "812\n");
+  files("half.xml", "<hostdev mode='subsystem' type='pci'><source><address bus='0x00'");
+  Host host(tree_.sysfs());
+  host.files = Proc(tree_.root() + "/root");
+  const InUse in_use = find_blockers(host, {{pci_id(kNic)}, {pci_id("0000:07:00.0")}});
+  ASSERT_EQ(in_use.blockers.size(), 1U);
+  EXPECT_EQ(in_use.blockers[0].device, pci_id(kNic));
+  EXPECT_EQ(in_use.blockers[0].name, "libvirt");
+  EXPECT_EQ(in_use.blockers[0].who,
+            "libvirt's domain win 11 runs with it, and gives it back at its end");
+  EXPECT_EQ(in_use.blockers[0].advice.plain(), "shut that domain down: virsh shutdown 'win 11'");
+}
+
 }  // namespace
 }  // namespace anybind

@@ -89,6 +89,38 @@ class Tree(unittest.TestCase):
             third = pathlib.Path(self.run_it("dist", str(self.scratch / "third"), tree=unpacked))
         self.assertEqual(first.read_bytes(), third.read_bytes())
 
+    def test_the_checksums_are_signed(self) -> None:
+        """By a key that is thrown away; a signature is of what is there, or of nothing."""
+        home = self.scratch / "gnupg"
+        home.mkdir(mode=0o700)
+        released = self.scratch / "dist"
+        released.mkdir()
+        (released / "anybind.tar.xz").write_text("it")
+        env = {"GNUPGHOME": str(home)}
+        gpg = ["gpg", "--batch", "--quiet", "--homedir", home]
+        subprocess.run([*gpg, "--passphrase", "", "--quick-generate-key", "thrown.away@b.invalid", "ed25519", "sign"], check=True)
+        self.addCleanup(subprocess.run, ["gpgconf", "--homedir", home, "--kill", "gpg-agent"], check=False)
+        with unittest.mock.patch.dict(os.environ, env):
+            self.assertIn("is not of what is in", self.run_it("sign", str(released), "thrown.away@b.invalid", code=1))
+            self.run_it("sums", str(released))
+            signature = self.run_it("sign", str(released), "thrown.away@b.invalid")
+            self.assertEqual(signature, str(released / "SHA256SUMS.asc"))
+            self.assertIn("could not sign", self.run_it("sign", str(released), "nobody@b.invalid", code=1))
+            self.assertFalse(pathlib.Path(signature).exists())
+            self.run_it("sign", str(released), "thrown.away@b.invalid")
+
+        def verified() -> int:
+            return subprocess.run([*gpg, "--verify", signature, released / "SHA256SUMS"], capture_output=True, check=False).returncode
+
+        self.assertEqual(verified(), 0)
+        self.assertEqual((released / "SHA256SUMS").read_text().split()[1:], ["anybind.tar.xz"])
+        with (released / "SHA256SUMS").open("a") as sums:
+            sums.write("more\n")
+        self.assertNotEqual(verified(), 0)
+        self.assertIn("is not of what is in", self.run_it("sign", str(released), "thrown.away@b.invalid", code=1))
+        self.run_it("sums", str(released))
+        self.assertFalse(pathlib.Path(signature).exists(), "it was of other checksums")
+
     def test_the_tarball_has_what_the_clone_has(self) -> None:
         tarball = subprocess.run([ROOT / "scripts/release.py", "dist", self.scratch], capture_output=True, text=True, check=True).stdout.strip()
         listed = subprocess.run(["tar", "-tf", tarball], capture_output=True, text=True, check=True).stdout.split()
