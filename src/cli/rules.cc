@@ -30,6 +30,7 @@
 #include "policy/judge.h"
 #include "policy/promise.h"
 #include "policy/since.h"
+#include "wire/error.h"
 #include "wire/policy.h"
 
 namespace anybind::cli {
@@ -330,34 +331,38 @@ Result<int> try_out(Context& context, const Spec& spec, const std::vector<std::s
   return code;
 }
 
-/// Worst first, as code_of() has it.
-int code_of(const wire::Json& changes) {
+/// The errors of what the service did for rules: worst first, as code_of() has it.
+Result<int> tell_errors(const Context& context, const wire::Json& changes) {
   int out = 0;
   for (const wire::Json& change : changes) {
     if (!change.is_object() || !change.contains("error") || change["error"].is_null()) continue;
-    const int code = change["error"].value("exit", 1);
-    if (code == exit_code(ErrorKind::kIncomplete)) return code;
-    if (out == 0 || code == 1) out = code;
+    const Error error = TRY(wire::error_from_json(change["error"].dump()));
+    say(context.err, "anybind: {}\n", error.message());
+    for (const Remark& line : error.details)
+      say(context.err, "  {}\n", printable(text_in_rule(line), 1024));
+    if (!error.advice.empty())
+      say(context.err, "  {}\n", printable(text_in_rule(error.advice), 1024));
+    const int code = exit_code(error.kind);
+    if (error.kind == ErrorKind::kIncomplete) return code;
+    if (out == 0 || error.kind == ErrorKind::kFailed) out = code;
   }
   return out;
 }
 
 /// What the service has made of the rules of this machine.
-Result<int> tell_served(Context& context, const Spec& spec, const std::string& json,
-                        const std::vector<std::string>& words) {
+Result<int> tell_served(Context& context, const Spec& spec, const std::string& json) {
   const auto value = wire::Json::parse(json, nullptr, false);
   if (!value.is_object() || !value.contains("changes") || !value["changes"].is_array())
-    return fail({.operation = "understand", .object = "the answer of anybindd"});
+    return fail({.kind = ErrorKind::kIncomplete,
+                 .operation = "understand",
+                 .object = "the answer of anybindd",
+                 .advice = Action::kHistory});
   const Judgement after = TRY(judge(context.session.host(), spec));
-  const int code = code_of(value["changes"]);
+  const int code = TRY(tell_errors(context, value["changes"]));
   if (context.json) {
     answer_text(context, json);
   } else {
-    for (const wire::Json& change : value["changes"]) {
-      if (change.is_object() && change.contains("error") && change["error"].is_object())
-        say(context.err, "anybind: {}\n", printable(change["error"].value("message", ""), 1024));
-    }
-    print_status(context, spec, after, {}, words);
+    print_status(context, spec, after, {}, {});
   }
   return code == 0 && !after.holds() ? 1 : code;
 }
@@ -370,7 +375,7 @@ Result<int> run_apply(Context& context, const PolicyOptions& options) {
   if (options.dry_run) return try_out(context, spec, options.specs);
   if (options.specs.empty()) {
     if (auto served = ask_service(context, "Apply"))
-      return tell_served(context, spec, TRY(std::move(*served)), options.specs);
+      return tell_served(context, spec, TRY(std::move(*served)));
   }
   catch_signals();
   Application applied = [&] {

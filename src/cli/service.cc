@@ -3,19 +3,21 @@
 // is.
 #include "cli/service.h"
 
+#include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <utility>
 
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
 
 #include "base/try.h"
-#include "cli/exit_code.h"
+#include "cli/signals.h"
 #include "host/descriptor.h"
 #include "wire/error.h"
 #include "wire/outcome.h"
@@ -52,10 +54,16 @@ bool write_all(int file, std::string_view text) {
   return true;
 }
 
-std::string read_to_end(int file) {
+/// Ctrl-C and SIGTERM end the child too.
+std::string read_to_end(int file, pid_t child) {
+  constexpr int kLook = 200;  // milliseconds
   std::string out;
   std::array<char, 65536> bytes{};
-  for (;;) {
+  for (bool told = false;;) {
+    pollfd waiting{.fd = file, .events = POLLIN, .revents = 0};
+    const int ready = ::poll(&waiting, 1, kLook);
+    if (is_interrupted() && !std::exchange(told, true)) ::kill(child, SIGTERM);
+    if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
     const ssize_t count = ::read(file, bytes.data(), bytes.size());
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return out;
@@ -88,9 +96,18 @@ std::optional<Ended> run(const std::string& program, const std::string& method,
   out_write = Descriptor();
   static_cast<void>(write_all(in_write.get(), text));
   in_write = Descriptor();
-  Ended ended{.output = read_to_end(out_read.get())};
+  Ended ended{.output = read_to_end(out_read.get(), child)};
   while (::waitpid(child, &ended.status, 0) < 0 && errno == EINTR) continue;
   return ended;
+}
+
+/// What it was about may be done.
+Error not_understood() {
+  return {.kind = ErrorKind::kIncomplete,
+          .operation = "understand",
+          .object = "the answer of anybindd",
+          .why = "it is of another version, or was cut off",
+          .advice = Action::kHistory};
 }
 
 /// Of an answer {"error": {...}}.
@@ -100,7 +117,7 @@ Error error_of(const std::string& answer) {
     auto error = wire::error_from_json(value["error"].dump());
     if (error) return *std::move(error);
   }
-  return {.operation = "understand", .object = "the answer of anybindd"};
+  return not_understood();
 }
 
 }  // namespace
@@ -114,7 +131,8 @@ std::optional<Result<std::string>> ask_service(const Context& context, const std
   if (!ended) return std::nullopt;
   if (!WIFEXITED(ended->status)) {
     return fail({.kind = ErrorKind::kIncomplete,
-                 .why = "the question was cut off; anybindd goes on with what it was asked for",
+                 .why = "the question was cut off; whether anybindd goes on with the change is not "
+                        "known",
                  .advice = Action::kHistory});
   }
   const int code = WEXITSTATUS(ended->status);
@@ -128,7 +146,9 @@ std::optional<Result<std::vector<Outcome>>> change_by_service(const Context& con
   const auto answer = ask_service(context, "Change", wire::line_of(wire::to_json(request)));
   if (!answer) return std::nullopt;
   if (!*answer) return fail(answer->error());
-  return wire::outcomes_from_json(**answer);
+  auto outcomes = wire::outcomes_from_json(**answer);
+  if (!outcomes) return fail(not_understood());
+  return outcomes;
 }
 
 }  // namespace anybind::cli

@@ -4,9 +4,11 @@
 #include "daemon/answers.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -22,6 +24,7 @@
 #include "inventory/names.h"
 #include "inventory/net_interface.h"
 #include "inventory/select.h"
+#include "inventory/vfio_driver.h"
 #include "policy/apply.h"
 #include "policy/judge.h"
 #include "policy/promise.h"
@@ -51,31 +54,70 @@ std::string goal_word(const Goal& goal) {
   return goal.default_match ? "default" : "none";
 }
 
-/// A number of functions is written to a setting of their device. Any other setting reaches further
-/// than one device: a dynamic id, a flag of the bus.
-bool reaches_further(const Request& request, const Plan& plan) {
-  return request.verb != Request::Verb::kMakeFunctions && !plan.settings.empty();
+/// What a request passes over, in words for a rule of polkit. A setting that is not a number of
+/// functions reaches further than one device: a dynamic id, a flag of the bus.
+std::string overruled_by(const Request& request, const Plan& plan) {
+  std::vector<std::string> out = request.ignored;
+  if (request.no_iommu) out.emplace_back("no-iommu");
+  if (request.part_of_group) out.emplace_back("part-of-group");
+  if (request.mechanism) out.emplace_back("mechanism");
+  if (request.verb != Request::Verb::kMakeFunctions && !plan.settings.empty())
+    out.emplace_back("other-devices");
+  return fmt::format("{}", fmt::join(out, ","));
 }
 
-std::vector<Permit> permits_of(const Request& request, const Plan& plan) {
+/// Who gets the node of a group can open every member that is with a VFIO driver.
+std::vector<Device> opened_along(const Host& host, const Plan& plan) {
+  std::vector<Device> out;
+  for (const DevicePlan& of : plan.devices) {
+    const auto device = read_inventory(host.sysfs, {of.device}, 1);
+    if (!device || device->empty() || !device->front().iommu_group) continue;
+    const auto ids = read_group(host.sysfs, *device->front().iommu_group);
+    const auto members = ids ? read_inventory(host.sysfs, *ids, 1) : Result<std::vector<Device>>();
+    if (!members) continue;
+    std::ranges::copy_if(*members, std::back_inserter(out), [](const Device& member) {
+      return member.driver && is_vfio_driver(member.driver->str());
+    });
+  }
+  return out;
+}
+
+std::vector<Permit> permits_of(const Host& host, const Request& request, const Plan& plan) {
   using Action = Permit::Action;
-  const bool overrules =
-      !request.ignored.empty() || request.no_iommu || reaches_further(request, plan);
-  const Action action = overrules                                 ? Action::kOverrule
-                        : request.verb == Request::Verb::kRestore ? Action::kGiveBack
-                                                                  : Action::kChange;
+  const std::string overrules = overruled_by(request, plan);
   std::vector<Permit> out;
-  const auto add = [&](const DeviceId& device, const std::string& driver) {
-    out.push_back({.action = action, .device = device.str(), .driver = driver});
+  const auto add = [&](Action action, const std::string& device, const std::string& driver,
+                       const std::string& count = "") {
+    const Permit permit{.action = overrules.empty() ? action : Action::kOverrule,
+                        .device = device,
+                        .driver = driver,
+                        .count = count,
+                        .overrules = overrules};
+    if (std::ranges::find(out, permit) == out.end()) out.push_back(permit);
   };
   if (request.verb == Request::Verb::kMakeFunctions) {
     // The functions are their device's own, those that go as well as those that come.
-    const DeviceId& device = request.devices.front();
-    add(device, request.driver ? request.driver->str() : "none");
-    for (const auto& [number, driver] : request.function_drivers) add(device, driver.str());
+    const std::string device = request.devices.front().str();
+    const std::string count = fmt::format("{}", request.count);
+    add(Action::kFunctions, device, request.driver ? request.driver->str() : "none", count);
+    for (const auto& [number, driver] : request.function_drivers)
+      add(Action::kFunctions, device, driver.str(), count);
     return out;
   }
-  for (const DevicePlan& device : plan.devices) add(device.device, goal_word(device.goal));
+  for (const DevicePlan& device : plan.devices) {
+    const bool gives_back = request.verb == Request::Verb::kRestore && !device.goal.default_match;
+    add(gives_back ? Action::kGiveBack : Action::kChange, device.device.str(),
+        goal_word(device.goal));
+  }
+  for (const Setting& setting : plan.settings)
+    add(Action::kOverrule, setting.device ? setting.device->str() : "", "");
+  if (plan.makes)
+    add(Action::kFunctions, plan.makes->pf.str(), plan.makes->driver.str(),
+        fmt::format("{}", plan.makes->count));
+  if (!request.owner.empty()) {
+    for (const Device& member : opened_along(host, plan))
+      add(Action::kChange, member.id.str(), member.driver->str());
+  }
   return out;
 }
 
@@ -86,28 +128,36 @@ bool is_allowed(const std::vector<Permit>& allowed, const Permit& permit) {
 /// Ends a change that would do more than was allowed, and collects what it says.
 class Guarded final : public Listener {
  public:
-  Guarded(const Request& request, const std::vector<Permit>& allowed,
+  Guarded(const Host& host, const Request& request, const std::vector<Permit>& allowed,
           const std::function<bool()>& stop_requested)
-      : request_(request), allowed_(allowed), stop_requested_(stop_requested) {}
+      : host_(host), request_(request), allowed_(allowed), stop_requested_(stop_requested) {}
 
+  /// What it throws is dropped: then nothing may have been compared.
   void on_plan(const Plan& plan) override {
+    is_compared_ = false;
     for (const Remark& warning : plan.warnings)
       warnings_.push_back(printable(cli::text_of(warning), 1024));
-    for (const Permit& permit : permits_of(request_, plan)) {
+    for (const Permit& permit : permits_of(host_, request_, plan)) {
       if (!is_allowed(allowed_, permit)) beyond_ = permit;
     }
+    is_compared_ = true;
   }
   void on_warning(const std::string& text) override { warnings_.push_back(printable(text, 1024)); }
   [[nodiscard]] bool stop_requested() const override {
-    return beyond_.has_value() || stop_requested_();
+    return !is_compared_ || beyond_.has_value() || stop_requested_();
   }
 
-  [[nodiscard]] const std::optional<Permit>& beyond() const { return beyond_; }
+  /// What is more than allowed; nullopt: nothing.
+  [[nodiscard]] std::optional<Permit> beyond() const {
+    return is_compared_ ? beyond_ : std::optional<Permit>(Permit{});
+  }
   [[nodiscard]] std::vector<std::string> warnings() { return std::move(warnings_); }
 
  private:
+  const Host& host_;
   const Request& request_;
   const std::vector<Permit>& allowed_;
+  bool is_compared_ = true;  ///< the plan that runs, with what is allowed
   const std::function<bool()>& stop_requested_;
   std::optional<Permit> beyond_{};
   std::vector<std::string> warnings_{};
@@ -164,6 +214,10 @@ Result<std::string> list_devices(const Host& host, const std::vector<std::string
 Result<std::string> explain(const Host& host, const std::string& selector,
                             const std::string& driver) {
   const auto devices = TRY(devices_of(host, {selector}));
+  if (devices.size() != 1)
+    return fail({.kind = ErrorKind::kUsage,
+                 .object = printable(selector),
+                 .why = fmt::format("means {} devices; one is wanted", devices.size())});
   std::optional<DriverName> name;
   if (!driver.empty()) name = TRY(DriverName::parse(driver));
   const std::string aliases = host.modules == nullptr ? "" : std::string(host.modules->aliases());
@@ -211,7 +265,7 @@ Result<Request> request_for(const Host& host, Request::Verb verb,
 Result<std::vector<Permit>> permits_for(const Host& host, const Request& request) {
   const Memory memory = TRY(read_memory(host));
   const HeldPlan plan = TRY(plan_change(host, request, memory));
-  return permits_of(request, plan);
+  return permits_of(host, request, plan);
 }
 
 Result<std::vector<Permit>> permits_for(const Host& host, const ReadRules& rules) {
@@ -229,11 +283,13 @@ Result<std::vector<Permit>> permits_for(const Host& host, const ReadRules& rules
 
 Result<Answer> change(const Host& host, const Request& request, const std::vector<Permit>& allowed,
                       const std::function<bool()>& stop_requested) {
-  Guarded listener(request, allowed, stop_requested);
+  Guarded listener(host, request, allowed, stop_requested);
   const auto outcomes = anybind::change(host, request, listener);
-  if (!outcomes && listener.beyond()) return fail(beyond_error(*listener.beyond()));
+  if (const auto beyond = listener.beyond()) return fail(beyond_error(*beyond));
   if (!outcomes) return fail(outcomes.error());
-  return Answer{.json = wire::text_of(wire::to_json(*outcomes)), .warnings = listener.warnings()};
+  return Answer{.json = wire::text_of(wire::to_json(*outcomes)),
+                .warnings = listener.warnings(),
+                .changed = std::ranges::any_of(*outcomes, &Outcome::changed)};
 }
 
 Result<Answer> apply(const Host& host, const ReadRules& rules, const std::vector<Permit>& allowed,
@@ -245,11 +301,17 @@ Result<Answer> apply(const Host& host, const ReadRules& rules, const std::vector
         allowed, {.action = Permit::Action::kApplyRule, .rule = spec.rules[standing.rule].name});
   };
   const Application done = apply_spec(host, spec, listener, {}, may_change);
-  if (done.error) return fail(*done.error);
-  const Judgement after = TRY(judge(host, spec));
+  const auto after = judge(host, spec);
+  if (done.error || !after) {
+    Error error = done.error ? *done.error : after.error();
+    if (!done.changes.empty()) error.kind = ErrorKind::kIncomplete;  // some rules were made so
+    return fail(std::move(error));
+  }
   const wire::Json value = {{"changes", cli::applied_value(spec, done.changes)},
-                            {"status", status_value(host, spec, after)}};
-  return Answer{.json = wire::text_of(value), .warnings = listener.warnings()};
+                            {"status", status_value(host, spec, *after)}};
+  return Answer{.json = wire::text_of(value),
+                .warnings = listener.warnings(),
+                .changed = !done.changes.empty()};
 }
 
 }  // namespace anybind::daemon

@@ -23,7 +23,7 @@ namespace anybind::daemon {
 [[nodiscard]] Result<std::string> list_devices(const Host& host,
                                                const std::vector<std::string>& selectors);
 
-/// docs/schema/explain.schema.json, of one device; `driver` may be empty.
+/// docs/schema/explain.schema.json, of one device; `driver` may be empty. kUsage: not one device.
 [[nodiscard]] Result<std::string> explain(const Host& host, const std::string& selector,
                                           const std::string& driver);
 
@@ -48,6 +48,7 @@ using ReadRules = std::function<Result<Spec>(const Host& host)>;
 struct Permit {
   enum class Action : std::uint8_t {
     kChange,     ///< of a device's driver
+    kFunctions,  ///< of a device's number of virtual functions
     kGiveBack,   ///< of a device to what it was before anybind
     kOverrule,   ///< one of these, though a guard or a missing IOMMU speaks against it
     kApplyRule,  ///< making a rule so
@@ -55,7 +56,9 @@ struct Permit {
   Action action = Action::kChange;
   std::string device{};  ///< its DeviceId::str(); empty for a rule
   std::string driver{};  ///< where it goes: "none" to no driver, "default" to any; empty for a rule
-  std::string rule{};    ///< its name
+  std::string count{};   ///< of functions
+  std::string overrules{};  ///< what speaks against it: names of guards and more, with commas
+  std::string rule{};       ///< its name
   friend bool operator==(const Permit&, const Permit&) = default;
 };
 
@@ -68,6 +71,7 @@ struct Permit {
 struct Answer {
   std::string json;
   std::vector<std::string> warnings{};  ///< a line each, printable
+  bool changed = false;                 ///< the machine is another one now
 };
 
 /// Does what is asked for, as long as that is no more than `allowed`: the plan is compared again

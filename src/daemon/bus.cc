@@ -4,6 +4,7 @@
 // belongs to the first thread alone; the others leave what they have for it in a queue.
 #include "daemon/bus.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <exception>
 #include <functional>
@@ -48,6 +50,8 @@ constexpr std::size_t kMostChangedAtOnce = 64;  // more: any device
 constexpr std::uint64_t kGather =
     100'000;  // microseconds, in which changes of devices make one signal
 constexpr std::size_t kMostWords = 1000;
+constexpr std::size_t kMostText = 1U << 20;  // bytes of the arguments of a call
+constexpr int kPause = 5000;  // milliseconds between two tries to get back on the bus
 
 const char* error_name(ErrorKind kind) {
   switch (kind) {
@@ -105,7 +109,7 @@ int read_words(sd_bus_message* message, std::vector<std::string>& out) {
   int code = 0;
   while ((code = ::sd_bus_message_read_basic(message, SD_BUS_TYPE_STRING,
                                              static_cast<void*>(&word))) > 0) {
-    if (out.size() == kMostWords) return -EINVAL;
+    if (out.size() == kMostWords || std::strlen(word) > kMostText / kMostWords) return -EINVAL;
     out.emplace_back(word);
   }
   return code < 0 ? code : ::sd_bus_message_exit_container(message);
@@ -119,31 +123,16 @@ class Bus::Impl {
       : rules_(std::move(rules)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
   Result<> start() {
-    sd_event* loop = nullptr;
-    TRY(check_bus(::sd_event_new(&loop), "wait for"));
-    loop_.reset(loop);
-    sd_bus* bus = nullptr;
-    TRY(check_bus(::sd_bus_open_system(&bus), "speak to"));
-    bus_.reset(bus);
-    TRY(check_bus(::sd_bus_add_object_vtable(bus, nullptr, kPath, kInterface, table(), this),
-                  "offer methods on"));
-    TRY(check_bus(::sd_bus_request_name(bus, kName, 0), "take the name org.anybind.Manager1 on"));
-    TRY(check_bus(::sd_bus_attach_event(bus, loop, SD_EVENT_PRIORITY_NORMAL), "wait for"));
-    TRY(check_bus(::sd_event_add_io(loop, nullptr, wake_.get(), EPOLLIN, on_wake, this),
-                  "wait for"));
-    sd_event_source* timer = nullptr;
-    TRY(check_bus(
-        ::sd_event_add_time_relative(loop, &timer, CLOCK_MONOTONIC, 0, 0, on_gathered, this),
-        "wait for"));
-    gather_.reset(timer);
-    TRY(check_bus(::sd_event_source_set_enabled(timer, SD_EVENT_OFF), "wait for"));
+    TRY(connect());
     thread_ = std::thread([this] { serve(); });
     return {};
   }
 
-  ~Impl() {
+  ~Impl() { stop(); }
+
+  void stop() {
     stopping_ = true;
-    post([this] { static_cast<void>(::sd_event_exit(loop_.get(), 0)); });
+    post([this] { static_cast<void>(::sd_event_exit(loop_.get(), 0)); });  // or end the pause
     if (thread_.joinable()) thread_.join();
   }
   Impl(const Impl&) = delete;
@@ -186,18 +175,70 @@ class Bus::Impl {
  private:
   static const sd_bus_vtable* table();
 
+  Result<> connect() {
+    sd_event* loop = nullptr;
+    TRY(check_bus(::sd_event_new(&loop), "wait for"));
+    loop_.reset(loop);
+    sd_bus* bus = nullptr;
+    TRY(check_bus(::sd_bus_open_system(&bus), "speak to"));
+    bus_.reset(bus);
+    TRY(check_bus(::sd_bus_add_object_vtable(bus, nullptr, kPath, kInterface, table(), this),
+                  "offer methods on"));
+    TRY(check_bus(::sd_bus_request_name(bus, kName, 0), "take the name org.anybind.Manager1 on"));
+    TRY(check_bus(::sd_bus_attach_event(bus, loop, SD_EVENT_PRIORITY_NORMAL), "wait for"));
+    TRY(check_bus(::sd_bus_set_exit_on_disconnect(bus, 1), "wait for"));
+    TRY(check_bus(::sd_event_add_io(loop, nullptr, wake_.get(), EPOLLIN, on_wake, this),
+                  "wait for"));
+    sd_event_source* timer = nullptr;
+    TRY(check_bus(
+        ::sd_event_add_time_relative(loop, &timer, CLOCK_MONOTONIC, 0, 0, on_gathered, this),
+        "wait for"));
+    gather_.reset(timer);
+    return check_bus(::sd_event_source_set_enabled(timer, SD_EVENT_OFF), "wait for");
+  }
+
+  void disconnect() {
+    gather_.reset();
+    bus_.reset();
+    loop_.reset();
+  }
+
   void serve() {
-    const int code = ::sd_event_loop(loop_.get());
-    if (code < 0 && !stopping_)
-      daemon::tell({.level = Notice::Level::kError,
-                    .text = "the system bus has gone: nobody can ask for changes until a restart"});
+    for (;;) {
+      static_cast<void>(::sd_event_loop(loop_.get()));
+      end_calls();
+      disconnect();
+      if (stopping_) return;
+      daemon::tell(
+          {.level = Notice::Level::kWarning,
+           .text = "the system bus has gone: nobody can ask for changes until it is back"});
+      while (!connect()) {
+        disconnect();
+        pollfd file{.fd = wake_.get(), .events = POLLIN, .revents = 0};
+        static_cast<void>(::poll(&file, 1, stopping_ ? 0 : kPause));
+        if (stopping_) return;
+        forget_queue();
+      }
+      daemon::tell({.text = "the system bus is back"});
+    }
+  }
+
+  /// What they had to say nobody can hear.
+  void end_calls() {
     for (Call& call : calls_) {
       call.question.reset();
       if (call.worker.joinable()) call.worker.join();
     }
+    forget_queue();
     calls_.clear();
-    gather_.reset();
-    bus_.reset();
+    changed_.clear();
+  }
+
+  void forget_queue() {
+    eventfd_t count = 0;
+    ::eventfd_read(wake_.get(), &count);
+    const std::scoped_lock lock(mutex_);
+    queue_.clear();
   }
 
   // ---- from the bus
@@ -249,8 +290,8 @@ class Bus::Impl {
     const Owned<sd_bus_creds> creds(made);
     if (const int code = ::sd_bus_creds_get_euid(made, &call.uid); code < 0) return code;
     const auto of_this_user = std::ranges::count(calls_, call.uid, &Call::uid);
-    if (calls_.size() >= kMostCalls ||
-        (call.uid != 0 && static_cast<std::size_t>(of_this_user) >= kMostCallsOfAUser))
+    if (call.uid != 0 && (calls_.size() >= kMostCalls ||
+                          static_cast<std::size_t>(of_this_user) >= kMostCallsOfAUser))
       return ::sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                 "too many calls of this user are not answered yet");
     call.message.reset(::sd_bus_message_ref(message));
@@ -272,10 +313,12 @@ class Bus::Impl {
     }
     if (method == "Explain") {
       if (const int code = ::sd_bus_message_read(message, "s", &text); code < 0) return code;
+      if (std::strlen(text) > kMostText / kMostWords) return -EINVAL;
       out.words.emplace_back(text);
     }
     if (method == "Bind" || method == "Explain" || method == "Plan" || method == "Change") {
       if (const int code = ::sd_bus_message_read(message, "s", &text); code < 0) return code;
+      if (std::strlen(text) > kMostText) return -EINVAL;
       out.text = text;
     }
     return 0;
@@ -339,13 +382,28 @@ class Bus::Impl {
   void ask_next(At at) {
     at->question.reset();
     if (at->uid == 0) at->allowed = at->permits.size();
-    if (at->allowed == at->permits.size()) return change(at);
+    if (at->allowed == at->permits.size()) {
+      if (at->uid == 0 || is_there(*at)) return change(at);
+      return end(at, fail({.why = "who asked has gone; nothing was changed"}));
+    }
     const Permit& permit = at->permits[at->allowed];
     at->question = ask_polkit(*at->message, permit, [this, at](Verdict verdict) {
       // After this call back: it is the question's own.
       post([this, at, verdict] { hear(at, verdict); });
     });
     if (!at->question) hear(at, Verdict::kNobodyToAsk);
+  }
+
+  /// A question of polkit may stand long after who asked has given up.
+  static bool is_there(const Call& call) {
+    sd_bus_message* made = nullptr;
+    const int code =
+        ::sd_bus_call_method(::sd_bus_message_get_bus(call.message.get()), "org.freedesktop.DBus",
+                             "/org/freedesktop/DBus", "org.freedesktop.DBus", "NameHasOwner",
+                             nullptr, &made, "s", ::sd_bus_message_get_sender(call.message.get()));
+    const Owned<sd_bus_message> reply(made);
+    int is_owned = 0;
+    return code >= 0 && ::sd_bus_message_read(made, "b", &is_owned) > 0 && is_owned != 0;
   }
 
   void hear(At at, Verdict verdict) {
@@ -374,13 +432,20 @@ class Bus::Impl {
     calls_.erase(at);
   }
 
+  /// Of what was refused before anything was done only who asked is told: others could fill the
+  /// journal with it.
   void tell_end(const Call& call, const Result<Answer>& answer) {
-    const std::string text =
-        call.command() + ": " + (answer ? std::string("done") : answer.error().message());
-    daemon::tell({.level = answer ? Notice::Level::kInfo : Notice::Level::kWarning, .text = text});
+    const bool failed = !answer && (answer.error().kind == ErrorKind::kFailed ||
+                                    answer.error().kind == ErrorKind::kIncomplete);
+    if (!failed && !(answer && answer->changed)) return;
+    const std::string command = call.command();
+    const Notice notice{.level = answer ? Notice::Level::kInfo : Notice::Level::kWarning,
+                        .text = command + ": " + (answer ? "done" : answer.error().message())};
+    daemon::tell(notice);
+    emit(notice);
     if (answer)
       static_cast<void>(::sd_bus_emit_signal(bus_.get(), kPath, kInterface, "Changed", "ss",
-                                             printable(call.command(), 1024).c_str(),
+                                             printable(command, 1024).c_str(),
                                              answer->json.c_str()));
   }
 
@@ -477,6 +542,10 @@ Result<std::unique_ptr<Bus>> Bus::open(ReadRules rules) {
   auto impl = std::make_unique<Impl>(std::move(rules));
   TRY(impl->start());
   return std::unique_ptr<Bus>(new Bus(std::move(impl)));
+}
+
+void Bus::stop() {
+  impl_->stop();
 }
 
 void Bus::tell(const Notice& notice) {

@@ -17,7 +17,7 @@ class Bus {
  public:
   /// Ready when it returns. Errors: there is no bus, or somebody else has the name.
   [[nodiscard]] static Result<std::unique_ptr<Bus>> open(ReadRules rules);
-  /// Asks the changes that run to stop, and waits for them.
+  /// stop()
   ~Bus();
   Bus(const Bus&) = delete;
   Bus& operator=(const Bus&) = delete;
@@ -26,6 +26,9 @@ class Bus {
   void tell(const Notice& notice);
   /// The signal DevicesChanged, soon: a DeviceId::str(); empty: any device may have changed.
   void tell_changed(const std::string& device);
+  /// Asks the changes that run to stop, waits for them, and leaves the bus. What is told later,
+  /// nobody hears.
+  void stop();
   /// The properties DevicesDeclared, DevicesMet and HoldsAutoprobe.
   void set_counts(std::size_t declared, std::size_t met, bool holds);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <string_view>
 #include <utility>
 
@@ -15,6 +16,7 @@
 namespace anybind::daemon {
 namespace {
 
+constexpr auto kMostPatience = std::chrono::seconds(10);  // of who is not root
 constexpr std::array<std::string_view, 6> kLooks = {"List",   "Explain", "Plan",
                                                     "Status", "Rules",   "History"};
 
@@ -95,6 +97,8 @@ Result<> prepare(const Host& host, Call& call, const ReadRules& rules) {
   }
   call.request = TRY(request_of(host, call));
   TRY(check_names(host, *call.request));
+  // While a write waits, nobody else changes anything.
+  if (call.uid != 0 && call.request->patience > kMostPatience) call.request->patience.reset();
   call.permits = TRY(permits_for(host, *call.request));
   return {};
 }

@@ -16,6 +16,8 @@ const char* action_name(Permit::Action action) {
   switch (action) {
     case Permit::Action::kChange:
       break;
+    case Permit::Action::kFunctions:
+      return "org.anybind.functions";
     case Permit::Action::kGiveBack:
       return "org.anybind.restore";
     case Permit::Action::kOverrule:
@@ -51,11 +53,22 @@ int on_reply(sd_bus_message* reply, void* data, sd_bus_error* /*error*/) {
   return 1;
 }
 
+std::string goal_words(const std::string& driver) {
+  if (driver == "none") return "no driver";
+  if (driver == "default" || driver.empty()) return "the driver that its bus chooses";
+  return driver;
+}
+
 /// For rules of polkit, and for the text that people are shown.
 bool append_details(sd_bus_message* question, const Permit& permit) {
   if (::sd_bus_message_open_container(question, SD_BUS_TYPE_ARRAY, "{ss}") < 0) return false;
-  for (const auto& [key, value] :
-       {std::pair{"device", &permit.device}, {"driver", &permit.driver}, {"rule", &permit.rule}}) {
+  const std::string goal = goal_words(permit.driver);
+  for (const auto& [key, value] : {std::pair{"device", &permit.device},
+                                   {"driver", &permit.driver},
+                                   {"goal", &goal},
+                                   {"count", &permit.count},
+                                   {"overrules", &permit.overrules},
+                                   {"rule", &permit.rule}}) {
     if (!value->empty() && ::sd_bus_message_append(question, "{ss}", key, value->c_str()) < 0)
       return false;
   }

@@ -62,13 +62,14 @@ Result<> check(int code, const char* what) {
 /// Tells the watchdog that a change goes on, and ends it early when we are to stop.
 class Careful final : public Listener {
  public:
+  explicit Careful(const Tell& tell) : tell_(tell) {}
   void on_waiting(const std::string& /*owner*/) override { ping(); }
   void on_plan(const Plan& /*plan*/) override { ping(); }
   void on_module(const ModuleLoad& /*load*/) override { ping(); }
   void on_step(const DeviceId& /*device*/, const Step& /*step*/) override { ping(); }
   void on_setting(const Setting& /*setting*/) override { ping(); }
   void on_warning(const std::string& text) override {
-    tell({.level = Notice::Level::kWarning, .text = text});
+    tell_({.level = Notice::Level::kWarning, .text = text});
   }
   /// Who stops us is seen here also while the loop waits for the change.
   [[nodiscard]] bool stop_requested() const override {
@@ -79,6 +80,8 @@ class Careful final : public Listener {
 
  private:
   static void ping() { static_cast<void>(::sd_notify(0, "WATCHDOG=1")); }
+
+  const Tell& tell_;
 };
 
 class Service {
@@ -87,8 +90,8 @@ class Service {
       : host_(host),
         options_(options),
         keeper_(
-            host, [this] { return read(host_); }, teller()),
-        greeter_(host, teller()),
+            host, [this] { return read(host_); }, tell_),
+        greeter_(host, tell_),
         metrics_(options.metrics.empty() ? nullptr : open_storage(options.metrics, Readers::kAll)) {
   }
 
@@ -113,7 +116,7 @@ class Service {
     look();
     const auto ended = check(::sd_event_loop(event), "events");
     static_cast<void>(::sd_notify(0, "STOPPING=1"));
-    bus_.reset();
+    if (bus_ != nullptr) bus_->stop();  // changes hold the lock that letting go wants
     let_go();
     return ended;
   }
@@ -134,8 +137,8 @@ class Service {
       bus_ = *std::move(bus);
       return;
     }
-    tell({.level = Notice::Level::kInfo,
-          .text = "nobody can ask for changes over D-Bus: " + bus.error().message()});
+    tell_({.level = Notice::Level::kInfo,
+           .text = "nobody can ask for changes over D-Bus: " + bus.error().message()});
   }
 
   /// The thread of the Greeter.
@@ -183,29 +186,29 @@ class Service {
     const auto pci = BusName::literal("pci");
     if (!can_hold(host_)) {
       if (!std::exchange(told_hold_, true))
-        tell({.level = Notice::Level::kWarning,
-              .text = "a rule promises before-probe, which this kernel cannot keep for cards that "
-                      "come (Linux 6.19 can): they are moved over when the race is lost"});
+        tell_({.level = Notice::Level::kWarning,
+               .text = "a rule promises before-probe, which this kernel cannot keep for cards that "
+                       "come (Linux 6.19 can): they are moved over when the race is lost"});
       return;
     }
     if (!held_since_) held_since_ = youngest_on(host_.sysfs, pci).value_or(Instance{});
     use_rules();
-    Careful listener;
+    Careful listener(tell_);
     const auto begun = begin_hold(host_, pci, listener);
     if (begun) return;
     if (!std::exchange(told_hold_, true))
-      tell({.level = Notice::Level::kError,
-            .text = "before-probe cannot be kept: " + begun.error().message()});
+      tell_({.level = Notice::Level::kError,
+             .text = "before-probe cannot be kept: " + begun.error().message()});
     let_go();
   }
 
   void let_go() {
     if (!held_since_) return;
-    Careful listener;
+    Careful listener(tell_);
     const auto ended = end_hold(host_, listener);
     if (!ended) {  // it is tried again at each look, and everybody is offered until then
-      tell({.level = Notice::Level::kError,
-            .text = "drivers_autoprobe could not be put back: " + ended.error().message()});
+      tell_({.level = Notice::Level::kError,
+             .text = "drivers_autoprobe could not be put back: " + ended.error().message()});
       return;
     }
     held_since_.reset();
@@ -349,7 +352,7 @@ class Service {
 
   void look() {
     keep_hold();
-    Careful listener;
+    Careful listener(tell_);
     const auto next = keeper_.look(listener);
     static_cast<void>(::sd_event_source_set_enabled(wake_.get(), SD_EVENT_OFF));
     if (next) wait(wake_, duration_cast<microseconds>(*next - host_.clock->now()));
@@ -366,12 +369,13 @@ class Service {
     const auto written =
         metrics_->replace(kMetrics, metrics_of(keeper_, greeter_, held_since_.has_value()));
     if (written || std::exchange(told_metrics_, true)) return;
-    tell({.level = Notice::Level::kWarning,
-          .text = from_errno(written.error(), "write", options_.metrics).message()});
+    tell_({.level = Notice::Level::kWarning,
+           .text = from_errno(written.error(), "write", options_.metrics).message()});
   }
 
   const Host& host_;
   const ServiceOptions& options_;
+  const Tell tell_ = teller();
   Keeper keeper_;
   Greeter greeter_;
   std::unique_ptr<Bus> bus_;  ///< before the threads begin that tell it something

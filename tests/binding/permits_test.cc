@@ -10,6 +10,7 @@
 namespace anybind::daemon {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::UnorderedElementsAre;
@@ -27,8 +28,11 @@ class PermitsTest : public EngineTest {
   static Request bind(const DeviceId& device) {
     return {.devices = {device}, .driver = DriverName::literal("vfio-pci")};
   }
-  static Permit to_vfio(const DeviceId& device, Action action = Action::kChange) {
-    return {.action = action, .device = device.str(), .driver = "vfio-pci"};
+  static Permit to_vfio(const DeviceId& device, const std::string& overrules = "") {
+    return {.action = overrules.empty() ? Action::kChange : Action::kOverrule,
+            .device = device.str(),
+            .driver = "vfio-pci",
+            .overrules = overrules};
   }
   [[nodiscard]] std::vector<Permit> asked(const Request& request) const {
     auto out = permits_for(host_, request);
@@ -49,17 +53,17 @@ TEST_F(PermitsTest, EachDeviceIsAskedAbout) {
 
 TEST_F(PermitsTest, AGuardThatIsOverruledIsAnotherQuestion) {
   Request request = bind(kNicA);
-  request.ignored = {"route"};
-  EXPECT_THAT(asked(request), ElementsAre(to_vfio(kNicA, Action::kOverrule)));
+  request.ignored = {"mounted", "swap"};
+  EXPECT_THAT(asked(request), ElementsAre(to_vfio(kNicA, "mounted,swap")));
   request = bind(kNicA);
   request.no_iommu = true;
-  EXPECT_THAT(asked(request), ElementsAre(to_vfio(kNicA, Action::kOverrule)));
+  EXPECT_THAT(asked(request), ElementsAre(to_vfio(kNicA, "no-iommu")));
 }
 
 TEST_F(PermitsTest, AWayThatReachesOtherDevicesIsAnotherQuestion) {
   Request request = bind(kDisk);
   request.mechanism = Mechanism::kNewId;
-  EXPECT_THAT(asked(request), ElementsAre(to_vfio(kDisk, Action::kOverrule)));
+  EXPECT_THAT(asked(request), Contains(to_vfio(kDisk, "mechanism,other-devices")));
 }
 
 TEST_F(PermitsTest, WhatIsAllowedIsDone) {
@@ -77,12 +81,21 @@ TEST_F(PermitsTest, WhatIsMoreThanThatIsNot) {
            {both, {to_vfio(kNicA)}},
            {bind(kNicA), {}},
            {bind(kNicA), {{.device = kNicA.str(), .driver = "none"}}},
-           {bind(kNicA), {to_vfio(kNicA, Action::kOverrule)}}}) {
+           {bind(kNicA), {to_vfio(kNicA, "mounted")}}}) {
     const auto done = change(host_, request, allowed, never_);
     ASSERT_FALSE(done);
     EXPECT_EQ(done.error().kind, ErrorKind::kNotPermitted) << done.error().message();
     EXPECT_EQ(all(), before) << "nothing was touched";
   }
+}
+
+TEST_F(PermitsTest, ADeviceThatAnybindNeverHadIsNotGivenBackButChanged) {
+  const Request back{.verb = Request::Verb::kRestore, .devices = {kNicA}};
+  EXPECT_THAT(asked(back), ElementsAre(Permit{.device = kNicA.str(), .driver = "default"}));
+  ASSERT_TRUE(change(host_, bind(kNicA), {to_vfio(kNicA)}, never_));
+  EXPECT_THAT(
+      asked(back),
+      ElementsAre(Permit{.action = Action::kGiveBack, .device = kNicA.str(), .driver = "igc"}));
 }
 
 TEST_F(PermitsTest, RulesAreAllowedOneByOne) {

@@ -43,7 +43,7 @@ mount --bind {dir}/actions /usr/share/polkit-1/actions
 mount --bind {dir}/polkit /etc/polkit-1/rules.d
 export DBUS_SYSTEM_BUS_ADDRESS=unix:path={dir}/bus
 wait_until() {{ n=0; until "$@" >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt 200 ] || {{ echo "never: $*"; exit 9; }}; sleep 0.05; done; }}
-dbus-daemon --config-file={dir}/bus.conf --nofork --nosyslog 2>{dir}/bus.log &
+dbus-daemon --config-file={dir}/bus.conf --nofork --nosyslog 2>{dir}/bus.log & bus=$!
 wait_until test -S {dir}/bus
 bus() {{ busctl --system "$@"; }}
 call() {{ bus call org.anybind.Manager1 /org/anybind/Manager1 org.anybind.Manager1 "$@"; }}
@@ -101,6 +101,8 @@ as_nobody busctl --system get-property org.anybind.Manager1 /org/anybind/Manager
         page = (ROOT / "docs/dbus.md").read_text()
         for name in re.findall(r'<(?:method|signal|property) name="(\w+)"', served):
             self.assertIn(f"`{name}`", page)
+        actions = set(re.findall(r'<action id="([a-z.]+)">', (ROOT / "packaging/polkit/org.anybind.policy").read_text()))
+        self.assertEqual(actions, set(re.findall(r"^\| `(org\.anybind\.[a-z]+)` \|", page, re.MULTILINE)))
 
     @needs("dbus-daemon", "busctl", "setpriv")
     def test_polkit_decides_who_may_change_what(self) -> None:
@@ -116,8 +118,9 @@ as_nobody $call Restore as 1 {NIC}; is {NIC} igb
 is {NIC} igb
 call Bind ass 1 {OTHER} vfio-pci; is {OTHER} vfio-pci
 """)
-        self.assertEqual(said.count("this user may not change it\n"), 8, said)  # each told to the caller, and in the journal
-        self.assertEqual(said.count("this user may not change it against a guard"), 2, said)
+        self.assertEqual(said.count("this user may not change it\n"), 4, said)
+        self.assertEqual(said.count("this user may not change it against a guard"), 1, said)
+        self.assertNotIn("anybindd: unbind", said)  # what was refused does not fill the journal
         self.assertIn("(user 65534): done", said)
 
     @needs("dbus-daemon", "busctl", "setpriv")
@@ -155,6 +158,58 @@ call Change s '{"verb": "vfs", "devices": [{"bus": "pci", "address": "0000:86:00
 [ "$(cat /sys/bus/pci/devices/0000:86:00.0/sriov_numvfs)" = 2 ]
 """, machine=SERVER)
         self.assertIn("vfs 0000:86:00.0 2 vfio-pci (user 0): done", said)
+
+    @needs("dbus-daemon", "busctl", "setpriv")
+    def test_who_may_take_a_card_may_do_nothing_else(self) -> None:
+        pf = "0000:86:00.0"
+        (self.dir / "polkit/10-test.rules").write_text(RULES % pf)
+        said = self.served(f"""
+change() {{ busctl --system call org.anybind.Manager1 /org/anybind/Manager1 org.anybind.Manager1 Change s "$1" >/dev/null; }}
+all() {{ for d in /sys/bus/pci/devices/*; do echo "$d $(readlink $d/driver) $(cat $d/driver_override)"; done; cat /sys/bus/pci/devices/{pf}/sriov_numvfs; }}
+no() {{ all > {self.dir}/before; if as_nobody sh -c 'busctl --system call org.anybind.Manager1 /org/anybind/Manager1 org.anybind.Manager1 Change s "$1" >/dev/null' sh "$1"; then
+  echo "taken: $1"; exit 7; fi; all > {self.dir}/after; cmp {self.dir}/before {self.dir}/after; }}
+it='"devices": [{{"bus": "pci", "address": "{pf}"}}]'
+no '{{"verb": "vfs", '"$it"', "count": 0}}'
+no '{{"verb": "vfs", '"$it"', "count": 0, "driver": "vfio-pci"}}'
+change '{{"verb": "vfs", '"$it"', "count": 0}}'
+no '{{"verb": "undo"}}'
+no '{{"verb": "vfs", '"$it"', "count": 8, "driver": "vfio-pci"}}'
+no '{{"verb": "bind", '"$it"', "driver": "vfio-pci", "mechanism": "new_id"}}'
+no '{{"verb": "bind", '"$it"', "driver": "vfio-pci", "ignored": ["interface-up"]}}'
+no '{{"verb": "restore", "everything": true}}'
+no '{{"verb": "unbind", '"$it"'}}'
+change '{{"verb": "undo"}}'
+[ "$(cat /sys/bus/pci/devices/{pf}/sriov_numvfs)" = 3 ]
+""", machine=SERVER)
+        self.assertNotIn("taken:", said)
+
+    @needs("dbus-daemon", "busctl", "setpriv")
+    def test_a_service_that_dies_leaves_nobody_in_the_belief_that_all_is_as_before(self) -> None:
+        said = self.served(f"""
+as_nobody {self.dir}/anybind bind {NIC} vfio-pci --json > {self.dir}/told 2>&1 & asked=$!
+kill -STOP $daemon
+wait_until sh -c '[ "$(pgrep -c -x anybindd)" = 2 ]'
+sleep 0.5
+kill -KILL $daemon
+wait $asked && exit 7 || echo "exit $?"
+cat {self.dir}/told
+{self.dir}/anybindd --rules {self.dir}/rules 2>{self.dir}/said & daemon=$!
+wait_until bus status org.anybind.Manager1
+""")
+        self.assertIn("exit 4\n", said)
+        self.assertIn("whether the change goes on is not known", said)
+
+    @needs("dbus-daemon", "busctl", "setpriv")
+    def test_a_bus_that_goes_and_comes_is_found_again(self) -> None:
+        said = self.served(f"""
+kill $bus
+wait_until grep -q 'the system bus has gone' {self.dir}/said
+rm -f {self.dir}/bus
+dbus-daemon --config-file={self.dir}/bus.conf --nofork --nosyslog 2>{self.dir}/bus.log &
+wait_until grep -q 'the system bus is back' {self.dir}/said
+call List as 1 {NIC} | head -c 3
+""")
+        self.assertIn('s "', said)
 
     @needs("dbus-daemon", "busctl", "setpriv")
     def test_hostile_arguments(self) -> None:
