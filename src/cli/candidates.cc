@@ -52,7 +52,7 @@ class NamedMachine {
 };
 
 std::string kind_of_device(const Device& device) {
-  const std::string driver = device.driver ? device.driver->str() : "no driver";
+  std::string driver = device.driver ? device.driver->str() : "no driver";
   if (!device.pci) return driver;
   return fmt::format("{}, {}", class_word(device.pci->class_code), driver);
 }
@@ -263,7 +263,7 @@ std::vector<Completion> words_of_kind(std::string_view kind, std::string_view ve
   return out;
 }
 
-void print_candidates(std::vector<Completion> candidates, std::string_view current) {
+void print_candidates(const std::vector<Completion>& candidates, std::string_view current) {
   std::set<std::string> told;
   for (const Completion& it : candidates) {
     const bool asks_shell = it.word.starts_with(':');

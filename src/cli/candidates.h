@@ -22,7 +22,7 @@ struct Completion {
                                                     const std::string& current);
 
 /// Prints those that begin with `current`, each once, a line each (complete.h).
-void print_candidates(std::vector<Completion> candidates, std::string_view current);
+void print_candidates(const std::vector<Completion>& candidates, std::string_view current);
 
 /// The labs that run (lab.cc; none in a build without).
 [[nodiscard]] std::vector<std::string> lab_names();

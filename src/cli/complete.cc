@@ -219,7 +219,7 @@ std::vector<Completion> at_the_end(CLI::App& app, const CLI::App& globals, const
 void complete(std::span<const std::string> words, std::span<const Verb> verbs,
               ArgumentReader& reader, void (*add_globals)(CLI::App& app)) {
   if (words.empty()) return;
-  const std::string current = words.back();
+  const std::string& current = words.back();
   std::vector<std::string> before(words.begin(), std::prev(words.end()));
   CLI::App globals;
   add_globals(globals);
@@ -241,7 +241,7 @@ void complete(std::span<const std::string> words, std::span<const Verb> verbs,
     found = wants_more ? at_the_end(app, CLI::App(), kNone, line, current) : verb_candidates(verbs);
     if (current.starts_with('-')) found.push_back({"--version", "the version"});
   }
-  print_candidates(std::move(found), current);
+  print_candidates(found, current);
 }
 
 }  // namespace anybind::cli

@@ -1,8 +1,11 @@
 // anybind race: the table of mechanisms against scenarios, and one run told.
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+#include <ctime>
 #include <fstream>
 #include <memory>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -11,7 +14,9 @@
 #include "base/try.h"
 #include "cli/answer.h"
 #include "cli/say.h"
+#include "cli/table.h"
 #include "cli/verb.h"
+#include "race/page.h"
 #include "race/report.h"
 
 namespace anybind::cli {
@@ -29,23 +34,103 @@ struct RaceOptions {
   std::uint64_t seed = 1;
 };
 
-/// The rows of these names in the order of `all`; all for no name.
+std::string in_lower_case(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
+/// Whether `word` stands in `text`, as a word and in whatever case.
+bool has_word(std::string_view text, std::string_view word) {
+  const std::string lower = in_lower_case(text);
+  const std::string wanted = in_lower_case(word);
+  const auto ends_word = [](char c) {
+    return !(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '_' && c != '-';
+  };
+  for (auto at = lower.find(wanted); at != std::string::npos; at = lower.find(wanted, at + 1)) {
+    const auto end = at + wanted.size();
+    if ((at == 0 || ends_word(lower[at - 1])) && (end == lower.size() || ends_word(lower[end])))
+      return true;
+  }
+  return false;
+}
+
+/// What stands over a column is a name of it too.
+bool is_called(const race::Scenario& scenario, std::string_view name) {
+  return scenario.name == name || scenario.head == name;
+}
+bool is_called(const race::Mechanism& mechanism, std::string_view name) {
+  return mechanism.name == name;
+}
+
+/// Where a word may stand by which somebody means it: no columns.
+std::string_view tools_of(const race::Mechanism& mechanism) {
+  return mechanism.summary;
+}
+std::string_view tools_of(const race::Scenario& /*scenario*/) {
+  return "";
+}
+
+/// The rows of these names in the order of `all`; all for no name. What is no name is a word of
+/// what rows mean: a tool (driverctl, SPDK), a file of the kernel (driver_override).
 template <class Row>
 Result<std::vector<const Row*>> chosen(std::span<const Row> all,
                                        const std::vector<std::string>& names,
                                        const std::string& what) {
-  std::vector<std::string> known;
-  for (const Row& row : all) known.emplace_back(row.name);
+  std::set<std::string_view> wanted;
   for (const std::string& name : names) {
-    if (std::ranges::find(known, name) != known.end()) continue;
+    bool found = false;
+    const auto take = [&](const Row& row, bool meant) {
+      found = found || meant;
+      if (meant) wanted.insert(row.name);
+    };
+    for (const Row& row : all) take(row, is_called(row, name));
+    const bool is_word = !found && name.size() > 2;
+    for (const Row& row : all) take(row, is_word && has_word(tools_of(row), name));
+    if (found) continue;
+    std::vector<std::string> known;
+    for (const Row& row : all) known.emplace_back(row.name);
+    const auto near = nearest(name, known);
     return fail({.kind = ErrorKind::kUsage,
                  .object = printable(name),
                  .why = "no such " + what,
-                 .advice = "there are " + join_words(known)});
+                 .advice = near.empty() ? "there are " + join_words(known)
+                                        : "did you mean " + join_words(near, "or") + "?"});
   }
   std::vector<const Row*> out;
   for (const Row& row : all) {
-    if (names.empty() || std::ranges::find(names, row.name) != names.end()) out.push_back(&row);
+    if (names.empty() || wanted.contains(row.name)) out.push_back(&row);
+  }
+  return out;
+}
+
+/// Of a tool that has several rows one may need what this kernel does not have.
+bool names_row(const std::vector<std::string>& names, const race::Mechanism& mechanism) {
+  return std::ranges::find(names, mechanism.name) != names.end();
+}
+
+Style style_of(race::Verdict verdict) {
+  switch (verdict) {
+    case race::Verdict::kSafe:
+      return Style::kGood;
+    case race::Verdict::kMended:
+      return Style::kNotable;
+    case race::Verdict::kBroken:
+      return Style::kBad;
+    case race::Verdict::kUntested:
+      break;
+  }
+  return Style::kDim;
+}
+
+race::TableForm form_of(const Context& context) {
+  race::TableForm out{.width = context.width, .all_tokens = context.verbosity > 0};
+  if (context.color) {
+    out.paint = [](std::string_view text, race::Verdict verdict) {
+      return styled(text, style_of(verdict), true);
+    };
   }
   return out;
 }
@@ -100,7 +185,8 @@ Result<int> run_table(Context& context, const RaceOptions& options) {
   const auto mechanisms = TRY(chosen(race::mechanisms(), options.mechanisms, "mechanism"));
   const auto scenarios = TRY(chosen(race::scenarios(), options.scenarios, "scenario"));
   for (const race::Mechanism* mechanism : mechanisms) {
-    if (options.mechanisms.empty() || race::profile_of(*mechanism, kernel)) continue;
+    if (!names_row(options.mechanisms, *mechanism) || race::profile_of(*mechanism, kernel))
+      continue;
     return fail({.kind = ErrorKind::kUsage,
                  .object = std::string(mechanism->name),
                  .why = fmt::format("Linux {} does not have what it needs", kernel.str())});
@@ -113,22 +199,15 @@ Result<int> run_table(Context& context, const RaceOptions& options) {
                             .cell = {.random = options.random, .seed = options.seed},
                             .threads = context.threads}));
   if (!options.html.empty()) {
-    const std::string page = TRY(race::html_of(table));
+    const std::string page = TRY(race::html_of(
+        table, {.version = "anybind " ANYBIND_VERSION, .date = time_text(std::time(nullptr))}));
     TRY(write_file(options.html, page));
   }
   if (context.json) {
     answer(context, race::json_of(table));
     return 0;
   }
-  std::string text = race::text_of(table);
-  if (context.verbosity > 0) {
-    for (const auto& cell : table.cells) {
-      if (const auto worst = cell.worst()) {
-        text += fmt::format("\n{}\n", cell.broken.at(*worst).token);
-      }
-    }
-  }
-  put(context.out, text);
+  put(context.out, race::text_of(table, form_of(context)));
   return 0;
 }
 
@@ -146,11 +225,14 @@ Result<int> run_race(Context& context, const RaceOptions& options) {
 Run setup_race(CLI::App& app) {
   auto options = std::make_shared<RaceOptions>();
   app.add_option("replay", options->words, "replay TOKEN: tell one run")->expected(0, 2);
-  app.add_option("--mechanism", options->mechanisms, "only these rows; several with commas")
+  app.add_option(
+         "--mechanism", options->mechanisms,
+         "only these rows, also by a tool (driverctl) or a file (new_id); several with commas")
       ->type_name("M")
       ->allow_extra_args(false)
       ->delimiter(',');
-  app.add_option("--scenario", options->scenarios, "only these columns; several with commas")
+  app.add_option("--scenario", options->scenarios,
+                 "only these columns, by name or head; several with commas")
       ->type_name("S")
       ->allow_extra_args(false)
       ->delimiter(',');

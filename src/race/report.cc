@@ -15,34 +15,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::size_t kExact = 1'000'000;
-
-std::string count_text(double count) {
-  if (count < static_cast<double>(kExact)) return fmt::format("{:.0f}", count);
-  return fmt::format("{:.1e}", count);
-}
-
-/// "B17": the promise and the steps to it. "ok", "ok*" for one that was mended and said, "-" where
-/// no danger was met.
-std::string cell_text(const Cell& cell) {
-  if (const auto worst = cell.worst()) {
-    return fmt::format("{}{}", properties().at(*worst).letter, cell.broken.at(*worst).steps);
-  }
-  const bool mended =
-      std::ranges::any_of(cell.mended, [](const auto& finding) { return !finding.token.empty(); });
-  if (!cell.complete) return "?";
-  if (mended) return "ok*";
-  return cell.was_tried() ? "ok" : "-";
-}
-
-std::string names_of(const Cell& cell) {
-  std::string out;
-  for (const Scenario* scenario : cell.of.scenarios) {
-    out += fmt::format("{}{}", out.empty() ? "" : " + ", scenario->name);
-  }
-  return out;
-}
-
 std::string pairs_text(const Table& table) {
   std::string out = "\nTwo at once, where the mechanism survives both singly:\n";
   for (const Mechanism* mechanism : table.mechanisms) {
@@ -171,7 +143,7 @@ std::vector<std::string> wrapped(std::string text, std::size_t width) {
   return out;
 }
 
-std::string verdict_of(const Story& story) {
+std::string ending_of(const Story& story) {
   std::string out;
   for (const unsigned promise : story.broken) {
     out += fmt::format("broken: {} - {}\n", properties().at(promise).letter,
@@ -207,147 +179,113 @@ std::string order_of(const Setting& setting) {
                      setting.host_is_async ? fmt::format("; {} probes asynchronously", kHost) : "");
 }
 
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '&':
-        out += "&amp;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
+/// One word a column: "  rmm  target-unload  the target driver's module is unloaded".
+void add_meaning(std::string& out, const std::string& left, std::string_view right) {
+  constexpr std::size_t kWidth = 80;
+  std::string before = left + " ";
+  std::string rest(right);
+  while (true) {
+    const std::size_t room = kWidth - before.size();
+    const auto cut = rest.size() <= room ? std::string::npos : rest.rfind(' ', room);
+    out += before + rest.substr(0, cut) + "\n";
+    if (cut == std::string::npos) return;
+    rest.erase(0, cut + 1);
+    before.assign(left.size() + 1, ' ');
   }
-  return out;
-}
-
-constexpr std::string_view kStyle =
-    "body{font:15px/1.45 sans-serif;margin:2em auto;max-width:75em;padding:0 1em;color:#222}"
-    "table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ccc;padding:.25em "
-    ".5em;text-align:left;vertical-align:top}td.ok{background:#dff0d8}td.bad{background:#f8d7da}"
-    "td.mended{background:#fcf3cf}td.none{background:#f4f4f4}pre{background:#f6f6f6;padding:.7em;"
-    "overflow-x:auto;font-size:13px}a{color:#03c}h3{margin-top:2em}";
-
-std::string_view css_class(const std::string& cell) {
-  if (cell == "ok") return "ok";
-  if (cell == "ok*") return "mended";
-  if (cell == "-" || cell == "?") return "none";
-  return "bad";
-}
-
-std::string anchor(const Cell& cell) {
-  std::string out(cell.of.mechanism->name);
-  for (const Scenario* scenario : cell.of.scenarios) out += fmt::format("-{}", scenario->name);
-  return out;
-}
-
-Result<std::string> html_stories(const Cell& cell) {
-  std::string out;
-  for (unsigned i = 0; i < kPromises; ++i) {
-    const auto& broken = cell.broken.at(i);
-    const auto& finding = broken.token.empty() ? cell.mended.at(i) : broken;
-    if (finding.token.empty()) continue;
-    const Story story = TRY(replay(finding.token));
-    if (out.empty()) {
-      out = fmt::format("<h3 id=\"{}\">{}: {}</h3>\n", escaped(anchor(cell)),
-                        escaped(cell.of.mechanism->name), escaped(names_of(cell)));
-    }
-    out += fmt::format(
-        "<p><b>{}</b>: {}. In {} of {} orderings.</p>\n<pre>{}</pre>\n<details><summary>as a "
-        "script</summary><pre>{}</pre></details>\n",
-        properties().at(i).letter, escaped(properties().at(i).promise),
-        count_text(finding.orderings), count_text(cell.orderings), escaped(text_of(story)),
-        escaped(script_of(story, finding.token)));
-  }
-  return out;
-}
-
-std::string html_table(const Table& table) {
-  std::string out = "<table>\n<tr><th></th>";
-  for (const Scenario* scenario : table.scenarios) {
-    out += fmt::format("<th title=\"{}\">{}</th>", escaped(scenario->summary),
-                       escaped(scenario->name));
-  }
-  out += "</tr>\n";
-  for (std::size_t row = 0; row < table.mechanisms.size(); ++row) {
-    const Mechanism& mechanism = *table.mechanisms[row];
-    out += fmt::format("<tr><th title=\"{}\">{}</th>", escaped(mechanism.summary),
-                       escaped(mechanism.name));
-    for (std::size_t column = 0; column < table.scenarios.size(); ++column) {
-      const Cell& cell = table.at(row, column);
-      const std::string text = cell_text(cell);
-      const bool linked = css_class(text) == "bad" || css_class(text) == "mended";
-      const std::string shown =
-          linked ? fmt::format("<a href=\"#{}\">{}</a>", escaped(anchor(cell)), text) : text;
-      out += fmt::format("<td class=\"{}\">{}</td>", css_class(text), shown);
-    }
-    out += "</tr>\n";
-  }
-  return out + "</table>\n";
 }
 
 std::string legend() {
   std::string out;
   for (const Property& property : properties()) {
-    out += fmt::format("  {}  {}\n", property.letter, property.promise);
+    add_meaning(out, fmt::format("  {} ", property.letter), property.promise);
   }
   return out;
 }
 
-std::string kernel_text(KernelVersion kernel) {
-  std::string out = fmt::format(
-      "On Linux {}. A mechanism that was only proposed: on that kernel, with the proposal\nin the "
-      "place of driver_override.\n",
-      kernel.str());
-  for (const Mechanism& mechanism : mechanisms()) {
-    if (!profile_of(mechanism, kernel))
-      out += fmt::format("No row {}: that kernel has no driver_override.\n", mechanism.name);
+/// Padded by what is seen: colours take no room.
+std::string field_text(const Cell& cell, const TableForm& form) {
+  const std::string text = cell_text(cell);
+  const std::string shown = form.paint ? form.paint(text, verdict_of(cell)) : text;
+  return shown + std::string(text.size() < 3 ? 3 - text.size() : 0, ' ');
+}
+
+/// The table in parts of as many columns as fit, all of about the same width.
+std::string grid_text(const Table& table, const TableForm& form) {
+  constexpr std::size_t kName = 20;
+  constexpr std::size_t kField = 4;
+  const std::size_t all = table.scenarios.size();
+  std::size_t fit = all;
+  if (form.width != 0) fit = std::max<std::size_t>(1, (std::max(form.width, 30U) - kName) / kField);
+  const std::size_t parts = (all + fit - 1) / fit;
+  const std::size_t each = parts == 0 ? 0 : (all + parts - 1) / parts;
+  std::string out;
+  for (std::size_t first = 0; first < all; first += each) {
+    const std::size_t last = std::min(all, first + each);
+    out += first == 0 ? "" : "\n";
+    out += fmt::format("{:<{}}", "", kName);
+    for (std::size_t at = first; at < last; ++at)
+      out += fmt::format(" {:<3}", table.scenarios[at]->head);
+    out += "\n";
+    for (std::size_t row = 0; row < table.mechanisms.size(); ++row) {
+      out += fmt::format("{:<{}}", table.mechanisms[row]->name, kName);
+      for (std::size_t at = first; at < last; ++at)
+        out += " " + field_text(table.at(row, at), form);
+      out += "\n";
+    }
+  }
+  return out;
+}
+
+/// Where there are too many, how to get them.
+std::string tokens_text(const Table& table, bool all) {
+  constexpr std::size_t kFew = 20;
+  std::string out;
+  std::size_t count = 0;
+  for (const Cell& cell : table.cells) {
+    const auto worst = cell.worst();
+    if (!worst) continue;
+    ++count;
+    out += fmt::format("    {:<4} {}\n", cell_text(cell), cell.broken.at(*worst).token);
+  }
+  if (count == 0) return "";
+  if (count > kFew && !all) {
+    return "Each letter has a counterexample, told by anybind race replay TOKEN. For the\n"
+           "tokens ask for a row or a column (--mechanism new_id, --scenario kill), or -v.\n";
+  }
+  return "Counterexamples, each told by anybind race replay TOKEN\n" + out;
+}
+
+std::string without_trailing_blanks(const std::string& text) {
+  std::string out;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const auto end = std::min(text.find('\n', begin), text.size());
+    std::string line = text.substr(begin, end - begin);
+    while (line.ends_with(' ')) line.pop_back();
+    out += line + "\n";
+    begin = end + 1;
   }
   return out;
 }
 
 }  // namespace
 
-std::string text_of(const Table& table) {
-  std::string out = fmt::format("{:<20}", "");
-  for (const Scenario* scenario : table.scenarios) out += fmt::format(" {:<3}", scenario->head);
-  out += "\n";
-  for (std::size_t row = 0; row < table.mechanisms.size(); ++row) {
-    out += fmt::format("{:<20}", table.mechanisms[row]->name);
-    for (std::size_t column = 0; column < table.scenarios.size(); ++column) {
-      out += fmt::format(" {:<3}", cell_text(table.at(row, column)));
-    }
-    out += "\n";
-  }
+std::string text_of(const Table& table, const TableForm& form) {
+  std::string out = grid_text(table, form);
   out +=
-      "\nA letter: that promise is broken, in so many steps at least. ok: all are kept in every "
-      "ordering.\nok*: broken for a moment, put right and reported. -: kept, and nothing put it to "
-      "the test.\n\n";
-  out += kernel_text(table.kernel) + "\n";
-  out += legend() + "\n";
-  for (const Scenario* scenario : table.scenarios) {
-    out += fmt::format("  {}  {:<14} {}\n", scenario->head, scenario->name, scenario->summary);
-  }
+      "\nB7: promise B can be broken; the shortest counterexample has 7 steps. ok: all\n"
+      "promises are kept in every ordering. ok*: one is broken for a moment, put right\n"
+      "and reported. -: kept, and nothing put it to the test.\n\n";
+  out += kernel_text(table.kernel) + "\nPromises\n";
+  out += legend() + "\nColumns: what else happens meanwhile\n";
+  for (const Scenario* scenario : table.scenarios)
+    add_meaning(out, fmt::format("  {}  {:<14}", scenario->head, scenario->name),
+                scenario->summary);
+  out += "\nRows: what is written, in this order, and in brackets who does so\n";
+  for (const Mechanism* mechanism : table.mechanisms)
+    add_meaning(out, fmt::format("  {:<19}", mechanism->name), mechanism->summary);
+  out += "\n" + tokens_text(table, form.all_tokens);
   if (!table.pairs.empty()) out += pairs_text(table);
-  std::string lines;
-  std::size_t begin = 0;
-  while (begin < out.size()) {  // no blanks at the ends of lines
-    const auto end = out.find('\n', begin);
-    std::string line = out.substr(begin, end - begin);
-    while (line.ends_with(' ')) line.pop_back();
-    lines += line + "\n";
-    begin = end + 1;
-  }
-  return lines;
+  return without_trailing_blanks(out);
 }
 
 ordered_json json_of(const Table& table) {
@@ -374,21 +312,6 @@ ordered_json json_of(const Table& table) {
   return out;
 }
 
-Result<std::string> html_of(const Table& table) {
-  std::string out = fmt::format(
-      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>anybind "
-      "race</title><style>{}</style></head><body>\n<h1>Which mechanism breaks which promise</h1>\n"
-      "<p>Every ordering of the steps of the code that binds, of the modelled kernel and of what "
-      "happens beside, on Linux {}. A letter: that promise is broken, in so many steps at least. "
-      "ok*: broken for a moment, put right and reported. -: nothing put it to the test.</p>\n",
-      kStyle, table.kernel.str());
-  out += html_table(table);
-  out += "<pre>" + escaped(legend()) + "</pre>\n<h2>Counterexamples</h2>\n";
-  for (const Cell& cell : table.cells) out += TRY(html_stories(cell));
-  for (const Cell& cell : table.pairs) out += TRY(html_stories(cell));
-  return out + "</body></html>\n";
-}
-
 std::string text_of(const Story& story) {
   constexpr std::size_t kColumn = 38;
   std::string out = fmt::format("{}: {}\nwhile {}; {}\n\n{:<38} {:<38}\n{:-<38} {:-<38}\n",
@@ -408,7 +331,7 @@ std::string text_of(const Story& story) {
     if (!line.drivers.empty()) before = line.drivers;
     if (!changed.empty()) out += fmt::format("  => {}\n", changed);
   }
-  return out + "\n" + verdict_of(story);
+  return out + "\n" + ending_of(story);
 }
 
 ordered_json json_of(const Story& story, const std::string& token) {

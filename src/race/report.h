@@ -1,19 +1,31 @@
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "race/field.h"
 #include "race/table.h"
 
 namespace anybind::race {
 
-/// The table for a terminal of 80 columns, and what its letters mean.
-[[nodiscard]] std::string text_of(const Table& table);
-/// What it found, cell by cell, with counts and tokens.
+/// How the table is written for a person.
+struct TableForm {
+  /// Columns there are: the table is written in parts that fit. 0: in one piece.
+  unsigned width = 0;
+  /// Gives a field its colours; none where nothing stands.
+  std::function<std::string(std::string_view text, Verdict verdict)> paint{};
+  /// Also the token of each counterexample; else only where there are few.
+  bool all_tokens = false;
+};
+
+/// The table, and what its letters, rows and columns mean, in lines of at most 80 columns, but for
+/// the table itself where the form has no width.
+[[nodiscard]] std::string text_of(const Table& table, const TableForm& form = {});
+/// What it found, field by field, with counts and tokens.
 [[nodiscard]] nlohmann::ordered_json json_of(const Table& table);
-/// One page that needs nothing else: the table, and the story of each broken promise.
-[[nodiscard]] Result<std::string> html_of(const Table& table);
 
 /// Who does what, in two columns.
 [[nodiscard]] std::string text_of(const Story& story);

@@ -97,7 +97,7 @@ def check_command(anybind: str, checks: Checks) -> None:
         page = pathlib.Path(directory) / "race.html"
         run(anybind, *some, "--html", str(page))
         html = page.read_text()
-        checks.say("<table>" in html and "the administrator" in html and not re.search(r"(src|href)=\"(?!#)", html),
+        checks.say("<table" in html and "the administrator" in html and not re.search(r"(src|href)=\"(?!#)", html),
                    "a page that needs nothing else")
     pairs = json.loads(run(anybind, "--mechanism", "anybind", "--scenario", "same-id,deferred", "--pairs", "--json").stdout)
     checks.say([cell["verdict"] for cell in pairs["pairs"]] == ["safe"], "anybind keeps its promises in a pair of scenarios")
