@@ -236,6 +236,21 @@ readlink /sys/bus/pci/devices/0000:03:00.0/driver
         writes = [line for line in trace.read_text().splitlines() if line.startswith("write ") and "power/control" not in line]
         self.assertEqual([line.rsplit("/", 1)[1] for line in writes], ["driver_override igb"])
 
+    @needs("udevadm")
+    def test_a_device_that_comes_gets_what_is_saved(self) -> None:
+        """By the rule of anybind-compat, where driverctl's own is not there."""
+        rule = (ROOT / "debian" / "anybind-compat.anybind-driverctl.udev").read_text()
+        path = self.dir / "60-anybind-driverctl.rules"
+        path.write_text(rule.replace("/usr/lib/udev/rules.d/05-driverctl.rules", str(self.dir / "theirs")))
+        ask = "udevadm test /sys/bus/pci/devices/{} 2>/dev/null | grep -o 'anybind-driverctl@[^ ]*' || echo none"
+        script = f"""
+mkdir -p /run/udev/rules.d; cp {path} /run/udev/rules.d
+echo vfio-pci >/etc/driverctl.d/pci-0000:06:00.0
+{ask.format("0000:06:00.0")}; {ask.format("0000:07:00.0")}"""
+        self.assertEqual(self.lab(script), "anybind-driverctl@pci-0000:06:00.0.service\nnone\n")
+        (self.dir / "theirs").touch()
+        self.assertEqual(self.lab(script), "none\nnone\n")
+
     def test_anybind_knows_what_it_did(self) -> None:
         program = self.ours("driverctl")
         out = self.lab(f"{program} set-override 0000:06:00.0 vfio-pci && anybind history && anybind restore 0000:06:00.0")

@@ -66,14 +66,18 @@ mkdir -p /etc/anybind.d /run/anybind
 chmod 700 /run/anybind
 printf '%s\n' "$rule" >/etc/anybind.d/mine.toml
 echo kept >/run/anybind/note
+check "here is no systemd that runs" test ! -d /run/systemd/system
+printf 'this is = = no rule\n' >/etc/anybind.d/broken.toml
 
 # As README says, but that nobody is there to be asked.
 printf 'APT::Get::Assume-Yes "true";\nAPT::Install-Recommends "false";\n' >/tmp/apt.conf
 line=$(sed -n 's/^    \(apt install .*\)/\1/p' README.md)
 check "README has the line" test -n "$line"
 check "this version installs over it" env APT_CONFIG=/tmp/apt.conf sh -c "$line"
-check "and the library" install ./build/dist/libanybind-dev_*.deb
+check "and the library, and the drop-ins" install ./build/dist/libanybind-dev_*.deb ./build/dist/anybind-compat_*.deb
 check "rules and memory are kept" notes_are_kept
+check "a spec that was broken before is still there, and told of" sh -c 'anybind rules 2>&1 | grep -q broken.toml && ! anybind rules'
+rm /etc/anybind.d/broken.toml
 check "the rules are read" anybind rules
 check "the daemon's libraries are there" sh -c '! ldd /usr/sbin/anybindd | grep "not found"'
 check "the daemon starts" anybindd --version
