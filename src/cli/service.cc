@@ -56,12 +56,12 @@ bool write_all(int file, std::string_view text) {
 
 /// Ctrl-C and SIGTERM end the child too.
 std::string read_to_end(int file, pid_t child) {
-  constexpr int kLook = 200;  // milliseconds
+  constexpr int kGlance = 200;  // milliseconds
   std::string out;
   std::array<char, 65536> bytes{};
   for (bool told = false;;) {
     pollfd waiting{.fd = file, .events = POLLIN, .revents = 0};
-    const int ready = ::poll(&waiting, 1, kLook);
+    const int ready = ::poll(&waiting, 1, kGlance);
     if (is_interrupted() && !std::exchange(told, true)) ::kill(child, SIGTERM);
     if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
     const ssize_t count = ::read(file, bytes.data(), bytes.size());
