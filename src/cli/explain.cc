@@ -154,7 +154,10 @@ Result<int> run_explain(Context& context, const ExplainOptions& options) {
   wire::Json rows = wire::Json::array();
   std::string text;
   for (const DeviceId& id : devices) {
-    const Explanation e = TRY(explain_device(context.sysfs, id, aliases));
+    auto explained = explain_device(context.sysfs, id, aliases);
+    if (!explained && explained.error().kind == ErrorKind::kNotFound)
+      return fail(no_such_device(context.sysfs, id, id.str()));
+    const Explanation e = TRY(std::move(explained));
     std::optional<DriverAnswer> asked;
     if (driver) asked = TRY(ask_driver(context.session.host(), e, *driver, aliases));
     rows.push_back(wire::to_json(e, asked ? &*asked : nullptr, text_of));

@@ -54,6 +54,8 @@ void print_rows(const Context& context, const std::vector<wire::ToldChange>& row
 Result<int> print_history(const Context& context, std::string_view json) {
   const auto rows = TRY(wire::history_from_json(json));
   if (!rows.empty()) print_rows(context, rows);
+  if (rows.empty() && context.verbosity >= 0)
+    say(context.out, "anybind has changed nothing since the boot\n");
   return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "cli/session.h"
 #include "cli/verb.h"
 #include "engine/engine.h"
+#include "inventory/not_there.h"
 #include "wire/device.h"
 
 namespace anybind::cli {
@@ -22,7 +23,12 @@ Result<int> run_show(Context& context, const std::vector<std::string>& selectors
   auto ids = TRY(choose(context, selectors)).devices;
   std::vector<Details> devices;
   devices.reserve(ids.size());
-  for (const DeviceId& id : ids) devices.push_back(TRY(read_details(context.sysfs, id)));
+  for (const DeviceId& id : ids) {
+    auto details = read_details(context.sysfs, id);
+    if (!details && details.error().kind == ErrorKind::kNotFound)
+      return fail(no_such_device(context.sysfs, id, id.str()));
+    devices.push_back(TRY(std::move(details)));
+  }
   const InUse in_use = context.session.in_use(ids);
   PciNames names(context.names_file);
   if (context.json) {

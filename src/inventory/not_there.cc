@@ -101,6 +101,27 @@ bool is_like_address(std::string_view typed) {
          typed.find_first_not_of("0123456789abcdefABCDEF:.") == std::string_view::npos;
 }
 
+/// An address is a place, and one that looks alike is another place: told is what is near the one
+/// that was meant, in its slot, else on its bus.
+Error no_such_function(std::string_view typed, const std::string& name, const Words& names) {
+  const std::string slot = name.substr(0, name.rfind('.') + 1);
+  const std::string bus = name.substr(0, name.rfind(':') + 1);
+  Words in_slot;
+  Words on_bus;
+  for (const std::string& other : names) {
+    if (other.starts_with(slot)) in_slot.push_back(other);
+    if (other.starts_with(bus)) on_bus.push_back(other);
+  }
+  if (on_bus.empty()) {
+    const std::string number = bus.substr(0, bus.size() - 1);
+    return not_found(typed, fmt::format("no such device: nothing is on bus {}", number),
+                     Action::kList);
+  }
+  return not_found(typed, "no such device",
+                   did_you_mean(nearest(name, in_slot.empty() ? on_bus : in_slot), "",
+                                {Action::kList, {bus + "*"}}));
+}
+
 }  // namespace
 
 Error no_such_device(Sysfs& root, const DeviceId& id, std::string_view typed) {
@@ -114,6 +135,8 @@ Error no_such_device(Sysfs& root, const DeviceId& id, std::string_view typed) {
     return not_found(typed, "it is gone, and only its link is left: that leads nowhere",
                      {Action::kList, {id.bus.str() + "/*"}});
   const bool pci = id.bus.str() == "pci";
+  if (pci && std::ranges::count(id.name.str(), ':') == 2)
+    return no_such_function(typed, id.name.str(), names);
   const std::string prefix = pci ? "" : id.bus.str() + "/";
   const Remark listing = pci ? Remark(Action::kList) : Remark(Action::kList, {prefix + "*"});
   return not_found(typed, "no such device",

@@ -110,7 +110,7 @@ Json group_object(const std::optional<unsigned>& number, const std::vector<Group
   return {{"group", or_null(number)}, {"viable", viable}, {"members", std::move(rows)}};
 }
 
-std::string list_text(const std::vector<Device>& devices, const std::vector<std::string>& syspaths,
+std::string list_text(const std::vector<Device>& devices, const std::vector<Place>& places,
                       const UsersByDevice& users, const InUse* in_use, PciNames& names,
                       std::string_view sysfs_root, Wording wording) {
   Lines lines;
@@ -118,8 +118,13 @@ std::string list_text(const std::vector<Device>& devices, const std::vector<std:
   for (std::size_t i = 0; i < devices.size(); ++i) {
     const auto found = users.find(devices[i].id);
     Json object =
-        listed_object(devices[i], sysfs_root, syspaths[i],
+        listed_object(devices[i], sysfs_root, places[i].syspath,
                       found == users.end() ? std::vector<std::string>{} : found->second, names);
+    object["numa_node"] = or_null(places[i].numa_node);
+    object["physical_function"] = or_null(places[i].physical_function);
+    const FunctionRole& role = places[i].function;
+    object["sriov"] =
+        role.total == 0 ? Json(nullptr) : Json{{"enabled", role.enabled}, {"total", role.total}};
     if (in_use != nullptr) object["in_use"] = use_array(uses, devices[i].id);
     lines.add(object);
   }

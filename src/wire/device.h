@@ -10,6 +10,7 @@
 #include "inventory/group.h"
 #include "inventory/names.h"
 #include "inventory/net_interface.h"
+#include "inventory/virtual_functions.h"
 #include "users/blocker.h"
 #include "wire/json.h"
 #include "wire/remark.h"
@@ -24,12 +25,21 @@ namespace anybind::wire {
 [[nodiscard]] Json group_object(const std::optional<unsigned>& number,
                                 const std::vector<GroupMember>& members, GroupRule rule);
 
-/// The array of `list --json`, an object a line: docs/schema/list.schema.json. `syspaths` are real
-/// paths below `sysfs_root`, one a device; without `in_use` its key is left out.
+/// Where a device is: its real path below the root of sysfs, its NUMA node, if there are several,
+/// and what it is of SR-IOV.
+struct Place {
+  std::string syspath;
+  std::optional<unsigned> numa_node{};
+  std::optional<std::string> physical_function{};  ///< of a virtual one: the address of its maker
+  FunctionRole function{};
+};
+
+/// The array of `list --json`, an object a line: docs/schema/list.schema.json. `places` has one a
+/// device; without `in_use` its key is left out.
 [[nodiscard]] std::string list_text(const std::vector<Device>& devices,
-                                    const std::vector<std::string>& syspaths,
-                                    const UsersByDevice& users, const InUse* in_use,
-                                    PciNames& names, std::string_view sysfs_root, Wording wording);
+                                    const std::vector<Place>& places, const UsersByDevice& users,
+                                    const InUse* in_use, PciNames& names,
+                                    std::string_view sysfs_root, Wording wording);
 
 /// The array of `show --json`: what `list` says of a device, and what only `show` knows:
 /// docs/schema/show.schema.json.
