@@ -58,6 +58,7 @@ std::string line(const Device& device, const DriverctlList& list, PciNames& name
 
 std::vector<std::string> driverctl_types() {
   std::vector<std::string> out;
+  out.reserve(kTypes.size());
   for (const Type& type : kTypes) out.emplace_back(type.name);
   return out;
 }
