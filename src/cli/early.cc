@@ -59,7 +59,8 @@ Result<int> run_early(Context& context, bool dry) {
 
 void keep_list(const Context& context, const Spec& spec, const Judgement& judgement) {
   const Host& host = context.session.host();
-  const auto written = keep_boot_list(host, spec, judgement);
+  Listener nobody;
+  const auto written = keep_boot_list(host, spec, judgement, nobody);
   if (!written) {
     say(context.err, "anybind: warning: the next boot does not know of it: {}\n",
         written.error().message());

@@ -31,6 +31,10 @@ Result<> run(const ServiceOptions& options) {
   }
   if (options.rules.empty() && host.rules_dir.empty())
     return fail({.kind = ErrorKind::kUsage, .why = "here are no rules; name some by --rules"});
+  if (!host.is_root)
+    return fail({.kind = ErrorKind::kNotPermitted,
+                 .operation = "keep devices as declared",
+                 .why = "only root may"});
   return serve(host, options);
 }
 

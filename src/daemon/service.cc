@@ -241,7 +241,7 @@ class Service {
     }
     TRY(add_timer(wake_, on_wake));
     TRY(add_timer(quiet_, on_quiet));
-    for (const std::string& folder : folders()) watch(folder);
+    for (const std::string& folder : folders()) watch_with_parent(folder);
     return {};
   }
 
@@ -262,7 +262,28 @@ class Service {
     return out;
   }
 
-  /// A folder that is not there is not watched: systemctl reload has it read.
+  /// Also one that is not there yet, or that will be another one.
+  void watch_with_parent(const std::string& folder) {
+    watch(folder);
+    const std::size_t slash = folder.find_last_of('/');
+    const std::string parent = slash == std::string::npos ? "." : folder.substr(0, slash + 1);
+    sd_event_source* source = nullptr;
+    if (::sd_event_add_inotify(loop_.get(), &source, parent.c_str(),
+                               IN_CREATE | IN_MOVED_TO | IN_ONLYDIR, on_folder, this) < 0)
+      return;
+    sources_.emplace_back(source);
+  }
+
+  static int on_folder(sd_event_source* /*source*/, const inotify_event* event, void* data) {
+    const std::string_view name = event->len == 0 ? "" : event->name;
+    for (const std::string& folder : self(data).folders()) {
+      if (link_name(folder) != name) continue;
+      self(data).watch(folder);
+      self(data).wait(self(data).quiet_, kQuiet);
+    }
+    return 0;
+  }
+
   void watch(const std::string& folder) {
     constexpr std::uint32_t kChanges =
         IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_CREATE | IN_ATTRIB;
@@ -354,6 +375,7 @@ class Service {
     keep_hold();
     Careful listener(tell_);
     const auto next = keeper_.look(listener);
+    if (keeper_.judgement()) greeter_.take_back(*keeper_.judgement(), listener);
     static_cast<void>(::sd_event_source_set_enabled(wake_.get(), SD_EVENT_OFF));
     if (next) wait(wake_, duration_cast<microseconds>(*next - host_.clock->now()));
     static_cast<void>(::sd_notify(0, fmt::format("WATCHDOG=1\nSTATUS={} of {} devices as declared",

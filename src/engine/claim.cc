@@ -53,6 +53,19 @@ Result<Claim> claim(const Host& host, const DeviceId& device, const Instance& in
   return !*after || *after == driver ? Claim::kKept : Claim::kTooLate;
 }
 
+Result<bool> disclaim(const Host& host, const DeviceId& device, const Instance& instance,
+                      const DriverName& driver) {
+  const auto dir = TRY(open_card(host, device, instance));
+  const auto bound = read_driver(*dir);
+  const auto override = dir->read(kOverride);
+  if (!bound || *bound == driver || !override || parse_override(*override) != driver.str())
+    return false;
+  Abandoned abandoned;
+  const auto now = dir->write_and_read_back(kOverride, "\n", Patience{}, abandoned);
+  if (!now) return fail(read_error(now.error(), "give back", device));
+  return !*bound;
+}
+
 Result<> hold_functions(const Host& host, const DeviceId& pf, const Instance& instance) {
   const auto dir = TRY(open_card(host, pf, instance));
   Abandoned abandoned;

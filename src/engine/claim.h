@@ -25,6 +25,12 @@ enum class Claim : std::uint8_t {
 [[nodiscard]] Result<Claim> claim(const Host& host, const DeviceId& device,
                                   const Instance& instance, const DriverName& driver);
 
+/// Takes back what claim() wrote for `driver`, if it stands there still. True: the card has no
+/// driver by now, and waits for an offer. Nothing for a card that `driver` has, which is for a
+/// change(). Errors as of claim().
+[[nodiscard]] Result<bool> disclaim(const Host& host, const DeviceId& device,
+                                    const Instance& instance, const DriverName& driver);
+
 /// The virtual functions that `pf` will have come without a driver (sriov_drivers_autoprobe is 0).
 /// Errors as of claim(); no error where it can have none.
 [[nodiscard]] Result<> hold_functions(const Host& host, const DeviceId& pf,

@@ -140,21 +140,26 @@ Result<> begin_hold(const Host& host, const BusName& bus, Listener& listener) {
   return write_flag(host, bus, "0");
 }
 
+Result<> pay_back(const Host& host, const Hold& hold, Listener& listener) {
+  TRY(write_flag(host, hold.bus, "1"));
+  const RunOptions options;
+  const PatientWriter writer(host, options, listener, [](const StuckWrite& /*write*/) {});
+  offer_newcomers(host.sysfs,
+                  {.path = flag_of(hold.bus),
+                   .bytes = "0",
+                   .undo_path = {},
+                   .undo_bytes = {},
+                   .reason = {},
+                   .youngest = hold.youngest},
+                  listener, writer);
+  return {};
+}
+
 Result<bool> end_hold(const Host& host, Listener& listener) {
   const auto hold = TRY(read_hold(host));
   if (hold && hold->is_alive && !is_own(host, *hold)) return false;
   if (hold) {
-    TRY(write_flag(host, hold->bus, "1"));
-    const RunOptions options;
-    const PatientWriter writer(host, options, listener, [](const StuckWrite& /*write*/) {});
-    offer_newcomers(host.sysfs,
-                    {.path = flag_of(hold->bus),
-                     .bytes = "0",
-                     .undo_path = {},
-                     .undo_bytes = {},
-                     .reason = {},
-                     .youngest = hold->youngest},
-                    listener, writer);
+    TRY(pay_back(host, *hold, listener));
     if (!hold->is_alive)
       listener.on_warning(
           fmt::format("{} was off, as process {} had wanted, which is gone: it is on again",

@@ -33,6 +33,10 @@ struct Hold {
 /// a living process has it, or somebody has switched the flag off otherwise. Blocks for the lock.
 [[nodiscard]] Result<> begin_hold(const Host& host, const BusName& bus, Listener& listener);
 
+/// What whoever holds a bus owes: puts its flag back, and offers what came since `hold` began and
+/// waits to the bus. What is remembered stays. Blocks as a change does.
+[[nodiscard]] Result<> pay_back(const Host& host, const Hold& hold, Listener& listener);
+
 /// Puts the flag back and offers what came meanwhile, and waits, to the bus. Nothing when there is
 /// no hold, or that of another living process. `listener` is told of the hold of a process that is
 /// gone. Whoever calls has the lock, or is the holder. True: there was something to end.

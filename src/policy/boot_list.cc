@@ -6,11 +6,13 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "engine/held_for_a_change.h"
 #include "inventory/boot_parameters.h"
 #include "inventory/device.h"
 #include "policy/match.h"
 #include "policy/rule_text.h"
 #include "policy/spec.h"
+#include "record/records.h"
 
 namespace anybind {
 namespace {
@@ -81,8 +83,10 @@ Result<std::string> boot_list_of(const Host& host, const Spec& spec, const Judge
   return out;
 }
 
-Result<bool> keep_boot_list(const Host& host, const Spec& spec, const Judgement& judgement) {
-  if (host.rules == nullptr) return false;
+namespace {
+
+/// With the lock: two that read the old list and write a new one would lose what one of them wrote.
+Result<bool> write_boot_list(const Host& host, const Spec& spec, const Judgement& judgement) {
   std::string text = TRY(boot_list_of(host, spec, judgement));
   text += TRY(other_cards(host, spec, text));
   if (!text.empty()) text = kBootListHead + text;
@@ -96,6 +100,20 @@ Result<bool> keep_boot_list(const Host& host, const Spec& spec, const Judgement&
       text.empty() ? host.rules->remove(kBootList) : host.rules->replace(kBootList, text);
   if (!done) return failed(done.error());
   return true;
+}
+
+}  // namespace
+
+Result<bool> keep_boot_list(const Host& host, const Spec& spec, const Judgement& judgement,
+                            Listener& listener) {
+  if (host.rules == nullptr) return false;
+  if (host.storage == nullptr) return write_boot_list(host, spec, judgement);
+  const HeldForAChange lock(*host.storage);
+  TRY(Memory::lock(host, [&](const std::string& owner) {
+    listener.on_waiting(owner);
+    return !listener.stop_requested();
+  }));
+  return write_boot_list(host, spec, judgement);
 }
 
 Result<Spec> read_boot_list(const Proc& files) {

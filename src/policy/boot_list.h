@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "change/listener.h"
 #include "host/host.h"
 #include "host/proc.h"
 #include "policy/judge.h"
@@ -25,8 +26,10 @@ inline constexpr const char* kBootList = "boot.list";
 /// Brings the list up to date: these cards, and those of the old one that are not there at the
 /// moment and that a rule still gives to their driver. True: it was another one. Nothing where
 /// rules are not kept. kNotPermitted, kFailed: it could not be written, and is as it was.
+/// Blocks while another process changes bindings, of which `listener` is told, and may ask to stop:
+/// then kRefused.
 [[nodiscard]] Result<bool> keep_boot_list(const Host& host, const Spec& spec,
-                                          const Judgement& judgement);
+                                          const Judgement& judgement, Listener& listener);
 
 /// The list as rules; none when there is no list. kNotPermitted: others than root could have
 /// written it. kUsage: it is broken.

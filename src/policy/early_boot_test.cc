@@ -71,7 +71,8 @@ class EarlyBootTest : public testing::Test {
   void keep_list() {
     const auto spec = read_rules(host_.files);
     ASSERT_TRUE(spec);
-    ASSERT_TRUE(keep_boot_list(host_, *spec, *judge(host_, *spec)));
+    Listener nobody;
+    ASSERT_TRUE(keep_boot_list(host_, *spec, *judge(host_, *spec), nobody));
   }
 
   TestTree tree_;

@@ -7,6 +7,10 @@
 // offered again when others have found their drivers. It is also offered again by time: the event
 // comes a moment before the kernel lets a PCI device match any driver (drivers/pci/bus.c:
 // match_driver), and an offer in that moment finds nobody.
+// A card that comes into an IOMMU group that user space holds is refused by the kernel, hold or no
+// hold, and forgotten: nothing is sent when the group is free again. So such a card is offered
+// again every few seconds, for as long as a VFIO driver is in its group; the kernel refuses at
+// once.
 #include "policy/greeter.h"
 
 #include <algorithm>
@@ -18,8 +22,12 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "engine/claim.h"
+#include "engine/engine.h"
 #include "inventory/device.h"
+#include "inventory/group.h"
+#include "inventory/vfio_driver.h"
 #include "policy/judge.h"
 #include "policy/match.h"
 
@@ -29,6 +37,8 @@ namespace {
 constexpr const char* kDrivers = "/bus/pci/drivers/";
 constexpr unsigned kMostOffers = 12;  // of one device that no driver takes: within a minute
 constexpr auto kFirst = std::chrono::milliseconds(20);  // between two offers, then doubled
+constexpr auto kGroup = std::chrono::seconds(5);  // at most, while its group may be somebody's
+constexpr const char* kDeferred = "kernel/debug/devices_deferred";
 const Patience kShort{.limit = std::chrono::milliseconds(500)};
 
 bool has_no_driver(const Host& host, const DeviceId& id) {
@@ -42,11 +52,24 @@ std::vector<DeviceId> pci_devices(const Host& host) {
   return read_device_ids(host.sysfs, BusName::literal("pci")).value_or(std::vector<DeviceId>{});
 }
 
+/// "0000:03:00.0\twhat it waits for", a line each: those of PCI. None without debugfs, and then
+/// nobody knows.
+std::set<DeviceId> deferred_devices(const Host& host) {
+  const std::string text = host.sysfs.read(kDeferred).value_or("");
+  std::set<DeviceId> out;
+  for (const DeviceId& id : text.empty() ? std::vector<DeviceId>{} : pci_devices(host))
+    if (("\n" + text).contains("\n" + id.name.str() + "\t")) out.insert(id);
+  return out;
+}
+
 }  // namespace
 
 void Greeter::use(std::shared_ptr<const Spec> spec, const std::optional<Instance>& held_since) {
   auto buses = buses_of(host_, *spec);
+  auto deferred = held_since ? deferred_devices(host_) : std::set<DeviceId>{};
   const std::scoped_lock lock(mutex_);
+  if (!held_since) deferred_.clear();
+  deferred_.merge(deferred);
   spec_ = std::move(spec);
   buses_ = std::move(buses);
   held_since_ = held_since;
@@ -67,19 +90,54 @@ void Greeter::hear(const Uevent& event) {
   const bool comes = event.action == "add" && !event.is_synthetic;
   if (offers && comes && event.subsystem == "drivers" && event.devpath.starts_with(kDrivers))
     return offer_to_driver(std::string(link_name(event.devpath)));
-  if (offers && event.action == "bind") {
-    // What it waited for may be there now. A storm of such events costs no offers of its number.
-    const auto now = host_.clock->now();
-    for (auto& [id, waiting] : waiting_) {
-      if (now - waiting.last < kFirst) continue;
-      waiting.due = now;
-      waiting.offers -= waiting.offers > 0 ? 1U : 0U;
-    }
-  }
-  if (!comes || !is_ours || !bus || !name) return;
+  if (offers && event.action == "bind") hear_bind();
+  if (!is_ours || !bus || !name) return;
   const DeviceId id{.bus = *bus, .name = *name};
+  if (event.action == "unbind") return forget(id);
+  if (!comes) return;
   if (offers && bus->str() == "pci") return greet(id);
-  static_cast<void>(keep(id, *spec));
+  if (keep(id, *spec).is_offered) wait_for_group(id);
+}
+
+/// What somebody waited for may be there now. A storm of such events costs no offers of its number.
+void Greeter::hear_bind() {
+  const auto now = host_.clock->now();
+  const auto deferred = [&] {
+    const std::scoped_lock lock(mutex_);
+    return std::exchange(deferred_, {});
+  }();
+  for (const DeviceId& id : deferred) waiting_[id].due = now;
+  for (auto& [id, waiting] : waiting_) {
+    if (now - waiting.last < kFirst) continue;
+    waiting.due = now;
+    waiting.offers -= waiting.offers > 0 ? 1U : 0U;
+  }
+}
+
+/// Somebody has taken its driver from it.
+void Greeter::forget(const DeviceId& id) {
+  waiting_.erase(id);
+  const std::scoped_lock lock(mutex_);
+  deferred_.erase(id);
+}
+
+/// Another member has a VFIO driver, so that the kernel may refuse this one.
+bool Greeter::may_be_refused(const DeviceId& id) const {
+  const auto dir = open_device(host_.sysfs, id);
+  if (!dir || *dir == nullptr) return false;
+  const auto number = read_iommu_group(**dir);
+  if (!number || !*number) return false;
+  const auto view = read_group_view(host_.sysfs, **number);
+  return view && std::ranges::any_of(view->members, [&](const GroupMember& member) {
+           return member.id != id && member.driver && is_vfio_driver(member.driver->str());
+         });
+}
+
+/// Where the bus offers it itself, which it may be doing just now.
+void Greeter::wait_for_group(const DeviceId& id) {
+  if (!may_be_refused(id)) return;
+  const auto now = host_.clock->now();
+  waiting_[id] = {.for_group = true, .due = now + kFirst, .last = now};
 }
 
 void Greeter::greet(const DeviceId& id) {
@@ -116,8 +174,9 @@ Greeter::Kept Greeter::keep(const DeviceId& id, const Spec& spec) {
   if ((*seen)->device().driver == rule->driver) return {.is_offered = false};
   const auto claimed = claim(host_, id, (*seen)->instance(), *rule->driver);
   if (!claimed) return {.is_offered = false, .again = claimed.error().kind != ErrorKind::kNotFound};
+  const bool is_first = *claimed != Claim::kHasDriver && remember(**seen, *rule->driver);
   if (*claimed == Claim::kKept) {
-    ++counts_.kept;
+    counts_.kept += is_first ? 1 : 0;
     return {.is_offered = false, .driver = rule->driver};
   }
   ++counts_.races_lost;
@@ -127,10 +186,24 @@ Greeter::Kept Greeter::keep(const DeviceId& id, const Spec& spec) {
   return {.is_offered = false};
 }
 
+/// False: it was kept before.
+bool Greeter::remember(const SeenDevice& seen, const DriverName& driver) {
+  const Claimed claim{.instance = seen.instance(), .driver = driver, .at = host_.clock->now()};
+  const std::scoped_lock lock(mutex_);
+  const auto before = claimed_.find(seen.id());
+  const bool is_first = before == claimed_.end() || before->second.instance != claim.instance ||
+                        !(before->second.driver == driver);
+  claimed_.insert_or_assign(seen.id(), claim);
+  return is_first;
+}
+
 void Greeter::wait_for(const DeviceId& id) {
   Waiting& waiting = waiting_[id];
   waiting.last = host_.clock->now();
-  waiting.due = waiting.last + kFirst * (1U << std::min(waiting.offers++, kMostOffers));
+  waiting.for_group = may_be_refused(id);
+  const Clock::Time::duration next = kFirst * (1U << std::min(waiting.offers++, kMostOffers));
+  waiting.due =
+      waiting.last + (waiting.for_group ? std::min<Clock::Time::duration>(next, kGroup) : next);
 }
 
 /// drivers_probe goes by the name of a device. When the card is exchanged for another just now, the
@@ -140,10 +213,11 @@ void Greeter::wait_for(const DeviceId& id) {
 void Greeter::offer(const DeviceId& id, const Kept& kept) {
   Abandoned abandoned;
   if (!kept.is_offered) {
-    if (kept.driver && kept.driver->str() != "none")
+    const bool is_bound = kept.driver && kept.driver->str() != "none";
+    if (is_bound)
       static_cast<void>(host_.sysfs.write_patiently(driver_path(id.bus, *kept.driver) + "/bind",
                                                     id.name.str(), kShort, abandoned));
-    if (kept.again) return wait_for(id);
+    if (kept.again || (is_bound && has_no_driver(host_, id))) return wait_for(id);
     waiting_.erase(id);
     return;
   }
@@ -187,8 +261,50 @@ void Greeter::offer_waiting() {
     greet(id);
     const auto waiting = waiting_.find(id);
     if (waiting == waiting_.end()) continue;
-    if (!has_no_driver(host_, id) || waiting->second.offers >= kMostOffers) waiting_.erase(waiting);
+    const bool is_over = waiting->second.offers >= kMostOffers && !waiting->second.for_group;
+    if (is_over || !has_no_driver(host_, id)) waiting_.erase(waiting);
   }
+}
+
+/// What was written since the look began is for the next one.
+void Greeter::take_back(const Judgement& judgement, Listener& listener) {
+  std::vector<std::pair<DeviceId, Claimed>> judged;
+  {
+    const std::scoped_lock lock(mutex_);
+    for (const auto& [id, claim] : claimed_)
+      if (claim.at < judgement.began) judged.emplace_back(id, claim);
+    for (const auto& [id, claim] : judged) claimed_.erase(id);
+  }
+  for (const auto& [id, claim] : judged) {
+    const auto standing = std::ranges::find(judgement.devices, id, &Standing::device);
+    const bool is_obeyed =
+        standing != judgement.devices.end() && standing->state != Standing::State::kNotObeyed;
+    if (is_obeyed) continue;
+    const auto done = give_back(id, claim, listener);
+    if (!done && done.error().kind == ErrorKind::kNotFound) continue;
+    tell_({.level = Notice::Level::kWarning,
+           .text =
+               fmt::format("it was kept for {}, and the rule is not obeyed: {}", claim.driver.str(),
+                           done ? "it is the host's again" : done.error().message()),
+           .device = id});
+  }
+}
+
+Result<> Greeter::give_back(const DeviceId& id, const Claimed& claim, Listener& listener) {
+  const auto dir = TRY(open_device(host_.sysfs, id));
+  const auto driver = dir ? read_driver(*dir) : Reply<std::optional<DriverName>>(std::nullopt);
+  if (driver && *driver == claim.driver) {
+    TRY(change(
+        host_,
+        {.verb = Request::Verb::kRestore, .devices = {id}, .instances = {{id, claim.instance}}},
+        listener));
+    return {};
+  }
+  if (!TRY(disclaim(host_, id, claim.instance, claim.driver))) return {};
+  Abandoned abandoned;
+  static_cast<void>(host_.sysfs.write_patiently(fmt::format("bus/{}/drivers_probe", id.bus.str()),
+                                                id.name.str(), kShort, abandoned));
+  return {};
 }
 
 void Greeter::offer_all() {

@@ -9,10 +9,13 @@
 #include <optional>
 #include <set>
 
+#include "base/error.h"
 #include "base/ids.h"
+#include "change/listener.h"
 #include "host/clock.h"
 #include "host/host.h"
 #include "host/uevents.h"
+#include "policy/judge.h"
 #include "policy/match.h"
 #include "policy/notice.h"
 #include "policy/rule.h"
@@ -38,14 +41,27 @@ class Greeter {
   Greeter(const Host& host, Tell tell) : host_(host), tell_(std::move(tell)) {}
 
   /// These rules count from now on. `held_since`: the PCI bus is held, and what is younger than
-  /// this device waits for us (Hold::youngest).
+  /// this device waits for us (Hold::youngest); to be said before it is.
   void use(std::shared_ptr<const Spec> spec, const std::optional<Instance>& held_since);
 
   /// What an event asks for, at once.
   void hear(const Uevent& event);
+  /// Takes back what was written for a rule in a hurry that, by this look at the whole machine, is
+  /// not obeyed for that card, and the card is the host's again. May be called from another thread
+  /// than hear(); blocks as change() does.
+  void take_back(const Judgement& judgement, Listener& listener);
   /// Events were lost, of drivers that came too perhaps: offers every device without a driver.
   void offer_all();
 
+  /// A device that was offered, and that no driver took.
+  struct Waiting {
+    unsigned offers = 0;
+    bool for_group = false;  ///< user space may hold its IOMMU group, and give it back one day
+    Clock::Time due{};
+    Clock::Time last{};
+  };
+  /// Who is to be offered again. In the thread of hear().
+  [[nodiscard]] const std::map<DeviceId, Waiting>& waiting() const { return waiting_; }
   /// When offer_waiting() is due; nullopt: nobody waits.
   [[nodiscard]] std::optional<Clock::Time> next_time() const;
   /// Offers the devices again that nobody took, as far as they are due.
@@ -60,9 +76,21 @@ class Greeter {
     bool again = false;                  ///< it could not be looked at: in a moment
     std::optional<DriverName> driver{};  ///< else: this one, if it is there
   };
+  /// An override that was written.
+  struct Claimed {
+    Instance instance;
+    DriverName driver;
+    Clock::Time at;
+  };
   Kept keep(const DeviceId& id, const Spec& spec);
+  bool remember(const SeenDevice& seen, const DriverName& driver);
   [[nodiscard]] const Rule* rule_of(SeenDevice& seen, const Spec& spec) const;
   void wait_for(const DeviceId& id);
+  void wait_for_group(const DeviceId& id);
+  [[nodiscard]] bool may_be_refused(const DeviceId& id) const;
+  void hear_bind();
+  void forget(const DeviceId& id);
+  [[nodiscard]] Result<> give_back(const DeviceId& id, const Claimed& claim, Listener& listener);
   void greet(const DeviceId& id);
   void offer(const DeviceId& id, const Kept& kept);
   void offer_to_driver(const std::string& driver);
@@ -74,12 +102,9 @@ class Greeter {
   std::shared_ptr<const Spec> spec_ = std::make_shared<Spec>();
   std::set<BusName> buses_;
   std::optional<Instance> held_since_{};
-  /// A device that was offered, and that no driver took.
-  struct Waiting {
-    unsigned offers = 0;
-    Clock::Time due{};
-    Clock::Time last{};
-  };
+  /// Their probe was deferred when the hold began: the kernel does not ask again.
+  std::set<DeviceId> deferred_{};
+  std::map<DeviceId, Claimed> claimed_{};  ///< until a judgement says that the rule is obeyed
   std::map<DeviceId, Waiting> waiting_;
   GreeterCounts counts_;
 };

@@ -29,6 +29,7 @@ std::string group_words(unsigned group) {
 class Judge {
  public:
   Judge(const Host& host, const Spec& spec) : host_(host), spec_(spec) {
+    out_.began = host.clock->now();
     out_.matches.resize(spec.rules.size());
   }
 

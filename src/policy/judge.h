@@ -8,6 +8,7 @@
 
 #include "base/advice.h"
 #include "base/error.h"
+#include "host/clock.h"
 #include "host/host.h"
 #include "inventory/device.h"
 #include "policy/rule.h"
@@ -44,6 +45,7 @@ struct PolicyProblem {
 
 /// The declared state beside the actual one, at one moment.
 struct Judgement {
+  Clock::Time began{};              ///< before the first device was looked at
   std::vector<Standing> devices{};  ///< in address order
   std::vector<PolicyProblem> problems{};
   /// Of each rule, what it counts for, in address order.

@@ -100,8 +100,9 @@ std::optional<Clock::Time> Keeper::look(Listener& listener) {
   if (owes_recovery_) recover(listener);
   if (spec_.rules.empty()) {
     records_.clear();
+    judgement_.reset();
     declared_ = met_ = 0;
-    if (has_rules_) keep_list({});
+    if (has_rules_) keep_list({}, listener);
     return next_time();
   }
   auto judgement = judge_now();
@@ -115,7 +116,8 @@ std::optional<Clock::Time> Keeper::look(Listener& listener) {
     judgement = judge_now();
     if (judgement) note(*judgement);
   }
-  if (judgement) keep_list(*judgement);
+  if (judgement) keep_list(*judgement, listener);
+  judgement_ = std::move(judgement);
   return next_time();
 }
 
@@ -153,7 +155,7 @@ void Keeper::note(const Judgement& judgement) {
     if (standing.state == State::kDrift || standing.state == State::kUnknown) {
       note_drift(record, standing, is_new);
     } else {
-      note_met(record);
+      note_met(record, standing, is_new);
     }
   }
   std::erase_if(records_, [&](const auto& entry) { return !there.contains(entry.first); });
@@ -164,7 +166,15 @@ void Keeper::note(const Judgement& judgement) {
       std::ranges::count(judgement.devices, State::kMet, &Standing::state));
 }
 
-void Keeper::note_met(Record& record) const {
+/// That a device has the driver may be no more than a try: the link is there before probe() runs,
+/// and goes without an event when that fails. So what has become so by others is looked at again.
+void Keeper::note_met(Record& record, const Standing& standing, bool is_new) const {
+  const bool is_news = (is_new || record.differs) && standing.state == State::kMet;
+  if (is_news && standing.now.driver) {
+    record.recheck = now() + kSettle;
+  } else if (record.recheck && *record.recheck <= now()) {
+    record.recheck.reset();
+  }
   if (record.differs || record.met_since == Clock::Time{}) record.met_since = now();
   record.differs = record.is_left = false;
   record.failures = 0;
@@ -179,8 +189,11 @@ void Keeper::note_drift(Record& record, const Standing& standing, bool is_new) {
   }
   if (std::exchange(record.differs, true)) return;
   ++counts_.drifts;
-  record.due = is_new ? now() : now() + kSettle;
   const Rule& rule = spec_.rules[standing.rule];
+  // That is how the Greeter keeps a newcomer: it is about to get its driver.
+  const bool is_kept =
+      rule.driver && !standing.now.driver && standing.now.driver_override == rule.driver->str();
+  record.due = is_new && !is_kept ? now() : now() + kSettle;
   if (record.is_given_up && record.met_since + kPeace < now()) record.is_given_up = false;
   std::erase_if(record.corrections, [&](Clock::Time at) { return at + kFight < now(); });
   if (!record.is_given_up && record.corrections.size() < kMostCorrections) {
@@ -291,8 +304,8 @@ void Keeper::digest(const Applied& applied) {
   }
 }
 
-void Keeper::keep_list(const Judgement& judgement) {
-  const auto written = keep_boot_list(host_, spec_, judgement);
+void Keeper::keep_list(const Judgement& judgement, Listener& listener) {
+  const auto written = keep_boot_list(host_, spec_, judgement, listener);
   const std::string error = written ? "" : written.error().message();
   if (std::exchange(last_list_error_, error) != error && !error.empty())
     tell_({.level = Level::kWarning, .text = "the next boot does not know of it: " + error});
@@ -308,8 +321,10 @@ std::optional<Clock::Time> Keeper::next_time() const {
   if (retry_) return retry_;
   std::optional<Clock::Time> out;
   const auto consider = [&](Clock::Time time) { out = out ? std::min(*out, time) : time; };
-  for (const auto& [device, record] : records_)
+  for (const auto& [device, record] : records_) {
     if (record.differs && !record.is_left) consider(record.due);
+    if (!record.differs && record.recheck) consider(*record.recheck);
+  }
   if (owes_recovery_) consider(now() + kBusy);
   return out;
 }

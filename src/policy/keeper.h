@@ -37,7 +37,8 @@ struct KeeperCounts {
 /// through the engine (policy/apply.h).
 ///
 /// It is slow to act and quick to give way; for a device that has just come there is the Greeter:
-/// - what differs is left alone for a second, as somebody may be in the middle of something;
+/// - what differs is left alone for a second, as somebody may be in the middle of something (not a
+///   card that has come to a driver of the host: for that one it is late already);
 /// - what failed is tried again after 2, 4, 8 ... 300 seconds;
 /// - a device that was corrected twice within a minute, and differs again, is left alone;
 /// - so is what somebody has changed by anybind: that is what they want.
@@ -67,6 +68,8 @@ class Keeper {
 
   /// The rules that count.
   [[nodiscard]] const Spec& spec() const { return spec_; }
+  /// The last look; nullopt: no rules, or the machine did not let itself be read.
+  [[nodiscard]] const std::optional<Judgement>& judgement() const { return judgement_; }
   [[nodiscard]] const KeeperCounts& counts() const { return counts_; }
   /// How many devices rules are about, and how many are as declared, at the last look.
   [[nodiscard]] std::size_t declared() const { return declared_; }
@@ -77,19 +80,20 @@ class Keeper {
   struct Record {
     Instance instance;
     bool differs = false;
-    bool is_left = false;        ///< until it is as declared
-    bool is_given_up = false;    ///< until it has been so for long
-    Clock::Time due{};           ///< while it differs
-    Clock::Time met_since{};     ///< while it does not
-    unsigned failures = 0;       ///< in a row
-    std::string last_failure{};  ///< as it was told
+    bool is_left = false;                  ///< until it is as declared
+    bool is_given_up = false;              ///< until it has been so for long
+    Clock::Time due{};                     ///< while it differs
+    Clock::Time met_since{};               ///< while it does not
+    std::optional<Clock::Time> recheck{};  ///< whether it is so still
+    unsigned failures = 0;                 ///< in a row
+    std::string last_failure{};            ///< as it was told
     std::vector<Clock::Time> corrections{};
   };
 
   void recover(Listener& listener);
   std::optional<Judgement> judge_now();
   void note(const Judgement& judgement);
-  void note_met(Record& record) const;
+  void note_met(Record& record, const Standing& standing, bool is_new) const;
   void note_drift(Record& record, const Standing& standing, bool is_new);
   void leave_what_others_want(const Judgement& judgement);
   void tell_problems(const Judgement& judgement);
@@ -97,7 +101,7 @@ class Keeper {
   void correct(Listener& listener);
   void note_correction(Record& record) const;
   void digest(const Applied& applied);
-  void keep_list(const Judgement& judgement);
+  void keep_list(const Judgement& judgement, Listener& listener);
   [[nodiscard]] std::optional<Clock::Time> next_time() const;
   [[nodiscard]] Clock::Time now() const { return host_.clock->now(); }
   void say(Notice::Level level, std::string text, const DeviceId& device, const std::string& rule,
@@ -110,6 +114,7 @@ class Keeper {
   bool has_rules_ = false;
   std::set<BusName> buses_;
   std::map<DeviceId, Record> records_;
+  std::optional<Judgement> judgement_;
   std::set<std::string> problems_;  ///< as they were told
   std::string last_error_;
   std::string last_list_error_;

@@ -206,5 +206,42 @@ TEST_F(HoldTest, WhatNobodyTakesIsOfferedAgainForAWhile) {
   EXPECT_LT(rounds, 13) << "it is given up";
 }
 
+TEST_F(HoldTest, ACardOfARuleIsOfferedAgainToo) {
+  ASSERT_TRUE(begin_hold(host_, kPci, warned_));
+  Greeter greeter(host_, [](const Notice& /*notice*/) {});
+  greet_by(greeter, rule(kNicA, "vfio-pci"));
+  exchange(kNicA);
+  ASSERT_TRUE(core_.set_probe("vfio-pci", -EIO, kNicA.name.str()));
+  greeter.hear(added(kNicA.name.str()));
+  EXPECT_EQ(state_of(kNicA), "- vfio-pci");
+  ASSERT_TRUE(core_.set_probe("vfio-pci", 0, kNicA.name.str()));
+  ASSERT_TRUE(greeter.next_time());
+  clock_.sleep(std::chrono::seconds(1));
+  greeter.offer_waiting();
+  EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci");
+  EXPECT_EQ(greeter.next_time(), std::nullopt);
+  EXPECT_EQ(greeter.counts().kept, 1U) << "which is counted once";
+}
+
+TEST_F(HoldTest, ADeferredProbeIsRetriedAsTheKernelWouldHave) {
+  constexpr int kDefer = -517;
+  ASSERT_TRUE(core_.set_probe("igc", kDefer, kNicB.name.str()));
+  write("bus/pci/drivers/igc/unbind", kNicB.name.str());
+  write("bus/pci/drivers_probe", kNicB.name.str());
+  ASSERT_TRUE(core_.set_probe("igc", 0, kNicB.name.str()));
+  write("bus/pci/drivers/igc/unbind", kNicA.name.str());
+  ASSERT_TRUE(begin_hold(host_, kPci, warned_));
+  Greeter greeter(host_, [](const Notice& /*notice*/) {});
+  greet_by(greeter, rule(kDisk, "none"));
+  write("bus/pci/drivers/nvme/unbind", kDisk.name.str());
+  write("bus/pci/drivers/nvme/bind", kDisk.name.str());
+  EXPECT_EQ(state_of(kNicB), "- (unset)") << "the kernel does not, as the bus is held";
+  greeter.hear(
+      {.action = "bind", .devpath = "/devices/pci0000:00/" + kDisk.name.str(), .subsystem = "pci"});
+  greeter.offer_waiting();
+  EXPECT_EQ(state_of(kNicB), "igc (unset)");
+  EXPECT_EQ(state_of(kNicA), "- (unset)") << "which somebody has taken its driver from";
+}
+
 }  // namespace
 }  // namespace anybind

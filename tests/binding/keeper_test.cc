@@ -240,6 +240,136 @@ TEST_F(KeeperTest, WhatItDoesNotKnowIsLeftAlone) {
   EXPECT_EQ(state_of(kNicA), "- (unset)") << "but nobody has come";
 }
 
+/// Of the group of the graphics card, which user space has.
+class HeldGroupTest : public KeeperTest {
+ protected:
+  void SetUp() override {
+    write("bus/pci/drivers/snd_hda_intel/unbind", kGpuAudio.name.str());
+    write("bus/pci/drivers/nouveau/unbind", kGpu.name.str());
+    write(kGpu.path() + "/driver_override", "vfio-pci\n");
+    write("bus/pci/drivers_probe", kGpu.name.str());
+    ASSERT_TRUE(core_.hold_group(13, true));
+    rules(rule(kNicA, "vfio-pci"));
+    write(kGpuAudio.path() + "/remove", "1");
+    write("bus/pci/rescan", "1");
+    ASSERT_EQ(state_of(kGpuAudio), "- (unset)") << "the kernel has refused its driver";
+    greeter_.hear(added(kGpuAudio));
+  }
+  void minutes_pass() {
+    for (int round = 0; round < 100; ++round) {
+      clock_.sleep(seconds(6));
+      greeter_.offer_waiting();
+    }
+  }
+};
+
+TEST_F(HeldGroupTest, WhoWasRefusedIsOfferedWhenTheGroupIsFree) {
+  minutes_pass();
+  EXPECT_EQ(state_of(kGpuAudio), "- (unset)");
+  ASSERT_TRUE(core_.hold_group(13, false));
+  ASSERT_TRUE(greeter_.next_time());
+  EXPECT_LE(*greeter_.next_time() - clock_.now(), seconds(5));
+  clock_.sleep(seconds(5));
+  greeter_.offer_waiting();
+  EXPECT_EQ(state_of(kGpuAudio), "snd_hda_intel (unset)");
+  EXPECT_EQ(greeter_.next_time(), std::nullopt);
+}
+
+TEST_F(HeldGroupTest, NotWhoSomebodyHasTakenItsDriverFrom) {
+  Uevent unbound = added(kGpuAudio);
+  unbound.action = "unbind";
+  greeter_.hear(unbound);
+  EXPECT_EQ(greeter_.next_time(), std::nullopt);
+  ASSERT_TRUE(core_.hold_group(13, false));
+  minutes_pass();
+  EXPECT_EQ(state_of(kGpuAudio), "- (unset)");
+}
+
+TEST_F(HeldGroupTest, NorForEverWhereNobodyHasItsGroup) {
+  ASSERT_TRUE(core_.hold_group(13, false));
+  ASSERT_TRUE(core_.set_probe("snd_hda_intel", -EIO, kGpuAudio.name.str()));
+  write("bus/pci/drivers/vfio-pci/unbind", kGpu.name.str());
+  minutes_pass();
+  EXPECT_EQ(greeter_.next_time(), std::nullopt);
+}
+
+/// Two rules that contradict each other in the card's group: that is seen by the look at all
+/// devices only, after the card was kept in a hurry.
+TEST_F(KeeperTest, WhatWasKeptForARuleThatIsNotObeyedIsGivenBack) {
+  rules(rule(kGpu, "vfio-pci", "group = \"whole\"\n") + rule(kGpuAudio, "none"));
+  write("bus/pci/drivers/snd_hda_intel/unbind", kGpuAudio.name.str());
+  write("bus/pci/drivers/nouveau/unbind", kGpu.name.str());
+  greeter_.hear(added(kGpu));
+  greeter_.hear(added(kGpuAudio));
+  ASSERT_EQ(state_of(kGpu), "- vfio-pci");
+  ASSERT_EQ(state_of(kGpuAudio), "- none");
+  look();
+  ASSERT_TRUE(keeper_.judgement());
+  greeter_.take_back(*keeper_.judgement(), told_);
+  EXPECT_EQ(state_of(kGpu), "nouveau (unset)");
+  EXPECT_EQ(state_of(kGpuAudio), "snd_hda_intel (unset)");
+  EXPECT_THAT(said_, testing::Contains(HasSubstr("it was kept for vfio-pci, and the rule is not")));
+}
+
+TEST_F(KeeperTest, WhatWasKeptSinceTheLookIsNotGivenBack) {
+  rules(rule(kNicA, "vfio-pci"));
+  write("bus/pci/drivers/igc/unbind", kNicA.name.str());
+  const Judgement of_before{.began = clock_.now()};
+  greeter_.hear(added(kNicA));
+  greeter_.take_back(of_before, told_);
+  EXPECT_EQ(state_of(kNicA), "- vfio-pci");
+  greeter_.take_back({.began = clock_.now()}, told_);
+  EXPECT_EQ(state_of(kNicA), "igc (unset)") << "no rule is about it by then";
+}
+
+TEST_F(KeeperTest, WhatTheGreeterHasKeptIsGivenItsSecond) {
+  rules(rule(kNicA, "vfio-pci"));
+  write("bus/pci/drivers/igc/unbind", kNicA.name.str());
+  greeter_.hear(added(kNicA));
+  const auto next = look();
+  EXPECT_EQ(state_of(kNicA), "- vfio-pci");
+  look_when_due(next);
+  EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci");
+}
+
+TEST_F(KeeperTest, ADriverThatSeemsToBeThereIsLookedAtAgain) {
+  rules(rule(kNicA, "vfio-pci"));
+  write("bus/pci/drivers/igc/unbind", kNicA.name.str());
+  write(kNicA.path() + "/driver_override", "vfio-pci\n");
+  write("bus/pci/drivers/vfio-pci/bind", kNicA.name.str());
+  const auto next = look();
+  ASSERT_TRUE(next);
+  EXPECT_LE(*next - clock_.now(), seconds(1));
+  write("bus/pci/drivers/vfio-pci/unbind", kNicA.name.str());  // the probe has failed
+  look_when_due(next);
+  EXPECT_THAT(said_, ElementsAre(HasSubstr("it has no driver")));
+  write("bus/pci/drivers/vfio-pci/bind", kNicA.name.str());
+  const auto again = look();
+  look_when_due(again);
+  EXPECT_EQ(look(), std::nullopt) << "once";
+}
+
+TEST_F(KeeperTest, TheBootListIsWrittenWithTheLock) {
+  class Rules final : public MemoryStorage {
+   public:
+    explicit Rules(const TakenStorage& state) : state_(state) {}
+    Reply<void> replace(std::string_view name, std::string_view bytes) override {
+      was_held = state_.held;
+      return MemoryStorage::replace(name, bytes);
+    }
+    bool was_held = false;
+
+   private:
+    const TakenStorage& state_;
+  } kept(files_);
+  host_.rules = &kept;
+  rules(rule(kNicA, "vfio-pci"));
+  look();
+  EXPECT_TRUE(kept.files().contains("boot.list"));
+  EXPECT_TRUE(kept.was_held);
+  EXPECT_FALSE(files_.held);
+}
+
 TEST_F(KeeperTest, WhoeverIsToStopDoesNotBegin) {
   rules(rule(kNicA, "vfio-pci"));
   told_.stop = true;

@@ -56,6 +56,15 @@ n=0; while [ -e /sys/bus/pci/devices/{OTHER}/driver ] && [ $n -lt 200 ]; do slee
 """)
         self.assertRegex(said, r"b\.toml:1.*the rules stay what they were")
 
+    def test_a_folder_that_comes_later_is_read(self) -> None:
+        later = self.dir / "later" / "rules.d"
+        later.parent.mkdir()
+        self.kept(f"""
+mkdir {later}
+printf '[[rule]]\\nname = "too"\\nmatch = {{ device = "{OTHER}" }}\\ndriver = "vfio-pci"\\n' > {later}/b.toml
+wait_for {OTHER} vfio-pci; wait_for {NIC} vfio-pci
+""", "--rules", str(later))
+
     def test_a_storm_of_other_events_costs_no_look(self) -> None:
         said = self.kept(f"""
 wait_for {NIC} vfio-pci
@@ -64,6 +73,12 @@ sleep 0.3
 """)
         looks = next(line for line in said.splitlines() if line.startswith("anybind_looks_total"))
         self.assertLess(int(looks.split()[1]), 20)
+
+    def test_only_root_may(self) -> None:
+        words = ["setpriv", "--reuid", "65534", "--clear-groups", DAEMON, "--rules", str(self.rules)]
+        result = subprocess.run(words, capture_output=True, text=True, timeout=10, check=False, cwd="/")
+        self.assertEqual(result.returncode, 5, result)
+        self.assertIn("only root may", result.stderr)
 
     def test_usage(self) -> None:
         for words, code, text in ((["--version"], 0, "anybindd 0."), (["--nonsense"], 2, "--nonsense"), (["--rules"], 2, "--rules")):
