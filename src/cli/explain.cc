@@ -20,6 +20,7 @@
 #include "engine/engine.h"
 #include "inventory/match.h"
 #include "inventory/names.h"
+#include "inventory/not_there.h"
 #include "inventory/viability.h"
 #include "plan/mechanism.h"
 #include "wire/explain.h"

@@ -63,23 +63,10 @@ std::vector<DeviceId> ids_of(const std::vector<Device>& devices) {
   return out;
 }
 
-wire::Place place_of(Sysfs& root, const Device& device) {
-  wire::Place out{.syspath = read_syspath(root, device.id)};
-  if (!device.pci) return out;
-  const auto node = root.read(device.id.path() + "/numa_node");
-  if (const auto number = node ? parse_decimal(trim_newline(*node), UINT16_MAX) : std::nullopt)
-    out.numa_node = static_cast<unsigned>(*number);
-  if (device.pci->is_bridge()) return out;
-  out.function = read_function_role(root, device.id);
-  const auto maker = root.read_link(device.id.path() + "/physfn");
-  if (maker) out.physical_function = std::string(link_name(*maker));
-  return out;
-}
-
 std::string as_json(Context& context, const std::vector<Device>& devices, PciNames& names) {
-  std::vector<wire::Place> places;
+  std::vector<Place> places;
   places.reserve(devices.size());
-  for (const Device& device : devices) places.push_back(place_of(context.sysfs, device));
+  for (const Device& device : devices) places.push_back(read_place(context.sysfs, device));
   const auto in_use = context.verbosity >= 1
                           ? std::optional(context.session.in_use(ids_of(devices)))
                           : std::nullopt;

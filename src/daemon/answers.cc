@@ -199,15 +199,15 @@ Result<std::string> list_devices(const Host& host, const std::vector<std::string
   const auto ids = TRY(selectors.empty() ? read_device_ids(host.sysfs, BusName::literal("pci"))
                                          : devices_of(host, selectors));
   const auto devices = TRY(read_inventory(host.sysfs, ids, 1));
-  std::vector<std::string> syspaths;
+  std::vector<Place> places;
   std::vector<Asked> asked;
   for (const Device& device : devices) {
-    syspaths.push_back(read_syspath(host.sysfs, device.id));
+    places.push_back(read_place(host.sysfs, device));
     asked.push_back({device.id});
   }
   const InUse in_use = find_blockers(host, asked);
   PciNames names(cli::names_file());
-  return wire::list_text(devices, syspaths, read_users(host.sysfs), &in_use, names, host.sysfs_root,
+  return wire::list_text(devices, places, read_users(host.sysfs), &in_use, names, host.sysfs_root,
                          cli::text_of);
 }
 

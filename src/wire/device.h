@@ -10,6 +10,7 @@
 #include "inventory/group.h"
 #include "inventory/names.h"
 #include "inventory/net_interface.h"
+#include "inventory/place.h"
 #include "inventory/virtual_functions.h"
 #include "users/blocker.h"
 #include "wire/json.h"
@@ -24,15 +25,6 @@ namespace anybind::wire {
 /// A group of `list --groups --json`: docs/schema/list-groups.schema.json.
 [[nodiscard]] Json group_object(const std::optional<unsigned>& number,
                                 const std::vector<GroupMember>& members, GroupRule rule);
-
-/// Where a device is: its real path below the root of sysfs, its NUMA node, if there are several,
-/// and what it is of SR-IOV.
-struct Place {
-  std::string syspath;
-  std::optional<unsigned> numa_node{};
-  std::optional<std::string> physical_function{};  ///< of a virtual one: the address of its maker
-  FunctionRole function{};
-};
 
 /// The array of `list --json`, an object a line: docs/schema/list.schema.json. `places` has one a
 /// device; without `in_use` its key is left out.
