@@ -35,7 +35,7 @@ MAY_USE = {
     "drivercore": {"base", "host", "drivercore"},  # what its tests share
     "capture": {"base", "host", "inventory", "users", "plan", "record", "change", "engine", "drivercore"},
     "lab": {"base", "host", "inventory", "drivercore", "capture"},
-    "race": {"base", "host", "inventory", "plan", "record", "change", "drivercore"},
+    "race": {"base", "host", "inventory", "plan", "record", "change", "engine", "policy", "drivercore"},
     "cli": {"base", "host", "inventory", "users", "doctor", "plan", "record", "change", "engine", "policy", "wire", "drivercore",
             "capture", "lab", "race"},
     # The program by its names: above the command, whose machine and words it has.

@@ -8,6 +8,8 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "host/memory_storage.h"
+#include "race/daemon.h"
 
 namespace anybind::race {
 namespace {
@@ -21,8 +23,11 @@ class Run final : public Execution {
   Run(const Setting& setting, const DriverCore& kernel)
       : monitor_(setting, kernel), stage_(kernel, monitor_), sysfs_(stage_.sysfs()) {
     monitor_.attach(stage_);
-    if (std::ranges::any_of(setting.of.scenarios, &Scenario::recover)) storage_ = memory_storage();
-    const unsigned tool = add_tool(setting, "you", kChosen);
+    const Mechanism& mechanism = *setting.of.mechanism;
+    if (mechanism.is_policy || std::ranges::any_of(setting.of.scenarios, &Scenario::recover))
+      storage_ = std::make_unique<LockedStorage>(*this);
+    const unsigned tool =
+        mechanism.is_policy ? add_daemon(setting) : add_tool(mechanism, "you", kChosen);
     for (std::size_t i = 0; i < setting.of.scenarios.size(); ++i) {
       add_scenario(setting, i, tool);
     }
@@ -40,12 +45,17 @@ class Run final : public Execution {
   ~Run() override { stage_.end(); }
 
   std::vector<unsigned> enabled() override { return stage_.enabled(); }
-  void advance(unsigned actor) override { stage_.advance(actor); }
+  void advance(unsigned actor) override {
+    stage_.advance(actor);
+    if (daemon_ == nullptr) return;
+    for (const drivercore::Uevent& event : stage_.kernel().take_uevents()) daemon_->hear(event);
+  }
   Hash key() override {
     Hash hash = stage_.key(storage_ != nullptr);
     hash.add(monitor_.key());
     hash.add(locked_by_ ? *locked_by_ + 1 : 0);
     hash.add(stored_);
+    if (daemon_ != nullptr) hash.add(daemon_->key());
     return hash;
   }
   Marks marks(bool over) override { return monitor_.marks(over); }
@@ -54,15 +64,46 @@ class Run final : public Execution {
   Monitor& monitor() { return monitor_; }
 
  private:
-  unsigned add_tool(const Setting& setting, std::string name, std::string_view device) {
+  unsigned add_tool(const Mechanism& mechanism, std::string name, std::string_view device) {
     const auto number = static_cast<unsigned>(monitor_.tools().size());
-    const auto body = [this, number, device, mechanism = setting.of.mechanism] {
+    const auto body = [this, number, device, &mechanism] {
       Task task = task_for(device);
-      const bool done = mechanism->run(task);
+      const bool done = mechanism.run(task);
       monitor_.tool_says(number, done);
     };
     const unsigned actor = stage_.add(std::move(name), body);
     return monitor_.add_tool(actor, std::string(device)), actor;
+  }
+
+  /// The card of its rule comes by itself.
+  unsigned add_daemon(const Setting& setting) {
+    stage_.listen();
+    const Daemon::Around around{
+        .quiet = [this] { return has_come_ && !exchanges_ && stage_.is_at_rest(); },
+        .says = [this](bool done) { monitor_.tool_says(0, done); }};
+    daemon_ = std::make_unique<Daemon>(stage_, *sysfs_, *storage_, setting.of.kernel, around);
+    monitor_.add_daemon(daemon_->greeter(), daemon_->keeper());
+    stage_.add("slot 03", [this] {
+      stage_.call("hot-add " + std::string(kChosen),
+                  [this] { return stage_.kernel().hot_add(std::string(kChosen)); });
+      has_come_ = true;
+    });
+    return daemon_->keeper();
+  }
+
+  /// With the daemon, another administrator uses another tool: gives the second card away, or takes
+  /// that of the rule back.
+  void add_rival(std::string_view device) {
+    const Mechanism& usual = *find_mechanism("override-first");
+    if (device == kSecond) {
+      add_tool(usual, "second admin", device);
+      return;
+    }
+    stage_.add("second admin", [this, device, &usual] {
+      Task task = task_for(device);
+      task.driver = kHost;
+      (void)usual.run(task);
+    });
   }
 
   Task task_for(std::string_view device) {
@@ -76,21 +117,43 @@ class Run final : public Execution {
 
   /// flock: whoever ends, or is killed, frees it.
   void lock() {
-    stage_.wait_for([this] { return !locked_by_ || stage_.actor(*locked_by_).ended; });
+    stage_.wait_for([this, self = stage_.current()] {
+      return !locked_by_ || locked_by_ == self || stage_.actor(*locked_by_).ended;
+    });
     locked_by_ = stage_.current();
     // What is stored follows from what each has done, and from the order in which they did it.
     if (storage_ != nullptr) stored_ = stored_ * kMaxActors + *locked_by_ + 1;
   }
+  void unlock() {
+    if (locked_by_ == stage_.current()) locked_by_.reset();
+  }
+
+  /// What one process writes there follows from what it was answered.
+  class LockedStorage final : public MemoryStorage {
+   public:
+    explicit LockedStorage(Run& run) : run_(run) {}
+    Reply<void> lock(std::string_view /*owner*/, const Wait& /*wait*/) override {
+      run_.lock();
+      return {};
+    }
+    void unlock() noexcept override { run_.unlock(); }
+
+   private:
+    Run& run_;
+  };
 
   /// Once the first tool was killed.
   void add_recovery(const Mechanism& mechanism, unsigned tool) {
     const auto body = [this, &mechanism] {
+      if (daemon_ != nullptr) return daemon_->recover();
       Task task = task_for(kChosen);
       if (const auto says = mechanism.recover(task)) monitor_.tool_says(0, *says);
     };
     const auto may_go = [this, tool] {
-      const auto& actor = stage_.actor(tool);
-      return actor.killed && actor.ended;
+      const auto is_dead = [this](unsigned number) {
+        return stage_.actor(number).killed && stage_.actor(number).ended;
+      };
+      return is_dead(tool) && (daemon_ == nullptr || is_dead(daemon_->greeter()));
     };
     monitor_.recovered_by(stage_.add("recover", body, may_go));
   }
@@ -99,20 +162,35 @@ class Run final : public Execution {
     const Scenario& scenario = *setting.of.scenarios[i];
     const unsigned variant = setting.variants[i];
     if (scenario.act != nullptr) {
-      stage_.add(std::string(scenario.actor),
-                 [this, &scenario, variant] { scenario.act(stage_, variant); });
+      const auto may_go = [this, &scenario] {
+        return !scenario.of_chosen || daemon_ == nullptr || has_come_;
+      };
+      stage_.add(
+          std::string(scenario.actor),
+          [this, &scenario, variant] {
+            exchanges_ = scenario.of_chosen;
+            scenario.act(stage_, variant);
+            exchanges_ = false;
+          },
+          may_go);
     }
     if (!scenario.second_admin.empty()) {
-      add_tool(setting, "second admin", scenario.second_admin);
+      if (daemon_ == nullptr) {
+        add_tool(*setting.of.mechanism, "second admin", scenario.second_admin);
+      } else {
+        add_rival(scenario.second_admin);
+      }
     }
     if (!scenario.kill) return;
     const Mechanism& mechanism = *setting.of.mechanism;
-    if (scenario.recover && mechanism.recover != nullptr) add_recovery(mechanism, tool);
+    const bool can_recover = mechanism.is_policy || mechanism.recover != nullptr;
+    if (scenario.recover && can_recover) add_recovery(mechanism, tool);
     stage_.add(
         "kill -9",
         [this, tool] {
           stage_.call("kill -9 of the administrator's program", [this, tool] {
             stage_.kill(tool);
+            if (daemon_ != nullptr) stage_.kill(daemon_->greeter());
             return true;
           });
         },
@@ -123,6 +201,9 @@ class Run final : public Execution {
   Monitor monitor_;
   Stage stage_;
   std::unique_ptr<Sysfs> sysfs_;
+  std::unique_ptr<Daemon> daemon_;
+  bool has_come_ = false;   ///< the card of the daemon's rule, or it could not
+  bool exchanges_ = false;  ///< somebody is about to exchange it, and does so within a second
   std::optional<unsigned> locked_by_;
   static constexpr std::uint64_t kMaxActors = 16;
   std::uint64_t stored_ = 0;  ///< who had the lock, one after another
@@ -215,7 +296,7 @@ class Teller final : public Stage::Watcher {
     const auto& name = run_.stage().actor(actor).name;
     const auto& tools = run_.monitor().tools();
     story_.lines.push_back(
-        {.actor = name, .text = text, .by_tool = !tools.empty() && tools[0].actor == actor});
+        {.actor = name, .text = text, .by_tool = !tools.empty() && tools[0].is(actor)});
   }
 
   Story& story_;

@@ -4,6 +4,9 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
+#include "drivercore/core/kernel_profile.h"
+
 namespace anybind::race {
 
 std::string cell_text(const Cell& cell) {
@@ -41,6 +44,14 @@ std::string kernel_text(KernelVersion kernel) {
     if (!profile_of(mechanism, kernel))
       out += fmt::format("No row {}: that kernel has no driver_override.\n", mechanism.name);
   }
+  const auto profile = drivercore::find_profile("linux-" + kernel.str());
+  CHECK(profile, "a table is of a kernel that is known");
+  const Mechanism* policy = find_mechanism("policy");
+  if (policy != nullptr && profile_of(*policy, kernel) &&
+      !profile->has(drivercore::Change::kPciAddHonoursAutoprobe))
+    out +=
+        "Row policy: this kernel asks for each card that comes, whatever\n"
+        "drivers_autoprobe says, so that before-probe (J) cannot be kept.\n";
   return out;
 }
 

@@ -304,6 +304,11 @@ constexpr std::array kMechanisms = {
               .summary = "anybind bind: its own transaction",
               .run = anybind,
               .recover = anybind_recover},
+    Mechanism{.name = "policy",
+              .needs = kDriverOverride,
+              .summary = "anybindd: a rule gives a card that comes, before any probe",
+              .run = nullptr,
+              .is_policy = true},
 };
 
 }  // namespace

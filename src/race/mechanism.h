@@ -37,6 +37,9 @@ struct Mechanism {
   /// Puts right what run() left when it was killed. What it says then: that the device is on the
   /// driver, that it is not; nothing if there was nothing to be done. nullptr: nobody can.
   std::optional<bool> (*recover)(Task& task) = nullptr;
+  /// It is no program that binds what is there, but anybindd with a rule for a card that comes
+  /// (race/daemon.h): no run().
+  bool is_policy = false;
 };
 
 [[nodiscard]] std::span<const Mechanism> mechanisms();

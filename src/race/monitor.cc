@@ -31,7 +31,7 @@ std::size_t real_ids(const drivercore::Driver& driver) {
 
 }  // namespace
 
-static_assert(static_cast<unsigned>(Promise::kEnds) + 1 == kPromises);
+static_assert(static_cast<unsigned>(Promise::kUnprobed) + 1 == kPromises);
 
 const std::array<Property, kPromises>& properties() {
   static constexpr std::array<Property, kPromises> kProperties = {{
@@ -54,9 +54,12 @@ const std::array<Property, kPromises>& properties() {
       {'H', "driverless", "no device is left without a driver without anybody being told",
        "somebody else took a step while a device was without a driver"},
       {'I', "ends", "nobody waits for ever", "somebody had to wait for a lock"},
+      {'J', "unprobed",
+       "no host driver is asked for a card that comes while a rule gives it away (policy)",
+       "such a card came"},
   }};
   // A table that is indexed by Promise: a letter each, in the order of the letters.
-  static_assert(kProperties.front().letter == 'A' && kProperties.back().letter == 'I' &&
+  static_assert(kProperties.front().letter == 'A' && kProperties.back().letter == 'J' &&
                 std::ranges::is_sorted(kProperties, std::ranges::less_equal{}, &Property::letter));
   return kProperties;
 }
@@ -76,15 +79,29 @@ unsigned Monitor::add_tool(unsigned actor, std::string device) {
   return static_cast<unsigned>(tools_.size() - 1);
 }
 
+void Monitor::add_daemon(unsigned greeter, unsigned keeper) {
+  tools_.push_back(
+      {.actor = keeper, .device = std::string(kChosen), .second = greeter, .is_daemon = true});
+}
+
 Tool* Monitor::tool_of(unsigned actor) {
-  const auto found = std::ranges::find_if(
-      tools_, [&](const Tool& tool) { return tool.actor == actor || tool.recovered_by == actor; });
+  const auto found = std::ranges::find_if(tools_, [&](const Tool& tool) { return tool.is(actor); });
   return found == tools_.end() ? nullptr : &*found;
 }
 
+/// The daemon means each card that its rule is about, by address and type.
+bool Monitor::is_meant(const Tool& tool, DeviceKey key) const {
+  if (!tool.is_daemon) return tool.begun && tool.meant == key;
+  const Device* device = stage_->kernel().find(key);
+  return device != nullptr && device->name == tool.device && default_driver(*device) == kHost;
+}
+
 bool Monitor::chosen(DeviceKey device) const {
-  return std::ranges::any_of(tools_,
-                             [&](const Tool& tool) { return tool.begun && tool.meant == device; });
+  return std::ranges::any_of(tools_, [&](const Tool& tool) { return is_meant(tool, device); });
+}
+
+bool Monitor::daemon_lives() const {
+  return !tools_.empty() && tools_[0].is_daemon && !stage_->actor(tools_[0].actor).killed;
 }
 
 bool Monitor::under_way() const {
@@ -140,7 +157,15 @@ std::string Monitor::override_of(DeviceKey key) const {
 // ---- while it runs
 
 void Monitor::on_call(unsigned actor, const Stage::Call& call) {
-  if (Tool* tool = tool_of(actor)) {
+  by_name_.erase(actor);
+  if (daemon_lives() && call.writes() &&
+      (call.path.ends_with("/drivers_probe") || call.path.ends_with("/bind")))
+    by_name_.insert(actor);
+  Tool* const tool = tool_of(actor);
+  if (tool != nullptr && tool->is_daemon) {
+    tool->begun = true;
+    tool->wrote = tool->wrote || call.writes();
+  } else if (tool != nullptr) {
     if (!tool->begun) tool->meant = stage_->kernel().key_of("pci", tool->device);
     tool->begun = true;
     tool->writing = call.writes();
@@ -167,6 +192,13 @@ void Monitor::on_answer(unsigned actor, const std::string& answer) {
     if (!answer.empty()) danger(Promise::kArrives);
   }
   if (listener_ != nullptr) listener_->on_answer(actor, answer);
+}
+
+/// What somebody else orders by the name of the card is no fault of the daemon's.
+void Monitor::watch_unprobed(unsigned actor, const KernelStep& step) {
+  if (!daemon_lives() || !is_meant(tools_[0], step.device) || step.driver == target_) return;
+  if (by_name_.contains(actor) && !tools_[0].is(actor)) return;
+  broken(Promise::kUnprobed);
 }
 
 /// A driver's probe() runs, which is when a device is "on" it.
@@ -207,11 +239,12 @@ void Monitor::watch_dangers(unsigned actor, const KernelStep& step) {
   const bool moves = step.kind == Kind::kLinkOn || step.kind == Kind::kLinkOff ||
                      step.kind == Kind::kDead || step.kind == Kind::kReady;
   if (is_chosen && !by_tool && moves) danger(Promise::kArrives);
+  if (is_chosen && daemon_lives() && step.kind == Kind::kReady) danger(Promise::kUnprobed);
   if (!is_chosen && step.kind == Kind::kReady) danger(Promise::kOthers);
   if (!is_chosen && moves) danger(Promise::kDefault);
   if (by_tool) return;
   const auto driverless = [&](const Tool& tool) {
-    const Device* its = kernel.find(tool.meant);
+    const Device* its = tool.is_daemon ? kernel.find("pci", tool.device) : kernel.find(tool.meant);
     return its != nullptr && !its->driver;
   };
   if (std::ranges::any_of(tools_, driverless)) danger(Promise::kDriverless);
@@ -219,6 +252,7 @@ void Monitor::watch_dangers(unsigned actor, const KernelStep& step) {
 
 void Monitor::on_step(unsigned actor, const KernelStep& step) {
   if (step.kind == Kind::kProbeBegins) watch_probe(actor, step);
+  if (step.kind == Kind::kProbeBegins) watch_unprobed(actor, step);
   if (step.kind == Kind::kProbeFailed) {
     const auto& state = stage_->kernel().state();
     const Device* device = stage_->kernel().find(step.device);
@@ -231,7 +265,8 @@ void Monitor::on_step(unsigned actor, const KernelStep& step) {
   if (Tool* tool = tool_of(actor)) {
     const Device* device = stage_->kernel().find(step.device);
     const bool acts = step.kind == Kind::kProbeBegins || step.kind == Kind::kRemoveBegins;
-    if (acts && device != nullptr && device->name == tool->device && step.device != tool->meant) {
+    if (acts && !tool->is_daemon && device != nullptr && device->name == tool->device &&
+        step.device != tool->meant) {
       tool->hit_another = true;
     }
   }
@@ -248,6 +283,7 @@ Hash Monitor::key() const {
     hash.add(tool.at_before);
     hash.add(tool.override_before);
   }
+  for (const unsigned actor : by_name_) hash.add(actor);
   hash.add(refused_.size());
   for (const DeviceKey device : refused_) hash.add(device);
   return hash;
@@ -255,7 +291,22 @@ Hash Monitor::key() const {
 
 // ---- at the end
 
+/// It goes by what there is and not by what it once said; and says what it cannot make so.
+Marks Monitor::end_of_daemon(const Tool& daemon) const {
+  const auto& kernel = stage_->kernel();
+  const DeviceKey key = kernel.key_of("pci", daemon.device);
+  if (key == 0 || !is_meant(daemon, key)) return 0;
+  const Device& device = kernel.existing(key);
+  const bool can_be = kernel.find_driver(target_) != nullptr;
+  const bool told = daemon.says && !*daemon.says;
+  Marks out = 0;
+  if (daemon_lives() && !told && can_be && device.driver != target_) out |= bit(Promise::kArrives);
+  if (!told && can_be && !device.driver && has_home(key)) out |= bit(Promise::kDriverless);
+  return out;
+}
+
 Marks Monitor::end_of_tool(const Tool& tool) const {
+  if (tool.is_daemon) return end_of_daemon(tool);
   const auto& kernel = stage_->kernel();
   const Device* device = kernel.find(tool.meant);
   const bool there = device != nullptr && kernel.find_driver(target_) != nullptr;
@@ -298,6 +349,7 @@ Marks Monitor::override_left(DeviceKey key) const {
   if (!device.driver_override && device.probe_id.empty()) return 0;
   // On the chosen device it is what keeps it there.
   const bool wanted = std::ranges::any_of(tools_, [&](const Tool& tool) {
+    if (tool.is_daemon) return is_meant(tool, key);
     return tool.begun && tool.meant == key && tool.says.value_or(device.driver == target_);
   });
   return wanted ? 0 : bit(Promise::kClean);
@@ -306,7 +358,7 @@ Marks Monitor::override_left(DeviceKey key) const {
 Marks Monitor::left_behind() const {
   const auto& state = stage_->kernel().state();
   Marks out = 0;
-  if (!state.buses.at("pci").autoprobe) out |= bit(Promise::kClean);
+  if (!state.buses.at("pci").autoprobe && !daemon_lives()) out |= bit(Promise::kClean);
   for (const auto& [key, driver] : state.drivers) {
     if (!driver.registered) continue;
     const auto& before = start_.drivers.at(key);
@@ -326,7 +378,8 @@ Marks Monitor::marks(bool over) const {
     out |= end_of_tool(tool);
     const bool half = tool.wrote && !tool.says.value_or(false);
     if (half) out |= 1U << danger_bit(static_cast<unsigned>(Promise::kClean));
-    if (tool.begun && !stage_->actor(tool.actor).ended) out |= bit(Promise::kEnds);
+    if (tool.begun && !tool.is_daemon && !stage_->actor(tool.actor).ended)
+      out |= bit(Promise::kEnds);
   }
   for (unsigned i = 0; i < stage_->actors(); ++i) {
     const auto& actor = stage_->actor(i);

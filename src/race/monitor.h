@@ -31,8 +31,9 @@ enum class Promise : std::uint8_t {
   kRightCard,   ///< G
   kDriverless,  ///< H
   kEnds,        ///< I
+  kUnprobed,    ///< J
 };
-inline constexpr unsigned kPromises = 9;
+inline constexpr unsigned kPromises = 10;
 [[nodiscard]] const std::array<Property, kPromises>& properties();
 
 /// The bits of Marks: a promise broken, its danger met, broken and then mended and said.
@@ -58,8 +59,14 @@ struct Tool {
   bool hit_another = false;  ///< one of its writes acted on another card at that address
   std::optional<bool> says;  ///< that it is done; nothing if it was killed before it could
   std::optional<unsigned> recovered_by{};  ///< the actor that puts right what a kill left
+  std::optional<unsigned> second{};        ///< another actor of the same program
+  bool is_daemon = false;                  ///< it goes on for ever, and means a card that comes
   drivercore::DeviceKey at_before{};       ///< during a write: another card that has its address
   std::string override_before{};           ///< and the override of that
+
+  [[nodiscard]] bool is(unsigned number) const {
+    return number == actor || number == recovered_by || number == second;
+  }
 };
 
 /// Watches one run and says which promises were broken.
@@ -71,6 +78,8 @@ class Monitor final : public Stage::Watcher {
   /// Before the first step.
   void attach(Stage& stage) { stage_ = &stage; }
   unsigned add_tool(unsigned actor, std::string device);
+  /// The first tool is anybindd, which has two actors.
+  void add_daemon(unsigned greeter, unsigned keeper);
   void tool_says(unsigned tool, bool done) { tools_[tool].says = done; }
   /// Another actor that goes on for the first tool.
   void recovered_by(unsigned actor) { tools_[0].recovered_by = actor; }
@@ -89,6 +98,8 @@ class Monitor final : public Stage::Watcher {
  private:
   [[nodiscard]] Tool* tool_of(unsigned actor);
   [[nodiscard]] bool chosen(drivercore::DeviceKey device) const;
+  [[nodiscard]] bool is_meant(const Tool& tool, drivercore::DeviceKey device) const;
+  [[nodiscard]] bool daemon_lives() const;
   [[nodiscard]] bool under_way() const;
   [[nodiscard]] std::string_view first_driver(drivercore::DeviceKey device) const;
   [[nodiscard]] bool is_home(drivercore::DeviceKey device, std::string_view driver) const;
@@ -99,8 +110,10 @@ class Monitor final : public Stage::Watcher {
   void danger(Promise promise) { marks_ |= 1U << danger_bit(static_cast<unsigned>(promise)); }
   void broken(Promise promise) { marks_ |= 1U << broken_bit(static_cast<unsigned>(promise)); }
   void watch_probe(unsigned actor, const drivercore::KernelStep& step);
+  void watch_unprobed(unsigned actor, const drivercore::KernelStep& step);
   void watch_dangers(unsigned actor, const drivercore::KernelStep& step);
   [[nodiscard]] Marks end_of_tool(const Tool& tool) const;
+  [[nodiscard]] Marks end_of_daemon(const Tool& daemon) const;
   [[nodiscard]] Marks end_of_others() const;
   [[nodiscard]] Marks left_behind() const;
   [[nodiscard]] Marks override_left(drivercore::DeviceKey device) const;
@@ -111,6 +124,7 @@ class Monitor final : public Stage::Watcher {
   std::vector<Tool> tools_;
   Marks marks_ = 0;
   drivercore::DriverKey target_ = 0;
+  std::set<unsigned> by_name_;  ///< actors whose call under way names a device to be probed
   std::set<drivercore::DeviceKey> refused_;  ///< by the driver of their type
   std::string parked_;
 };

@@ -18,6 +18,7 @@ using nlohmann::ordered_json;
 std::string pairs_text(const Table& table) {
   std::string out = "\nTwo at once, where the mechanism survives both singly:\n";
   for (const Mechanism* mechanism : table.mechanisms) {
+    if (mechanism->is_policy) continue;
     std::size_t safe = 0;
     std::size_t all = 0;
     std::string broken;

@@ -97,7 +97,8 @@ constexpr std::array kScenarios = {
              .head = "unp",
              .summary = "the device is unplugged",
              .actor = "hot-plug",
-             .act = [](Stage& stage, unsigned /*variant*/) { unplug_chosen(stage); }},
+             .act = [](Stage& stage, unsigned /*variant*/) { unplug_chosen(stage); },
+             .of_chosen = true},
     Scenario{
         .name = "replace",
         .head = "rep",
@@ -121,7 +122,8 @@ constexpr std::array kScenarios = {
                 forget_probes(stage.kernel());
                 return stage.kernel().hot_add(std::string(kChosen));
               });
-            }},
+            },
+        .of_chosen = true},
     Scenario{.name = "host-module",
              .head = "mod",
              .summary = "the host driver's module is loaded, which it was not",
@@ -264,12 +266,16 @@ std::vector<Setting> settings_of(const Question& question) {
       change(out.back());
     }
   };
-  twice([](Setting& setting) { setting.target_first = false; });
+  const auto profile = profile_of(*question.mechanism, question.kernel);
+  // Of the policy it decides nothing where there is an override, and elsewhere, nothing is
+  // promised.
+  const bool goes_by_order = !question.mechanism->is_policy;
+  if (goes_by_order) twice([](Setting& setting) { setting.target_first = false; });
   const bool comes_later = std::ranges::any_of(
       question.scenarios, [](const Scenario* s) { return !s->host_loaded || s->retries; });
-  const auto profile = profile_of(*question.mechanism, question.kernel);
-  if (comes_later || (profile && profile->has(drivercore::Change::kAddAsksSyncDriversFirst)))
-    twice([](Setting& setting) { setting.host_is_async = true; });
+  const bool add_asks_both =
+      goes_by_order && profile && profile->has(drivercore::Change::kAddAsksSyncDriversFirst);
+  if (comes_later || add_asks_both) twice([](Setting& setting) { setting.host_is_async = true; });
   return out;
 }
 
@@ -288,11 +294,12 @@ Result<DriverCore> machine_of(const Setting& setting) {
       R"(driver = [
 {}]
 device = [
-  {{ address = "{}", id = "8086:10d3", class = "020000", group = 3 }},
+  {{ address = "{}", id = "8086:10d3", class = "020000", group = 3{} }},
   {{ address = "{}", id = "8086:10d3", class = "020000", group = 4 }},
 {}]
 {})",
-      driver_lines(setting, host_loaded, third_driver), kChosen, kSecond, devices, groups);
+      driver_lines(setting, host_loaded, third_driver), kChosen,
+      setting.of.mechanism->is_policy ? ", present = false" : "", kSecond, devices, groups);
   const auto& [mechanism, scenarios, version] = setting.of;
   const auto profile = profile_of(*mechanism, version);
   if (!profile) {

@@ -34,6 +34,7 @@ struct Scenario {
   /// Who does it: one more actor.
   std::string_view actor{};
   void (*act)(Stage& stage, unsigned variant) = nullptr;
+  bool of_chosen = false;           ///< it happens to the chosen card, once that is there
   std::string_view parked{};        ///< a device that an administrator left without a driver
   bool retries = false;             ///< a deferred probe, which goes to synchronous drivers first
   bool host_loaded = true;          ///< the host driver is there from the start

@@ -227,6 +227,48 @@ TEST(Reduction, ChanceFindsNothingThatItMissed) {
   }
 }
 
+/// The same of anybindd, which is more than one actor and goes on for ever.
+TEST(Reduction, HoldsForThePolicyToo) {
+  std::size_t compared = 0;
+  for (const KernelVersion kernel : {KernelVersion{6, 12}, KernelVersion{7, 3}}) {
+    for (const char* with : {"alone", "probe-fails", "target-unload", "kill"}) {
+      for (const Setting& setting : settings_of({.mechanism = find_mechanism("policy"),
+                                                 .scenarios = {find_scenario(with)},
+                                                 .kernel = kernel})) {
+        const auto begin = begin_of(setting);
+        ASSERT_TRUE(begin);
+        const auto all = search(*begin);
+        EXPECT_TRUE(all.complete);
+        EXPECT_FALSE(all.contradiction);
+        const auto some = sample(*begin, 100, 1);
+        for (unsigned bit = 0; bit < kMarkBits; ++bit)
+          EXPECT_LE(all.shortest.at(bit).has_value() ? 0 : 1, some.shortest.at(bit) ? 0 : 1)
+              << kernel.str() << " " << with << " " << bit;
+        constexpr double kFew = 3000;
+        if (all.orderings > kFew) continue;
+        ++compared;
+        EXPECT_EQ(verdicts(all), verdicts(search(*begin, {.reduce = false})))
+            << kernel.str() << " " << with;
+      }
+    }
+  }
+  EXPECT_GT(compared, 0U);
+}
+
+/// What the search found in anybindd, mended since: no driver of the host is asked where the bus
+/// can be held, and nobody is left behind.
+TEST(Regression, WhatTheExplorerFoundInThePolicyStaysMended) {
+  for (const char* with : {"deferred", "kill-recover", "probe-fails"}) {
+    const auto cell = explore({.mechanism = find_mechanism("policy"),
+                               .scenarios = {find_scenario(with)},
+                               .kernel = {7, 3}});
+    ASSERT_TRUE(cell);
+    EXPECT_TRUE(cell->complete);
+    EXPECT_TRUE(cell->safe()) << with;
+    EXPECT_GT(cell->danger.at(static_cast<unsigned>(Promise::kUnprobed)), 0) << with;
+  }
+}
+
 /// The errno of a bind is settled before its last step and given after it; it was not in the key,
 /// which a tenth of this pair was enough to show.
 TEST(Reduction, TheAnswerThatACallHasNotYetGivenIsPartOfAPoint) {

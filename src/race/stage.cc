@@ -186,8 +186,11 @@ std::string Stage::Call::text() const {
 bool Stage::begin_call(const Call& call) {
   if (ending_) return false;
   if (!actors_[current_].fibre->begun()) return true;
+  const bool goes_on =
+      actors_[current_].reads_at_once && actors_[current_].has_read && call.reads();
+  actors_[current_].has_read = call.reads();
   // The first call of an actor begins when it is first advanced.
-  if (actors_[current_].past != Hash{}) stop();
+  if (actors_[current_].past != Hash{} && !goes_on) stop();
   if (ending_) return false;
   actors_[current_].in_call = true;
   watcher_.on_call(current_, call);
@@ -208,7 +211,23 @@ void Stage::end_call(std::uint64_t answer, std::string_view text, bool is_write)
   if (actor.killed) throw Ended{};
 }
 
+void Stage::forget_past() {
+  actors_[current_].past = Hash{};
+  actors_[current_].past.add(1);  // it has begun
+  actors_[current_].has_read = true;
+}
+
+void Stage::listen() {
+  kernel_.send_to_somebody();
+  (void)kernel_.take_uevents();  // of what was before the first step
+}
+
+bool Stage::is_at_rest() const {
+  return std::ranges::none_of(actors_, &Actor::in_call);
+}
+
 void Stage::wait_for(std::function<bool()> condition) {
+  if (ending_) return;
   Actor& actor = actors_[current_];
   actor.past.add(1);  // it has begun
   actor.may_go = std::move(condition);
@@ -229,7 +248,7 @@ void Stage::on_step(const KernelStep& step) {
   actor.call.add((static_cast<std::uint64_t>(step.kind) << 32U) |
                  static_cast<std::uint32_t>(step.outcome));
   watcher_.on_step(current_, step);
-  stop();
+  if (!actor.whole_calls) stop();
 }
 
 bool Stage::on_blocked(const Blocked& blocked) {

@@ -30,6 +30,7 @@ class Stage {
     std::string_view bytes{};
 
     [[nodiscard]] bool writes() const { return what == "write"; }
+    [[nodiscard]] bool reads() const { return !path.empty() && !writes(); }
     /// As a person would type it: "echo 1 > bus/pci/rescan".
     [[nodiscard]] std::string text() const;
   };
@@ -57,8 +58,11 @@ class Stage {
     std::function<bool()> may_go;  ///< asked while it is not inside a call; empty: always
     std::unique_ptr<Fibre> fibre;
     std::optional<drivercore::Blocked> blocked;
-    Hash past;  ///< what its calls have answered
-    Hash call;  ///< the steps of the call that it is in
+    bool reads_at_once = false;  ///< does not stop between two reads
+    bool has_read = false;       ///< its last call was a read
+    bool whole_calls = false;    ///< does not stop inside a call, but where it is blocked
+    Hash past;                   ///< what its calls have answered
+    Hash call;                   ///< the steps of the call that it is in
     bool in_call = false;
     bool ended = false;
     bool killed = false;
@@ -88,6 +92,18 @@ class Stage {
 
   /// A sysfs whose every operation is a call of the actor that makes it.
   [[nodiscard]] std::unique_ptr<Sysfs> sysfs();
+  /// What the current actor learned otherwise than by a call, and goes by.
+  void was_told(std::string_view text) { actors_[current_].past.add(text); }
+  /// The current actor keeps nothing of what it was told and answered until now.
+  void forget_past();
+  /// The reads of this actor that follow each other are one step.
+  void let_read_at_once(unsigned actor) { actors_[actor].reads_at_once = true; }
+  /// So is each of its calls, with all that the kernel does in it.
+  void let_call_at_once(unsigned actor) { actors_[actor].whole_calls = true; }
+  /// Nobody is in the middle of a call.
+  [[nodiscard]] bool is_at_rest() const;
+  /// The kernel's events are wanted: DriverCore::take_uevents() has them.
+  void listen();
   /// The current actor stops until this is true: what user space waits for.
   void wait_for(std::function<bool()> condition);
   /// One thing that the world does, as a call of the current actor.

@@ -62,6 +62,7 @@ Result<Table> make_table(const TableRequest& request) {
   if (!request.pairs) return table;
   cells.clear();
   for (std::size_t row = 0; row < table.mechanisms.size(); ++row) {
+    if (table.mechanisms[row]->is_policy) continue;  // three actors of its own are enough
     for (std::size_t a = 0; a < table.scenarios.size(); ++a) {
       for (std::size_t b = a + 1; b < table.scenarios.size(); ++b) {
         if (!can_be_paired(*table.scenarios[a], *table.scenarios[b])) continue;

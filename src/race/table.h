@@ -11,7 +11,7 @@ struct TableRequest {
   std::vector<const Mechanism*> mechanisms{};
   std::vector<const Scenario*> scenarios{};
   KernelVersion kernel = kUsualKernel;
-  /// Two scenarios at once: every two of them that the mechanism survives singly.
+  /// Two scenarios at once: every two of them that the mechanism survives singly. Not of policy.
   bool pairs = false;
   CellOptions cell{};
   unsigned threads = 0;  ///< 0: as many as there are processors

@@ -51,6 +51,7 @@ class DriverCore {
   static constexpr std::size_t kMaxUevents = 1U << 16;
   /// Nobody will take them: they are counted and not made.
   void send_to_nobody() { nobody_listens_ = true; }
+  void send_to_somebody() { nobody_listens_ = false; }
 
   // What user space does, through sysfs: `text` is what one write(2) brought. The bus and the
   // driver must be there; a device that is not is ENODEV. All answer with the kernel's errno.
