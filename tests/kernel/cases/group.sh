@@ -20,7 +20,7 @@ check_says "and the driver that has it" e1000
 check_says "and what to type" --group
 check_rc "explain judges the group" 0 anybind explain $nic vfio-pci
 check_says "as the kernel does" "not viable"
-check_says "each member that blocks" "$other      e1000: blocks"
+check_says "each member that must leave" "$other      e1000: must leave its driver"
 check_says "the bridge that does not" "$bridge      "
 check_says "what is missing" "$bridge, above it, leads to conventional PCI"
 check_says "and what to do" "anybind unbind $other"
