@@ -66,7 +66,7 @@ Result<int> run_history(Context& context) {
   if (!changes && changes.error().kind == ErrorKind::kNotPermitted) {
     const auto served = ask_service(context, "History");
     if (!served) return fail(changes.error());
-    json = TRY(std::move(*served));
+    json = TRY(*served);
   } else {
     json = wire::text_of(wire::to_json(TRY(changes)));
   }

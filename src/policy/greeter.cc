@@ -177,6 +177,10 @@ Greeter::Kept Greeter::keep(const DeviceId& id, const Spec& spec) {
   const bool is_first = *claimed != Claim::kHasDriver && remember(**seen, *rule->driver);
   if (*claimed == Claim::kKept) {
     counts_.kept += is_first ? 1 : 0;
+    if (is_first)
+      tell_({.text = "it has come, and is kept for " + printable(rule->driver->str()),
+             .device = id,
+             .rule = rule->name});
     return {.is_offered = false, .driver = rule->driver};
   }
   ++counts_.races_lost;

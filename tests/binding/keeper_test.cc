@@ -207,6 +207,7 @@ TEST_F(KeeperTest, ANewcomerIsKeptBeforeAnythingElse) {
   ASSERT_EQ(state_of(kNicA), "- (unset)");
   greeter_.hear(added(kNicA));
   EXPECT_EQ(state_of(kNicA), "- vfio-pci") << "before any look";
+  EXPECT_EQ(said_.back(), "it has come, and is kept for vfio-pci");
   EXPECT_EQ(greeter_.counts().kept, 1U);
   greeter_.hear(added(kNicB));
   greeter_.hear(added(kDisk));
