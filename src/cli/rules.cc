@@ -203,16 +203,18 @@ Result<int> run_rules(Context& context, const PolicyOptions& options) {
   return 0;
 }
 
+void print_error(const Context& context, const std::string& rule, const Error& error) {
+  say(context.err, "anybind: rule \"{}\": {}\n", printable(rule), error.message());
+  for (const Remark& line : error.details)
+    say(context.err, "  {}\n", printable(text_in_rule(line), 1024));
+  if (!error.advice.empty())
+    say(context.err, "  {}\n", printable(text_in_rule(error.advice), 1024));
+}
+
 /// A device that waits for another one's change is told once.
 void print_errors(const Context& context, const Spec& spec, const std::vector<Applied>& applied) {
   for (const Applied& one : applied) {
-    if (!one.error) continue;
-    say(context.err, "anybind: rule \"{}\": {}\n", printable(spec.rules[one.rule].name),
-        one.error->message());
-    for (const Remark& line : one.error->details)
-      say(context.err, "  {}\n", printable(text_in_rule(line), 1024));
-    if (!one.error->advice.empty())
-      say(context.err, "  {}\n", printable(text_in_rule(one.error->advice), 1024));
+    if (one.error) print_error(context, spec.rules[one.rule].name, *one.error);
   }
 }
 
@@ -337,11 +339,9 @@ Result<int> tell_errors(const Context& context, const wire::Json& changes) {
   for (const wire::Json& change : changes) {
     if (!change.is_object() || !change.contains("error") || change["error"].is_null()) continue;
     const Error error = TRY(wire::error_from_json(change["error"].dump()));
-    say(context.err, "anybind: {}\n", error.message());
-    for (const Remark& line : error.details)
-      say(context.err, "  {}\n", printable(text_in_rule(line), 1024));
-    if (!error.advice.empty())
-      say(context.err, "  {}\n", printable(text_in_rule(error.advice), 1024));
+    const auto rule = change.find("rule");
+    const bool is_named = rule != change.end() && rule->is_string();
+    print_error(context, is_named ? rule->get<std::string>() : "", error);
     const int code = exit_code(error.kind);
     if (error.kind == ErrorKind::kIncomplete) return code;
     if (out == 0 || error.kind == ErrorKind::kFailed) out = code;

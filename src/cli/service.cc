@@ -26,8 +26,6 @@
 namespace anybind::cli {
 namespace {
 
-constexpr int kNobodyThere = 69;  // of anybindd --ask
-
 /// Where the service's program is: beside this one, or where packages put it.
 std::string service_program() {
   std::array<char, 4096> path{};

@@ -125,58 +125,57 @@ bool is_allowed(const std::vector<Permit>& allowed, const Permit& permit) {
   return std::ranges::find(allowed, permit) != allowed.end();
 }
 
-/// Ends a change that would do more than was allowed, and collects what it says.
-class Guarded final : public Listener {
+/// Collects what a change says, and ends it when somebody asks for that.
+class Collecting : public Listener {
  public:
-  Guarded(const Host& host, const Request& request, const std::vector<Permit>& allowed,
-          const std::function<bool()>& stop_requested)
-      : host_(host), request_(request), allowed_(allowed), stop_requested_(stop_requested) {}
+  explicit Collecting(const std::function<bool()>& stop_requested)
+      : stop_requested_(stop_requested) {}
 
-  /// What it throws is dropped: then nothing may have been compared.
-  void on_plan(const Plan& plan) override {
-    is_compared_ = false;
-    for (const Remark& warning : plan.warnings)
-      warnings_.push_back(printable(cli::text_of(warning), 1024));
-    for (const Permit& permit : permits_of(host_, request_, plan)) {
-      if (!is_allowed(allowed_, permit)) beyond_ = permit;
-    }
-    is_compared_ = true;
-  }
-  void on_warning(const std::string& text) override { warnings_.push_back(printable(text, 1024)); }
-  [[nodiscard]] bool stop_requested() const override {
-    return !is_compared_ || beyond_.has_value() || stop_requested_();
-  }
-
-  /// What is more than allowed; nullopt: nothing.
-  [[nodiscard]] std::optional<Permit> beyond() const {
-    return is_compared_ ? beyond_ : std::optional<Permit>(Permit{});
-  }
-  [[nodiscard]] std::vector<std::string> warnings() { return std::move(warnings_); }
-
- private:
-  const Host& host_;
-  const Request& request_;
-  const std::vector<Permit>& allowed_;
-  bool is_compared_ = true;  ///< the plan that runs, with what is allowed
-  const std::function<bool()>& stop_requested_;
-  std::optional<Permit> beyond_{};
-  std::vector<std::string> warnings_{};
-};
-
-/// The same of rules, of which only those are made so that are allowed.
-class Patient final : public Listener {
- public:
-  explicit Patient(const std::function<bool()>& stop_requested) : stop_requested_(stop_requested) {}
   void on_plan(const Plan& plan) override {
     for (const Remark& warning : plan.warnings)
       warnings_.push_back(printable(cli::text_of(warning), 1024));
   }
   void on_warning(const std::string& text) override { warnings_.push_back(printable(text, 1024)); }
   [[nodiscard]] bool stop_requested() const override { return stop_requested_(); }
+
   [[nodiscard]] std::vector<std::string> warnings() { return std::move(warnings_); }
 
  private:
   const std::function<bool()>& stop_requested_;
+  std::vector<std::string> warnings_{};
+};
+
+/// Ends also a change that would do more than was allowed.
+class Guarded final : public Collecting {
+ public:
+  Guarded(const Host& host, const Request& request, const std::vector<Permit>& allowed,
+          const std::function<bool()>& stop_requested)
+      : Collecting(stop_requested), host_(host), request_(request), allowed_(allowed) {}
+
+  /// What it throws is dropped: then nothing may have been compared.
+  void on_plan(const Plan& plan) override {
+    is_compared_ = false;
+    Collecting::on_plan(plan);
+    for (const Permit& permit : permits_of(host_, request_, plan)) {
+      if (!is_allowed(allowed_, permit)) beyond_ = permit;
+    }
+    is_compared_ = true;
+  }
+  [[nodiscard]] bool stop_requested() const override {
+    return !is_compared_ || beyond_.has_value() || Collecting::stop_requested();
+  }
+
+  /// What is more than allowed; nullopt: nothing.
+  [[nodiscard]] std::optional<Permit> beyond() const {
+    return is_compared_ ? beyond_ : std::optional<Permit>(Permit{});
+  }
+
+ private:
+  const Host& host_;
+  const Request& request_;
+  const std::vector<Permit>& allowed_;
+  bool is_compared_ = true;  ///< the plan that runs, with what is allowed
+  std::optional<Permit> beyond_{};
   std::vector<std::string> warnings_{};
 };
 
@@ -295,7 +294,7 @@ Result<Answer> change(const Host& host, const Request& request, const std::vecto
 Result<Answer> apply(const Host& host, const ReadRules& rules, const std::vector<Permit>& allowed,
                      const std::function<bool()>& stop_requested) {
   const Spec spec = TRY(rules(host));
-  Patient listener(stop_requested);
+  Collecting listener(stop_requested);
   const auto may_change = [&](const Standing& standing) {
     return is_allowed(
         allowed, {.action = Permit::Action::kApplyRule, .rule = spec.rules[standing.rule].name});

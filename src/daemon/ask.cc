@@ -21,6 +21,7 @@
 #include "cli/answer.h"
 #include "cli/exit_code.h"
 #include "cli/say.h"
+#include "cli/service.h"
 #include "daemon/bus_names.h"
 #include "daemon/owned.h"
 #include "host/descriptor.h"
@@ -105,7 +106,7 @@ bool never_began(std::string_view name) {
 
 int tell_refusal(sd_bus_message* message, bool changes) {
   const sd_bus_error* error = ::sd_bus_message_get_error(message);
-  if (is_absence(error->name)) return kNobodyThere;
+  if (is_absence(error->name)) return cli::kNobodyThere;
   const char* text = nullptr;
   const char* value = nullptr;
   if (::sd_bus_message_read(message, "ss", &text, &value) > 0) {
@@ -140,9 +141,9 @@ bool is_served(sd_bus* bus) {
 
 int ask(const std::string& method, const std::string& text) {
   sd_bus* opened = nullptr;
-  if (::sd_bus_open_system(&opened) < 0) return kNobodyThere;
+  if (::sd_bus_open_system(&opened) < 0) return cli::kNobodyThere;
   const Owned<sd_bus> bus(opened);
-  if (!is_served(opened)) return kNobodyThere;
+  if (!is_served(opened)) return cli::kNobodyThere;
   sd_bus_message* made = nullptr;
   if (::sd_bus_message_new_method_call(opened, &made, kName, kPath, kInterface, method.c_str()) < 0)
     return answered_with({.kind = ErrorKind::kUsage, .object = method, .why = "no method"});

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "base/try.h"
@@ -19,22 +20,6 @@ namespace {
 constexpr auto kMostPatience = std::chrono::seconds(10);  // of who is not root
 constexpr std::array<std::string_view, 6> kLooks = {"List",   "Explain", "Plan",
                                                     "Status", "Rules",   "History"};
-
-const char* word_of(Request::Verb verb) {
-  switch (verb) {
-    case Request::Verb::kBind:
-      break;
-    case Request::Verb::kUnbind:
-      return "unbind";
-    case Request::Verb::kRestore:
-      return "restore";
-    case Request::Verb::kUndo:
-      return "undo";
-    case Request::Verb::kMakeFunctions:
-      return "vfs";
-  }
-  return "bind";
-}
 
 Result<std::string> text_answer(const Host& host, const Call& call, const ReadRules& rules) {
   if (call.method == "List") return list_devices(host, call.words);
@@ -71,7 +56,9 @@ Result<> check_names(const Host& host, const Request& request) {
 
 std::string Call::command() const {
   constexpr std::size_t kMost = 8;
-  std::string out = request ? word_of(request->verb) : method == "Apply" ? "apply" : method;
+  std::string out = request             ? wire::to_json(*request)["verb"].get<std::string>()
+                    : method == "Apply" ? "apply"
+                                        : method;
   if (request) {
     for (std::size_t i = 0; i < std::min(kMost, request->devices.size()); ++i)
       out += " " + request->devices[i].str();
