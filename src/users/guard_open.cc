@@ -34,6 +34,16 @@ std::string describe(const Proc& proc, const Accounts& accounts, const std::stri
                      command.empty() ? "" : ": ", command);
 }
 
+/// What to do about a process. One of udev has the node of what has just come open for a moment.
+/// Anybody may call himself so; then these words do no harm.
+std::string way_to_end(const Proc& proc, const std::string& pid) {
+  const std::string text = proc.read(pid + "/comm").value_or("");
+  const std::string_view name = trim_newline(text);
+  const bool is_udev = name == "(udev-worker)" || name == "systemd-udevd" || name == "udevd";
+  return is_udev ? "udev is done with it in a moment: udevadm settle, and try again"
+                 : "end it: kill " + pid;
+}
+
 /// A process that may not be looked at; not one that has ended, nor a thread of the kernel, which
 /// has no files (and no command line).
 bool is_hidden(const Proc& proc, const std::string& pid, Errno err) {
@@ -114,7 +124,7 @@ void look_at_open_nodes(const Proc& proc, const OpenFiles& open, const std::vect
       out.add(
           target, name,
           fmt::format("{} has {}", describe(proc, Accounts(proc.below("self/root")), pid), what),
-          fmt::format("end it: kill {}", pid));
+          way_to_end(proc, pid));
     };
     for (const Target& target : targets) {
       const auto nodes = names_of(target.nodes, process.nodes);

@@ -277,6 +277,19 @@ TEST_F(Guards, AnOpenDeviceNodeWithItsProcess) {
                   "78"));
 }
 
+TEST_F(Guards, NobodyIsToldToEndUdevWhichIsDoneInAMoment) {
+  node("/thing/thing0");
+  process("78", "/dev/null");
+  for (const char* name : {"(udev-worker)", "systemd-udevd", "udevd"}) {
+    tree_.put("proc/78/comm", std::string(name) + "\n");
+    ASSERT_EQ(words().size(), 1U);
+    EXPECT_THAT(words()[0],
+                testing::HasSubstr("| udev is done with it in a moment: udevadm settle"));
+  }
+  tree_.put("proc/78/comm", "udevil\n");
+  EXPECT_THAT(words(), ElementsAre(testing::HasSubstr("| end it: kill 78")));
+}
+
 TEST_F(Guards, OnlySoManyOfAKindAreNamed) {
   node("/thing/thing0");
   for (int pid = 101; pid <= 120; ++pid) process(std::to_string(pid), "/dev/null");
