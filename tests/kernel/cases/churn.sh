@@ -84,7 +84,7 @@ event() {
 }
 
 # The others: driverctl's writes for a card that no rule is about, there and back; somebody who takes the driver from a card of a rule;
-# modprobe.
+# modprobe. From the rule's slot only the rule's card is taken: another one would be theirs, and stay without a driver.
 meddle() {
   random 8
   case $drawn in
@@ -98,7 +98,7 @@ meddle() {
       poke_quietly /sys/bus/pci/devices/$twin/driver/unbind $twin
       poke_quietly /sys/bus/pci/drivers_probe $twin
       ;;
-    4) poke_quietly /sys/bus/pci/devices/$slot/driver/unbind $slot ;;
+    4) [ "$(cat /sys/bus/pci/devices/$slot/vendor 2>/dev/null)" != 0x8086 ] || poke_quietly /sys/bus/pci/devices/$slot/driver/unbind $slot ;;
     5) poke_quietly /sys/bus/pci/devices/$pair.0/driver/unbind $pair.0 ;;
     6) modprobe -r e1000e 2>/dev/null || true ;;
     7) modprobe e1000e ;;
@@ -115,11 +115,10 @@ meddle_for_ever() {
 
 # ---- at rest
 
-probes=0
-count_probes() { # of cards of a rule, by drivers of the host; the kernel's log is emptied
-  dmesg -c >>/tmp/kernel.log
-  probes=$((probes + $(grep -cE "(e1000e $slot|nvme.* 0000:04:00\.1)" /tmp/kernel.log || true)))
-  : >/tmp/kernel.log
+probes=0 late=0
+count_probes() { # of cards of a rule, by drivers of the host: $counted; the kernel's log is emptied
+  dmesg -c >/tmp/kernel.log
+  counted=$(grep -cE "(e1000e $slot|nvme.* 0000:04:00\.1)" /tmp/kernel.log || true)
 }
 first_function() { basename "$(readlink /sys/bus/pci/devices/$pf/virtfn0 2>/dev/null)" 2>/dev/null || true; }
 is_declared() { # DEVICE DRIVER: or it is not there
@@ -143,7 +142,7 @@ rest() {
   kill -HUP $daemon 2>/dev/null || true
   if eventually 20 all_is_declared; then return 0; fi
   wrong=$((wrong + 1))
-  echo "at rest after event $n: $(state_of $slot $twin $pair.0 $pair.1 | tr '\n' ' ')" >>/tmp/deviations
+  echo "at rest after event $n, with $card in the slot: $(state_of $slot $twin $pair.0 $pair.1 | tr '\n' ' ')" >>/tmp/deviations
 }
 
 check "a twin" hot_add e1000e twin rp2
@@ -168,22 +167,28 @@ while [ $n -lt "$events" ]; do
     random 60
     usleep $((drawn * 1000))
   done
-  # While the daemon is dead nothing is promised: what its successor does about that is looked at at rest.
   count_probes
-  if [ $killed -lt "$kills" ] && [ -z "$holds" ]; then
+  probes=$((probes + counted))
+  # While the daemon is dead nothing is promised: what its successor does about that is looked at at rest.
+  if [ $killed -lt "$kills" ]; then
     killed=$((killed + 1))
     kill -9 $daemon
     wait $daemon || true
     start
+    rest
+    count_probes
+    late=$((late + counted))
+  else
+    rest
+    count_probes
+    probes=$((probes + counted))
   fi
-  rest
-  count_probes
 done
 check_eq "at rest all was as declared, each time" 0 $wrong
 echo "of $n events:"
 cat /tmp/deviations
 grep -E "^anybind_(drifts|corrections|failures|given_up|newcomers_kept|races_lost|offered|event_gaps|looks)_total" /run/metrics/metrics.prom
-echo "probes of cards of rules by drivers of the host: $probes"
+echo "probes of cards of rules by drivers of the host: $probes, and $late after $killed kills"
 if [ -n "$holds" ]; then
   check_eq "no driver of the host was asked for a card of a rule" 0 $probes
 fi
