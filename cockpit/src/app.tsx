@@ -4,10 +4,17 @@ import { Button } from "@patternfly/react-core/dist/esm/components/Button";
 import { EmptyState, EmptyStateBody } from "@patternfly/react-core/dist/esm/components/EmptyState";
 import { Spinner } from "@patternfly/react-core/dist/esm/components/Spinner";
 import { Title } from "@patternfly/react-core/dist/esm/components/Title";
+import { Badge } from "@patternfly/react-core/dist/esm/components/Badge";
 import { useState } from "react";
+import type { Want } from "./change";
+import { ChangeDialog } from "./change-dialog";
+import { DevicePage } from "./device-page";
+import { Events } from "./events";
+import { History } from "./history";
 import { DeviceList, FIRST_VIEW } from "./list";
 import { Problem } from "./parts";
-import { store, useKnown } from "./use";
+import { Rules } from "./rules";
+import { store, useKnown, usePath } from "./use";
 import type { Known } from "./store";
 
 function NotThere({ why }: { why: string }) {
@@ -41,19 +48,67 @@ function Banner({ known }: { known: Known }) {
   return null;
 }
 
+const VIEWS = [
+  { path: "", label: "Devices" },
+  { path: "rules", label: "Rules" },
+  { path: "history", label: "History" },
+  { path: "events", label: "Events" },
+] as const;
+
+function Views({ now, differing }: { now: string; differing: number }) {
+  return (
+    <nav aria-label="Views">
+      <ul className="any-views">
+        {VIEWS.map(({ path, label }) => (
+          <li key={path}>
+            <a href={`#/${path}`} aria-current={now === path ? "page" : undefined}>
+              {label}
+              {path === "rules" && differing > 0 && (
+                <>
+                  {" "}
+                  <Badge screenReaderText="to look at">{differing}</Badge>
+                </>
+              )}
+            </a>
+          </li>
+        ))}
+      </ul>
+    </nav>
+  );
+}
+
 export function App() {
   const known = useKnown();
+  const path = usePath();
   const [view, setView] = useState(FIRST_VIEW);
-  let body;
-  if (known.devices) body = <DeviceList view={view} setView={setView} />;
-  else if (known.connection.state === "missing") body = <NotThere why={known.connection.why} />;
-  else if (known.devicesError) body = <Problem title="The devices could not be read" text={known.devicesError} />;
-  else body = <Spinner aria-label="Reading the devices" />;
+  const [want, setWant] = useState<Want | null>(null);
+  const differing = known.status ? known.status.problems.length + known.status.devices.filter((one) => one.state !== "met").length : 0;
+  const body = () => {
+    if (!known.devices) {
+      if (known.connection.state === "missing") return <NotThere why={known.connection.why} />;
+      if (known.devicesError) return <Problem title="The devices could not be read" text={known.devicesError} />;
+      return <Spinner aria-label="Reading the devices" />;
+    }
+    switch (path[0]) {
+      case "device":
+        return <DevicePage name={path[1] ?? ""} onWant={setWant} />;
+      case "rules":
+        return <Rules />;
+      case "history":
+        return <History onWant={setWant} />;
+      case "events":
+        return <Events />;
+      default:
+        return <DeviceList view={view} setView={setView} />;
+    }
+  };
   return (
     <main className="any-page any-stack">
       <Title headingLevel="h1">Devices</Title>
+      <Views now={path[0] === "device" ? "" : (path[0] ?? "")} differing={differing} />
       <Banner known={known} />
-      {body}
+      {body()}
+      {want && <ChangeDialog key={JSON.stringify(want)} first={want} onClose={() => setWant(null)} />}
     </main>
   );
 }

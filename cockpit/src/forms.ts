@@ -181,3 +181,13 @@ const appliedChange = record({
 });
 export const applied = record({ changes: list(appliedChange), status });
 export type Applied = Value<typeof applied>;
+
+// rule-files.schema.json, rule-check.schema.json, rule-written.schema.json
+const ruleFile = record({ path: text, name: text, from: text, state: text, text: orNull(text), why: orNull(text) });
+export type RuleFile = Value<typeof ruleFile>;
+export const ruleFiles = list(ruleFile);
+const fault = record({ file: orNull(text), line: orNull(count), column: orNull(count), text, hint: orNull(text) });
+export type Fault = Value<typeof fault>;
+export const ruleCheck = record({ problems: list(fault), rules: orNull(rules), status: orNull(status) });
+export type RuleCheck = Value<typeof ruleCheck>;
+export const ruleWritten = record({ path: text, removed: flag, changed: flag });

@@ -1,5 +1,4 @@
 // The table of all devices.
-import { Button } from "@patternfly/react-core/dist/esm/components/Button";
 import { FormSelect, FormSelectOption } from "@patternfly/react-core/dist/esm/components/FormSelect";
 import { TextInput } from "@patternfly/react-core/dist/esm/components/TextInput";
 import "@patternfly/react-styles/css/components/Table/table.css";
@@ -7,7 +6,7 @@ import "@patternfly/react-styles/css/components/Table/table-grid.css";
 import { memo, useDeferredValue, useMemo } from "react";
 import { GROUPINGS, groupsOf, matches, nameOf, pageOf, type Filter, type Group, type Grouping } from "./inventory";
 import type { Device, Standing } from "./forms";
-import { DeviceLink, DriverLabel, StateLabel, Users } from "./parts";
+import { DeviceLink, DriverLabel, Pager, StateLabel, Users } from "./parts";
 import { declaredText, devicesText } from "./texts";
 import { useKnown } from "./use";
 
@@ -113,7 +112,6 @@ export function DeviceList({ view, setView }: { view: View; setView(view: View):
     [devices, standings, filter, grouping],
   );
   const shown = useMemo(() => pageOf(groups, page), [groups, page]);
-  const go = (to: number) => setView({ ...view, page: to });
   const at = Math.min(page, shown.pages - 1);
   return (
     <div className="any-stack">
@@ -139,16 +137,7 @@ export function DeviceList({ view, setView }: { view: View; setView(view: View):
               ? devicesText(shown.total)
               : `${shown.from} to ${shown.to} of ${devicesText(shown.total)}`}
         </span>
-        {shown.pages > 1 && (
-          <nav aria-label="Pages">
-            <Button variant="secondary" size="sm" isDisabled={at === 0} onClick={() => go(at - 1)}>
-              Previous
-            </Button>{" "}
-            <Button variant="secondary" size="sm" isDisabled={at >= shown.pages - 1} onClick={() => go(at + 1)}>
-              Next
-            </Button>
-          </nav>
-        )}
+        <Pager page={at} pages={shown.pages} onPage={(to) => setView({ ...view, page: to })} />
       </div>
       {shown.total > 0 && <Table groups={shown.groups} standings={standings} />}
     </div>

@@ -1,4 +1,5 @@
 // Small parts that several views share.
+import { Button } from "@patternfly/react-core/dist/esm/components/Button";
 import { Alert } from "@patternfly/react-core/dist/esm/components/Alert";
 import { Label } from "@patternfly/react-core/dist/esm/components/Label";
 import type { ReactNode } from "react";
@@ -72,5 +73,19 @@ export function Outcomes({ outcomes }: { outcomes: readonly Outcome[] }) {
         </li>
       ))}
     </ul>
+  );
+}
+
+export function Pager({ page, pages, onPage }: { page: number; pages: number; onPage(page: number): void }) {
+  if (pages <= 1) return null;
+  return (
+    <nav aria-label="Pages">
+      <Button variant="secondary" size="sm" isDisabled={page === 0} onClick={() => onPage(page - 1)}>
+        Previous
+      </Button>{" "}
+      <Button variant="secondary" size="sm" isDisabled={page >= pages - 1} onClick={() => onPage(page + 1)}>
+        Next
+      </Button>
+    </nav>
   );
 }

@@ -79,11 +79,17 @@ export interface Listener {
   connection(now: Connection): void;
   devicesChanged(names: string[]): void;
   changed(command: string): void;
+  rulesChanged(): void;
   noticed(notice: Notice): void;
   progress(values: unknown[]): void;
 }
 
 const strings = (values: unknown): string[] => (Array.isArray(values) ? values.filter((one) => typeof one === "string") : []);
+
+/** The names of the methods in the description of an interface. */
+export function methodsIn(xml: string): ReadonlySet<string> {
+  return new Set([...xml.matchAll(/<method name="([A-Za-z]+)"/g)].map((match) => match[1] ?? ""));
+}
 
 export class Service {
   private client: cockpit.DBusClient | null = null;
@@ -117,6 +123,7 @@ export class Service {
   private heard(signal: string, args: unknown[]): void {
     if (signal === "DevicesChanged") this.listener.devicesChanged(strings(args[0]));
     if (signal === "Changed") this.listener.changed(strings(args)[0] ?? "");
+    if (signal === "RulesChanged") this.listener.rulesChanged();
     if (signal === "Progress") this.listener.progress(args);
     if (signal === "Noticed") {
       const [level = "", device = "", rule = "", text = "", next = ""] = strings(args);
@@ -166,6 +173,28 @@ export class Service {
   }
   apply(): Promise<{ applied: forms.Applied; warnings: string[] }> {
     return this.call("Apply", "", [], ([json, warnings]) => ({ applied: parse(json, forms.applied), warnings: strings(warnings) }));
+  }
+  readRules(): Promise<forms.RuleFile[]> {
+    return this.look("ReadRules", "", [], forms.ruleFiles);
+  }
+  checkRules(name: string, text: string): Promise<forms.RuleCheck> {
+    return this.look("CheckRules", "ss", [name, text], forms.ruleCheck);
+  }
+  /** `expected`: what the file held when it was read. When it holds something else by now, nothing is written. */
+  writeRules(name: string, text: string, expected: string): Promise<{ path: string; warnings: string[] }> {
+    return this.call("WriteRules", "sss", [name, text, expected], ([json, warnings]) => ({
+      path: parse(json, forms.ruleWritten).path,
+      warnings: strings(warnings),
+    }));
+  }
+  async methods(): Promise<ReadonlySet<string>> {
+    if (!this.client) return new Set();
+    try {
+      const [xml] = await this.client.call(PATH, "org.freedesktop.DBus.Introspectable", "Introspect", [], { type: "" });
+      return methodsIn(typeof xml === "string" ? xml : "");
+    } catch {
+      return new Set();
+    }
   }
   async version(): Promise<string> {
     const form = "org.freedesktop.DBus.Properties";

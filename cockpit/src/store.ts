@@ -21,11 +21,17 @@ export interface Known {
   standings: ReadonlyMap<string, forms.Standing>;
   rules: readonly forms.Rule[] | null;
   rulesError: string | null;
+  ruleFiles: readonly forms.RuleFile[] | null;
+  ruleFilesError: string | null;
   history: readonly forms.Change[] | null;
   historyError: string | null;
   heard: readonly Heard[];
+  /** Lines that the service has told of the change that goes on. */
+  progress: readonly string[];
+  /** The methods of the service, as it tells them itself: an older one has fewer. */
+  features: ReadonlySet<string>;
   /** Counts what has happened to devices: whoever shows one reads it again. */
-  version_of_devices: number;
+  deviceReadings: number;
 }
 
 const MOST_HEARD = 200;
@@ -42,15 +48,18 @@ const NOTHING: Known = {
   standings: new Map(),
   rules: null,
   rulesError: null,
+  ruleFiles: null,
+  ruleFilesError: null,
   history: null,
   historyError: null,
   heard: [],
-  version_of_devices: 0,
+  progress: [],
+  features: new Set(),
+  deviceReadings: 0,
 };
 
 export class Store implements Listener {
   readonly service = new Service(this);
-  readonly progressListeners = new Set<(values: unknown[]) => void>();
   private known: Known = NOTHING;
   private readonly listeners = new Set<() => void>();
   private changedNames: Set<string> | "all" | null = null;
@@ -76,6 +85,10 @@ export class Store implements Listener {
     if (now.state !== "there") return;
     this.set({ stale: null });
     void this.service.version().then((version) => this.set({ version }));
+    void this.service.methods().then((features) => {
+      this.set({ features });
+      this.lookSoon();
+    });
     this.readAgain();
   }
   /** Everything: at the start, when the service has come back, and when somebody asks for it. */
@@ -95,13 +108,20 @@ export class Store implements Listener {
   changed(): void {
     this.lookSoon();
   }
+  rulesChanged(): void {
+    this.lookSoon();
+  }
   noticed(notice: Notice): void {
     const heard = { ...notice, time: Date.now(), number: this.number++ };
     this.set({ heard: [heard, ...this.known.heard].slice(0, MOST_HEARD) });
     this.lookSoon();
   }
   progress(values: unknown[]): void {
-    for (const listener of this.progressListeners) listener(values);
+    const line = values.filter((value) => typeof value === "string" && value !== "").join(": ");
+    if (line) this.set({ progress: [...this.known.progress, line].slice(-MOST_HEARD) });
+  }
+  startProgress(): void {
+    this.set({ progress: [] });
   }
 
   /** One reading at a time: what changes meanwhile is read afterwards. */
@@ -130,7 +150,7 @@ export class Store implements Listener {
     this.setDevices(devices.sort(inOrder));
   }
   private setDevices(devices: forms.Device[]): void {
-    this.set({ devices, devicesError: null, stale: null, version_of_devices: this.known.version_of_devices + 1 });
+    this.set({ devices, devicesError: null, stale: null, deviceReadings: this.known.deviceReadings + 1 });
   }
   private async readSome(names: string[]): Promise<void> {
     const found = new Map((this.known.devices ?? []).map((device) => [nameOf(device), device]));
@@ -170,6 +190,11 @@ export class Store implements Listener {
       (rules) => this.set({ rules, rulesError: null }),
       (error) => this.set({ rulesError: words(error) }),
     );
+    if (this.known.features.has("ReadRules"))
+      void this.service.readRules().then(
+        (ruleFiles) => this.set({ ruleFiles, ruleFilesError: null }),
+        (error) => this.set({ ruleFilesError: words(error) }),
+      );
     void this.service.history().then(
       (history) => this.set({ history, historyError: null }),
       (error) => this.set({ historyError: words(error) }),

@@ -1,0 +1,63 @@
+// A change that goes on, and one that was not done. That of a lost connection is neither.
+import { Alert } from "@patternfly/react-core/dist/esm/components/Alert";
+import { Spinner } from "@patternfly/react-core/dist/esm/components/Spinner";
+import { Problem, Words } from "./parts";
+import type { ServiceError } from "./service";
+import { timeText } from "./texts";
+import { useKnown } from "./use";
+
+/** The lines that the service tells while it works. Another change that goes on at the same time is told of, too. */
+export function Running() {
+  const { connection, progress } = useKnown();
+  return (
+    <div role="status" className="any-stack">
+      <p>
+        <Spinner size="md" aria-label="Working" /> Working. It takes as long as the drivers take. It goes on when this is closed.
+      </p>
+      {connection.state !== "there" && <p>The connection is lost. Whether it goes on is not known.</p>}
+      <ul className="any-list">
+        {progress.map((line, at) => (
+          <li key={at} className="any-words">
+            {line}
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+const FAILED: Partial<Record<ServiceError["kind"], string>> = {
+  refused: "Refused: nothing was changed",
+  usage: "Not done: the request was not understood",
+  not_found: "Not done: something is not there",
+  not_permitted: "Not permitted: nothing was changed",
+  failed: "Not done: all is as before",
+  incomplete: "Not complete: some of it is done",
+  too_many_calls: "Not done: the service has too much to do",
+  too_old: "Not done: the service is too old",
+  not_there: "Not done: the service is not there",
+};
+
+/** The call has no answer. What can be said is what the service says of its last change, once it is back. */
+function NotKnown({ error }: { error: ServiceError }) {
+  const { connection, history, historyError } = useKnown();
+  const last = history?.[0];
+  return (
+    <Alert variant="warning" isInline title="What came of it is not known yet" role="alert">
+      <Words text={error.message} />
+      {connection.state !== "there" && <p>The connection is lost. The change may go on all the same. Everything is read again when the service is back.</p>}
+      {connection.state === "there" && last && (
+        <p className="any-words">
+          The service is there. Its last change is {last.id}, “{last.command}”, {timeText(last.time)}: {last.result}.
+        </p>
+      )}
+      {connection.state === "there" && !last && <p>The service is there, and tells of no change{historyError ? ` (${historyError})` : ""}.</p>}
+      <p>Look at the device and at the history before you try again.</p>
+    </Alert>
+  );
+}
+
+export function Failed({ error }: { error: ServiceError }) {
+  if (error.kind === "not_known" || error.kind === "not_understood") return <NotKnown error={error} />;
+  return <Problem title={FAILED[error.kind] ?? "Not done"} text={error.message} />;
+}
