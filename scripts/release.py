@@ -9,6 +9,8 @@ usage: release.py version               the version of Debian's packages: that o
        release.py sbom BUILD TARGET PROGRAM [--substvars FILE]
                                         SPDX of what a build on Debian links statically into PROGRAM; FILE gets it for
                                         Debian's field Static-Built-Using
+       release.py page-sbom DIR         SPDX of the npm modules in the page that scripts/page.sh has built in DIR
+       release.py page-licences DIR     the licences of those
        release.py sums DIR              SHA256SUMS of what is in DIR
        release.py sign DIR KEY          a detached signature of DIR/SHA256SUMS, which must be right: SHA256SUMS.sig by signify when
                                         KEY is a file of it, NAME.sec, and else SHA256SUMS.asc by gpg, of which KEY is a key
@@ -25,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 
-from sbom import sbom, static_built_using
+from sbom import licences_of_page, sbom, sbom_of_page, static_built_using
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MAINTAINER = re.compile(r"^Maintainer: (.*)$", re.MULTILINE)
@@ -200,6 +202,10 @@ def main() -> int:
                 with pathlib.Path(file).open("a") as variables:
                     variables.write(f"anybind:Static-Built-Using={static_built_using(document)}\n")
             print(document.text())
+        case ["page-sbom", page]:
+            print(sbom_of_page(pathlib.Path(page), debian_version(), epoch()).text())
+        case ["page-licences", page]:
+            print(licences_of_page(pathlib.Path(page)), end="")
         case _:
             print(__doc__, file=sys.stderr)
             return 2

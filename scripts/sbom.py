@@ -1,7 +1,8 @@
-"""What is linked statically into a program, as SPDX 2.3 in JSON: asked of the build, not of a list.
+"""What is linked statically into a program, or bundled into the page of Cockpit, as SPDX 2.3 in JSON: asked of the build, not of a list.
 
 The archives are what the linker says that it took members from, the headers what the compiler says that it read. dpkg knows
-the package of each. Headers count too: fmt, CLI11, toml++ and JSON are nothing else.
+the package of each. Headers count too: fmt, CLI11, toml++ and JSON are nothing else. The npm modules of the page are those
+that the bundler says it took something from.
 """
 
 import datetime
@@ -11,6 +12,7 @@ import pathlib
 import re
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 # Of what these sources put into a program; a source that is not here is an error.
@@ -27,18 +29,58 @@ LICENCES = {
 }
 
 
+# Licences of npm modules that the page may be bundled with; another one is an error, and for people to judge.
+PERMITTED = {"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT"}
+
+
 @dataclass(frozen=True)
 class Part:
     """A source package of Debian."""
 
     source: str
     version: str
+    relation = "STATIC_LINK"
 
     def licence(self) -> str:
         name = re.sub(r"^gcc-\d+$", "gcc", self.source)
         if name not in LICENCES:
             raise SystemExit(f"{self.source} is linked into the program: scripts/sbom.py does not know its licence")
         return LICENCES[name]
+
+    def purl(self) -> str:
+        return f"pkg:deb/debian/{self.source}@{self.version}?arch=source"
+
+    def supplier(self) -> dict[str, str]:
+        return {"supplier": "Organization: Debian"}
+
+
+@dataclass(frozen=True)
+class Module:
+    """An npm module, in the folder where npm has put it."""
+
+    source: str
+    version: str
+    declared: str
+    folder: pathlib.Path
+    relation = "CONTAINS"
+
+    def licence(self) -> str:
+        if self.declared not in PERMITTED:
+            raise SystemExit(f"{self.source} is bundled into the page: scripts/sbom.py does not permit its licence {self.declared}")
+        return self.declared
+
+    def purl(self) -> str:
+        return f"pkg:npm/{self.source.replace('@', '%40')}@{self.version}"
+
+    def supplier(self) -> dict[str, str]:
+        return {}
+
+    def words(self) -> str:
+        """The text of its licence."""
+        found = sorted(path for path in self.folder.iterdir() if re.match(r"(?i)(licen[cs]e|copying|notice)", path.name) and path.is_file())
+        if not found:
+            raise SystemExit(f"{self.source} is bundled into the page, and brings no text of its licence")
+        return "\n\n".join(path.read_text().replace("\r", "").strip() for path in found)
 
 
 @dataclass(frozen=True)
@@ -47,7 +89,7 @@ class Document:
     version: str
     epoch: int
     sha256: str
-    parts: list[Part]
+    parts: Sequence[Part | Module]
 
     def text(self) -> str:
         packages = [{"SPDXID": "SPDXRef-program", "name": self.program, "versionInfo": self.version, "downloadLocation": "NOASSERTION",
@@ -55,13 +97,13 @@ class Document:
                      "licenseConcluded": "NOASSERTION", "licenseDeclared": "Apache-2.0", "copyrightText": "NOASSERTION"}]
         relations = [("SPDXRef-DOCUMENT", "DESCRIBES", "SPDXRef-program")]
         for part in self.parts:
-            identity = f"SPDXRef-{part.source}"
+            identity = "SPDXRef-" + re.sub(r"[^A-Za-z0-9.-]+", "-", part.source).strip("-")
             packages.append({"SPDXID": identity, "name": part.source, "versionInfo": part.version, "downloadLocation": "NOASSERTION",
                              "filesAnalyzed": False, "licenseConcluded": "NOASSERTION", "licenseDeclared": part.licence(),
-                             "copyrightText": "NOASSERTION", "supplier": "Organization: Debian",
-                             "externalRefs": [{"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator":
-                                               f"pkg:deb/debian/{part.source}@{part.version}?arch=source"}]})
-            relations.append(("SPDXRef-program", "STATIC_LINK", identity))
+                             "copyrightText": "NOASSERTION", **part.supplier(),
+                             "externalRefs": [{"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl",
+                                               "referenceLocator": part.purl()}]})
+            relations.append(("SPDXRef-program", part.relation, identity))
         body = {
             "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT",
             "name": f"{self.program}-{self.version}",
@@ -121,3 +163,30 @@ def sbom(build: pathlib.Path, target: str, program: pathlib.Path, version: str, 
 
 def static_built_using(document: Document) -> str:
     return ", ".join(f"{part.source} (= {part.version})" for part in document.parts)
+
+
+def bundled(page: pathlib.Path) -> list[Module]:
+    """The npm modules that the bundler took something from, by name; `page` is where scripts/page.sh has built."""
+    found = set()
+    for name, file in json.loads((page / "meta.json").read_text())["inputs"].items():
+        match = re.match(r"(?:.*/)?node_modules/((?:@[^/]+/)?[^/]+)/", name)
+        if match and file["bytes"]:
+            folder = page / name[:match.end()]
+            told = json.loads((folder / "package.json").read_text())
+            found.add(Module(told["name"], told["version"], told.get("license", "none"), folder))
+    if not found:
+        raise SystemExit("the bundler tells of no module in the page")
+    return sorted(found, key=lambda module: (module.source, module.version))
+
+
+def sbom_of_page(page: pathlib.Path, version: str, epoch: int) -> Document:
+    files = sorted(path for path in (page / "dist").rglob("*") if path.is_file())
+    whole = hashlib.sha256(b"".join(path.read_bytes() for path in files))
+    return Document("cockpit-anybind", version, epoch, whole.hexdigest(), bundled(page))
+
+
+def licences_of_page(page: pathlib.Path) -> str:
+    """For people: what each module demands to be shown."""
+    head = "The page of Cockpit is Apache-2.0, as all of anybind. These npm modules are bundled into it.\n"
+    return head + "".join(f"\n{'-' * 72}\n{module.source} {module.version}, {module.licence()}\n\n{module.words()}\n"
+                          for module in bundled(page))

@@ -9,4 +9,4 @@ for pattern; do
   set -- "$@" -o -name "$pattern"
 done
 shift
-find . \( -path ./build -o -path ./.git -o -path ./.cache -o -name __pycache__ \) -prune -o -type f \( "$@" \) -print0
+find . \( -path ./build -o -path ./.git -o -path ./.cache -o -name __pycache__ -o -name node_modules -o -path ./cockpit/dist -o -path ./cockpit/dist-test \) -prune -o -type f \( "$@" \) -print0

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes a whole Debian 13 of a minimal one: systemd, udev, D-Bus, polkit, and the newest kernel of each series of its suites that
+# Makes a whole Debian 13 of a minimal one: systemd, udev, D-Bus, polkit, Cockpit, and the newest kernel of each series of its suites that
 # tests/kernel/kernels.list names. Run inside the root by scripts/fresh_root.sh; says which kernels it took.
 # usage: make_root.sh initramfs-tools|dracut
 set -eu
@@ -42,6 +42,9 @@ install_from() { # SUITE PACKAGE...
 }
 
 install_from trixie systemd systemd-sysv udev dbus polkitd kmod e2fsprogs iproute2 pciutils procps busybox zstd "$initramfs"
+# For the cases of the page, and for tests/cockpit, which has Debian 13's Cockpit from here. It starts only where a case says so.
+install_from trixie cockpit-ws cockpit-bridge
+systemctl disable cockpit.socket
 mkdir -p /usr/lib/anybind-case
 sed -n 's/^\([0-9][0-9.]*\) \(trixie.*\)/\1 \2/p' "$list" | while read -r series suite; do
   package=$(newest "$series")

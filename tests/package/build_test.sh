@@ -58,6 +58,21 @@ of_the_program() { # the SBOM is of the command in the package
 for deb in "$dist"/*.deb; do
   dpkg-deb -x "$deb" "$scratch/files"
 done
+page=$scratch/files/usr/share/cockpit/anybind
+names_no_registry() { # from which npm fetched: it is this machine's own
+  registry=$(npm config get registry | sed 's|^[a-z]*://\([^/]*\).*|\1|')
+  [ -n "$registry" ] && no_trace_of "$registry" && ! grep -rn '"resolved"' cockpit/package-lock.json tests/cockpit/package-lock.json
+}
+unreachable() { # nothing is built, and it is told why and what to do
+  ! said=$(npm_config_registry=http://127.0.0.1:9 npm_config_cache=$scratch/npm npm_config_fetch_retries=0 scripts/page.sh "$scratch/page" 2>&1) &&
+    echo "$said" | grep -q 'npm could not fetch' && echo "$said" | grep -q 'pkg.anybind.nocockpit' && [ ! -e "$scratch/page/dist" ]
+}
+licences_of_all() { # each module of the SBOM has its licence in the package
+  sed -n 's/^   "name": "\(.*\)",/\1/p' "$dist"/cockpit-anybind-*.spdx.json | grep -v '^cockpit-anybind$' | while read -r module; do
+    grep -qF "$module " "$scratch/files/usr/share/doc/cockpit-anybind/npm-licences.txt" || { echo "$module"; exit 1; }
+  done
+}
+
 check "lintian has nothing to say" lintian_is_silent
 check "the version is the project's" same_version
 check "the command is hardened" hardened "$scratch/files/usr/sbin/anybind"
@@ -70,5 +85,13 @@ check "the SBOM is of this command" of_the_program
 for source in glibc gcc-12 fuse3 fmtlib cli11 tomlplusplus nlohmann-json3; do
   check "and names ${source%-12}" grep -q "\"name\": \"${source%-12}" "$dist"/anybind-*.spdx.json
 done
+check "Cockpit finds the page" test -s "$page/manifest.json" -a -s "$page/index.html"
+check "the page is not with its maps or modules" sh -c "! find '$page' -name '*.map' -o -name node_modules | grep ."
+check "no file names where npm fetched from" names_no_registry
+for module in react react-dom @patternfly/react-core; do
+  check "the page's SBOM names $module" grep -q "\"name\": \"$module\"" "$dist"/cockpit-anybind-*.spdx.json
+done
+check "and the licences of all are there" licences_of_all
+check "without a registry the page is not built, and that is told" unreachable
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]

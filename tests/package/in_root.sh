@@ -2,7 +2,7 @@
 # shellcheck shell=sh
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
-packages="anybind anybind-daemon anybind-compat libanybind-dev"
+packages="anybind anybind-daemon anybind-compat libanybind-dev cockpit-anybind"
 passed=0 failed=0
 
 check() { # DESCRIPTION COMMAND...
@@ -53,8 +53,8 @@ unknown_to_dpkg() {
 }
 
 apt-get -qq update
-# What the packages need stays behind, as apt leaves it; and so does the real driverctl, beside which they work.
-install driverctl kmod libsystemd0 pci.ids libstdc++-12-dev >/dev/null
+# What the packages need stays behind, as apt leaves it; and so does the real driverctl, beside which they work, and Cockpit.
+install cockpit-bridge driverctl kmod libsystemd0 pci.ids libstdc++-12-dev >/dev/null
 files >/tmp/before
 with_version 0.0.1~former-1 former
 
@@ -94,6 +94,8 @@ check "an alternative chooses it" update-alternatives --install /usr/local/sbin/
 check "and another that of DPDK" update-alternatives --install /usr/local/bin/dpdk-devbind.py dpdk-devbind.py /usr/lib/anybind/compat/dpdk-devbind.py 50
 check "for the same words" sh -c 'driverctl --help | grep -q "This is anybind" && dpdk-devbind.py --help | grep -q "This is anybind"'
 rm /etc/driverctl.d/pci-0000:ff:1f.7
+check "the page of Cockpit" install ./build/dist/cockpit-anybind_*.deb
+check "is known to Cockpit" sh -c "cockpit-bridge --packages | grep -q '^anybind: .*/usr/share/cockpit/anybind'"
 check "bash completes" bash -c '. /usr/share/bash-completion/completions/anybind; compopt() { :; }; COMP_WORDS=(anybind re); COMP_CWORD=1; COMP_LINE="anybind re"; COMP_POINT=10; _anybind; [[ ${COMPREPLY[*]} = *restore* ]]'
 check "zsh and fish can" test -s /usr/share/zsh/vendor-completions/_anybind -a -s /usr/share/fish/vendor_completions.d/anybind.fish
 check "the lab of debian/tests runs" debian/tests/lab
