@@ -22,7 +22,8 @@ async function page() {
   fs.rmSync(at("dist"), { recursive: true, force: true });
   fs.mkdirSync(at("dist"));
   for (const file of ["manifest.json", "index.html"]) fs.copyFileSync(at("src", file), at("dist", file));
-  await esbuild.build({
+  const { metafile } = await esbuild.build({
+    metafile: true,
     absWorkingDir: here,
     entryPoints: [{ in: at("src/main.tsx"), out: "devices" }],
     outdir: at("dist"),
@@ -37,6 +38,7 @@ async function page() {
     plugins: [withoutFonts],
     logLevel: "warning",
   });
+  fs.writeFileSync(at("meta.json"), JSON.stringify(metafile)); // what is bundled, for scripts/sbom.py
 }
 
 async function tests() {
