@@ -20,6 +20,7 @@ BUILD = ROOT / "build/cockpit"
 PICTURES = BUILD / "pictures"
 PAGE = BUILD / "page/dist"
 PORT = 9090
+LIMIT = 400  # seconds for a case, on a busy machine
 programs = needs("dbus-daemon", "busctl", "setpriv", "chromium", "node", "npm")
 
 COCKPIT = """
@@ -36,7 +37,7 @@ def modules() -> pathlib.Path:
     """The tests with their npm modules, which a browser is driven by: fetched once."""
     folder = BUILD / "tests"
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("cases", "run.mjs", "browser.mjs", "machine.mjs", "package.json", "package-lock.json", ".npmrc"):
+    for name in ("cases", "run.mjs", "browser.mjs", "machine.mjs", "steps.mjs", "package.json", "package-lock.json", ".npmrc"):
         source, copy = HERE / name, folder / name
         if source.is_dir():
             shutil.rmtree(copy, ignore_errors=True)
@@ -78,8 +79,9 @@ class PageCase(BusCase):
         pictures.mkdir()
         script = (SERVICE.format(dir=self.dir, polkit=POLKIT) + self.before +
                   COCKPIT.format(dir=self.dir, ws=self.ws, port=PORT, tests=BUILD / "tests", words=words or "{}", name=case))
-        done = subprocess.run([ANYBIND, "lab", "exec", machine or self.machine, "--", "sh", "-c", script], text=True, check=False,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=280, env=self.env, start_new_session=True)
+        command = ["timeout", "--kill-after=5", str(LIMIT), ANYBIND, "lab", "exec", machine or self.machine, "--", "sh", "-c", script]
+        done = subprocess.run(command, text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self.env,
+                              start_new_session=True)
         kept = PICTURES / f"{case}-{self.release}"
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(pictures, kept)

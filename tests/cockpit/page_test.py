@@ -4,8 +4,11 @@
 import json
 import pathlib
 
+import page_case
 from page_case import HERE, PageCase, programs
+
 import lab_case
+from bus_case import NIC, OTHER
 
 MANY = 10_000
 
@@ -30,6 +33,18 @@ class Page(PageCase):
         self.page("service", words=json.dumps({"old": ["/usr/bin/python3", str(HERE / "old_service.py")]}))
 
     @programs
+    def test_whole_job(self) -> None:
+        self.page("job")
+
+    @programs
+    def test_who_has_no_rights(self) -> None:
+        self.page("nobody", user=65534, words=json.dumps({"allowed": NIC, "other": OTHER}))
+
+    @programs
+    def test_together(self) -> None:
+        self.page("together")
+
+    @programs
     def test_ten_thousand_devices(self) -> None:
         machine = self.dir / "big.toml"
         machine.write_text(big_machine(MANY))
@@ -37,4 +52,5 @@ class Page(PageCase):
 
 
 if __name__ == "__main__":
+    page_case.modules()
     lab_case.main()

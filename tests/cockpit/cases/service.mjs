@@ -1,5 +1,4 @@
 // The service is stopped, comes back, hangs, is too old, is not installed; the session with the machine is lost.
-import * as fs from "node:fs";
 import { accessible, becomes, check, open, shoot, shut } from "../browser.mjs";
 import { killAll, startService, stopService } from "../machine.mjs";
 
@@ -41,5 +40,4 @@ export default async function service({ old }) {
   killAll("cockpit-bridge");
   await becomes("a lost session is told of", async () => /alert/.test(await page.getByRole("alert").first().getAttribute("role")));
   await shoot(page, "session-lost");
-  check(fs.existsSync("/sys/bus/pci/devices"), "the machine is still there");
 }
