@@ -33,6 +33,17 @@ apt_settings() {
   apt-config dump | grep -E '^Acquire::(Check-|https?::.*Proxy|Retries)' || true
 }
 
+# How this machine's npm gets at its registry, as far as it is set here: into the root $1.
+npm_settings() {
+  command -v npm >/dev/null || return 0
+  authority=$(npm config get cafile)
+  [ ! -f "$authority" ] || { cp "$authority" "$1/root/npm-ca.pem" && echo "cafile=/root/npm-ca.pem"; } >>"$1/root/.npmrc"
+  for setting in registry proxy https-proxy; do
+    value=$(npm config get $setting)
+    case "$value" in null | undefined | "") ;; *) echo "$setting=$value" >>"$1/root/.npmrc" ;; esac
+  done
+}
+
 # Leaves $cache/bare, which is complete or not there.
 make_bare() {
   [ ! -d "$cache/bare" ] || return 0
@@ -75,6 +86,7 @@ if [ ! -d "$root/usr" ]; then
   mkdir "$root/anybind"
   cp /etc/resolv.conf "$root/etc/resolv.conf"
   echo "127.0.0.1 localhost" >"$root/etc/hosts"
+  npm_settings "$root"
 fi
 copy_clone "$root/anybind"
 

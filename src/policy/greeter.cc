@@ -7,6 +7,8 @@
 // offered again when others have found their drivers. It is also offered again by time: the event
 // comes a moment before the kernel lets a PCI device match any driver (drivers/pci/bus.c:
 // match_driver), and an offer in that moment finds nobody.
+// A virtual function is told of before it is linked to its physical one, and by that link a rule
+// knows it: so what may become one is not offered before the link's own event, or some moments.
 // A card that comes into an IOMMU group that user space holds is refused by the kernel, hold or no
 // hold, and forgotten: nothing is sent when the group is free again. So such a card is offered
 // again every few seconds, for as long as a VFIO driver is in its group; the kernel refuses at
@@ -36,7 +38,8 @@ namespace {
 
 constexpr const char* kDrivers = "/bus/pci/drivers/";
 constexpr unsigned kMostOffers = 12;  // of one device that no driver takes: within a minute
-constexpr auto kFirst = std::chrono::milliseconds(20);  // between two offers, then doubled
+constexpr auto kFirst = std::chrono::milliseconds(20);     // between two offers, then doubled
+constexpr auto kSettles = std::chrono::milliseconds(200);  // within it a function is linked
 constexpr auto kGroup = std::chrono::seconds(5);  // at most, while its group may be somebody's
 constexpr const char* kDeferred = "kernel/debug/devices_deferred";
 const Patience kShort{.limit = std::chrono::milliseconds(500)};
@@ -88,15 +91,19 @@ void Greeter::hear(const Uevent& event) {
     return std::tuple(spec_, bus && buses_.contains(*bus), held_since_.has_value());
   }();
   const bool comes = event.action == "add" && !event.is_synthetic;
+  const bool settles = event.action == "change" && !event.is_synthetic;
   if (offers && comes && event.subsystem == "drivers" && event.devpath.starts_with(kDrivers))
     return offer_to_driver(std::string(link_name(event.devpath)));
   if (offers && event.action == "bind") hear_bind();
   if (!is_ours || !bus || !name) return;
   const DeviceId id{.bus = *bus, .name = *name};
   if (event.action == "unbind") return forget(id);
-  if (!comes) return;
+  if (!comes && !(settles && unsettled_.contains(id))) return;
+  if (comes) unsettled_.erase(id);
   if (offers && bus->str() == "pci") return greet(id);
-  if (keep(id, *spec).is_offered) wait_for_group(id);
+  const Kept kept = keep(id, *spec);
+  if (kept.again) return wait_for(id);
+  if (kept.is_offered) wait_for_group(id);
 }
 
 /// What somebody waited for may be there now. A storm of such events costs no offers of its number.
@@ -162,10 +169,25 @@ const Rule* Greeter::rule_of(SeenDevice& seen, const Spec& spec) const {
   return is_settled ? &rule : nullptr;
 }
 
+/// Which rule counts for it cannot be said yet. To be asked before it is looked at.
+bool Greeter::is_unsettled(const DeviceId& id, const Spec& spec) {
+  MachineFacts facts(host_.sysfs);
+  const bool may_become = std::ranges::any_of(spec.rules, [&](const Rule& rule) {
+    return rule.match.pf && facts.may_become_function(*rule.match.pf, id);
+  });
+  if (!may_become) {
+    unsettled_.erase(id);
+    return false;
+  }
+  const auto now = host_.clock->now();
+  return now - unsettled_.try_emplace(id, now).first->second < kSettles;
+}
+
 /// Of a device that is gone, or another one by now, nothing is done: each that comes has an event
 /// of its own.
 Greeter::Kept Greeter::keep(const DeviceId& id, const Spec& spec) {
   if (spec.rules.empty()) return {};
+  if (is_unsettled(id, spec)) return {.is_offered = false, .again = true};
   auto seen = SeenDevice::look(host_.sysfs, id);
   if (!seen) return {.is_offered = false, .again = true};
   if (!*seen) return {.is_offered = false};
@@ -240,6 +262,7 @@ void Greeter::offer_to_driver(const std::string& driver) {
     const auto override = host_.sysfs.read(id.path() + "/driver_override");
     const auto wanted = override ? parse_override(*override) : std::nullopt;
     if (wanted && *wanted != driver) continue;
+    if (!wanted && is_unsettled(id, *rules)) continue;
     auto seen = SeenDevice::look(host_.sysfs, id);
     if (!seen || !*seen) continue;
     const Rule* const rule = wanted ? nullptr : rule_of(**seen, *rules);

@@ -88,6 +88,7 @@ class Greeter {
   void wait_for(const DeviceId& id);
   void wait_for_group(const DeviceId& id);
   [[nodiscard]] bool may_be_refused(const DeviceId& id) const;
+  [[nodiscard]] bool is_unsettled(const DeviceId& id, const Spec& spec);
   void hear_bind();
   void forget(const DeviceId& id);
   [[nodiscard]] Result<> give_back(const DeviceId& id, const Claimed& claim, Listener& listener);
@@ -106,6 +107,8 @@ class Greeter {
   std::set<DeviceId> deferred_{};
   std::map<DeviceId, Claimed> claimed_{};  ///< until a judgement says that the rule is obeyed
   std::map<DeviceId, Waiting> waiting_;
+  /// What may become a virtual function, and since when that is known.
+  std::map<DeviceId, Clock::Time> unsettled_;
   GreeterCounts counts_;
 };
 

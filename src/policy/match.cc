@@ -111,6 +111,18 @@ bool covers_devices(const std::vector<DevicePattern>& wider,
   });
 }
 
+struct RoutingId {
+  std::uint32_t domain;
+  std::uint64_t number;
+};
+
+std::optional<RoutingId> routing_id(const DeviceId& device) {
+  const auto address = PciAddress::parse(device.name.str());
+  if (device.bus.str() != "pci" || !address || !address->function) return std::nullopt;
+  const std::uint64_t slot = std::uint64_t{address->bus} << 5U | address->slot;
+  return RoutingId{.domain = address->domain, .number = slot << 3U | *address->function};
+}
+
 }  // namespace
 
 bool RuleMatch::is_exact_place() const {
@@ -133,6 +145,22 @@ std::optional<unsigned> MachineFacts::number_of(const DeviceId& pf, const Device
     known = functions_.emplace(pf, read_virtual_numbers(*root_, pf)).first;
   const auto found = known->second.find(device.name.str());
   return found == known->second.end() ? std::nullopt : std::optional(found->second);
+}
+
+/// By arithmetic of routing ids: that of function n is n strides behind the first one's.
+bool MachineFacts::may_become_function(const DeviceId& pf, const DeviceId& device) {
+  const auto first = routing_id(pf);
+  const auto own = routing_id(device);
+  if (!first || !own || first->domain != own->domain || number_of(pf, device)) return false;
+  const auto number = [&](const char* attribute) {
+    const auto text = root_->read(pf.path() + "/" + attribute);
+    return text ? parse_decimal(trim_newline(*text), 0xFFFF).value_or(0) : 0;
+  };
+  const std::uint64_t total = number("sriov_totalvfs");
+  if (total == 0 || own->number < first->number + number("sriov_offset")) return false;
+  const std::uint64_t behind = own->number - first->number - number("sriov_offset");
+  const std::uint64_t stride = std::max<std::uint64_t>(number("sriov_stride"), 1);
+  return behind % stride == 0 && behind / stride < total;
 }
 
 Result<std::optional<SeenDevice>> SeenDevice::look(Sysfs& root, const DeviceId& id) {

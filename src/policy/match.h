@@ -25,6 +25,9 @@ class MachineFacts {
   [[nodiscard]] std::string slot_of(const DeviceId& device);
   /// Which number `device` has among the virtual functions of `pf`; nullopt: it is none of them.
   [[nodiscard]] std::optional<unsigned> number_of(const DeviceId& pf, const DeviceId& device);
+  /// `device` stands where a virtual function of `pf` would, and is none yet, or never. The kernel
+  /// tells of a function before it links it (drivers/pci/iov.c: pci_iov_add_virtfn).
+  [[nodiscard]] bool may_become_function(const DeviceId& pf, const DeviceId& device);
 
  private:
   Sysfs* root_;

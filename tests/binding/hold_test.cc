@@ -243,5 +243,73 @@ TEST_F(HoldTest, ADeferredProbeIsRetriedAsTheKernelWouldHave) {
   EXPECT_EQ(state_of(kNicA), "- (unset)") << "which somebody has taken its driver from";
 }
 
+/// A virtual function is linked to its physical one a moment after its event. Offered within that
+/// moment it would be anybody's: the rule knows it by the link.
+class FunctionsHeld : public HoldTest {
+ protected:
+  FunctionsHeld() {
+    core_ = drivercore::DriverCore(read_machine(kFunctions, "linux-7.3"));
+    write(kPf.path() + "/sriov_numvfs", "0");
+  }
+  static constexpr const char* kRule =
+      "[[rule]]\nname = \"first\"\nmatch = { pf = \"0000:31:00.0\", vf = \"0\" }\n"
+      "driver = \"vfio-pci\"\n";
+  const DeviceId kPf = pci("0000:31:00.0");
+  const DeviceId kFirst = pci("0000:31:01.0");
+};
+
+TEST_F(FunctionsHeld, AFunctionIsNotOfferedBeforeARuleCanKnowIt) {
+  ASSERT_TRUE(begin_hold(host_, kPci, warned_));
+  Greeter greeter(host_, [](const Notice& /*notice*/) {});
+  greet_by(greeter, kRule);
+  std::vector<std::string> seen;
+  core_.set_on_step([&](const drivercore::KernelStep& step) {
+    using Kind = drivercore::KernelStep::Kind;
+    if (step.kind == Kind::kAddEvent) greeter.hear(added(kFirst.name.str()));
+    Uevent linked = added(kFirst.name.str());
+    linked.action = "change";
+    if (step.kind == Kind::kVfLinked) greeter.hear(linked);
+    if (step.kind == Kind::kAddEvent || step.kind == Kind::kVfLinked)
+      seen.push_back(state_of(kFirst) + ", " + std::to_string(greeter.counts().offered));
+  });
+  ASSERT_EQ(write(kPf.path() + "/sriov_numvfs", "1"), 0);
+  core_.set_on_step({});
+  EXPECT_THAT(seen, testing::ElementsAre("- (unset), 0", "- vfio-pci, 0"));
+  clock_.sleep(std::chrono::seconds(1));
+  greeter.offer_waiting();
+  EXPECT_EQ(state_of(kFirst), "vfio-pci vfio-pci");
+  EXPECT_EQ(greeter.counts().kept, 1U);
+  EXPECT_EQ(greeter.next_time(), std::nullopt);
+}
+
+TEST_F(FunctionsHeld, NorIsItGivenToADriverThatComesJustThen) {
+  ASSERT_TRUE(begin_hold(host_, kPci, warned_));
+  Greeter greeter(host_, [](const Notice& /*notice*/) {});
+  greet_by(greeter, kRule);
+  core_.set_on_step([&](const drivercore::KernelStep& step) {
+    if (step.kind == drivercore::KernelStep::Kind::kAddEvent)
+      greeter.hear(added("vfio-pci", "drivers"));
+  });
+  ASSERT_EQ(write(kPf.path() + "/sriov_numvfs", "1"), 0);
+  EXPECT_EQ(greeter.counts().offered, 0U);
+}
+
+TEST_F(FunctionsHeld, WhatStandsThereAndBecomesNoneWaitsLessThanASecond) {
+  ASSERT_EQ(write(kPf.path() + "/sriov_numvfs", "1"), 0);
+  ASSERT_TRUE(begin_hold(host_, kPci, warned_));
+  auto state = core_.state();
+  for (auto& [key, device] : state.devices)
+    if (device.name == kFirst.name.str()) device.physfn.clear();
+  core_ = drivercore::DriverCore(std::move(state));
+  Greeter greeter(host_, [](const Notice& /*notice*/) {});
+  greet_by(greeter, kRule);
+  const auto began = clock_.now();
+  greeter.hear(added(kFirst.name.str()));
+  EXPECT_EQ(greeter.counts().offered, 0U);
+  while (greeter.counts().offered == 0 && clock_.now() - began < std::chrono::seconds(1))
+    greeter.offer_waiting();
+  EXPECT_EQ(greeter.counts().offered, 1U);
+}
+
 }  // namespace
 }  // namespace anybind

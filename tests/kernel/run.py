@@ -93,7 +93,7 @@ class Report:
             self.ended = True
         elif match := FILE.match(line):
             self.files[match[1]] = self.files.get(match[1], b"") + base64.b64decode(match[2])
-        elif line.startswith(("ok - ", "not ok - ", "skip - ")):
+        elif line.startswith(("ok - ", "not ok - ", "skip - ", "bench: ")):
             self.lines.append(line)
         elif match := GTEST.match(line):
             word = {"OK": "ok", "FAILED": "not ok", "SKIPPED": "skip"}[match[1]]

@@ -118,7 +118,9 @@ meddle_for_ever() {
 probes=0 late=0
 count_probes() { # of cards of a rule, by drivers of the host: $counted; the kernel's log is emptied
   dmesg -c >/tmp/kernel.log
-  counted=$(grep -cE "(e1000e $slot|nvme.* 0000:04:00\.1)" /tmp/kernel.log || true)
+  grep -E "(e1000e $slot|nvme.* 0000:04:00\.1)" /tmp/kernel.log >/tmp/probes || true
+  counted=$(wc -l </tmp/probes)
+  sed "s/^/after event $n, $killed kills: /" /tmp/probes >>/tmp/deviations
 }
 first_function() { basename "$(readlink /sys/bus/pci/devices/$pf/virtfn0 2>/dev/null)" 2>/dev/null || true; }
 is_declared() { # DEVICE DRIVER: or it is not there
