@@ -1,6 +1,6 @@
 // What somebody wants, as a request for the service (docs/schema/request.schema.json). Pure: nothing is decided here.
 import type { Device, Outcome, Preview, Request } from "./forms";
-import { list, object, or, text as textForm } from "./json";
+import { list, member, object, or, text as textForm } from "./json";
 
 interface Name {
   bus: string;
@@ -64,17 +64,17 @@ export function requestToSend(request: Request, preview: Preview): Request {
   const instances: unknown[] = [];
   for (const one of plannedDevices(preview.plan)) {
     const { bus, address, instance } = one;
-    const { device, inode } = object(instance ?? {}, "instance");
+    const { device, inode } = object(instance ?? {});
     if (Number.isSafeInteger(device) && Number.isSafeInteger(inode)) instances.push({ bus, address, instance: { device, inode } });
   }
   return instances.length > 0 ? { ...request, instances } : request;
 }
 
 function plannedDevices(plan: unknown): { bus: string; address: string; instance: unknown }[] {
-  const devices = or(list(object), [])(object(plan, "plan")["devices"], "plan.devices");
+  const devices = member(object(plan), "devices", or(list(object), []));
   return devices.map((one) => ({
-    bus: textForm(one["bus"], "plan.devices.bus"),
-    address: textForm(one["address"], "plan.devices.address"),
+    bus: member(one, "bus", textForm),
+    address: member(one, "address", textForm),
     instance: one["instance"],
   }));
 }

@@ -1,5 +1,5 @@
 // What the service says, in the forms of docs/schema. Only what the page uses is read.
-import { anything, count, flag, list, object, or, orNull, record, text, word, type Read } from "./json";
+import { anything, count, flag, list, member as memberOf, object, or, orNull, record, text, word, type Read } from "./json";
 
 export type { Read };
 type Value<R> = R extends Read<infer T> ? T : never;
@@ -98,9 +98,9 @@ export interface Request {
   ignored?: string[];
   [member: string]: unknown;
 }
-const request: Read<Request> = (value, where) => {
-  const from = object(value, where);
-  return { ...from, verb: text(from["verb"], `${where}.verb`), ignored: or(list(text), [])(from["ignored"], `${where}.ignored`) };
+const request: Read<Request> = (value) => {
+  const from = object(value);
+  return { ...from, verb: memberOf(from, "verb", text), ignored: memberOf(from, "ignored", or(list(text), [])) };
 };
 
 const preview = record({
@@ -148,7 +148,7 @@ export const statusAnswer = status;
 const rule = record({
   rule: text,
   place: text,
-  match: object as Read<Record<string, unknown>>,
+  match: object,
   declared,
   group: text,
   owner: orNull(text),

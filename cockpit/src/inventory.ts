@@ -71,25 +71,36 @@ export interface Filter {
   only: "all" | "changed" | "in-use" | "drift";
 }
 
+/** What a search looks at, of each device put together once: a search goes over all of them at every key. */
+const SEARCHED = new WeakMap<Device, string>();
+
+function searched(device: Device): string {
+  let text = SEARCHED.get(device);
+  if (text === undefined) {
+    text = [
+      nameOf(device),
+      device.name,
+      device.driver ?? "no driver",
+      device.class_name,
+      device.vendor && device.device ? `${device.vendor}:${device.device}` : "",
+      device.iommu_group === null ? "" : `group:${device.iommu_group}`,
+      ...device.users,
+      ...device.in_use.map((user) => user.who),
+    ]
+      .join("\n")
+      .toLowerCase();
+    SEARCHED.set(device, text);
+  }
+  return text;
+}
+
 export function matches(device: Device, standing: Standing | undefined, filter: Filter): boolean {
   if (filter.only === "in-use" && device.in_use.length === 0) return false;
   if (filter.only === "changed" && device.driver_override === null) return false;
   if (filter.only === "drift" && (!standing || standing.state === "met")) return false;
   const words = filter.search.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length === 0) return true;
-  const text = [
-    nameOf(device),
-    device.name,
-    device.driver ?? "no driver",
-    device.class_name,
-    device.vendor && device.device ? `${device.vendor}:${device.device}` : "",
-    device.iommu_group === null ? "" : `group:${device.iommu_group}`,
-    ...device.users,
-    ...device.in_use.map((user) => user.who),
-    standing?.rule,
-  ]
-    .join("\n")
-    .toLowerCase();
+  const text = `${searched(device)}\n${standing?.rule.toLowerCase() ?? ""}`;
   return words.every((word) => text.includes(word));
 }
 

@@ -91,10 +91,10 @@ export class Store implements Listener {
     });
     this.readAgain();
   }
-  /** Everything: at the start, when the service has come back, and when somebody asks for it. */
+  /** Everything: at the start, when the service has come back, and when somebody asks for it. The devices come first. */
   readAgain(): void {
-    this.devicesChanged([]);
-    this.look();
+    this.changedNames = "all";
+    void this.readDevices().then(() => this.look());
   }
   devicesChanged(names: string[]): void {
     if (names.length === 0) this.changedNames = "all";
