@@ -38,20 +38,34 @@ const FAILED: Partial<Record<ServiceError["kind"], string>> = {
   not_there: "Not done: the service is not there",
 };
 
-/** The call has no answer. What can be said is what the service says of its last change, once it is back. */
+/** What the service says of changes since somebody asked here: that of a lost answer is one of them, if there is one. */
+function Since() {
+  const { history, historyError, changeBefore } = useKnown();
+  if (!history) return <p className="any-words">The service is there, but its history could not be read. {historyError}</p>;
+  const since = history.filter((one) => one.id > changeBefore);
+  if (since.length === 0) return <p>The service is there. Its history has no change since you asked: it seems that nothing was done.</p>;
+  return (
+    <>
+      <p>The service is there. Its history has since you asked:</p>
+      <ul className="any-list">
+        {since.map((one) => (
+          <li key={one.id} className="any-words">
+            {one.id}: {one.command} ({one.result}, {timeText(one.time)})
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+/** The call has no answer. What can be said is what the service says of its last changes, once it is back. */
 function NotKnown({ error }: { error: ServiceError }) {
-  const { connection, history, historyError } = useKnown();
-  const last = history?.[0];
+  const { connection, isHistoryFresh } = useKnown();
   return (
     <Alert variant="warning" isInline title="What came of it is not known yet" role="alert">
       <Words text={error.message} />
       {connection.state !== "there" && <p>The connection is lost. The change may go on all the same. Everything is read again when the service is back.</p>}
-      {connection.state === "there" && last && (
-        <p className="any-words">
-          The service is there. Its last change is {last.id}, “{last.command}”, {timeText(last.time)}: {last.result}.
-        </p>
-      )}
-      {connection.state === "there" && !last && <p>The service is there, and tells of no change{historyError ? ` (${historyError})` : ""}.</p>}
+      {connection.state === "there" && isHistoryFresh && <Since />}
       <p>Look at the device and at the history before you try again.</p>
     </Alert>
   );

@@ -143,7 +143,7 @@ export function Rules() {
                 ? "Every device is as declared."
                 : "Not every device is as declared."}
           </span>
-          <Button variant="primary" isDisabled={rules.length === 0} onClick={() => setApplying(true)}>
+          <Button variant="secondary" isDisabled={rules.length === 0} onClick={() => setApplying(true)}>
             Make it so…
           </Button>
         </div>

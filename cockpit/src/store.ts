@@ -25,6 +25,10 @@ export interface Known {
   ruleFilesError: string | null;
   history: readonly forms.Change[] | null;
   historyError: string | null;
+  /** It was read after the connection was made. */
+  isHistoryFresh: boolean;
+  /** The number of the last change when a change was asked for here. */
+  changeBefore: number;
   heard: readonly Heard[];
   /** Lines that the service has told of the change that goes on. */
   progress: readonly string[];
@@ -52,6 +56,8 @@ const NOTHING: Known = {
   ruleFilesError: null,
   history: null,
   historyError: null,
+  isHistoryFresh: false,
+  changeBefore: 0,
   heard: [],
   progress: [],
   features: new Set(),
@@ -81,7 +87,7 @@ export class Store implements Listener {
   }
 
   connection(now: Connection): void {
-    this.set({ connection: now });
+    this.set(now.state === "there" ? { connection: now } : { connection: now, isHistoryFresh: false });
     if (now.state !== "there") return;
     this.set({ stale: null });
     void this.service.version().then((version) => this.set({ version }));
@@ -121,7 +127,7 @@ export class Store implements Listener {
     if (line) this.set({ progress: [...this.known.progress, line].slice(-MOST_HEARD) });
   }
   startProgress(): void {
-    this.set({ progress: [] });
+    this.set({ progress: [], changeBefore: this.known.history?.[0]?.id ?? 0 });
   }
 
   /** One reading at a time: what changes meanwhile is read afterwards. */
@@ -196,7 +202,7 @@ export class Store implements Listener {
         (error) => this.set({ ruleFilesError: words(error) }),
       );
     void this.service.history().then(
-      (history) => this.set({ history, historyError: null }),
+      (history) => this.set({ history, historyError: null, isHistoryFresh: true }),
       (error) => this.set({ historyError: words(error) }),
     );
   }
