@@ -59,6 +59,8 @@ export function errorOf(error: unknown, method: string): ServiceError {
   if (problem) return new ServiceError("not_known", words);
   const kind = (typeof name === "string" && KINDS[name]) || "failed";
   if (kind === "too_old") return new ServiceError(kind, `The service is too old: it does not know ${method}. Update anybind, then restart anybindd.`);
+  const unknown = /no such member: ([a-z_]+)/.exec(words);
+  if (kind === "usage" && unknown) return new ServiceError("too_old", `The service is too old: it does not know ${unknown[1]}. Update anybind, or ask without it.`);
   return new ServiceError(kind, words);
 }
 

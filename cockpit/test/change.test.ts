@@ -43,7 +43,7 @@ test("a request has what was said, and nothing else", () => {
 });
 
 test("every member that a request can have is one of the schema, but persist of a newer service", () => {
-  const schema = JSON.parse(fs.readFileSync("../docs/schema/request.schema.json", "utf8")) as { properties: Record<string, unknown> };
+  const schema = JSON.parse(fs.readFileSync(`${process.env["SCHEMAS"] ?? "../docs/schema"}/request.schema.json`, "utf8")) as { properties: Record<string, unknown> };
   const bind: Want = { verb: "bind", device: card, driver: "x", wholeGroup: true, persist: true, noIommu: true, partOfGroup: true, owner: "o" };
   for (const want of [bind, firstWant("unbind", card), firstWant("vfs", card), { verb: "restore", device: null, wholeGroup: true } as const, { verb: "undo", change: 1 } as const])
     for (const name of Object.keys(requestOf(want, ["open"]) ?? {})) assert.ok(name === "persist" || name in schema.properties, name);

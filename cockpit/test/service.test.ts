@@ -22,6 +22,12 @@ test("a method that is missing is told as a service that is too old", () => {
   assert.match(error.message, /too old: it does not know Change/);
 });
 
+test("a request with something newer than the service is told so", () => {
+  const error = named("org.anybind.Error.Usage", "read request: no such member: persist");
+  assert.equal(error.kind, "too_old");
+  assert.match(error.message, /it does not know persist/);
+});
+
 test("whoever has asked and got no answer does not know what came of it", () => {
   assert.equal(named("org.freedesktop.DBus.Error.NoReply", "no reply").kind, "not_known");
   for (const problem of ["disconnected", "terminated", "timeout"]) assert.equal(errorOf({ problem, name: null, message: "x" }, "Change").kind, "not_known");
