@@ -83,7 +83,7 @@ export function App() {
   const [want, setWant] = useState<Want | null>(null);
   const differing = known.status ? known.status.problems.length + known.status.devices.filter((one) => one.state !== "met").length : 0;
   const body = () => {
-    if (!known.devices) {
+    if (!known.devices && (known.bus === "pci" || known.devicesError || known.connection.state === "missing")) {
       if (known.connection.state === "missing") return <NotThere why={known.connection.why} />;
       if (known.devicesError) return <Problem title="The devices could not be read" text={known.devicesError} />;
       return <p role="status">Reading the devices …</p>; // no spinner: its pictures would take time from the reading

@@ -13,7 +13,7 @@ import { Title } from "@patternfly/react-core/dist/esm/components/Title";
 import { useEffect, useState, type ReactNode } from "react";
 import { firstWant, type Want } from "./change";
 import type { Device, Explanation, Member, Standing } from "./forms";
-import { nameOf } from "./inventory";
+import { busOf, nameOf } from "./inventory";
 import { DeviceLink, DriverLabel, Problem, StateLabel, Words } from "./parts";
 import { errorOf } from "./service";
 import { declaredText } from "./texts";
@@ -197,8 +197,10 @@ function Why({ device }: { device: Device }) {
 }
 
 export function DevicePage({ name, onWant }: { name: string; onWant(want: Want): void }) {
-  const { devices, standings } = useKnown();
+  const { bus, devices, standings } = useKnown();
+  useEffect(() => store.showBus(busOf(name)), [name]);
   const device = devices?.find((one) => nameOf(one) === name);
+  if (!devices || bus !== busOf(name)) return <p role="status">Reading the devices …</p>;
   if (!device)
     return (
       <div className="any-stack">

@@ -8,6 +8,18 @@ export function nameOf(device: { bus: string; address: string }): string {
   return device.bus === "pci" ? device.address : `${device.bus}/${device.address}`;
 }
 
+/** Of a name as nameOf() makes it. */
+export function busOf(name: string): string {
+  const end = name.indexOf("/");
+  return end > 0 ? name.slice(0, end) : "pci";
+}
+
+export const BUSES: readonly { key: string; label: string }[] = [
+  { key: "pci", label: "PCI" },
+  { key: "usb", label: "USB" },
+  ...["platform", "auxiliary", "vmbus", "fsl-mc", "cdx"].map((bus) => ({ key: bus, label: bus })),
+];
+
 export type Grouping = "slot" | "group" | "class" | "none";
 export const GROUPINGS: readonly { key: Grouping; label: string }[] = [
   { key: "slot", label: "Slot" },

@@ -4,11 +4,11 @@ import { TextInput } from "@patternfly/react-core/dist/esm/components/TextInput"
 import "@patternfly/react-styles/css/components/Table/table.css";
 import "@patternfly/react-styles/css/components/Table/table-grid.css";
 import { memo, useDeferredValue, useMemo } from "react";
-import { GROUPINGS, groupsOf, matches, nameOf, pageOf, type Filter, type Group, type Grouping } from "./inventory";
+import { BUSES, GROUPINGS, groupsOf, matches, nameOf, pageOf, type Filter, type Group, type Grouping, type Page } from "./inventory";
 import type { Device, Standing } from "./forms";
 import { DeviceLink, DriverLabel, Pager, StateLabel, Users } from "./parts";
 import { declaredText, devicesText } from "./texts";
-import { useKnown } from "./use";
+import { store, useKnown } from "./use";
 
 const Row = memo(function Row({ device, standing }: { device: Device; standing: Standing | undefined }) {
   const functions = device.sriov && device.sriov.total > 0 ? `${device.sriov.enabled} of ${device.sriov.total} virtual functions` : "";
@@ -96,6 +96,11 @@ const ONLY = [
   { key: "drift", label: "Not as a rule declares" },
 ] as const;
 
+function countText(shown: Page): string {
+  if (shown.total === 0) return "No device is like that.";
+  return shown.pages === 1 ? devicesText(shown.total) : `${shown.from} to ${shown.to} of ${devicesText(shown.total)}`;
+}
+
 export interface View {
   grouping: Grouping;
   filter: Filter;
@@ -104,7 +109,7 @@ export interface View {
 export const FIRST_VIEW: View = { grouping: "slot", filter: { search: "", only: "all" }, page: 0 };
 
 export function DeviceList({ view, setView }: { view: View; setView(view: View): void }) {
-  const { devices, standings } = useKnown();
+  const { bus, devices, standings } = useKnown();
   const { grouping, page } = view;
   const filter = useDeferredValue(view.filter);
   const groups = useMemo(
@@ -126,16 +131,13 @@ export function DeviceList({ view, setView }: { view: View; setView(view: View):
             onChange={(_event, search) => setView({ ...view, page: 0, filter: { ...view.filter, search } })}
           />
         </div>
+        <Choice id="bus" label="Bus" value={bus} options={BUSES} onChange={(value) => store.showBus(value)} />
         <Choice id="group-by" label="Group by" value={grouping} options={GROUPINGS} onChange={(value) => setView({ ...view, page: 0, grouping: value })} />
         <Choice id="show" label="Show" value={view.filter.only} options={ONLY} onChange={(only) => setView({ ...view, page: 0, filter: { ...view.filter, only } })} />
       </div>
       <div className="any-bar">
         <span role="status">
-          {shown.total === 0
-            ? "No device is like that."
-            : shown.pages === 1
-              ? devicesText(shown.total)
-              : `${shown.from} to ${shown.to} of ${devicesText(shown.total)}`}
+          {devices === null ? "Reading the devices …" : countText(shown)}
         </span>
         <Pager page={at} pages={shown.pages} onPage={(to) => setView({ ...view, page: to })} />
       </div>

@@ -5,9 +5,9 @@ import { App } from "./app";
 import { followTheme } from "./theme";
 import { store } from "./use";
 
+store.start(); // before anything is drawn: its answer takes longest
 followTheme();
 const place = document.getElementById("page");
 if (place) createRoot(place).render(<App />);
 // When somebody gains or loses administrative access, Cockpit loads the page again.
 cockpit.permission({ admin: true });
-store.start();

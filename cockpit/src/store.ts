@@ -1,5 +1,5 @@
 // What the page knows, and how it is kept true: read once, then again what the service says has changed.
-import { inOrder, nameOf } from "./inventory";
+import { busOf, inOrder, nameOf } from "./inventory";
 import type * as forms from "./forms";
 import { Service, ServiceError, errorOf, type Connection, type Listener, type Notice } from "./service";
 
@@ -11,7 +11,9 @@ export interface Heard extends Notice {
 export interface Known {
   connection: Connection;
   version: string;
-  /** Null: not read yet. */
+  /** Whose devices are shown. */
+  bus: string;
+  /** Of that bus. Null: not read yet. */
   devices: readonly forms.Device[] | null;
   devicesError: string | null;
   /** Why what is shown may be old; null: it is not. */
@@ -44,6 +46,7 @@ const MOST_ONE_BY_ONE = 8;
 const NOTHING: Known = {
   connection: { state: "connecting" },
   version: "",
+  bus: "pci",
   devices: null,
   devicesError: null,
   stale: null,
@@ -106,7 +109,7 @@ export class Store implements Listener {
     if (names.length === 0) this.changedNames = "all";
     else if (this.changedNames !== "all") {
       this.changedNames ??= new Set();
-      for (const name of names) this.changedNames.add(name);
+      for (const name of names) if (busOf(name) === this.known.bus) this.changedNames.add(name);
     }
     void this.readDevices();
     this.lookSoon();
@@ -139,7 +142,7 @@ export class Store implements Listener {
       this.changedNames = null;
       try {
         if (names === "all" || this.known.devices === null) await this.readAll();
-        else await this.readSome([...names]);
+        else if (names.size > 0) await this.readSome([...names]);
       } catch (error) {
         const { kind, message } = errorOf(error, "List");
         if (this.known.devices === null) this.set({ devicesError: message });
@@ -151,9 +154,20 @@ export class Store implements Listener {
     }
     this.reading = false;
   }
+  /** A bus that the machine has not has no devices. */
   private async readAll(): Promise<void> {
-    const devices = await this.service.list([]);
-    this.setDevices(devices.sort(inOrder));
+    const { bus } = this.known;
+    const devices = await this.service.list(bus === "pci" ? [] : [`${bus}/*`]).catch((error: unknown) => {
+      if (bus !== "pci" && error instanceof ServiceError && error.kind === "not_found") return [];
+      throw error;
+    });
+    if (bus === this.known.bus) this.setDevices(devices.sort(inOrder));
+  }
+  showBus(bus: string): void {
+    if (bus === this.known.bus) return;
+    this.set({ bus, devices: null, devicesError: null });
+    this.changedNames = "all";
+    void this.readDevices();
   }
   private setDevices(devices: forms.Device[]): void {
     this.set({ devices, devicesError: null, stale: null, deviceReadings: this.known.deviceReadings + 1 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Standing } from "../src/forms";
-import { groupsOf, inOrder, matches, nameOf, pageOf, slotOf } from "../src/inventory";
+import { busOf, groupsOf, inOrder, matches, nameOf, pageOf, slotOf } from "../src/inventory";
 import { device } from "./sample";
 
 const titles = (groups: { title: string; devices: { address: string }[] }[]) => groups.map((group) => [group.title, ...group.devices.map((one) => one.address)]);
@@ -9,6 +9,11 @@ const titles = (groups: { title: string; devices: { address: string }[] }[]) => 
 test("a device is called as in every message of anybind", () => {
   assert.equal(nameOf(device("0000:03:00.0")), "0000:03:00.0");
   assert.equal(nameOf(device("1-1:1.0", { bus: "usb" })), "usb/1-1:1.0");
+});
+
+test("the name tells the bus", () => {
+  assert.equal(busOf("0000:03:00.0"), "pci");
+  assert.equal(busOf("usb/1-1:1.0"), "usb");
 });
 
 test("the functions of a card share its slot, and virtual functions are with their card", () => {
