@@ -7,7 +7,7 @@ const dir = process.env.LAB_DIR;
 let daemon = Number(process.env.DAEMON);
 
 export function run(...words) {
-  const done = spawnSync(words[0], words.slice(1), { encoding: "utf8" });
+  const done = spawnSync(words[0], words.slice(1), { encoding: "utf8", maxBuffer: 1 << 28 });
   return { code: done.status, said: `${done.stdout}${done.stderr}` };
 }
 

@@ -30,6 +30,14 @@ cd {tests}
 export HOME={dir} DAEMON=$daemon LAB_DIR={dir} PICTURES={dir}/pictures WORDS='{words}' CASE={name} PORT={port}
 node run.mjs
 """
+ON_TREE = """
+ip link set lo up
+mount -t proc proc /proc
+mount -t tmpfs run /run
+mkdir {tree}/fs
+mount --rbind /sys/fs {tree}/fs
+mount --rbind {tree} /sys
+"""
 BRIDGE = "#!/bin/sh\nexport HOME={dir}/home XDG_RUNTIME_DIR={dir}/runtime\nexec {as_user}cockpit-bridge\n"
 
 
@@ -60,7 +68,9 @@ class PageCase(BusCase):
     ws = "/usr/lib/cockpit/cockpit-ws"
     before = ""
 
-    def page(self, case: str, user: int = 0, machine: pathlib.Path | None = None, rules: str = "", words: str = "", polkit: str = "") -> str:
+    def page(self, case: str, user: int = 0, machine: pathlib.Path | None = None, rules: str = "", words: str = "", polkit: str = "",
+             tree: pathlib.Path | None = None) -> str:
+        """In a lab of the machine; or where /sys is the tree, in which nothing can be changed."""
         shutil.copytree(PAGE, self.dir / "data/cockpit/anybind")
         for name in ("home", "runtime"):
             (self.dir / name).mkdir(mode=0o777)
@@ -77,14 +87,19 @@ class PageCase(BusCase):
             (self.dir / "polkit/10-test.rules").write_text(polkit)
         pictures = self.dir / "pictures"
         pictures.mkdir()
-        script = (SERVICE.format(dir=self.dir, polkit=POLKIT) + self.before +
+        script = (SERVICE.format(dir=self.dir, polkit="" if tree else POLKIT) + self.before +
                   COCKPIT.format(dir=self.dir, ws=self.ws, port=PORT, tests=BUILD / "tests", words=words or "{}", name=case))
-        command = ["timeout", "--kill-after=5", str(LIMIT), ANYBIND, "lab", "exec", machine or self.machine, "--", "sh", "-c", script]
+        within = [ANYBIND, "lab", "exec", machine or self.machine, "--"]
+        if tree:
+            within = ["unshare", "--mount", "--propagation", "private", "--net", "--ipc", "--uts", "--pid", "--fork", "--kill-child"]
+            script = ON_TREE.format(tree=tree) + script
+        command = ["timeout", "--kill-after=5", str(LIMIT), *within, "sh", "-c", script]
         done = subprocess.run(command, text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self.env,
                               start_new_session=True)
         kept = PICTURES / f"{case}-{self.release}"
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(pictures, kept)
-        self.assertEqual(done.returncode, 0, f"{done.stdout}\n{(self.dir / 'ws.log').read_text()}")
+        logs = "".join(path.read_text(errors="replace") for path in (self.dir / "ws.log", self.dir / "said") if path.exists())
+        self.assertEqual(done.returncode, 0, f"{done.stdout}\n{logs}")
         print(*re.findall(r"^(?:ok - |measured: ).*", done.stdout, re.MULTILINE), sep="\n")
         return done.stdout

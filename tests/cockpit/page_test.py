@@ -2,7 +2,8 @@
 """The page of Cockpit in Chromium, against the real cockpit-ws and anybindd in a lab. usage: page_test.py ANYBIND ANYBINDD [Page.test_NAME]"""
 
 import json
-import pathlib
+import subprocess
+import sys
 
 import page_case
 from page_case import HERE, PageCase, programs
@@ -10,17 +11,10 @@ from page_case import HERE, PageCase, programs
 import lab_case
 from bus_case import NIC, OTHER
 
+sys.path.insert(0, str(lab_case.ROOT / "bench"))
+from make_tree import make_tree  # noqa: E402
+
 MANY = 10_000
-
-
-def big_machine(devices: int) -> str:
-    out = ['driver = [ { name = "nvme", ids = ["*:* class=010802/ffffff"] }, '
-           '{ name = "vfio-pci", module = "vfio_pci", managed_dma = true, needs_group = true, ids = ["*:* override_only"] } ]',
-           "device = ["]
-    for i in range(devices):
-        address = f"{i >> 16:04x}:{i >> 8 & 0xff:02x}:{i >> 3 & 0x1f:02x}.{i & 7}"
-        out.append(f'{{ address = "{address}", id = "144d:a80a", class = "010802", group = {i >> 3} }},')
-    return "\n".join([*out, "]\n"])
 
 
 class Page(PageCase):
@@ -46,9 +40,12 @@ class Page(PageCase):
 
     @programs
     def test_ten_thousand_devices(self) -> None:
-        machine = self.dir / "big.toml"
-        machine.write_text(big_machine(MANY))
-        self.page("many", machine=machine, words=json.dumps({"devices": MANY}))
+        disk = self.dir / "disk"
+        disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1g,nr_inodes=0", "anybind-cockpit", disk], check=True)
+        self.addCleanup(subprocess.run, ["umount", disk], check=True)
+        make_tree(MANY, str(disk / "sys"))
+        self.page("many", tree=disk / "sys", words=json.dumps({"devices": MANY}))
 
 
 if __name__ == "__main__":
