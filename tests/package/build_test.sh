@@ -69,7 +69,7 @@ unreachable() { # nothing is built, and it is told why and what to do
 }
 licences_of_all() { # each module of the SBOM has its licence in the package
   sed -n 's/^   "name": "\(.*\)",/\1/p' "$dist"/cockpit-anybind-*.spdx.json | grep -v '^cockpit-anybind$' | while read -r module; do
-    grep -qF "$module " "$scratch/files/usr/share/doc/cockpit-anybind/npm-licences.txt" || { echo "$module"; exit 1; }
+    zcat "$scratch/files/usr/share/doc/cockpit-anybind/npm-licences.txt.gz" | grep -qF "$module " || { echo "$module"; exit 1; }
   done
 }
 
