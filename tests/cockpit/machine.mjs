@@ -42,6 +42,8 @@ export async function startService(...words) {
   }
 }
 
+export const serviceHas = (method) => run("busctl", "--system", "introspect", "org.anybind.Manager1", "/org/anybind/Manager1").said.includes(`.${method} `);
+
 export const pauseService = () => process.kill(daemon, "SIGSTOP");
 export const resumeService = () => process.kill(daemon, "SIGCONT");
 

