@@ -1,21 +1,30 @@
 // Ten thousand devices: how long until the first view stands, and whether the page stays quick.
 import * as fs from "node:fs";
+import * as os from "node:os";
 import { accessible, becomes, check, open, shoot, shut } from "../browser.mjs";
 import { anybind } from "../machine.mjs";
 
-// What all processes here have used so far, in milliseconds: this is a namespace of their own. Those that have ended do not count.
+// What each program here has used of the processors so far, in milliseconds: this is a namespace of their own. Those that have ended
+// do not count, nor does node, which looks.
 function used() {
-  let ticks = 0;
+  const found = new Map();
   for (const pid of fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     try {
-      const words = fs.readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /s, "").split(" ");
-      ticks += Number(words[11]) + Number(words[12]);
+      const [, name, rest] = fs.readFileSync(`/proc/${pid}/stat`, "utf8").match(/\((.*)\) (.*)/s);
+      const words = rest.split(" ");
+      if (!/^(node|MainThread)/.test(name)) found.set(name, (found.get(name) ?? 0) + 10 * (Number(words[11]) + Number(words[12])));
     } catch {
       // it has ended
     }
   }
-  return ticks * 10;
+  return found;
 }
+
+function since(before) {
+  return new Map([...used()].map(([name, now]) => [name, now - (before.get(name) ?? 0)]).filter(([, more]) => more > 0));
+}
+
+const sum = (each) => [...each.values()].reduce((all, one) => all + one, 0);
 
 export default async function many({ devices }) {
   const before = Date.now();
@@ -33,7 +42,9 @@ export default async function many({ devices }) {
     const page = await open();
     await ready(page);
     times.push(Date.now() - start);
-    work.push(used() - worked);
+    const each = since(worked);
+    work.push(sum(each) - (each.get("anybindd") ?? 0));
+    console.log(`measured: of the processors, in ms: ${[...each].map((one) => one.join(" ")).join(", ")}`);
     if (round === 2) {
       await shoot(page, "many");
       await accessible(page, "ten thousand devices");
@@ -45,7 +56,10 @@ export default async function many({ devices }) {
     await shut(page);
   }
   console.log(`measured: the first view takes ${times.join(", ")} ms`);
-  console.log(`measured: it takes ${work.join(", ")} ms of the processors`);
-  // On a busy machine it is the processors' time that counts: the wall's is then also that of others.
-  check(Math.min(...times) < 2000 || Math.min(...work) < 2000, "the first view stands within 2 s", `${times} ms, of the processors ${work} ms`);
+  console.log(`measured: without the service it takes ${work.join(", ")} ms of the processors`);
+  // Where others want the processors too, the wall's clock is theirs as well: then what counts is what the page and Cockpit add to the
+  // service's own answer. What the service takes for that is for the benchmarks.
+  const busy = os.loadavg()[0] > os.cpus().length;
+  check(Math.min(...times) < 2000 || (busy && Math.min(...work) < 2000), "the first view stands within 2 s",
+    `${times} ms, without the service ${work} ms of the processors, load ${os.loadavg()[0]}`);
 }
