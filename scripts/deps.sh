@@ -12,7 +12,10 @@ all="$build libgtest-dev libgmock-dev python3"
 page="nodejs npm"
 case " ${DEB_BUILD_PROFILES:-} " in *" pkg.anybind.nocockpit "*) page="" ;; esac
 package="$build build-essential debhelper dpkg-dev python3 xz-utils $page"
-test="$all nodejs npm cockpit-ws cockpit-bridge chromium python3-dbus-next build-essential debhelper gpg gpg-agent lintian faketime clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libfuzzer-19-dev librapidcheck-dev
+libvirt="libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients"
+# Debian 12 has it in libvirt-daemon.
+grep -q '^VERSION_ID="12"' /etc/os-release || libvirt="$libvirt libvirt-daemon-driver-nodedev"
+test="$all $libvirt nodejs npm cockpit-ws cockpit-bridge chromium python3-dbus-next build-essential debhelper gpg gpg-agent lintian faketime clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libfuzzer-19-dev librapidcheck-dev
   valgrind shellcheck debootstrap gcc-12 qemu-system-x86 busybox-static cpio gzip kmod xz-utils dpkg-dev
   dbus dbus-daemon polkitd procps e2fsprogs fuse3 pciutils driverctl dpdk udev libudev-dev util-linux iproute2 lshw bash zsh fish"
 bench="$test libbenchmark-dev strace"

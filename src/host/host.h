@@ -43,6 +43,7 @@ struct Host {
   Proc proc{""};      ///< of the processes that may use its devices
   Proc own_proc{""};  ///< of the processes that we start ourselves
   Proc files{""};     ///< its root directory, of which etc, run, usr, lib and proc are read
+  Proc run{""};       ///< its /run, where services tell what they do; a lab has its own
   std::string dev{};  ///< where its device nodes are: "/dev"; empty: it has none
 
   ModuleLoader* modules = nullptr;

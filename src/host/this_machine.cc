@@ -22,6 +22,7 @@ namespace {
 constexpr const char* kSysfs = "/sys";
 constexpr const char* kProc = "/proc";
 constexpr const char* kDev = "/dev";
+constexpr const char* kRun = "/run";  // of a lab its own
 constexpr const char* kState = "/run/anybind";
 constexpr const char* kRules = "/etc/anybind.d";
 constexpr const char* kKernelLog = "/dev/kmsg";
@@ -90,6 +91,7 @@ class Opened final : public ThisMachine {
  private:
   void see_machine() {
     host_.proc = Proc(kProc);
+    host_.run = Proc(kRun);
     host_.has_uevents = true;
     host_.release = kernel_release();
     host_.rule = group_rule(host_.release);

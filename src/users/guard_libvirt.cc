@@ -1,7 +1,9 @@
 // Who runs a virtual machine with a device, by what libvirt says. QEMU has the device open then,
-// which is seen without libvirt too; but libvirt has it from the moment at which a domain begins to
-// start, and as long as that runs it is libvirt that gives the device back. Taking it in between
-// is what makes the two fight.
+// which is seen without libvirt too; but libvirt has it from before QEMU opens it until it has
+// given the device back. Taking it in between is what makes the two fight. Before the file is
+// there, while libvirt binds the devices of a domain, nothing tells of them: libvirt's own list of
+// what it has detached is in its memory only (run/libvirt/hostdevmgr is about the settings of
+// interfaces).
 #include <fmt/format.h>
 
 #include "base/text.h"

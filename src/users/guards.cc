@@ -244,7 +244,7 @@ InUse find_blockers(const Host& host, const std::vector<Asked>& devices) {
   if (!host.has_users) return {};
   return find_all(
       host.sysfs, host.proc, devices,
-      {.login = host.login, .declared = host.declared, .domains = running_domains(host.files)});
+      {.login = host.login, .declared = host.declared, .domains = running_domains(host.run)});
 }
 
 InUse find_blockers(Sysfs& root, const Proc& proc, const std::vector<Asked>& devices) {

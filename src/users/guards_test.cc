@@ -561,7 +561,7 @@ TEST_F(Guards, ARunningDomainOfLibvirtHasItsDevices) {
   files("win 11.pid", "812\n");
   files("half.xml", "<hostdev mode='subsystem' type='pci'><source><address bus='0x00'");
   Host host(tree_.sysfs());
-  host.files = Proc(tree_.root() + "/root");
+  host.run = Proc(tree_.root() + "/root/run");
   const InUse in_use = find_blockers(host, {{pci_id(kNic)}, {pci_id("0000:07:00.0")}});
   ASSERT_EQ(in_use.blockers.size(), 1U);
   EXPECT_EQ(in_use.blockers[0].device, pci_id(kNic));

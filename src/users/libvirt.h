@@ -9,7 +9,7 @@
 // What libvirt itself writes down about PCI functions that it gives to virtual machines.
 namespace anybind {
 
-/// A <hostdev> of a domain.
+/// A <hostdev> of a domain, an <interface type='hostdev'> or a <disk type='nvme'>.
 struct LibvirtDevice {
   std::string address;   ///< "0000:06:00.0"
   bool managed = false;  ///< libvirt binds it by itself, and gives it back
@@ -25,9 +25,9 @@ struct LibvirtDomain {
 /// The PCI functions in the text of a domain. What is not as libvirt writes it is left out.
 [[nodiscard]] std::vector<LibvirtDevice> libvirt_devices(std::string_view xml);
 
-/// The domains that run now and have PCI functions: run/libvirt/qemu/NAME.xml below the root
-/// directory `files`, where they stand from the start of a domain to its end. None where they may
-/// not be read.
-[[nodiscard]] std::vector<LibvirtDomain> running_domains(const Proc& files);
+/// The domains that run now and have PCI functions: libvirt/qemu/NAME.xml below `run`, where they
+/// stand from before the first instruction of QEMU until libvirt has given its devices back. None
+/// where they may not be read.
+[[nodiscard]] std::vector<LibvirtDomain> running_domains(const Proc& run);
 
 }  // namespace anybind

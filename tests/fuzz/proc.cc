@@ -177,6 +177,7 @@ void look_at_doctor(Sysfs& sysfs, const std::string& root) {
                                      .programs = {}});
   Host host(sysfs);
   host.files = Proc(root);
+  host.run = Proc(root + "/run");
   host.modules = modules.get();
   host.release = "6.1";
   host.is_root = true;

@@ -55,6 +55,28 @@ hook() {{ {HOOK} guest "$@" - <{domain}; echo "rc=$?"; }}
         self.assertIn("rc=1\n", out)
         self.assertTrue(out.endswith("nvme igb igb \n"), out)
 
+    def test_who_has_a_device_there_for_good_keeps_it(self) -> None:
+        domain = self.domain(("05", "00.0", "no"), ("06", "00.0", "no"))
+        out = self.run_hook(domain, "hook prepare begin; drivers; hook release end; drivers; hook release end", "anybind bind 06:00.0 vfio-pci")
+        drivers = [line.strip() for line in out.splitlines() if "igb" in line and "->" not in line]
+        self.assertEqual(drivers, ["vfio-pci vfio-pci igb", "nvme vfio-pci igb"])
+        self.assertEqual(out.count("rc=0"), 3, out)
+
+    def test_an_interface_of_a_domain_is_such_a_device_and_another_ones_address_in_the_guest_is_none(self) -> None:
+        domain = self.dir / "domain.xml"
+        domain.write_text("""<domain><devices>
+<interface type='bridge'><source bridge='b'/><address type='pci' domain='0x0000' bus='0x05' slot='0x00' function='0x0'/></interface>
+<interface type='hostdev'>
+  <source>
+    <address type='pci' domain='0x0000' bus='0x06' slot='0x00' function='0x0'/>
+  </source>
+  <address type='pci' domain='0x0000' bus='0x05' slot='0x00' function='0x0'/>
+</interface><disk type='nvme'><source type='pci' managed='no'><address domain='0x0000' bus='0x05' slot='0x00' function='0x0'/></source></disk>
+<interface type='hostdev' managed='yes'><source><address type='pci' domain='0x0000' bus='0x07' slot='0x00' function='0x0'/></source></interface>
+</devices></domain>""")
+        out = self.run_hook(str(domain), "hook prepare begin; drivers; hook release end; drivers")
+        self.assertEqual([line.strip() for line in out.splitlines() if "igb" in line and "->" not in line], ["nvme vfio-pci igb", "nvme igb igb"])
+
     def test_a_domain_without_such_devices_is_none_of_its_business(self) -> None:
         out = self.run_hook(self.domain(("07", "00.0", "yes")), "hook prepare begin; hook release end; drivers")
         self.assertEqual(out, "rc=0\nrc=0\nnvme igb igb \n")
