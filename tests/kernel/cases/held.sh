@@ -9,7 +9,7 @@ load e1000e vfio-pci vfio_iommu_type1
 wait_bound $nic e1000e
 before=$(state_of $nic)
 check_rc "the card goes to vfio-pci" 0 anybind bind $nic vfio-pci
-viable "$(group_of $nic)" $nic 6 >/tmp/holder &
+viable "$(group_of $nic)" $nic 8 >/tmp/holder &
 holder=$!
 eventually 5 test -s /tmp/holder || true
 check_eq "user space has it open" open "$(cat /tmp/holder)"
@@ -20,6 +20,13 @@ case "$(uname -r)" in
   6.1.* | 6.12.*) check_says "which has the group" "has /dev/vfio/$(group_of $nic) open" ;;
   *) check_says "which has this very device, says the kernel since 6.18" "has it open by VFIO" ;;
 esac
+ln -s "$(command -v anybind)" /tmp/driverctl
+ln -s "$(command -v anybind)" /tmp/dpdk-devbind.py
+check_rc "called as driverctl it does not wait for that user either: exit 1" 1 /tmp/driverctl --nosave unset-override $nic
+check_says "and names the process" "process $holder of"
+check_rc "nor as dpdk-devbind.py, by force: exit 1" 1 /tmp/dpdk-devbind.py --force -u $nic
+check_says "and names it too" "process $holder of"
+check_eq "the card stays" vfio-pci "$(driver_of $nic)"
 check_rc "the unbind that must wait, when that is ignored: exit 4" 4 anybind restore --ignore vfio-user --timeout 1 $nic
 check_says "it names the device" $nic
 check_says "and who holds it" "$holder"
