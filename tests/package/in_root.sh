@@ -101,6 +101,10 @@ check "zsh and fish can" test -s /usr/share/zsh/vendor-completions/_anybind -a -
 check "the lab of debian/tests runs" debian/tests/lab
 check "the explorer survives the hardening" anybind race --scenario alone --scenario same-id --scenario kill
 
+# shellcheck disable=SC2016  # for that shell
+check "it looks at a container" sh -c 'anybind list && { anybind doctor || [ $? = 1 ]; }'
+check "and says what a machine without IOMMU lacks" sh -c 'anybind --lab tests/cli/field/virtio.toml doctor | grep -q "there is no IOMMU"'
+
 # shellcheck disable=SC2086  # a list of words
 check "it is removed" apt-get -qq remove -y $packages
 check "and rules and memory are still kept" notes_are_kept
