@@ -4,10 +4,10 @@
 FUZZ_SECONDS ?= 300
 # A first build of everything takes half the time when sources are joined. Who has configured build/ keeps what it has.
 JOIN := $(if $(wildcard build/CMakeCache.txt),,-DCMAKE_UNITY_BUILD=ON)
-.PHONY: build all run test unit fuzz bench conformance mutants deb dist reproducible format tidy clean
-.PHONY: deps-build deps-all deps-package deps-test deps-bench
+.PHONY: build all run test unit fuzz bench conformance mutants arm64 deb dist reproducible format tidy clean
+.PHONY: deps-build deps-all deps-package deps-arm64 deps-test deps-bench
 
-deps-build deps-all deps-package deps-test deps-bench: deps-%:
+deps-build deps-all deps-package deps-arm64 deps-test deps-bench: deps-%:
 	@scripts/deps.sh $*
 
 build: deps-build           ## leaves build/anybind, and what `cmake --install build` needs
@@ -38,6 +38,9 @@ conformance: deps-test all  ## 100,000 random operations on real kernels and the
 
 mutants: deps-test          ## small faults put into a copy of the sources: does a test see each? An hour or less
 	@tests/mutants/run.py
+
+arm64: deps-arm64           ## the command for arm64, compiled on a machine of another kind: build/arm64/obj/anybind
+	@scripts/arm64.sh
 
 deb: deps-package           ## Debian's packages, with an SBOM and SHA256SUMS: build/dist/
 	@scripts/deb.sh

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs the Debian packages that are missing. usage: deps.sh [--print] build|all|package|test|bench
-# build: for the command; all: for everything that is compiled; package: for Debian's packages; test: also for what tests run;
-# bench: the benchmarks too.
+# Installs the Debian packages that are missing. usage: deps.sh [--print] build|all|package|arm64|test|bench
+# build: for the command; all: for everything that is compiled; package: for Debian's packages; arm64: for the command on another
+# architecture; test: also for what tests run; bench: the benchmarks too.
 # With --print only says what.
 set -eu
 
@@ -12,10 +12,11 @@ all="$build libgtest-dev libgmock-dev python3"
 page="nodejs npm"
 case " ${DEB_BUILD_PROFILES:-} " in *" pkg.anybind.nocockpit "*) page="" ;; esac
 package="$build build-essential debhelper dpkg-dev python3 xz-utils $page"
+arm64="cmake ninja-build dpkg-dev g++-aarch64-linux-gnu"
 libvirt="libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients"
 # Debian 12 has it in libvirt-daemon.
 grep -q '^VERSION_ID="12"' /etc/os-release || libvirt="$libvirt libvirt-daemon-driver-nodedev"
-test="$all $libvirt nodejs npm cockpit-ws cockpit-bridge chromium python3-dbus-next build-essential debhelper gpg gpg-agent lintian faketime clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libfuzzer-19-dev librapidcheck-dev
+test="$all $arm64 $libvirt nodejs npm cockpit-ws cockpit-bridge chromium python3-dbus-next build-essential debhelper gpg gpg-agent lintian faketime clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libfuzzer-19-dev librapidcheck-dev
   valgrind shellcheck debootstrap gcc-12 qemu-system-x86 busybox-static cpio gzip kmod xz-utils dpkg-dev
   dbus dbus-daemon polkitd procps e2fsprogs fuse3 pciutils driverctl dpdk udev libudev-dev util-linux iproute2 lshw bash zsh fish"
 bench="$test libbenchmark-dev strace"
@@ -29,9 +30,10 @@ case "${1:-}" in
   build) wanted=$build ;;
   all) wanted=$all ;;
   package) wanted=$package ;;
+  arm64) wanted=$arm64 ;;
   test) wanted=$test ;;
   bench) wanted=$bench ;;
-  *) echo "usage: deps.sh [--print] build|all|package|test|bench" >&2; exit 2 ;;
+  *) echo "usage: deps.sh [--print] build|all|package|arm64|test|bench" >&2; exit 2 ;;
 esac
 
 if [ -n "$print" ]; then
