@@ -4,7 +4,7 @@
 FUZZ_SECONDS ?= 300
 # A first build of everything takes half the time when sources are joined. Who has configured build/ keeps what it has.
 JOIN := $(if $(wildcard build/CMakeCache.txt),,-DCMAKE_UNITY_BUILD=ON)
-.PHONY: build all run test unit fuzz bench conformance mutants arm64 deb dist reproducible format tidy clean
+.PHONY: build all run test unit fuzz bench conformance mutants arm64 deb dist ansible reproducible format tidy clean
 .PHONY: deps-build deps-all deps-package deps-arm64 deps-test deps-bench
 
 deps-build deps-all deps-package deps-arm64 deps-test deps-bench: deps-%:
@@ -47,6 +47,9 @@ deb: deps-package           ## Debian's packages, with an SBOM and SHA256SUMS: b
 
 dist: deps-package          ## the sources as a tarball that needs no git: build/dist/
 	@scripts/release.py dist build/dist && scripts/release.py sums build/dist
+
+ansible: build              ## the collection for Ansible: build/dist/
+	@scripts/ansible.sh build/dist build/anybind
 
 reproducible: deps-test     ## two builds of the packages in different surroundings: are they the same bytes?
 	@scripts/reproducible.sh

@@ -39,7 +39,8 @@ MAY_USE = {
     "cli": {"base", "host", "inventory", "users", "doctor", "plan", "record", "change", "engine", "policy", "wire", "drivercore",
             "capture", "lab", "race"},
     # The program by its names: above the command, whose machine and words it has.
-    "compat": {"base", "host", "inventory", "users", "plan", "record", "change", "engine", "cli"},
+    "ansible": {"base", "host", "inventory", "users", "plan", "record", "change", "engine", "policy", "wire", "capture", "cli"},
+    "compat": {"base", "host", "inventory", "users", "plan", "record", "change", "engine", "cli", "ansible"},
     # Of cli only the words for people.
     "daemon": {"base", "host", "inventory", "users", "plan", "record", "change", "engine", "policy", "doctor", "wire", "capture",
                "cli"},

@@ -18,7 +18,8 @@ libvirt="libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients"
 grep -q '^VERSION_ID="12"' /etc/os-release || libvirt="$libvirt libvirt-daemon-driver-nodedev"
 test="$all $arm64 $libvirt nodejs npm cockpit-ws cockpit-bridge chromium python3-dbus-next build-essential debhelper gpg gpg-agent lintian faketime clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libfuzzer-19-dev librapidcheck-dev
   valgrind shellcheck debootstrap gcc-12 qemu-system-x86 busybox-static cpio gzip kmod xz-utils dpkg-dev
-  dbus dbus-daemon polkitd procps e2fsprogs fuse3 pciutils driverctl dpdk udev libudev-dev util-linux iproute2 lshw bash zsh fish"
+  dbus dbus-daemon polkitd procps e2fsprogs fuse3 pciutils driverctl dpdk udev libudev-dev util-linux iproute2 lshw bash zsh fish
+  ansible-core"
 bench="$test libbenchmark-dev strace"
 
 print=""

@@ -1,5 +1,6 @@
-// The program, by the name by which it is called: `anybind`, or one of the programs in whose place
-// it stands. The name is the last part of argv[0], so that a link to the program is enough.
+// The program, by the name by which it is called: `anybind`, one of the programs in whose place it
+// stands, or a module of Ansible. The name is the last part of argv[0], so that a link to the
+// program is enough.
 #include <algorithm>
 #include <array>
 #include <csignal>
@@ -8,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ansible/module.h"
 #include "cli/command.h"
 #include "cli/say.h"
 #include "compat/devbind.h"
@@ -52,6 +54,8 @@ int main(int argc, char** argv) {
   cli::prepare_output();
   ::signal(SIGCHLD, SIG_DFL);  // ignored by who called us, our own children could not be waited for
   const std::string_view name = argc > 0 ? compat::name_of_path(argv[0]) : std::string_view();
+  if (ansible::is_module_name(name))
+    return compat::run_as({.name = name, .program = ansible::module}, {argv + 1, argv + argc});
   const auto* found = std::ranges::find(compat::kPrograms, name, &compat::Named::name);
   if (found == compat::kPrograms.end()) return cli::run_command(argc, argv);
   return compat::run_as(*found, {argv + 1, argv + argc});

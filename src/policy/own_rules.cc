@@ -290,19 +290,29 @@ Result<> WrittenRules::put(const std::string& file, const std::string& text) {
   return {};
 }
 
+Result<> WrittenRules::add(const std::string& file, const std::string& text) {
+  const auto before = storage_->read(file);
+  if (!before) return fail(from_errno(before.error(), "read", file));
+  written_.push_back({file, before->value_or(""), text});
+  return put(file, text);
+}
+
 Result<WrittenRules> WrittenRules::write(Storage& storage, const std::vector<OwnRule>& rules) {
   WrittenRules out(storage);
   for (const OwnRule& rule : rules) {
-    const auto before = storage.read(rule.file);
-    Result<> done;
-    if (!before) {
-      done = fail(from_errno(before.error(), "read", rule.file));
-    } else {
-      out.written_.push_back({rule.file, before->value_or(""), rule.text});
-      done = out.put(rule.file, rule.text);
+    if (auto done = out.add(rule.file, rule.text); !done) {
+      static_cast<void>(out.take_back());  // what is told is the first thing that went wrong
+      return fail(std::move(done).error());
     }
-    if (done) continue;
-    static_cast<void>(out.take_back());  // what is told is the first thing that went wrong
+  }
+  return out;
+}
+
+Result<WrittenRules> WrittenRules::write(Storage& storage, const std::string& file,
+                                         const std::string& text) {
+  WrittenRules out(storage);
+  if (auto done = out.add(file, text); !done) {
+    static_cast<void>(out.take_back());
     return fail(std::move(done).error());
   }
   return out;

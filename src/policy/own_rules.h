@@ -54,6 +54,9 @@ class WrittenRules {
   /// Durably, all or none. kNotPermitted, or kFailed: no space, read-only.
   [[nodiscard]] static Result<WrittenRules> write(Storage& storage,
                                                   const std::vector<OwnRule>& rules);
+  /// The same of one file, also of one that belongs to no device.
+  [[nodiscard]] static Result<WrittenRules> write(Storage& storage, const std::string& file,
+                                                  const std::string& text);
   /// This file was there before, with whatever in it.
   [[nodiscard]] bool was_there(const std::string& file) const;
   /// As before write(), but what somebody else has written since. The first file that could not be
@@ -63,6 +66,8 @@ class WrittenRules {
  private:
   explicit WrittenRules(Storage& storage) : storage_(&storage) {}
   [[nodiscard]] Result<> put(const std::string& file, const std::string& text);
+  /// put(), and what there was before.
+  [[nodiscard]] Result<> add(const std::string& file, const std::string& text);
 
   struct Written {
     std::string file;
