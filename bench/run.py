@@ -9,6 +9,7 @@
     bench/run.py scale    the modelled driver core and the lab, with many devices and drivers
     bench/run.py race     the explorer; with --pairs also all pairs of scenarios, which takes long
     bench/run.py policy   rules at hot-plug and at boot, and the service at rest, in a booted Debian in a guest
+    bench/run.py ansible  the controller of Ansible with 1,000 simulated hosts
     bench/run.py all      all of them
 
 README.md beside this file says what the tables mean.
@@ -224,7 +225,7 @@ def in_own_namespace(arguments: list[str]) -> int:
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, Options]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["start", "list", "bind", "sleep", "scale", "race", "policy", "all"])
+    parser.add_argument("what", choices=["start", "list", "bind", "sleep", "scale", "race", "ansible", "policy", "all"])
     parser.add_argument("--anybind", type=Path, default=ROOT / "build/anybind", help="the binary to measure")
     parser.add_argument("--tools", type=Path, help="where the floor programs are (default: bench/ beside anybind)")
     parser.add_argument("--quick", action="store_true", help="everything, small: under a minute, not to be quoted")
@@ -271,6 +272,10 @@ def main(argv: list[str]) -> int:
             from race_search import bench_race
 
             bench_race(options.anybind, options.quick, given.pairs)
+        if given.what in ("ansible", "all") and options.has_anybind:
+            from ansible_hosts import bench_ansible
+
+            bench_ansible(options.anybind, options.quick)
         if given.what == "policy" or (given.what == "all" and options.has_anybind and not options.quick):
             from guest_policy import bench_policy
 

@@ -101,7 +101,7 @@ class Fleet(AnsibleCase):
     def test_drift_is_a_fact(self) -> None:
         self.start_labs(["a"])
         self.play(self.RULES)
-        self.on("a", f"printf '' >/sys/bus/pci/devices/{NIC}/driver_override; echo {NIC} >/sys/bus/pci/drivers/vfio-pci/unbind; "
+        self.on("a", f"echo >/sys/bus/pci/devices/{NIC}/driver_override; echo {NIC} >/sys/bus/pci/drivers/vfio-pci/unbind; "
                      f"echo {NIC} >/sys/bus/pci/drivers/igb/bind")
         self.play("- anybind.anybind.facts: {inventory: true}")
         facts = self.one()["ansible_facts"]["anybind"]

@@ -10,7 +10,7 @@ sent       the static one of this collection, with every task: some megabytes
 
 from __future__ import annotations
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 COLLECTION = "anybind.anybind"
@@ -52,7 +52,12 @@ class ProgramAction(ActionBase):
 
     def _on_host(self, module, arguments, task_vars):
         wraps = self._has_gone_away() and not self._connection.has_native_async
-        return self._execute_module(f"{COLLECTION}.{module}", module_args=arguments, task_vars=task_vars, wrap_async=wraps)
+        try:
+            return self._execute_module(f"{COLLECTION}.{module}", module_args=arguments, task_vars=task_vars, wrap_async=wraps)
+        except AnsibleConnectionFailure:
+            # A host that is gone is not asked to tidy up: that would fail too, and the host would count as failed, not as unreachable.
+            self._connection._shell.tmpdir = None
+            raise
 
     def _architecture(self, task_vars):
         known = (task_vars.get("ansible_facts") or {}).get("architecture")
