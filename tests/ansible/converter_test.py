@@ -5,7 +5,6 @@ usage: converter_test.py ANYBIND ANYBINDD 12|13"""
 import subprocess
 import sys
 import textwrap
-import unittest
 
 import yaml
 from ansible_case import CONVERTER, NIC, OTHER, AnsibleCase

@@ -3,17 +3,23 @@
 usage: fleet_test.py ANYBIND ANYBINDD 12|13"""
 
 import re
-import shutil
+import shlex
 import subprocess
 import sys
-import unittest
+import textwrap
 
 import yaml
-from ansible_case import CONVERTER, HEAD, HERE, NIC, OTHER, AnsibleCase, check_machine
+from ansible_case import CONVERTER, HEAD, NIC, OTHER, ROOT, AnsibleCase, check_machine
 from lab_case import main
 
 LABS = [f"lab{number:02}" for number in range(1, 21)]
 FIRST, BROKEN, LATER = "lab01", "lab05", "lab20"
+
+
+# The example of docs/ansible.md is what runs here: an inventory, variables, a playbook, and the lines that are typed.
+PAGE = (ROOT / "docs" / "ansible.md").read_text()
+BLOCKS = [textwrap.dedent(block).strip("\n") + "\n" for block in
+          re.findall(r"<!-- tried by: tests/ansible/fleet_test\.py -->\n\n((?:    .*\n|\n(?=    ))+)", PAGE)]
 
 
 class Fleet(AnsibleCase):
@@ -24,30 +30,43 @@ class Fleet(AnsibleCase):
         self.said = ran.stderr
         return ran.stdout
 
+    def typed(self, line: str) -> list[str]:
+        """The words of a line of the page; what goes to a file is put there, by the converter."""
+        words = shlex.split(line)
+        if words[0] == "from_driverctl.py":
+            (self.dir / words[-1]).write_text(self.convert(*words[1:-2]))
+        return words
+
     def test_playbook_of_driverctl(self) -> None:
-        shutil.copytree(HERE / "driverctl", self.dir, dirs_exist_ok=True)
+        hosts, variables, site, lines = BLOCKS
+        (self.dir / "hosts").write_text(hosts + "[all:vars]\nansible_connection=lab\n")
+        (self.dir / "group_vars").mkdir()
+        (self.dir / "group_vars" / "dpdk.yml").write_text(variables)
+        (self.dir / "site.yml").write_text(site)
         self.start_labs(LABS)
-        inventory = self.convert("-i", "hosts", "site.yml")
-        (self.dir / "anybind.yml").write_text(inventory)
-        self.assertEqual(yaml.safe_load(inventory)["all"]["hosts"], {lab: {"anybind_overrides": {NIC: "vfio-pci", OTHER: "vfio-pci"}} for lab in LABS})
+        to_variables, to_playbook, check, apply, again = lines.splitlines()
+        self.typed(to_variables)
         self.assertRegex(self.said, r"note: site\.yml:\d+: its condition depends on the host")
-        site = self.dir / "converted.yml"
-        site.write_text(self.convert("-i", "hosts", "--playbook", "site.yml"))
-        self.assertEqual(yaml.safe_load(site.read_text())[0]["serial"], [1, "30%", "100%"])
-        # Labs have the program already, and no systemd.
+        wanted = {lab: {"anybind_overrides": {NIC: "vfio-pci", OTHER: "vfio-pci"}} for lab in LABS}
+        self.assertEqual(yaml.safe_load((self.dir / "anybind.yml").read_text())["all"]["hosts"], wanted)
+        self.typed(to_playbook)
+        converted = self.dir / "converted.yml"
+        self.assertEqual(yaml.safe_load(converted.read_text())[0]["serial"], [1, "30%", "100%"])
+        self.assertEqual((self.typed(check), self.typed(apply)), (self.typed(again) + ["--check", "--diff"], self.typed(again)))
+        # Labs have the program already, no systemd, and no rules of their own but those that are named.
         words = ("-e", '{"anybind_packages": [], "anybind_service": false, "anybind_folder": "/etc/anybind.d", "ansible_become": false}')
         sources = ("hosts", "anybind.yml")
 
-        said = self.play(site, "--check", "--diff", *words, inventories=sources)
+        said = self.play(converted, "--check", "--diff", *words, inventories=sources)
         self.assertEqual({host: row["changed"] for host, row in self.recap(said).items()}, dict.fromkeys(LABS, 1))
         self.assertIn(f'+match = {{ device = "{NIC}" }}', said)
         self.assertIn("plan:\n", said)
-        self.assertIn(f"driver_override  # ", said)
+        self.assertIn("driver_override  # ", said)
         self.assertEqual([self.drivers(lab, NIC, OTHER) for lab in LABS], [["igb", "igb"]] * len(LABS))
         self.assertEqual(self.file_of(FIRST), "")
 
         self.on(BROKEN, f"anybind lab set probe vfio-pci EIO {OTHER}")
-        said = self.play(site, *words, inventories=sources, code=2)
+        said = self.play(converted, *words, inventories=sources, code=2)
         recap = self.recap(said)
         self.assertEqual(recap[FIRST]["changed"], 1)
         self.assertEqual(recap[BROKEN]["failed"], 1)
@@ -60,10 +79,10 @@ class Fleet(AnsibleCase):
         self.assertEqual(self.drivers(LATER, NIC, OTHER), ["igb", "igb"])
 
         self.on(BROKEN, f"anybind lab set probe vfio-pci ok {OTHER}")
-        recap = self.recap(self.play(site, *words, inventories=sources))
+        recap = self.recap(self.play(converted, *words, inventories=sources))
         self.assertEqual((recap[FIRST]["changed"], recap[BROKEN]["changed"], recap[LATER]["changed"]), (0, 1, 1))
         self.assertEqual([self.drivers(lab, NIC, OTHER) for lab in LABS], [["vfio-pci", "vfio-pci"]] * len(LABS))
-        recap = self.recap(self.play(site, *words, inventories=sources))
+        recap = self.recap(self.play(converted, *words, inventories=sources))
         self.assertEqual({host: (row["changed"], row["failed"]) for host, row in recap.items()}, dict.fromkeys(LABS, (0, 0)))
 
     RULES = f"""
@@ -90,9 +109,7 @@ class Fleet(AnsibleCase):
         self.start_labs(["far"], daemon=True)
         self.play(self.RULES)
         (self.dir / "far.down").touch()
-        self.on("far", f"anybind restore {NIC}; anybind bind {NIC} igb || :")
-        # Who does it behind anybind's back, as driverctl and echo do, is put right.
-        self.on("far", f"echo {NIC} >/sys/bus/pci/drivers/vfio-pci/unbind 2>/dev/null || :; anybind lab remove {NIC}; anybind lab add {NIC}")
+        self.on("far", f"echo {NIC} >/sys/bus/pci/drivers/vfio-pci/unbind; anybind lab remove {NIC}; anybind lab add {NIC}")
         self.wait_for(lambda: self.drivers("far", NIC) == ["vfio-pci"], "the service of the host", 30)
         self.assertEqual(self.recap(self.play(self.RULES, code=4))["far"]["unreachable"], 1)
         (self.dir / "far.down").unlink()

@@ -2,12 +2,10 @@
 """Each module of the collection on a lab, by Ansible: what it changes and does not, tells and refuses.
 usage: modules_test.py ANYBIND ANYBINDD 12|13"""
 
-import unittest
-
-from ansible_case import DISPLAY, NIC, OTHER, ROOT, AnsibleCase, check_machine
+from ansible_case import DISPLAY, NIC, OTHER, AnsibleCase, check_machine
 from lab_case import SERVER, main
 
-PF, DISK = "0000:18:00.1", "0000:3d:00.0"
+PF = "0000:18:00.1"
 
 
 class Modules(AnsibleCase):
