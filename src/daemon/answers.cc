@@ -179,12 +179,6 @@ class Guarded final : public Collecting {
   std::vector<std::string> warnings_{};
 };
 
-wire::Json status_value(const Host& host, const Spec& spec, const Judgement& judgement) {
-  auto since = last_changes(host, spec, judgement.devices);
-  return wire::to_json(spec, judgement, since.value_or(std::map<DeviceId, LastChange>()),
-                       cli::text_of);
-}
-
 Error beyond_error(const Permit& permit) {
   return {.kind = ErrorKind::kNotPermitted,
           .object = permit.device,
@@ -193,6 +187,12 @@ Error beyond_error(const Permit& permit) {
 }
 
 }  // namespace
+
+wire::Json status_value(const Host& host, const Spec& spec, const Judgement& judgement) {
+  auto since = last_changes(host, spec, judgement.devices);
+  return wire::to_json(spec, judgement, since.value_or(std::map<DeviceId, LastChange>()),
+                       cli::text_of);
+}
 
 Result<std::string> list_devices(const Host& host, const std::vector<std::string>& selectors) {
   const auto ids = TRY(selectors.empty() ? read_device_ids(host.sysfs, BusName::literal("pci"))
@@ -243,15 +243,15 @@ Result<std::string> history(const Host& host) {
   return wire::text_of(wire::to_json(TRY(read_history(host))));
 }
 
-Result<std::string> status(const Host& host, const ReadRules& rules) {
-  const Spec spec = TRY(rules(host));
+Result<std::string> status(const Host& host, const RuleSource& rules) {
+  const Spec spec = TRY(read_rules_of(host, rules));
   wire::Json value = status_value(host, spec, TRY(judge(host, spec)));
   value["before_probe"] = wire::to_json(promise_kept(host, spec));
   return wire::text_of(value);
 }
 
-Result<std::string> list_rules(const Host& host, const ReadRules& rules) {
-  const Spec spec = TRY(rules(host));
+Result<std::string> list_rules(const Host& host, const RuleSource& rules) {
+  const Spec spec = TRY(read_rules_of(host, rules));
   return wire::text_of(wire::rules_to_json(spec, TRY(judge(host, spec))));
 }
 
@@ -267,8 +267,8 @@ Result<std::vector<Permit>> permits_for(const Host& host, const Request& request
   return permits_of(host, request, plan);
 }
 
-Result<std::vector<Permit>> permits_for(const Host& host, const ReadRules& rules) {
-  const Spec spec = TRY(rules(host));
+Result<std::vector<Permit>> permits_for(const Host& host, const RuleSource& rules) {
+  const Spec spec = TRY(read_rules_of(host, rules));
   const Judgement now = TRY(judge(host, spec));
   std::vector<Permit> out;
   for (const Standing& standing : now.devices) {
@@ -291,9 +291,9 @@ Result<Answer> change(const Host& host, const Request& request, const std::vecto
                 .changed = std::ranges::any_of(*outcomes, &Outcome::changed)};
 }
 
-Result<Answer> apply(const Host& host, const ReadRules& rules, const std::vector<Permit>& allowed,
+Result<Answer> apply(const Host& host, const RuleSource& rules, const std::vector<Permit>& allowed,
                      const std::function<bool()>& stop_requested) {
-  const Spec spec = TRY(rules(host));
+  const Spec spec = TRY(read_rules_of(host, rules));
   Collecting listener(stop_requested);
   const auto may_change = [&](const Standing& standing) {
     return is_allowed(

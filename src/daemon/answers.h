@@ -11,7 +11,10 @@
 #include "change/listener.h"
 #include "host/host.h"
 #include "plan/request.h"
-#include "policy/spec.h"
+#include "policy/judge.h"
+#include "policy/rule.h"
+#include "policy/rule_files.h"
+#include "wire/json.h"
 
 // What the methods of org.anybind.Manager1 answer (docs/dbus.md), without the bus: JSON, each in
 // the form that docs/schema/ gives it. Every function blocks as what it calls does, and may be
@@ -33,12 +36,14 @@ namespace anybind::daemon {
 /// docs/schema/history.schema.json.
 [[nodiscard]] Result<std::string> history(const Host& host);
 
-/// The rules that count on the machine of `host`.
-using ReadRules = std::function<Result<Spec>(const Host& host)>;
 /// docs/schema/status.schema.json.
-[[nodiscard]] Result<std::string> status(const Host& host, const ReadRules& rules);
+[[nodiscard]] Result<std::string> status(const Host& host, const RuleSource& rules);
 /// docs/schema/rules.schema.json.
-[[nodiscard]] Result<std::string> list_rules(const Host& host, const ReadRules& rules);
+[[nodiscard]] Result<std::string> list_rules(const Host& host, const RuleSource& rules);
+
+/// The member "status" of docs/schema/apply.schema.json.
+[[nodiscard]] wire::Json status_value(const Host& host, const Spec& spec,
+                                      const Judgement& judgement);
 
 /// A request for the devices that `selectors` mean; none: kUsage.
 [[nodiscard]] Result<Request> request_for(const Host& host, Request::Verb verb,
@@ -52,20 +57,23 @@ struct Permit {
     kGiveBack,   ///< of a device to what it was before anybind
     kOverrule,   ///< one of these, though a guard or a missing IOMMU speaks against it
     kApplyRule,  ///< making a rule so
+    kWriteRule,  ///< another text for a rule
   };
   Action action = Action::kChange;
-  std::string device{};  ///< its DeviceId::str(); empty for a rule
+  std::string device{};  ///< its DeviceId::str(); empty for rules
   std::string driver{};  ///< where it goes: "none" to no driver, "default" to any; empty for a rule
   std::string count{};   ///< of functions
   std::string overrules{};  ///< what speaks against it: names of guards and more, with commas
-  std::string rule{};       ///< its name
+  std::string rule{};       ///< its name; empty for a file in which no rule is another one
+  std::string file{};       ///< in which the rule is written: "50-guest.toml"
+  std::string text{};       ///< of the rule, in TOML; empty: it goes
   friend bool operator==(const Permit&, const Permit&) = default;
 };
 
 /// What `request` does to which device, as it is planned now. Errors: those of plan_change().
 [[nodiscard]] Result<std::vector<Permit>> permits_for(const Host& host, const Request& request);
 /// For each rule that something has to be done for.
-[[nodiscard]] Result<std::vector<Permit>> permits_for(const Host& host, const ReadRules& rules);
+[[nodiscard]] Result<std::vector<Permit>> permits_for(const Host& host, const RuleSource& rules);
 
 /// What a change has said on its way, and its answer.
 struct Answer {
@@ -82,7 +90,7 @@ struct Answer {
                                     const std::function<bool()>& stop_requested);
 
 /// Makes the rules in `allowed` so, and no other. docs/schema/apply.schema.json.
-[[nodiscard]] Result<Answer> apply(const Host& host, const ReadRules& rules,
+[[nodiscard]] Result<Answer> apply(const Host& host, const RuleSource& rules,
                                    const std::vector<Permit>& allowed,
                                    const std::function<bool()>& stop_requested);
 

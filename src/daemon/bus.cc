@@ -50,7 +50,7 @@ constexpr std::size_t kMostChangedAtOnce = 64;  // more: any device
 constexpr std::uint64_t kGather =
     100'000;  // microseconds, in which changes of devices make one signal
 constexpr std::size_t kMostWords = 1000;
-constexpr std::size_t kMostText = 1U << 20;  // bytes of the arguments of a call
+constexpr std::size_t kMostText = 1U << 20;  // bytes of a text in a call
 constexpr int kPause = 5000;  // milliseconds between two tries to get back on the bus
 
 const char* error_name(ErrorKind kind) {
@@ -81,7 +81,9 @@ std::string error_text(const Error& error) {
 
 Error not_allowed(const Call& call, const Permit& permit, Verdict verdict) {
   Error out{.kind = ErrorKind::kNotPermitted,
-            .object = permit.device.empty() ? permit.rule : permit.device,
+            .object = !permit.device.empty() ? permit.device
+                      : !permit.rule.empty() ? permit.rule
+                                             : permit.file,
             .why = "this user may not change it"};
   if (permit.action == Permit::Action::kOverrule)
     out.why = "this user may not change it against a guard, or by a way that reaches other devices";
@@ -115,11 +117,20 @@ int read_words(sd_bus_message* message, std::vector<std::string>& out) {
   return code < 0 ? code : ::sd_bus_message_exit_container(message);
 }
 
+/// EINVAL: too long.
+int read_text(sd_bus_message* message, std::string& out) {
+  const char* text = nullptr;
+  if (const int code = ::sd_bus_message_read(message, "s", &text); code < 0) return code;
+  if (std::strlen(text) > kMostText) return -EINVAL;
+  out = text;
+  return 0;
+}
+
 }  // namespace
 
 class Bus::Impl {
  public:
-  explicit Impl(ReadRules rules)
+  explicit Impl(RuleSource rules)
       : rules_(std::move(rules)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
   Result<> start() {
@@ -151,6 +162,10 @@ class Bus::Impl {
         bus_.get(), kPath, kInterface, "Noticed", "sssss", level_word(notice.level), device.c_str(),
         printable(notice.rule).c_str(), printable(notice.text, 2048).c_str(),
         printable(cli::text_of(notice.advice), 1024).c_str()));
+  }
+
+  void emit_rules() {
+    static_cast<void>(::sd_bus_emit_signal(bus_.get(), kPath, kInterface, "RulesChanged", nullptr));
   }
 
   void gather(const std::string& device) {
@@ -306,22 +321,24 @@ class Bus::Impl {
   }
 
   static int read_arguments(sd_bus_message* message, Call& out) {
-    const char* text = nullptr;
     const std::string_view method = out.method;
     if (method == "List" || method == "Bind" || method == "Unbind" || method == "Restore") {
       if (const int code = read_words(message, out.words); code < 0) return code;
     }
     if (method == "Explain") {
-      if (const int code = ::sd_bus_message_read(message, "s", &text); code < 0) return code;
-      if (std::strlen(text) > kMostText / kMostWords) return -EINVAL;
-      out.words.emplace_back(text);
+      std::string& word = out.words.emplace_back();
+      if (const int code = read_text(message, word); code < 0) return code;
+      if (word.size() > kMostText / kMostWords) return -EINVAL;
     }
-    if (method == "Bind" || method == "Explain" || method == "Plan" || method == "Change") {
-      if (const int code = ::sd_bus_message_read(message, "s", &text); code < 0) return code;
-      if (std::strlen(text) > kMostText) return -EINVAL;
-      out.text = text;
+    const bool is_of_rules = method == "CheckRules" || writes_rules(out);
+    if (is_of_rules) {
+      if (const int code = read_text(message, out.file); code < 0) return code;
     }
-    return 0;
+    if (method == "Bind" || method == "Explain" || method == "Plan" || method == "Change" ||
+        is_of_rules) {
+      if (const int code = read_text(message, out.text); code < 0) return code;
+    }
+    return writes_rules(out) ? read_text(message, out.expected) : 0;
   }
 
   static int on_get(sd_bus* /*bus*/, const char* /*path*/, const char* /*interface*/,
@@ -415,9 +432,7 @@ class Bus::Impl {
 
   void change(At at) {
     work(at, [this, at](const Host& host) {
-      const auto stop = [this] { return stopping_.load(); };
-      if (at->request) return daemon::change(host, *at->request, at->permits, stop);
-      return apply(host, rules_, at->permits, stop);
+      return carry_out(host, *at, rules_, [this] { return stopping_.load(); });
     });
   }
 
@@ -475,7 +490,7 @@ class Bus::Impl {
     static_cast<void>(::sd_bus_send(bus_.get(), made, nullptr));
   }
 
-  ReadRules rules_;
+  RuleSource rules_;
   std::atomic<bool> stopping_ = false;
   Descriptor wake_;
   std::mutex mutex_;
@@ -522,10 +537,17 @@ const sd_bus_vtable* Bus::Impl::table() {
                               SD_BUS_RESULT("s", outcomes, "as", warnings), on_call, kAnybody),
       SD_BUS_METHOD_WITH_ARGS("Apply", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", changes, "as", warnings),
                               on_call, kAnybody),
+      SD_BUS_METHOD_WITH_ARGS("ReadRules", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", files), on_call,
+                              kAnybody),
+      SD_BUS_METHOD_WITH_ARGS("CheckRules", SD_BUS_ARGS("s", name, "s", text),
+                              SD_BUS_RESULT("s", check), on_call, kAnybody),
+      SD_BUS_METHOD_WITH_ARGS("WriteRules", SD_BUS_ARGS("s", name, "s", text, "s", expected),
+                              SD_BUS_RESULT("s", written, "as", warnings), on_call, kAnybody),
       SD_BUS_SIGNAL_WITH_ARGS("DevicesChanged", SD_BUS_ARGS("as", devices), 0),
       SD_BUS_SIGNAL_WITH_ARGS(
           "Noticed", SD_BUS_ARGS("s", level, "s", device, "s", rule, "s", text, "s", next), 0),
       SD_BUS_SIGNAL_WITH_ARGS("Changed", SD_BUS_ARGS("s", command, "s", outcomes), 0),
+      SD_BUS_SIGNAL("RulesChanged", "", 0),
       SD_BUS_PROPERTY("Version", "s", on_get, 0, SD_BUS_VTABLE_PROPERTY_CONST),
       SD_BUS_PROPERTY("DevicesDeclared", "u", on_get, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
       SD_BUS_PROPERTY("DevicesMet", "u", on_get, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
@@ -538,7 +560,7 @@ const sd_bus_vtable* Bus::Impl::table() {
 Bus::Bus(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Bus::~Bus() = default;
 
-Result<std::unique_ptr<Bus>> Bus::open(ReadRules rules) {
+Result<std::unique_ptr<Bus>> Bus::open(RuleSource rules) {
   auto impl = std::make_unique<Impl>(std::move(rules));
   TRY(impl->start());
   return std::unique_ptr<Bus>(new Bus(std::move(impl)));
@@ -550,6 +572,10 @@ void Bus::stop() {
 
 void Bus::tell(const Notice& notice) {
   impl_->post([impl = impl_.get(), notice] { impl->emit(notice); });
+}
+
+void Bus::tell_rules() {
+  impl_->post([impl = impl_.get()] { impl->emit_rules(); });
 }
 
 void Bus::tell_changed(const std::string& device) {

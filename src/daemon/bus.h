@@ -16,7 +16,7 @@ namespace anybind::daemon {
 class Bus {
  public:
   /// Ready when it returns. Errors: there is no bus, or somebody else has the name.
-  [[nodiscard]] static Result<std::unique_ptr<Bus>> open(ReadRules rules);
+  [[nodiscard]] static Result<std::unique_ptr<Bus>> open(RuleSource rules);
   /// stop()
   ~Bus();
   Bus(const Bus&) = delete;
@@ -26,6 +26,8 @@ class Bus {
   void tell(const Notice& notice);
   /// The signal DevicesChanged, soon: a DeviceId::str(); empty: any device may have changed.
   void tell_changed(const std::string& device);
+  /// The signal RulesChanged: the files of rules were read again.
+  void tell_rules();
   /// Asks the changes that run to stop, waits for them, and leaves the bus. What is told later,
   /// nobody hears.
   void stop();

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "daemon/rule_answers.h"
 #include "inventory/net_interface.h"
 #include "wire/request.h"
 
@@ -18,15 +19,22 @@ namespace anybind::daemon {
 namespace {
 
 constexpr auto kMostPatience = std::chrono::seconds(10);  // of who is not root
-constexpr std::array<std::string_view, 6> kLooks = {"List",   "Explain", "Plan",
-                                                    "Status", "Rules",   "History"};
+constexpr std::array<std::string_view, 8> kLooks = {"List",  "Explain", "Plan",      "Status",
+                                                    "Rules", "History", "ReadRules", "CheckRules"};
 
-Result<std::string> text_answer(const Host& host, const Call& call, const ReadRules& rules) {
+NewRuleFile file_of(const Call& call) {
+  return {.name = call.file, .text = call.text};
+}
+
+Result<std::string> text_answer(const Host& host, const Call& call, const RuleSource& rules) {
   if (call.method == "List") return list_devices(host, call.words);
   if (call.method == "Explain") return explain(host, call.words.at(0), call.text);
   if (call.method == "Plan") return plan(host, TRY(wire::request_from_json(call.text)));
   if (call.method == "Status") return status(host, rules);
   if (call.method == "Rules") return list_rules(host, rules);
+  if (call.method == "ReadRules")
+    return read_rule_files(host, rules, call.uid == 0 ? Reader::kRoot : Reader::kAnybody);
+  if (call.method == "CheckRules") return check_rules(host, rules, file_of(call));
   return history(host);
 }
 
@@ -56,9 +64,10 @@ Result<> check_names(const Host& host, const Request& request) {
 
 std::string Call::command() const {
   constexpr std::size_t kMost = 8;
-  std::string out = request             ? wire::to_json(*request)["verb"].get<std::string>()
-                    : method == "Apply" ? "apply"
-                                        : method;
+  std::string out = request               ? wire::to_json(*request)["verb"].get<std::string>()
+                    : method == "Apply"   ? "apply"
+                    : writes_rules(*this) ? "write " + printable(file) + ".toml"
+                                          : method;
   if (request) {
     for (std::size_t i = 0; i < std::min(kMost, request->devices.size()); ++i)
       out += " " + request->devices[i].str();
@@ -73,13 +82,21 @@ bool only_looks(const Call& call) {
   return std::ranges::find(kLooks, call.method) != kLooks.end();
 }
 
-Result<Answer> look(const Host& host, const Call& call, const ReadRules& rules) {
+bool writes_rules(const Call& call) {
+  return call.method == "WriteRules";
+}
+
+Result<Answer> look(const Host& host, const Call& call, const RuleSource& rules) {
   return Answer{.json = TRY(text_answer(host, call, rules))};
 }
 
-Result<> prepare(const Host& host, Call& call, const ReadRules& rules) {
+Result<> prepare(const Host& host, Call& call, const RuleSource& rules) {
   if (call.method == "Apply") {
     call.permits = TRY(permits_for(host, rules));
+    return {};
+  }
+  if (writes_rules(call)) {
+    call.permits = TRY(permits_for(host, rules, file_of(call), call.expected));
     return {};
   }
   call.request = TRY(request_of(host, call));
@@ -88,6 +105,14 @@ Result<> prepare(const Host& host, Call& call, const ReadRules& rules) {
   if (call.uid != 0 && call.request->patience > kMostPatience) call.request->patience.reset();
   call.permits = TRY(permits_for(host, *call.request));
   return {};
+}
+
+Result<Answer> carry_out(const Host& host, const Call& call, const RuleSource& rules,
+                         const std::function<bool()>& stop_requested) {
+  if (call.request) return change(host, *call.request, call.permits, stop_requested);
+  if (writes_rules(call))
+    return write_rules(host, rules, file_of(call), call.expected, call.permits);
+  return apply(host, rules, call.permits, stop_requested);
 }
 
 }  // namespace anybind::daemon

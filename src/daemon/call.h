@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
@@ -19,7 +20,9 @@ struct Call {
   /// In the thread of the bus: what was asked for, as read from the message.
   std::string method;
   std::vector<std::string> words{};  ///< selectors
-  std::string text{};                ///< a request, a device, a driver
+  std::string text{};                ///< a request, a device, a driver; of a file of rules
+  std::string file{};                ///< of rules, its name
+  std::string expected{};            ///< what stands in it now
 
   Owned<sd_bus_message> message{};
   uid_t uid = 0;
@@ -35,11 +38,18 @@ struct Call {
 };
 
 /// What a method does that changes nothing. Runs in a thread of its own.
-[[nodiscard]] Result<Answer> look(const Host& host, const Call& call, const ReadRules& rules);
+[[nodiscard]] Result<Answer> look(const Host& host, const Call& call, const RuleSource& rules);
 /// Whether the method is one of those.
 [[nodiscard]] bool only_looks(const Call& call);
 
+/// Whether it writes a file of rules.
+[[nodiscard]] bool writes_rules(const Call& call);
+
 /// What a change needs to be allowed: fills in `request` and `permits`.
-[[nodiscard]] Result<> prepare(const Host& host, Call& call, const ReadRules& rules);
+[[nodiscard]] Result<> prepare(const Host& host, Call& call, const RuleSource& rules);
+
+/// The change itself, when all of that is allowed.
+[[nodiscard]] Result<Answer> carry_out(const Host& host, const Call& call, const RuleSource& rules,
+                                       const std::function<bool()>& stop_requested);
 
 }  // namespace anybind::daemon

@@ -4,6 +4,8 @@
 #include <string_view>
 #include <utility>
 
+#include <fmt/format.h>
+
 namespace anybind::daemon {
 namespace {
 
@@ -24,6 +26,8 @@ const char* action_name(Permit::Action action) {
       return "org.anybind.overrule";
     case Permit::Action::kApplyRule:
       return "org.anybind.apply";
+    case Permit::Action::kWriteRule:
+      return "org.anybind.rules";
   }
   return "org.anybind.change";
 }
@@ -63,12 +67,18 @@ std::string goal_words(const std::string& driver) {
 bool append_details(sd_bus_message* question, const Permit& permit) {
   if (::sd_bus_message_open_container(question, SD_BUS_TYPE_ARRAY, "{ss}") < 0) return false;
   const std::string goal = goal_words(permit.driver);
+  const std::string what = permit.file.empty()   ? ""
+                           : permit.rule.empty() ? "the text around the rules"
+                                                 : fmt::format("the rule {}", permit.rule);
   for (const auto& [key, value] : {std::pair{"device", &permit.device},
                                    {"driver", &permit.driver},
                                    {"goal", &goal},
                                    {"count", &permit.count},
                                    {"overrules", &permit.overrules},
-                                   {"rule", &permit.rule}}) {
+                                   {"rule", &permit.rule},
+                                   {"file", &permit.file},
+                                   {"text", &permit.text},
+                                   {"what", &what}}) {
     if (!value->empty() && ::sd_bus_message_append(question, "{ss}", key, value->c_str()) < 0)
       return false;
   }

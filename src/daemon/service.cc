@@ -39,7 +39,7 @@
 #include "inventory/device.h"
 #include "policy/greeter.h"
 #include "policy/keeper.h"
-#include "policy/named_specs.h"
+#include "policy/rule_files.h"
 #include "policy/spec.h"
 
 namespace anybind::daemon {
@@ -90,7 +90,7 @@ class Service {
       : host_(host),
         options_(options),
         keeper_(
-            host, [this] { return read(host_); }, tell_),
+            host, [this] { return read_rules_of(host_, rules_); }, tell_),
         greeter_(host, tell_),
         metrics_(options.metrics.empty() ? nullptr : open_storage(options.metrics, Readers::kAll)) {
   }
@@ -132,7 +132,7 @@ class Service {
 
   /// Without a bus everything else is done all the same.
   void open_bus() {
-    auto bus = Bus::open([this](const Host& host) { return read(host); });
+    auto bus = Bus::open(rules_);
     if (bus) {
       bus_ = *std::move(bus);
       return;
@@ -221,11 +221,6 @@ class Service {
     if (!wants_hold()) return let_go();
     const auto flag = host_.sysfs.read("bus/pci/drivers_autoprobe");
     if (flag && flag->starts_with('1')) hold();
-  }
-
-  Result<Spec> read(const Host& host) const {
-    if (options_.rules.empty()) return read_rules(host.files);
-    return parse_spec(TRY(read_named_specs(options_.rules)));
   }
 
   Result<> add_sources() {
@@ -360,6 +355,7 @@ class Service {
     static_cast<void>(::sd_event_source_set_enabled(quiet_.get(), SD_EVENT_OFF));
     static_cast<void>(::sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", monotonic()));
     load();
+    if (bus_ != nullptr) bus_->tell_rules();
     look();
     static_cast<void>(::sd_notify(0, "READY=1"));
   }
@@ -397,6 +393,7 @@ class Service {
 
   const Host& host_;
   const ServiceOptions& options_;
+  const RuleSource rules_{.named = options_.rules};
   const Tell tell_ = teller();
   Keeper keeper_;
   Greeter greeter_;

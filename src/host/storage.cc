@@ -262,8 +262,10 @@ class PosixStorage final : public Storage {
     const std::string file = fresh(name);
     auto fd =
         TRY(open_file(dir, file, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, for_all_ ? 0644 : 0600));
-    Reply<void> written = write_all(fd.get(), bytes);
-    if (written && for_all_ && ::fchmod(fd.get(), 0644) != 0) written = failed();
+    // Whatever our umask is, and the mode of one that was left by a process that was killed.
+    Reply<void> written;
+    if (::fchmod(fd.get(), for_all_ ? 0644 : 0600) != 0) written = failed();
+    if (written) written = write_all(fd.get(), bytes);
     if (written && ::fsync(fd.get()) != 0) written = failed();
     if (written) return fd;
     ::unlinkat(dir, file.c_str(), 0);

@@ -261,6 +261,40 @@ void check_rules(const std::vector<Rule>& rules, Coverage coverage, std::vector<
   }
 }
 
+/// `faults` gets all that is wrong with them.
+Spec parse_files(const std::vector<SpecFile>& files, Coverage coverage,
+                 std::vector<Error>& faults) {
+  Spec out;
+  for (const SpecFile& file : files) {
+    auto rules = parse_file(file, faults);
+    if (!rules) {
+      faults.push_back(std::move(rules).error());
+      continue;
+    }
+    std::ranges::move(*rules, std::back_inserter(out.rules));
+  }
+  if (out.rules.size() > kMostRules) {
+    faults = {{.kind = ErrorKind::kUsage, .why = "more than 10000 rules"}};
+  } else {
+    check_rules(out.rules, coverage, faults);
+  }
+  return out;
+}
+
+/// "FILE:LINE:COLUMN", or a file alone, whose name ends with letters.
+RulePlace place_in(std::string_view object) {
+  RulePlace out{.file = std::string(object)};
+  const auto last = object.rfind(':');
+  const auto middle = last == 0 ? std::string_view::npos : object.rfind(':', last - 1);
+  if (last == std::string_view::npos || middle == std::string_view::npos) return out;
+  const auto line = parse_decimal(object.substr(middle + 1, last - middle - 1), UINT32_MAX);
+  const auto column = parse_decimal(object.substr(last + 1), UINT32_MAX);
+  if (!line || !column) return out;
+  return {.file = std::string(object.substr(0, middle)),
+          .line = static_cast<std::uint32_t>(*line),
+          .column = static_cast<std::uint32_t>(*column)};
+}
+
 /// Others than root could write what root then does.
 std::string distrust(const FileStatus& status) {
   if ((status.mode & S_IFMT) == S_IFLNK) return "it is a symbolic link";
@@ -269,8 +303,14 @@ std::string distrust(const FileStatus& status) {
   return "";
 }
 
-/// As systemd masks a file: a link to nothing.
-bool is_masked(const Proc& files, const std::string& path) {
+}  // namespace
+
+std::string RulePlace::str() const {
+  if (line == 0) return file;
+  return fmt::format("{}:{}:{}", file, line, column);
+}
+
+bool is_mask(const Proc& files, const std::string& path) {
   return files.read_link(path).value_or("") == "/dev/null";  // never opened
 }
 
@@ -286,13 +326,6 @@ Result<> check_trust(const Proc& files, const std::string& path) {
                .advice = fmt::format("chown root /{0} && chmod go-w /{0}", path)});
 }
 
-}  // namespace
-
-std::string RulePlace::str() const {
-  if (line == 0) return file;
-  return fmt::format("{}:{}:{}", file, line, column);
-}
-
 Result<std::vector<SpecFile>> read_spec_files(const Proc& files) {
   std::map<std::string, std::string> by_name;  // where it counts
   for (const std::string folder : kRuleFolders) {
@@ -306,7 +339,7 @@ Result<std::vector<SpecFile>> read_spec_files(const Proc& files) {
   std::vector<SpecFile> out;
   for (const auto& [name, folder] : by_name) {
     const std::string path = fmt::format("{}/{}", folder, name);
-    if (is_masked(files, path)) continue;
+    if (is_mask(files, path)) continue;
     TRY(check_trust(files, path));
     auto text = files.read(path);
     if (!text) return fail(from_errno(text.error(), "read", "/" + path));
@@ -346,24 +379,25 @@ Result<std::vector<Rule>> read_driverctl_rules(const Proc& files) {
 }
 
 Result<Spec> parse_spec(const std::vector<SpecFile>& files, Coverage coverage) {
-  Spec out;
   std::vector<Error> faults;
-  for (const SpecFile& file : files) {
-    auto rules = parse_file(file, faults);
-    if (!rules) {
-      faults.push_back(std::move(rules).error());
-      continue;
-    }
-    std::ranges::move(*rules, std::back_inserter(out.rules));
-  }
-  if (out.rules.size() > kMostRules)
-    return fail({.kind = ErrorKind::kUsage, .why = "more than 10000 rules"});
-  check_rules(out.rules, coverage, faults);
+  Spec out = parse_files(files, coverage, faults);
   if (faults.empty()) return out;
   Error first = std::move(faults.front());
   for (std::size_t i = 1; i < faults.size(); ++i)
     first.details.emplace_back(faults[i].object + ": " + faults[i].why);
   return fail(std::move(first));
+}
+
+std::vector<SpecFault> faults_of(const std::vector<SpecFile>& files) {
+  std::vector<Error> faults;
+  static_cast<void>(parse_files(files, Coverage::kIsAFault, faults));
+  std::vector<SpecFault> out;
+  out.reserve(faults.size());
+  for (Error& fault : faults)
+    out.push_back({.place = place_in(fault.object),
+                   .why = std::move(fault.why),
+                   .advice = std::move(fault.advice)});
+  return out;
 }
 
 void append_rules(Spec& spec, std::vector<Rule> rules) {

@@ -43,6 +43,16 @@ enum class Coverage : std::uint8_t { kIsAFault, kAllowed };
 [[nodiscard]] Result<Spec> parse_spec(const std::vector<SpecFile>& files,
                                       Coverage coverage = Coverage::kIsAFault);
 
+/// One thing that is wrong with files of rules.
+struct SpecFault {
+  RulePlace place;  ///< without a file: of all of them together
+  std::string why;
+  Remark advice{};
+  friend bool operator==(const SpecFault&, const SpecFault&) = default;
+};
+/// All for which parse_spec() would give an error; empty: it would not.
+[[nodiscard]] std::vector<SpecFault> faults_of(const std::vector<SpecFile>& files);
+
 /// Rules that are not written in TOML join the ones that are; what never counts then is dropped.
 void append_rules(Spec& spec, std::vector<Rule> rules);
 
@@ -54,5 +64,11 @@ void append_rules(Spec& spec, std::vector<Rule> rules);
 /// `path` is below the root of `files`. kNotPermitted: others may write to it, or to its folder.
 [[nodiscard]] Result<std::optional<std::string>> read_trusted(const Proc& files,
                                                               const std::string& path);
+
+/// kNotPermitted: others than root could write what root then does, or it is a link.
+[[nodiscard]] Result<> check_trust(const Proc& files, const std::string& path);
+
+/// It is masked as systemd does it, by a link to nothing.
+[[nodiscard]] bool is_mask(const Proc& files, const std::string& path);
 
 }  // namespace anybind
