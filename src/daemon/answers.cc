@@ -125,23 +125,38 @@ bool is_allowed(const std::vector<Permit>& allowed, const Permit& permit) {
   return std::ranges::find(allowed, permit) != allowed.end();
 }
 
-/// Collects what a change says, and ends it when somebody asks for that.
+/// Collects what a change says, tells how it goes, and ends it when somebody asks for that.
 class Collecting : public Listener {
  public:
-  explicit Collecting(const std::function<bool()>& stop_requested)
-      : stop_requested_(stop_requested) {}
+  explicit Collecting(const Waiting& waiting) : waiting_(waiting) {}
+
+  void on_waiting(const std::string& owner) override { tell("", "waiting for process " + owner); }
+  void on_module(const ModuleLoad& load) override { tell("", load.reason); }
+  void on_step(const DeviceId& device, const Step& step) override {
+    tell(device.str(), step.reason);
+  }
+  void on_setting(const Setting& setting) override {
+    tell(setting.device ? setting.device->str() : "", setting.reason);
+  }
+  void on_rollback(const Error& /*cause*/, std::size_t devices) override {
+    tell("", fmt::format("putting {} device{} back", devices, devices == 1 ? "" : "s"));
+  }
 
   void on_plan(const Plan& plan) override {
     for (const Remark& warning : plan.warnings)
       warnings_.push_back(printable(cli::text_of(warning), 1024));
   }
   void on_warning(const std::string& text) override { warnings_.push_back(printable(text, 1024)); }
-  [[nodiscard]] bool stop_requested() const override { return stop_requested_(); }
+  [[nodiscard]] bool stop_requested() const override { return waiting_.stop_requested(); }
 
   [[nodiscard]] std::vector<std::string> warnings() { return std::move(warnings_); }
 
  private:
-  const std::function<bool()>& stop_requested_;
+  void tell(std::string device, const std::string& text) const {
+    waiting_.tell({.device = std::move(device), .text = printable(text, 512)});
+  }
+
+  const Waiting& waiting_;
   std::vector<std::string> warnings_{};
 };
 
@@ -149,8 +164,8 @@ class Collecting : public Listener {
 class Guarded final : public Collecting {
  public:
   Guarded(const Host& host, const Request& request, const std::vector<Permit>& allowed,
-          const std::function<bool()>& stop_requested)
-      : Collecting(stop_requested), host_(host), request_(request), allowed_(allowed) {}
+          const Waiting& waiting)
+      : Collecting(waiting), host_(host), request_(request), allowed_(allowed) {}
 
   /// What it throws is dropped: then nothing may have been compared.
   void on_plan(const Plan& plan) override {
@@ -176,7 +191,6 @@ class Guarded final : public Collecting {
   const std::vector<Permit>& allowed_;
   bool is_compared_ = true;  ///< the plan that runs, with what is allowed
   std::optional<Permit> beyond_{};
-  std::vector<std::string> warnings_{};
 };
 
 Error beyond_error(const Permit& permit) {
@@ -243,9 +257,15 @@ Result<std::string> history(const Host& host) {
   return wire::text_of(wire::to_json(TRY(read_history(host))));
 }
 
-Result<std::string> status(const Host& host, const RuleSource& rules) {
+Result<std::string> status(const Host& host, const RuleSource& rules, const Since& since) {
   const Spec spec = TRY(read_rules_of(host, rules));
-  wire::Json value = status_value(host, spec, TRY(judge(host, spec)));
+  const Judgement now = TRY(judge(host, spec));
+  wire::Json value = status_value(host, spec, now);
+  for (std::size_t i = 0; i < now.devices.size(); ++i) {
+    const auto known = since.find(now.devices[i].device);
+    const bool differs = now.devices[i].state != Standing::State::kMet && known != since.end();
+    value["devices"][i]["since"] = differs ? wire::Json(known->second) : wire::Json(nullptr);
+  }
   value["before_probe"] = wire::to_json(promise_kept(host, spec));
   return wire::text_of(value);
 }
@@ -281,8 +301,8 @@ Result<std::vector<Permit>> permits_for(const Host& host, const RuleSource& rule
 }
 
 Result<Answer> change(const Host& host, const Request& request, const std::vector<Permit>& allowed,
-                      const std::function<bool()>& stop_requested) {
-  Guarded listener(host, request, allowed, stop_requested);
+                      const Waiting& waiting) {
+  Guarded listener(host, request, allowed, waiting);
   const auto outcomes = anybind::change(host, request, listener);
   if (const auto beyond = listener.beyond()) return fail(beyond_error(*beyond));
   if (!outcomes) return fail(outcomes.error());
@@ -292,9 +312,9 @@ Result<Answer> change(const Host& host, const Request& request, const std::vecto
 }
 
 Result<Answer> apply(const Host& host, const RuleSource& rules, const std::vector<Permit>& allowed,
-                     const std::function<bool()>& stop_requested) {
+                     const Waiting& waiting) {
   const Spec spec = TRY(read_rules_of(host, rules));
-  Collecting listener(stop_requested);
+  Collecting listener(waiting);
   const auto may_change = [&](const Standing& standing) {
     return is_allowed(
         allowed, {.action = Permit::Action::kApplyRule, .rule = spec.rules[standing.rule].name});

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,8 +37,11 @@ namespace anybind::daemon {
 /// docs/schema/history.schema.json.
 [[nodiscard]] Result<std::string> history(const Host& host);
 
+/// Since when a device is not as declared, as the service knows it: seconds since 1970.
+using Since = std::map<DeviceId, std::int64_t>;
 /// docs/schema/status.schema.json.
-[[nodiscard]] Result<std::string> status(const Host& host, const RuleSource& rules);
+[[nodiscard]] Result<std::string> status(const Host& host, const RuleSource& rules,
+                                         const Since& since);
 /// docs/schema/rules.schema.json.
 [[nodiscard]] Result<std::string> list_rules(const Host& host, const RuleSource& rules);
 
@@ -58,6 +62,7 @@ struct Permit {
     kOverrule,   ///< one of these, though a guard or a missing IOMMU speaks against it
     kApplyRule,  ///< making a rule so
     kWriteRule,  ///< another text for a rule
+    kTogether,   ///< several of these, none of which is allowed without a password
   };
   Action action = Action::kChange;
   std::string device{};  ///< its DeviceId::str(); empty for rules
@@ -67,6 +72,7 @@ struct Permit {
   std::string rule{};       ///< its name; empty for a file in which no rule is another one
   std::string file{};       ///< in which the rule is written: "50-guest.toml"
   std::string text{};       ///< of the rule, in TOML; empty: it goes
+  std::string together{};   ///< of kTogether: each of them in words
   friend bool operator==(const Permit&, const Permit&) = default;
 };
 
@@ -82,16 +88,27 @@ struct Answer {
   bool changed = false;                 ///< the machine is another one now
 };
 
+/// What is being done on which device, in words; without a device: on none by itself.
+struct Progress {
+  std::string device{};  ///< a DeviceId::str()
+  std::string text{};
+};
+
+/// Who waits for a change.
+struct Waiting {
+  std::function<bool()> stop_requested;
+  /// Called by any thread, before each step: returns soon.
+  std::function<void(Progress)> tell;
+};
+
 /// Does what is asked for, as long as that is no more than `allowed`: the plan is compared again
 /// before the first write, since a group may have a new member. docs/schema/change.schema.json.
 /// kNotPermitted: it is more.
 [[nodiscard]] Result<Answer> change(const Host& host, const Request& request,
-                                    const std::vector<Permit>& allowed,
-                                    const std::function<bool()>& stop_requested);
+                                    const std::vector<Permit>& allowed, const Waiting& waiting);
 
 /// Makes the rules in `allowed` so, and no other. docs/schema/apply.schema.json.
 [[nodiscard]] Result<Answer> apply(const Host& host, const RuleSource& rules,
-                                   const std::vector<Permit>& allowed,
-                                   const std::function<bool()>& stop_requested);
+                                   const std::vector<Permit>& allowed, const Waiting& waiting);
 
 }  // namespace anybind::daemon

@@ -169,11 +169,18 @@ class Bus::Impl {
   }
 
   void gather(const std::string& device) {
-    if (changed_.empty()) {
-      static_cast<void>(::sd_event_source_set_time_relative(gather_.get(), kGather));
-      static_cast<void>(::sd_event_source_set_enabled(gather_.get(), SD_EVENT_ONESHOT));
-    }
+    if (changed_.empty()) wake_after(gather_, kGather);
     if (changed_.size() <= kMostChangedAtOnce) changed_.insert(device);
+  }
+
+  static void wake_after(const Owned<sd_event_source>& timer, std::uint64_t microseconds) {
+    static_cast<void>(::sd_event_source_set_time_relative(timer.get(), microseconds));
+    static_cast<void>(::sd_event_source_set_enabled(timer.get(), SD_EVENT_ONESHOT));
+  }
+
+  void set_since(Since since) {
+    const std::scoped_lock lock(since_mutex_);
+    since_ = std::move(since);
   }
 
   void set_counts(std::size_t declared, std::size_t met, bool holds) {
@@ -190,6 +197,11 @@ class Bus::Impl {
  private:
   static const sd_bus_vtable* table();
 
+  Since since() {
+    const std::scoped_lock lock(since_mutex_);
+    return since_;
+  }
+
   Result<> connect() {
     sd_event* loop = nullptr;
     TRY(check_bus(::sd_event_new(&loop), "wait for"));
@@ -204,16 +216,22 @@ class Bus::Impl {
     TRY(check_bus(::sd_bus_set_exit_on_disconnect(bus, 1), "wait for"));
     TRY(check_bus(::sd_event_add_io(loop, nullptr, wake_.get(), EPOLLIN, on_wake, this),
                   "wait for"));
-    sd_event_source* timer = nullptr;
+    TRY(add_timer(gather_, on_gathered));
+    return add_timer(progress_, on_progress);
+  }
+
+  Result<> add_timer(Owned<sd_event_source>& timer, sd_event_time_handler_t handler) {
+    sd_event_source* made = nullptr;
     TRY(check_bus(
-        ::sd_event_add_time_relative(loop, &timer, CLOCK_MONOTONIC, 0, 0, on_gathered, this),
+        ::sd_event_add_time_relative(loop_.get(), &made, CLOCK_MONOTONIC, 0, 0, handler, this),
         "wait for"));
-    gather_.reset(timer);
-    return check_bus(::sd_event_source_set_enabled(timer, SD_EVENT_OFF), "wait for");
+    timer.reset(made);
+    return check_bus(::sd_event_source_set_enabled(made, SD_EVENT_OFF), "wait for");
   }
 
   void disconnect() {
     gather_.reset();
+    progress_.reset();
     bus_.reset();
     loop_.reset();
   }
@@ -236,6 +254,26 @@ class Bus::Impl {
       }
       daemon::tell({.text = "the system bus is back"});
     }
+  }
+
+  /// The last step of each change that goes on, ten times a second at most.
+  void note_progress(Call& call, const Progress& now) {
+    const bool is_first =
+        std::ranges::none_of(calls_, [](const Call& one) { return one.progress.has_value(); });
+    call.progress = now;
+    if (is_first) wake_after(progress_, kGather);
+  }
+
+  static int on_progress(sd_event_source* /*source*/, std::uint64_t /*usec*/, void* data) {
+    auto& self = *static_cast<Impl*>(data);
+    for (Call& call : self.calls_) {
+      const auto now = std::exchange(call.progress, std::nullopt);
+      if (!now) continue;
+      static_cast<void>(::sd_bus_emit_signal(self.bus_.get(), kPath, kInterface, "Progress", "sss",
+                                             printable(call.command(), 1024).c_str(),
+                                             now->device.c_str(), now->text.c_str()));
+    }
+    return 0;
   }
 
   /// What they had to say nobody can hear.
@@ -313,7 +351,7 @@ class Bus::Impl {
     calls_.push_back(std::move(call));
     const auto at = std::prev(calls_.end());
     if (only_looks(*at)) {
-      work(at, [at, this](const Host& host) { return look(host, *at, rules_); });
+      work(at, [at, this](const Host& host) { return look(host, *at, rules_, since()); });
     } else {
       prepare_change(at);
     }
@@ -395,20 +433,59 @@ class Bus::Impl {
         });
   }
 
-  /// Root is allowed; of others polkit is asked for one permit after another.
+  /// Root is allowed. Of others polkit is asked for one permit after another, without a question to
+  /// anybody: so it is known at once what is forbidden, and for what a password is wanted.
   void ask_next(At at) {
-    at->question.reset();
     if (at->uid == 0) at->allowed = at->permits.size();
-    if (at->allowed == at->permits.size()) {
+    if (at->allowed == at->permits.size()) return ask_people(at);
+    const Permit& permit = at->permits[at->allowed];
+    ask(at, permit, Asks::kNobody, [this, at](Verdict verdict) {
+      const Permit& asked = at->permits[at->allowed];
+      if (verdict != Verdict::kYes && verdict != Verdict::kChallenge)
+        return end(at, fail(not_allowed(*at, asked, verdict)));
+      if (verdict == Verdict::kChallenge) at->challenged.push_back(asked);
+      ++at->allowed;
+      ask_next(at);
+    });
+  }
+
+  /// Passwords: one for everything that wants one, where polkit wants one for that too. A rule of
+  /// polkit that says yes to it at once was not written with each of these in mind.
+  void ask_people(At at) {
+    const auto all = together(at->challenged);
+    if (!all || !allows_questions(*at->message)) return ask_people_one_by_one(at);
+    ask(at, *all, Asks::kNobody, [this, at, all](Verdict verdict) {
+      if (verdict != Verdict::kChallenge) return ask_people_one_by_one(at);
+      ask(at, *all, Asks::kPeople, [this, at](Verdict answer) {
+        if (answer != Verdict::kYes)
+          return end(at, fail(not_allowed(*at, at->challenged.front(), answer)));
+        at->challenged.clear();
+        ask_people_one_by_one(at);
+      });
+    });
+  }
+
+  void ask_people_one_by_one(At at) {
+    if (at->challenged.empty()) {
       if (at->uid == 0 || is_there(*at)) return change(at);
       return end(at, fail({.why = "who asked has gone; nothing was changed"}));
     }
-    const Permit& permit = at->permits[at->allowed];
-    at->question = ask_polkit(*at->message, permit, [this, at](Verdict verdict) {
-      // After this call back: it is the question's own.
-      post([this, at, verdict] { hear(at, verdict); });
+    ask(at, at->challenged.front(), Asks::kPeople, [this, at](Verdict verdict) {
+      if (verdict != Verdict::kYes)
+        return end(at, fail(not_allowed(*at, at->challenged.front(), verdict)));
+      at->challenged.erase(at->challenged.begin());
+      ask_people_one_by_one(at);
     });
-    if (!at->question) hear(at, Verdict::kNobodyToAsk);
+  }
+
+  void ask(At at, const Permit& permit, Asks asks, std::function<void(Verdict)> then) {
+    at->question.reset();
+    const auto later = [this, then](Verdict verdict) {
+      // After this call back: it is the question's own.
+      post([then, verdict] { then(verdict); });
+    };
+    at->question = ask_polkit(*at->message, permit, asks, later);
+    if (!at->question) later(Verdict::kNobodyToAsk);
   }
 
   /// A question of polkit may stand long after who asked has given up.
@@ -423,16 +500,15 @@ class Bus::Impl {
     return code >= 0 && ::sd_bus_message_read(made, "b", &is_owned) > 0 && is_owned != 0;
   }
 
-  void hear(At at, Verdict verdict) {
-    if (verdict != Verdict::kYes)
-      return end(at, fail(not_allowed(*at, at->permits[at->allowed], verdict)));
-    ++at->allowed;
-    ask_next(at);
-  }
-
   void change(At at) {
     work(at, [this, at](const Host& host) {
-      return carry_out(host, *at, rules_, [this] { return stopping_.load(); });
+      const Waiting waiting{
+          .stop_requested = [this] { return stopping_.load(); },
+          .tell =
+              [this, at](Progress now) {
+                post([this, at, now = std::move(now)] { note_progress(*at, now); });
+              }};
+      return carry_out(host, *at, rules_, waiting);
     });
   }
 
@@ -500,11 +576,15 @@ class Bus::Impl {
   Owned<sd_event> loop_;
   Owned<sd_bus> bus_;
   Owned<sd_event_source> gather_;
+  Owned<sd_event_source> progress_;
   std::list<Call> calls_;
   std::set<std::string> changed_;
   std::uint32_t declared_ = 0;
   std::uint32_t met_ = 0;
   int holds_ = 0;  ///< as sd-bus wants a boolean
+
+  std::mutex since_mutex_;
+  Since since_;  ///< under since_mutex_
 
   std::thread thread_;
 };
@@ -548,6 +628,7 @@ const sd_bus_vtable* Bus::Impl::table() {
           "Noticed", SD_BUS_ARGS("s", level, "s", device, "s", rule, "s", text, "s", next), 0),
       SD_BUS_SIGNAL_WITH_ARGS("Changed", SD_BUS_ARGS("s", command, "s", outcomes), 0),
       SD_BUS_SIGNAL("RulesChanged", "", 0),
+      SD_BUS_SIGNAL_WITH_ARGS("Progress", SD_BUS_ARGS("s", command, "s", device, "s", text), 0),
       SD_BUS_PROPERTY("Version", "s", on_get, 0, SD_BUS_VTABLE_PROPERTY_CONST),
       SD_BUS_PROPERTY("DevicesDeclared", "u", on_get, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
       SD_BUS_PROPERTY("DevicesMet", "u", on_get, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
@@ -580,6 +661,10 @@ void Bus::tell_rules() {
 
 void Bus::tell_changed(const std::string& device) {
   impl_->post([impl = impl_.get(), device] { impl->gather(device); });
+}
+
+void Bus::set_since(Since since) {
+  impl_->set_since(std::move(since));
 }
 
 void Bus::set_counts(std::size_t declared, std::size_t met, bool holds) {

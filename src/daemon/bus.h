@@ -31,6 +31,8 @@ class Bus {
   /// Asks the changes that run to stop, waits for them, and leaves the bus. What is told later,
   /// nobody hears.
   void stop();
+  /// What Status adds to what it finds itself.
+  void set_since(Since since);
   /// The properties DevicesDeclared, DevicesMet and HoldsAutoprobe.
   void set_counts(std::size_t declared, std::size_t met, bool holds);
 

@@ -26,11 +26,12 @@ NewRuleFile file_of(const Call& call) {
   return {.name = call.file, .text = call.text};
 }
 
-Result<std::string> text_answer(const Host& host, const Call& call, const RuleSource& rules) {
+Result<std::string> text_answer(const Host& host, const Call& call, const RuleSource& rules,
+                                const Since& since) {
   if (call.method == "List") return list_devices(host, call.words);
   if (call.method == "Explain") return explain(host, call.words.at(0), call.text);
   if (call.method == "Plan") return plan(host, TRY(wire::request_from_json(call.text)));
-  if (call.method == "Status") return status(host, rules);
+  if (call.method == "Status") return status(host, rules, since);
   if (call.method == "Rules") return list_rules(host, rules);
   if (call.method == "ReadRules")
     return read_rule_files(host, rules, call.uid == 0 ? Reader::kRoot : Reader::kAnybody);
@@ -86,8 +87,9 @@ bool writes_rules(const Call& call) {
   return call.method == "WriteRules";
 }
 
-Result<Answer> look(const Host& host, const Call& call, const RuleSource& rules) {
-  return Answer{.json = TRY(text_answer(host, call, rules))};
+Result<Answer> look(const Host& host, const Call& call, const RuleSource& rules,
+                    const Since& since) {
+  return Answer{.json = TRY(text_answer(host, call, rules, since))};
 }
 
 Result<> prepare(const Host& host, Call& call, const RuleSource& rules) {
@@ -108,11 +110,11 @@ Result<> prepare(const Host& host, Call& call, const RuleSource& rules) {
 }
 
 Result<Answer> carry_out(const Host& host, const Call& call, const RuleSource& rules,
-                         const std::function<bool()>& stop_requested) {
-  if (call.request) return change(host, *call.request, call.permits, stop_requested);
+                         const Waiting& waiting) {
+  if (call.request) return change(host, *call.request, call.permits, waiting);
   if (writes_rules(call))
     return write_rules(host, rules, file_of(call), call.expected, call.permits);
-  return apply(host, rules, call.permits, stop_requested);
+  return apply(host, rules, call.permits, waiting);
 }
 
 }  // namespace anybind::daemon

@@ -3,7 +3,6 @@
 #include <sys/types.h>
 
 #include <cstddef>
-#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
@@ -27,10 +26,12 @@ struct Call {
   Owned<sd_bus_message> message{};
   uid_t uid = 0;
 
-  std::optional<Request> request{};  ///< of a change of devices
-  std::vector<Permit> permits{};     ///< what has to be allowed
-  std::size_t allowed = 0;           ///< so many of them are
-  Owned<sd_bus_slot> question{};     ///< to polkit
+  std::optional<Request> request{};    ///< of a change of devices
+  std::vector<Permit> permits{};       ///< what has to be allowed
+  std::size_t allowed = 0;             ///< so many of them are, or are in `challenged`
+  std::vector<Permit> challenged{};    ///< these are, once somebody has typed a password
+  std::optional<Progress> progress{};  ///< that nobody was told yet
+  Owned<sd_bus_slot> question{};       ///< to polkit
   std::thread worker{};
 
   /// As history and those who wait know it: "bind 0000:03:00.0 vfio-pci (user 1000)".
@@ -38,7 +39,8 @@ struct Call {
 };
 
 /// What a method does that changes nothing. Runs in a thread of its own.
-[[nodiscard]] Result<Answer> look(const Host& host, const Call& call, const RuleSource& rules);
+[[nodiscard]] Result<Answer> look(const Host& host, const Call& call, const RuleSource& rules,
+                                  const Since& since);
 /// Whether the method is one of those.
 [[nodiscard]] bool only_looks(const Call& call);
 
@@ -50,6 +52,6 @@ struct Call {
 
 /// The change itself, when all of that is allowed.
 [[nodiscard]] Result<Answer> carry_out(const Host& host, const Call& call, const RuleSource& rules,
-                                       const std::function<bool()>& stop_requested);
+                                       const Waiting& waiting);
 
 }  // namespace anybind::daemon

@@ -379,6 +379,7 @@ class Service {
                                          .c_str()));
     if (bus_ != nullptr)
       bus_->set_counts(keeper_.declared(), keeper_.met(), held_since_.has_value());
+    if (bus_ != nullptr) bus_->set_since(keeper_.differing_since());
     write_metrics();
   }
 

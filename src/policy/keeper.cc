@@ -182,6 +182,7 @@ void Keeper::note_met(Record& record, const Standing& standing, bool is_new) con
 }
 
 void Keeper::note_drift(Record& record, const Standing& standing, bool is_new) {
+  if (!record.differs) record.differs_since = host_.clock->date();
   if (standing.state == State::kUnknown) {
     record.due = std::max(record.due, now() + kBusy);
     record.differs = true;
@@ -326,6 +327,14 @@ std::optional<Clock::Time> Keeper::next_time() const {
     if (!record.differs && record.recheck) consider(*record.recheck);
   }
   if (owes_recovery_) consider(now() + kBusy);
+  return out;
+}
+
+std::map<DeviceId, std::int64_t> Keeper::differing_since() const {
+  std::map<DeviceId, std::int64_t> out;
+  for (const auto& [device, record] : records_) {
+    if (record.differs) out.emplace(device, record.differs_since);
+  }
   return out;
 }
 

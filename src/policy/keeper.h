@@ -70,6 +70,8 @@ class Keeper {
   [[nodiscard]] const Spec& spec() const { return spec_; }
   /// The last look; nullopt: no rules, or the machine did not let itself be read.
   [[nodiscard]] const std::optional<Judgement>& judgement() const { return judgement_; }
+  /// Of each device that is not as declared: when a look first found it so, in seconds since 1970.
+  [[nodiscard]] std::map<DeviceId, std::int64_t> differing_since() const;
   [[nodiscard]] const KeeperCounts& counts() const { return counts_; }
   /// How many devices rules are about, and how many are as declared, at the last look.
   [[nodiscard]] std::size_t declared() const { return declared_; }
@@ -80,6 +82,7 @@ class Keeper {
   struct Record {
     Instance instance;
     bool differs = false;
+    std::int64_t differs_since = 0;        ///< seconds since 1970
     bool is_left = false;                  ///< until it is as declared
     bool is_given_up = false;              ///< until it has been so for long
     Clock::Time due{};                     ///< while it differs

@@ -9,7 +9,7 @@ import shutil
 import sys
 import unittest
 
-from lab_case import ANYBIND, ROOT, LabCase
+from lab_case import ANYBIND, HERE, ROOT, LabCase
 
 DAEMON = pathlib.Path(sys.argv.pop(1)).resolve()
 NIC = "0000:06:00.0"
@@ -75,3 +75,10 @@ class BusCase(LabCase):
     def served(self, script: str, polkit: bool = True, code: int = 0, machine: pathlib.Path | None = None) -> str:
         head = SERVICE.format(dir=self.dir, polkit=POLKIT if polkit else "")
         return self.lab(head + script + f"\nkill $daemon; wait $daemon || exit 8\ncat {self.dir}/said", code=code, machine=machine)
+
+    def inside(self, case: str, polkit: bool = False, dies: bool = False) -> str:
+        """What bus_inside.py does in the lab, and the service says meanwhile; unless the service `dies` on the way."""
+        script = f"DAEMON=$daemon {sys.executable} {HERE}/bus_inside.py {case} {self.dir}\n" + ("exit 0\n" if dies else "")
+        said = self.served(script, polkit=polkit)
+        self.assertIn(f"{case}: done\n", said)
+        return said

@@ -201,6 +201,20 @@ cat {self.dir}/signals
         self.assertIn('"member":"DevicesChanged"', said)
 
     @needs("dbus-daemon", "busctl", "setpriv")
+    def test_who_waits_is_told_what_is_done(self) -> None:
+        self.inside("progress")
+
+    @needs("dbus-daemon", "busctl", "setpriv")
+    def test_since_when_a_device_is_not_as_declared(self) -> None:
+        self.inside("since")
+
+    @needs("dbus-daemon", "busctl", "setpriv")
+    def test_one_password_for_one_change(self) -> None:
+        (self.dir / "polkit/10-test.rules").write_text("""polkit.addRule(function(action, subject) {
+  if (action.lookup("device") == "0000:08:00.0") return polkit.Result.NO; });""")
+        self.inside("together", polkit=True)
+
+    @needs("dbus-daemon", "busctl", "setpriv")
     def test_a_second_service_leaves_the_name_to_the_first(self) -> None:
         said = self.served(f"""
 {self.dir}/anybindd --rules {self.dir}/rules 2>{self.dir}/second & second=$!

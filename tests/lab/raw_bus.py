@@ -1,55 +1,98 @@
 """A little of D-Bus, spoken by hand: so that a test can say what no library lets it say, and as much as it wants."""
 
 import os
-import re
 import socket
 import struct
 
-NAME = b"org.anybind.Manager1"
-PATH = b"/org/anybind/Manager1"
-RETURN, ERROR, SIGNAL = 2, 3, 4
+NAME = "org.anybind.Manager1"
+PATH = "/org/anybind/Manager1"
+CALL, RETURN, ERROR, SIGNAL = 1, 2, 3, 4
 MAY_ASK = 4  # the flag ALLOW_INTERACTIVE_AUTHORIZATION
+BUS = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+NUMBERS = {"y": "B", "u": "I", "i": "i", "b": "I", "t": "Q", "x": "q"}
+SIZES = {"B": 1, "I": 4, "i": 4, "Q": 8, "q": 8}
 
 
-def _pad(data: bytes, to: int) -> bytes:
-    return data + b"\0" * (-len(data) % to)
+def parts_of(shape: str) -> list[str]:
+    """The complete types of a signature, one by one."""
+    out = []
+    while shape:
+        end = 0
+        while shape[end] == "a":
+            end += 1
+        if shape[end] in "({":
+            depth = 0
+            while True:
+                depth += {"(": 1, "{": 1, ")": -1, "}": -1}.get(shape[end], 0)
+                if depth == 0:
+                    break
+                end += 1
+        out.append(shape[:end + 1])
+        shape = shape[end + 1:]
+    return out
 
 
-def _text(data: bytes, text: bytes) -> bytes:
-    return _pad(data, 4) + struct.pack("<I", len(text)) + text + b"\0"
+def put(data: bytearray, kind: str, value) -> None:
+    """Appends it; a text may be bytes, whatever they are. A variant is a pair of its type and its value."""
+    def pad(to: int) -> None:
+        data.extend(bytes(-len(data) % to))
+    if kind in "sog":
+        text = value if isinstance(value, bytes) else value.encode()
+        if kind != "g":
+            pad(4)
+        data.extend((struct.pack("<I", len(text)) if kind != "g" else bytes([len(text)])) + text + b"\0")
+    elif kind in NUMBERS:
+        pad(SIZES[NUMBERS[kind]])
+        data.extend(struct.pack("<" + NUMBERS[kind], value))
+    elif kind == "v":
+        put(data, "g", value[0])
+        put(data, value[0], value[1])
+    elif kind[0] in "({":
+        pad(8)
+        for part, one in zip(parts_of(kind[1:-1]), value, strict=True):
+            put(data, part, one)
+    else:
+        pad(4)
+        at = len(data)
+        data.extend(bytes(4))
+        if kind[1] in "({tx":
+            pad(8)
+        begin = len(data)
+        for one in value:
+            put(data, kind[1:], one)
+        struct.pack_into("<I", data, at, len(data) - begin)
 
 
-def _field(data: bytes, code: int, kind: bytes, value: bytes) -> bytes:
-    data = _pad(data, 8) + bytes([code, 1]) + kind + b"\0"
-    return data + bytes([len(value)]) + value + b"\0" if kind == b"g" else _text(data, value)
-
-
-class _Reader:
+class Reader:
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0
 
-    def number(self) -> int:
-        self.at += -self.at % 4 + 4
-        return struct.unpack_from("<I", self.data, self.at - 4)[0]
+    def pad(self, to: int) -> None:
+        self.at += -self.at % to
 
-    def text(self) -> str:
-        size = self.number()
-        self.at += size + 1
-        return self.data[self.at - size - 1:self.at - 1].decode()
-
-    def signature(self) -> str:
-        size = self.data[self.at]
-        self.at += size + 2
-        return self.data[self.at - size - 1:self.at - 1].decode()
-
-    def value(self, kind: str) -> object:
-        if kind == "as":
-            end = self.number() + self.at
-            out = []
-            while self.at < end:
-                out.append(self.text())
-            return out
-        return self.number() if kind == "u" else self.signature() if kind == "g" else self.text()
+    def value(self, kind: str):
+        if kind in "sog":
+            size = self.value("u") if kind != "g" else self.value("y")
+            self.at += size + 1
+            return self.data[self.at - size - 1:self.at - 1].decode()
+        if kind in NUMBERS:
+            size = SIZES[NUMBERS[kind]]
+            self.pad(size)
+            self.at += size
+            return struct.unpack_from("<" + NUMBERS[kind], self.data, self.at - size)[0]
+        if kind == "v":
+            return self.value(self.value("g"))
+        if kind[0] in "({":
+            self.pad(8)
+            return tuple(self.value(part) for part in parts_of(kind[1:-1]))
+        size = self.value("u")
+        if kind[1] in "({tx":
+            self.pad(8)
+        end = self.at + size
+        out = []
+        while self.at < end:
+            out.append(self.value(kind[1:]))
+        return out
 
 
 class RawBus:
@@ -64,22 +107,28 @@ class RawBus:
             pass
         self.socket.sendall(b"BEGIN\r\n")
         self.serial = 0
-        self.call("Hello", on=(b"org.freedesktop.DBus", b"/org/freedesktop/DBus"))
+        self.name = self.ask(BUS, "Hello")[1][0]
 
-    def send(self, method: str, *texts: bytes, on: tuple[bytes, bytes] = (NAME, PATH), flags: int = 0) -> int:
-        """Calls a method that takes texts; its number."""
+    def _send(self, kind: int, fields: list[tuple[int, tuple[str, object]]], shape: str, values: tuple, flags: int = 0) -> int:
         self.serial += 1
-        body = b""
-        for text in texts:
-            body = _text(body, text)
-        fields = _field(b"", 1, b"o", on[1])
-        for code, value in ((2, on[0]), (3, method.encode()), (6, on[0])):
-            fields = _field(fields, code, b"s", value)
-        if texts:
-            fields = _field(fields, 8, b"g", b"s" * len(texts))
-        head = struct.pack("<cBBBIII", b"l", 1, flags, 1, len(body), self.serial, len(fields))
-        self.socket.sendall(_pad(head + fields, 8) + body)
+        body = bytearray()
+        for part, value in zip(parts_of(shape), values, strict=True):
+            put(body, part, value)
+        if shape:
+            fields = [*fields, (8, ("g", shape))]
+        head = bytearray(struct.pack("<cBBBII", b"l", kind, flags, 1, len(body), self.serial))
+        put(head, "a(yv)", fields)
+        self.socket.sendall(head + bytes(-len(head) % 8) + body)
         return self.serial
+
+    def send(self, on: tuple[str, str, str], method: str, shape: str = "", *values: object, flags: int = 0) -> int:
+        """Calls a method of (name, path, interface); its number."""
+        name, path, interface = on
+        return self._send(CALL, [(1, ("o", path)), (2, ("s", interface)), (3, ("s", method)), (6, ("s", name))], shape, values, flags)
+
+    def reply(self, fields: dict[int, object], serial: int) -> None:
+        """An empty answer to the call `serial`, which had this head."""
+        self._send(RETURN, [(5, ("u", serial)), (6, ("s", fields[7]))], "", ())
 
     def _bytes(self, count: int) -> bytes:
         out = bytearray()
@@ -90,28 +139,28 @@ class RawBus:
             out += part
         return bytes(out)
 
-    def next(self) -> tuple[int, dict[int, object], list]:
-        """The next message: its kind, the fields of its head, and its values."""
+    def next(self) -> tuple[int, int, dict[int, object], list]:
+        """The next message: its kind, its number, the fields of its head, and its values."""
         head = self._bytes(16)
-        kind, size, length = head[1], *struct.unpack_from("<I4xI", head, 4)
-        reader = _Reader(self._bytes(length + -length % 8)[:length])
-        body = _Reader(self._bytes(size))
+        kind, size, serial, length = head[1], *struct.unpack_from("<III", head, 4)
         fields: dict[int, object] = {}
+        reader = Reader(self._bytes(length + -length % 8))
         while reader.at < length:
-            reader.at += -reader.at % 8
-            code = reader.data[reader.at]
-            reader.at += 1
-            fields[code] = reader.value(reader.signature())
-        shape = str(fields.get(8, ""))
-        values = [body.value(part) for part in re.findall("as|s", shape)] if re.fullmatch("(as|s)+", shape) else []
-        return kind, fields, values
+            code, value = reader.value("(yv)")
+            fields[code] = value
+        body = Reader(self._bytes(size))
+        return kind, serial, fields, [body.value(part) for part in parts_of(str(fields.get(8, "")))]
 
     def answer(self, serial: int) -> tuple[str, list]:
         """Waits for it: the name of its error, or empty, and its values."""
         while True:
-            kind, fields, values = self.next()
+            kind, _, fields, values = self.next()
             if kind in (RETURN, ERROR) and fields.get(5) == serial:
                 return str(fields.get(4, "")), values
 
-    def call(self, method: str, *texts: bytes, on: tuple[bytes, bytes] = (NAME, PATH), flags: int = 0) -> tuple[str, list]:
-        return self.answer(self.send(method, *texts, on=on, flags=flags))
+    def ask(self, on: tuple[str, str, str], method: str, shape: str = "", *values: object, flags: int = 0) -> tuple[str, list]:
+        return self.answer(self.send(on, method, shape, *values, flags=flags))
+
+    def call(self, method: str, *texts: bytes | str, flags: int = 0) -> tuple[str, list]:
+        """A method of the service that takes texts."""
+        return self.ask((NAME, PATH, NAME), method, "s" * len(texts), *texts, flags=flags)

@@ -1,4 +1,4 @@
-"""What bus_rules_test.py does inside the lab, as root and as nobody. usage: bus_rules_inside.py CASE DIR"""
+"""What bus_test.py and bus_rules_test.py do inside the lab, as root and as nobody. usage: bus_inside.py CASE DIR"""
 
 import json
 import os
@@ -78,7 +78,7 @@ def files() -> dict[str, str]:
 def life() -> None:
     """From the first look to the last: nothing is there, a text is tried, written, kept, and removed."""
     bus = RawBus()
-    bus.call("AddMatch", b"type='signal',member='RulesChanged'", on=(b"org.freedesktop.DBus", b"/org/freedesktop/DBus"))
+    bus.ask(raw_bus.BUS, "AddMatch", "s", "type='signal',member='RulesChanged'")
     assert ask(bus, "ReadRules") == []
     broken = ask(bus, "CheckRules", "50-guest", rule("guest") + "drivr = 1\n[[rule]]\nname = 3\n")
     assert [(one["line"], one["column"]) for one in broken["problems"]] == [(5, 1), (7, 8)], broken
@@ -93,7 +93,7 @@ def life() -> None:
     assert written == {"path": str(RULES / "50-guest.toml"), "removed": False, "changed": True}, written
     assert files() == {"50-guest.toml": rule("guest")}
     wait_for(lambda: driver_of(NIC) == "vfio-pci", "the service keeps the new rule")
-    wait_for(lambda: bus.next()[1].get(3) == "RulesChanged", "the signal RulesChanged")
+    wait_for(lambda: bus.next()[2].get(3) == "RulesChanged", "the signal RulesChanged")
     [row] = ask(bus, "ReadRules")
     assert row == {"path": written["path"], "name": "50-guest", "from": "administrator", "state": "counts", "text": rule("guest"), "why": None}, row
     assert refused(bus, "WriteRules", "50-guest", rule("x"), rule("y")) == ("Refused", f"{row['path']}: it holds another text by now\nread it again")
@@ -115,7 +115,7 @@ def permits() -> None:
         assert row["text"] is None and row["why"] == "only root may read it", row
         assert ask(bus, "CheckRules", "50-guest", rule("guest"))["problems"] == []
         for name, text in (("51-guest", rule("guest")), ("50-guest", rule("other")), ("50-guest", rule("guest", driver="igb")),
-                           ("50-guest", rule("guest") + rule("more", "0000:01:00.0")), ("50-guest", "# words\n")):
+                           ("50-guest", rule("guest") + rule("more", "0000:08:00.0")), ("50-guest", "# words\n")):
             kind, said = refused(bus, "WriteRules", name, text, "")
             assert kind == "NotPermitted" and "this user may not change it" in said, (name, text, said)
         ask(bus, "WriteRules", "50-guest", "# words\n" + rule("guest"), "")
@@ -268,6 +268,131 @@ def killed() -> None:
     ask(RawBus(), "WriteRules", "50-guest", "", path.read_text())
     service.terminate()
     assert service.wait() == 0
+
+
+BIND = '{"verb": "bind", "devices": [%s], "driver": "vfio-pci"}'
+
+
+def bind(*devices: str) -> str:
+    return BIND % ", ".join(f'{{"bus": "pci", "address": "{device}"}}' for device in devices)
+
+
+def progress() -> None:
+    """What takes long is told while it goes on; a storm of steps is not."""
+    subprocess.run(["anybind", "lab", "set", "probe-time", "vfio-pci", "400"], check=True)
+    bus = RawBus()
+    bus.ask(raw_bus.BUS, "AddMatch", "s", f"type='signal',sender='{raw_bus.NAME}'")
+    began = time.monotonic()
+    serial = bus.send((raw_bus.NAME, raw_bus.PATH, raw_bus.NAME), "Change", "s", bind(NIC, OTHER))
+    told = []
+    while True:
+        kind, _, fields, values = bus.next()
+        if kind == raw_bus.SIGNAL and fields[3] == "Progress":
+            told.append(values)
+        if fields.get(5) == serial:
+            break
+    took = time.monotonic() - began
+    assert kind == raw_bus.RETURN, values
+    assert told and all(one[0] == f"bind {NIC} {OTHER} vfio-pci (user 0)" for one in told), told
+    assert {one[1] for one in told} & {NIC, OTHER} and all(one[2] for one in told), told
+    assert len(told) <= took * 10 + 1, (took, told)
+
+
+def since() -> None:
+    """Status knows since when a device is not as declared: when somebody has taken it back."""
+    bus = RawBus()
+    ask(bus, "WriteRules", "50-guest", rule("guest"), "")
+    wait_for(lambda: driver_of(NIC) == "vfio-pci", "the service keeps the new rule")
+    wait_for(lambda: ask(bus, "Status")["holds"], "it holds")
+    assert ask(bus, "Status")["devices"][0]["since"] is None
+    before = int(time.time())
+    subprocess.run([DIR / "anybind", "restore", NIC], check=True)
+    wait_for(lambda: ask(bus, "Status")["devices"][0]["since"] is not None, "the service has seen it")
+    [device] = ask(bus, "Status")["devices"]
+    assert device["state"] == "drift" and before <= device["since"] <= time.time(), device
+
+
+POLKIT = ("org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1/Authority", "org.freedesktop.PolicyKit1.Authority")
+
+
+class Agent(threading.Thread):
+    """Types the password of whoever asks, as root: polkit takes root's word for it."""
+
+    def __init__(self, subject: tuple) -> None:
+        super().__init__(daemon=True)
+        self.asked: list[str] = []
+        self.says_yes = True
+        self.bus = RawBus()
+        error, values = self.bus.ask(POLKIT, "RegisterAuthenticationAgent", "(sa{sv})ss", subject, "C", "/agent")
+        assert not error, (error, values)
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            kind, serial, fields, values = self.bus.next()
+            if kind != raw_bus.CALL:
+                continue
+            action, message, _, _, cookie, identities = values
+            self.asked.append(f"{action}: {message}")
+            if self.says_yes:
+                number = dict(identities[0][1])["uid"]
+                self.bus.ask(POLKIT, "AuthenticationAgentResponse2", "us(sa{sv})", 0, cookie, ("unix-user", [("uid", ("u", number))]))
+            self.bus.reply(fields, serial)
+
+
+def together() -> None:
+    """A change of several devices asks for one password, which names all of them, and only for what wants one."""
+    wanted, given = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
+            os.close(wanted[1])
+            bus = RawBus()
+            while request := os.read(wanted[0], 4096):
+                error, values = bus.call("Change", request, flags=raw_bus.MAY_ASK)
+                os.write(given[1], json.dumps([error, values]).encode())
+        except BaseException:
+            traceback.print_exc()
+        os._exit(0)
+    os.close(wanted[0])
+    begun = int(pathlib.Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()[19])
+    agent = Agent(("unix-process", [("pid", ("u", child)), ("start-time", ("t", begun)), ("uid", ("i", NOBODY))]))
+
+    def change(request: str) -> str:
+        agent.asked.clear()
+        os.write(wanted[1], request.encode())
+        error, _ = json.loads(os.read(given[0], 1 << 16))
+        return error.removeprefix("org.anybind.Error.")
+
+    assert change(bind(NIC, OTHER)) == "" and driver_of(OTHER) == "vfio-pci"
+    assert agent.asked == [f"org.anybind.together: Authentication is required for all of this: {NIC} to vfio-pci, {OTHER} to vfio-pci"], agent.asked
+    back = '{"verb": "restore", "devices": [{"bus": "pci", "address": "%s"}]}'
+    assert change(back % OTHER) == "" and driver_of(OTHER) == "igb"
+    assert [one.split(":")[0] for one in agent.asked] == ["org.anybind.restore"], agent.asked
+    assert change(back % NIC) == "" and driver_of(NIC) == "igb"
+    agent.says_yes = False
+    assert change(bind(NIC, OTHER)) == "NotPermitted" and len(agent.asked) == 1, agent.asked
+    agent.says_yes = True
+    # What is forbidden stays so, and nobody is asked in vain; what is allowed wants no password.
+    assert change(bind(NIC, OTHER, "0000:08:00.0")) == "NotPermitted" and agent.asked == [], agent.asked
+    assert change(bind(OTHER)) == "" and len(agent.asked) == 1 and agent.asked[0].startswith("org.anybind.change: "), agent.asked
+    assert change(back % OTHER) == ""
+    (DIR / "polkit/20-more.rules").write_text("""polkit.addRule(function(action, subject) {
+  if (action.id == "org.anybind.change" && action.lookup("device") == "%s") return polkit.Result.YES; });""" % NIC)
+    time.sleep(1)
+    assert change(bind(NIC, OTHER)) == "" and [one.split(":")[0] for one in agent.asked] == ["org.anybind.change"], agent.asked
+    assert change(back % NIC) == "" and change(back % OTHER) == ""
+    # A rule that says yes to everything of ours that has no device does not say yes to each device.
+    (DIR / "polkit/20-more.rules").write_text("""polkit.addRule(function(action, subject) {
+  if (action.id == "org.anybind.together") return polkit.Result.YES; });""")
+    time.sleep(1)
+    assert change(bind(NIC, OTHER)) == "" and len(agent.asked) == 2, agent.asked
+    assert NIC in agent.asked[0] and OTHER in agent.asked[1], agent.asked
+    os.close(wanted[1])
+    os.waitpid(child, 0)
 
 
 globals()[CASE]()
