@@ -79,7 +79,7 @@ Result<int> run_bind(Context& context, const ChangeOptions& options) {
   request.mechanism = mechanism_named(options.mechanism);
   request.no_iommu = options.no_iommu;
   request.owner = options.owner;
-  return carry_out_for_good(context, options, request);
+  return carry_out_for_good(context, options, {.request = std::move(request)});
 }
 
 Result<int> run_on_devices(Context& context, const ChangeOptions& options, Request::Verb verb) {
@@ -100,7 +100,7 @@ Result<int> run_on_devices(Context& context, const ChangeOptions& options, Reque
   request.devices = std::move(chosen.devices);
   request.names = std::move(chosen.names);
   request.whole_group = options.group;
-  return carry_out_for_good(context, options, request);
+  return carry_out_for_good(context, options, {.request = std::move(request)});
 }
 
 Result<int> run_unbind(Context& context, const ChangeOptions& options) {

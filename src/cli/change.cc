@@ -149,6 +149,20 @@ Result<int> try_out(Context& context, const Request& request) {
   return 0;
 }
 
+/// By the service, unless rules go to a directory that it does not know.
+Result<std::vector<Outcome>> change_here(const Context& context, const ChangeOptions& options,
+                                         const Wanted& wanted) {
+  if (options.rules.empty()) {
+    if (auto served = change_by_service(context, wanted)) return *std::move(served);
+  }
+  const Host& host = context.session.host();
+  RuleFolder folder;
+  if (wanted.persist) folder = TRY(open_rule_folder(host, options.rules));
+  Narrator listener(context, "anybind: stopping as soon as the kernel lets go\n");
+  listener.give_to(wanted.request.owner);
+  return change_as_wanted(host, wanted, wanted.persist ? &folder : nullptr, listener);
+}
+
 }  // namespace
 
 void print_outcomes(const Context& context, const std::vector<Outcome>& outcomes) {
@@ -214,15 +228,13 @@ Request request_of(const ChangeOptions& options) {
 }
 
 Result<int> carry_out(Context& context, const ChangeOptions& options, const Request& request) {
-  if (options.dry_run) return try_out(context, request);
+  return carry_out(context, options, Wanted{.request = request});
+}
+
+Result<int> carry_out(Context& context, const ChangeOptions& options, const Wanted& wanted) {
+  if (options.dry_run) return try_out(context, wanted.request);
   catch_signals();
-  const auto outcomes = [&] {
-    auto served = change_by_service(context, request);
-    if (served) return *std::move(served);
-    Narrator listener(context, "anybind: stopping as soon as the kernel lets go\n");
-    listener.give_to(request.owner);
-    return change(context.session.host(), request, listener);
-  }();
+  const auto outcomes = change_here(context, options, wanted);
   const auto kept = context.session.kept_after_change();
   if (!outcomes) return fail(outcomes.error());
   TRY(kept);

@@ -8,6 +8,7 @@
 #include "cli/session.h"
 #include "cli/verb.h"
 #include "plan/request.h"
+#include "policy/lasting.h"
 
 namespace CLI {
 class Option;
@@ -47,6 +48,8 @@ void allow_only(CLI::Option& option, std::vector<std::string> names, const char*
 void print_outcomes(const Context& context, const std::vector<Outcome>& outcomes);
 
 /// Does what is asked for and prints what came of it, or prints what would (--dry-run).
+[[nodiscard]] Result<int> carry_out(Context& context, const ChangeOptions& options,
+                                    const Wanted& wanted);
 [[nodiscard]] Result<int> carry_out(Context& context, const ChangeOptions& options,
                                     const Request& request);
 

@@ -4,6 +4,8 @@
 // tells of a rule that is not met.
 #include "cli/persist.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
@@ -15,29 +17,24 @@
 #include "cli/say.h"
 #include "cli/session.h"
 #include "cli/spec_source.h"
-#include "policy/own_rules.h"
+#include "policy/lasting.h"
 
 namespace anybind::cli {
 namespace {
 
-void tell_rules(const Context& context, const std::vector<OwnRule>& rules,
-                const WrittenRules& written, const std::string& folder) {
+void tell_rules(const Context& context, const std::vector<OwnRule>& rules, const RuleFiles& there) {
   if (context.verbosity < 0 || context.json) return;
   for (const OwnRule& rule : rules) {
     const std::string device = printable(rule.device.str());
+    const std::string path = there.folder + "/" + rule.file;
     if (!rule.text.empty()) {
-      say(context.out, "{}  its rule is {}/{}\n", device, folder, rule.file);
-    } else if (written.was_there(rule.file)) {
-      say(context.out, "{}  its rule is removed: {}/{}\n", device, folder, rule.file);
+      say(context.out, "{}  its rule is {}\n", device, path);
+    } else if (std::ranges::find(there.files, path, &SpecFile::name) != there.files.end()) {
+      say(context.out, "{}  its rule is removed: {}\n", device, path);
     } else if (rule.file == own_rule_file(rule.device)) {
       say(context.out, "{}  no rule of it was there\n", device);
     }
   }
-}
-
-void tell_left_behind(const Context& context, const Error& error) {
-  say(context.err, "anybind: warning: a rule could not be put back: {}\n  anybind rules\n",
-      error.message());
 }
 
 }  // namespace
@@ -48,32 +45,28 @@ void add_persist(CLI::App& app, ChangeOptions& options, const char* what) {
       ->type_name("DIR");
 }
 
-Result<int> carry_out_for_good(Context& context, const ChangeOptions& options,
-                               const Request& request) {
+Result<int> carry_out_for_good(Context& context, const ChangeOptions& options, Wanted wanted) {
   if (!options.persist && !options.rules.empty())
     return fail({.kind = ErrorKind::kUsage, .why = "--rules goes with --persist"});
-  if (!options.persist) return carry_out(context, options, request);
+  wanted.persist = options.persist;
+  if (!options.persist) return carry_out(context, options, wanted);
   const Host& host = context.session.host();
-  const RuleFolder folder = TRY(open_rules(context, options.rules));
-  const auto rules = TRY(own_rules_of(host, request, folder.there));
-  TRY(check_own_rules(host, request, folder.there, rules));
+  const bool may_be_served = context.may_ask_service && options.rules.empty() && !options.dry_run;
+  const auto folder = open_rule_folder(host, options.rules);
+  if (!folder && !may_be_served) return fail(folder.error());
+  auto rules =
+      folder ? lasting_rules(host, wanted.request, folder->there) : Result<std::vector<OwnRule>>();
+  if (!rules && !may_be_served) return fail(std::move(rules).error());
+  const int code = TRY(carry_out(context, options, wanted));
   if (options.dry_run) {
-    const auto code = TRY(carry_out(context, options, request));
-    if (!context.json) {
-      for (const OwnRule& rule : rules)
-        say(context.out, "# {} {}/{}\n", rule.text.empty() ? "then remove" : "then write",
-            folder.there.folder, rule.file);
-    }
+    if (context.json) return code;
+    for (const OwnRule& rule : *rules)
+      say(context.out, "# {} {}/{}\n", rule.text.empty() ? "then remove" : "then write",
+          folder->there.folder, rule.file);
     return code;
   }
-  auto written = TRY(WrittenRules::write(*folder.storage, rules));
-  auto code = carry_out(context, options, request);
-  if (code) {
-    tell_rules(context, rules, written, folder.there.folder);
-    if (options.rules.empty()) keep_list(context);
-    return code;
-  }
-  if (const auto back = written.take_back(); !back) tell_left_behind(context, back.error());
+  if (folder && rules) tell_rules(context, *rules, folder->there);
+  if (options.rules.empty() && host.is_root) keep_list(context);  // else the service keeps it
   return code;
 }
 

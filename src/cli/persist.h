@@ -5,16 +5,15 @@
 #include "base/error.h"
 #include "cli/change.h"
 #include "cli/verb.h"
-#include "plan/request.h"
+#include "policy/lasting.h"
 
 namespace anybind::cli {
 
 /// --persist and --rules.
 void add_persist(CLI::App& app, ChangeOptions& options, const char* what);
 
-/// carry_out(); with --persist the rules that make it last are written before, and are what they
-/// were when it fails.
+/// carry_out(), with --persist for good, and tells which rules it has written.
 [[nodiscard]] Result<int> carry_out_for_good(Context& context, const ChangeOptions& options,
-                                             const Request& request);
+                                             Wanted wanted);
 
 }  // namespace anybind::cli

@@ -140,8 +140,8 @@ std::optional<Result<std::string>> ask_service(const Context& context, const std
 }
 
 std::optional<Result<std::vector<Outcome>>> change_by_service(const Context& context,
-                                                              const Request& request) {
-  const auto answer = ask_service(context, "Change", wire::line_of(wire::to_json(request)));
+                                                              const Wanted& wanted) {
+  const auto answer = ask_service(context, "Change", wire::line_of(wire::to_json(wanted)));
   if (!answer) return std::nullopt;
   if (!*answer) return fail(answer->error());
   auto outcomes = wire::outcomes_from_json(**answer);

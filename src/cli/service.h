@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "change/outcome.h"
 #include "cli/verb.h"
-#include "plan/request.h"
+#include "policy/lasting.h"
 
 // Who is not root asks anybindd, which asks polkit (docs/dbus.md). nullopt of each: nobody is there
 // to be asked, or this is not about this machine, or we are root: then it is done as ever.
@@ -23,6 +23,6 @@ inline constexpr int kNobodyThere = 69;  // EX_UNAVAILABLE of sysexits.h
 
 /// The same of a change.
 [[nodiscard]] std::optional<Result<std::vector<Outcome>>> change_by_service(const Context& context,
-                                                                            const Request& request);
+                                                                            const Wanted& wanted);
 
 }  // namespace anybind::cli

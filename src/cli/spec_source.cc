@@ -30,23 +30,4 @@ void add_spec(CLI::App& app, std::vector<std::string>& words) {
   app.add_option("spec", words, "files of rules, or directories; else those of this machine");
 }
 
-Result<RuleFolder> open_rules(const Context& context, const std::string& directory) {
-  const Host& host = context.session.host();
-  RuleFolder out;
-  if (directory.empty()) {
-    if (host.rules == nullptr) return fail(no_rules_here());
-    out.there.folder = host.rules_dir;
-    out.there.files = TRY(read_spec_files(host.files));
-    out.storage = host.rules;
-    return out;
-  }
-  out.there.folder = directory;
-  while (out.there.folder.size() > 1 && out.there.folder.ends_with('/'))
-    out.there.folder.pop_back();
-  out.there.files = TRY(read_rule_folder(out.there.folder));
-  out.own = open_storage(directory, Readers::kAll);
-  out.storage = out.own.get();
-  return out;
-}
-
 }  // namespace anybind::cli

@@ -1,13 +1,10 @@
 #pragma once
 
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "cli/verb.h"
-#include "host/storage.h"
-#include "policy/own_rules.h"
 #include "policy/rule.h"
 #include "policy/spec.h"
 
@@ -25,13 +22,5 @@ namespace anybind::cli {
 
 /// The word SPEC, any number of times.
 void add_spec(CLI::App& app, std::vector<std::string>& words);
-
-/// Where a change writes rules: the machine's directory, or `--rules DIR`.
-struct RuleFolder {
-  RuleFiles there;
-  Storage* storage = nullptr;
-  std::unique_ptr<Storage> own{};  ///< behind `storage`, where it is not the machine's
-};
-[[nodiscard]] Result<RuleFolder> open_rules(const Context& context, const std::string& directory);
 
 }  // namespace anybind::cli

@@ -15,13 +15,8 @@
 #include "base/try.h"
 #include "cli/change.h"
 #include "cli/choose.h"
-#include "cli/narrator.h"
 #include "cli/persist.h"
 #include "cli/say.h"
-#include "cli/signals.h"
-#include "engine/engine.h"
-#include "inventory/device.h"
-#include "inventory/virtual_functions.h"
 
 namespace anybind::cli {
 namespace {
@@ -108,72 +103,22 @@ Result<Request> parse(Context& context, const VfsOptions& options) {
   return out;
 }
 
-/// How many there are now.
-Result<unsigned> count_now(Context& context, const DeviceId& pf) {
-  const auto dir = TRY(open_device(context.sysfs, pf));
-  if (dir == nullptr) return 0U;
-  return TRY(read_functions(*dir, pf)).value_or(0);
-}
-
-Result<> change_quietly(Context& context, const Request& request) {
-  {
-    Narrator listener(context, "anybind: stopping as soon as the kernel lets go\n");
-    TRY(change(context.session.host(), request, listener));
-  }
-  return context.session.kept_after_change();
-}
-
-/// Whatever else refuses the request is told before anything is removed.
-Result<> check_the_rest(const Context& context, const Request& request) {
-  const Host& host = context.session.host();
-  TRY(check_owner(host, request));
-  const Memory memory = TRY(read_memory(host));
-  const auto plan = plan_change(host, request, memory);
-  const Remark to_none(Action::kMakeFunctions, {request.devices.front().str(), "0"});
-  if (plan || plan.error().advice == to_none) return {};
-  return fail(plan.error());
-}
-
-/// The kernel can only change a number to none. So these are two changes in the history; when the
-/// second one fails, the first is taken back.
-Result<int> recreate(Context& context, const VfsOptions& options, const Request& request) {
-  TRY(check_the_rest(context, request));
-  Request none = request_of(options);
-  none.verb = Request::Verb::kMakeFunctions;
-  none.devices = request.devices;
-  if (options.dry_run) {
-    const int code = TRY(carry_out(context, options, none));
-    if (!context.json) {
-      say(context.out, "# then, once none is there: anybind vfs {} {}\n", options.words[0],
-          request.count);
-    }
-    return code;
-  }
-  catch_signals();
-  TRY(change_quietly(context, none));
-  auto code = carry_out_for_good(context, options, request);
-  if (code) return code;
-  Error error = std::move(code).error();
-  if (error.kind == ErrorKind::kIncomplete) return fail(std::move(error));
-  Request back = request_of(options);
-  back.verb = Request::Verb::kUndo;
-  if (const auto undone = change_quietly(context, back); !undone) {
-    error.kind = ErrorKind::kIncomplete;
-    error.details.emplace_back("the functions that were there could not be made again: " +
-                               undone.error().message());
-    error.advice = Action::kUndo;
-  } else {
-    error.details.emplace_back("the functions that were there have been made again");
-  }
-  return fail(std::move(error));
+/// What is tried out is the first of two changes.
+Result<int> try_removal(Context& context, const VfsOptions& options, const Request& none,
+                        unsigned count) {
+  const int code = TRY(carry_out(context, options, none));
+  if (!context.json)
+    say(context.out, "# then, once none is there: anybind vfs {} {}\n", options.words[0], count);
+  return code;
 }
 
 Result<int> run_vfs(Context& context, const VfsOptions& options) {
-  const Request request = TRY(parse(context, options));
-  if (options.recreate && request.count != 0 &&
-      TRY(count_now(context, request.devices.front())) != 0)
-    return recreate(context, options, request);
-  return carry_out_for_good(context, options, request);
+  Wanted wanted{.request = TRY(parse(context, options)), .recreate = options.recreate};
+  if (options.dry_run) {
+    const auto none = TRY(removal_before(context.session.host(), wanted));
+    if (none) return try_removal(context, options, *none, wanted.request.count);
+  }
+  return carry_out_for_good(context, options, std::move(wanted));
 }
 
 }  // namespace

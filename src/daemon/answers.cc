@@ -121,6 +121,28 @@ std::vector<Permit> permits_of(const Host& host, const Request& request, const P
   return out;
 }
 
+/// For each rule in these files that becomes another one.
+std::vector<Permit> permits_of(const std::vector<OwnRule>& rules, const RuleFiles& there) {
+  std::vector<Permit> out;
+  for (const OwnRule& rule : rules) {
+    const auto old =
+        std::ranges::find(there.files, there.folder + "/" + rule.file, &SpecFile::name);
+    const std::string before = old == there.files.end() ? "" : old->text;
+    if (before == rule.text) continue;
+    for (const ChangedRule& one : changed_rules(before, rule.text))
+      out.push_back({.action = Permit::Action::kWriteRule,
+                     .rule = one.name,
+                     .file = rule.file,
+                     .text = one.text});
+  }
+  return out;
+}
+
+/// Where the service writes rules.
+Result<RuleFolder> folder_of_rules(const Host& host, const RuleSource& rules) {
+  return open_rule_folder(host, TRY(named_folder(rules)));
+}
+
 bool is_allowed(const std::vector<Permit>& allowed, const Permit& permit) {
   return std::ranges::find(allowed, permit) != allowed.end();
 }
@@ -244,7 +266,13 @@ Result<std::string> explain(const Host& host, const std::string& selector,
   return wire::text_of(rows);
 }
 
-Result<std::string> plan(const Host& host, const Request& request) {
+Result<std::string> plan(const Host& host, const RuleSource& rules, const Wanted& wanted) {
+  if (wanted.persist) {
+    const RuleFolder folder = TRY(folder_of_rules(host, rules));
+    TRY(lasting_rules(host, wanted.request, folder.there));
+  }
+  const auto none = TRY(removal_before(host, wanted));
+  const Request& request = none ? *none : wanted.request;
   wire::DryRun steps(host.sysfs_root);
   const Rehearsal tried = TRY(rehearse(host, nullptr, request, steps));
   wire::Json told =
@@ -281,10 +309,20 @@ Result<Request> request_for(const Host& host, Request::Verb verb,
   return Request{.verb = verb, .devices = TRY(devices_of(host, selectors))};
 }
 
-Result<std::vector<Permit>> permits_for(const Host& host, const Request& request) {
+Result<std::vector<Permit>> permits_for(const Host& host, const RuleSource& rules,
+                                        const Wanted& wanted) {
+  const auto none = TRY(removal_before(host, wanted));
+  const Request& first = none ? *none : wanted.request;
   const Memory memory = TRY(read_memory(host));
-  const HeldPlan plan = TRY(plan_change(host, request, memory));
-  return permits_of(host, request, plan);
+  const HeldPlan plan = TRY(plan_change(host, first, memory));
+  auto out = permits_of(host, first, plan);
+  // What is made of functions does not depend on the plan.
+  if (none) std::ranges::move(permits_of(host, wanted.request, plan), std::back_inserter(out));
+  if (!wanted.persist) return out;
+  const RuleFolder folder = TRY(folder_of_rules(host, rules));
+  const auto own = TRY(lasting_rules(host, wanted.request, folder.there));
+  std::ranges::move(permits_of(own, folder.there), std::back_inserter(out));
+  return out;
 }
 
 Result<std::vector<Permit>> permits_for(const Host& host, const RuleSource& rules) {
@@ -300,10 +338,18 @@ Result<std::vector<Permit>> permits_for(const Host& host, const RuleSource& rule
   return out;
 }
 
-Result<Answer> change(const Host& host, const Request& request, const std::vector<Permit>& allowed,
-                      const Waiting& waiting) {
-  Guarded listener(host, request, allowed, waiting);
-  const auto outcomes = anybind::change(host, request, listener);
+Result<Answer> change(const Host& host, const RuleSource& rules, const Wanted& wanted,
+                      const std::vector<Permit>& allowed, const Waiting& waiting) {
+  Guarded listener(host, wanted.request, allowed, waiting);
+  RuleFolder folder;
+  if (wanted.persist) folder = TRY(folder_of_rules(host, rules));
+  const auto may_write = [&](const std::vector<OwnRule>& own) -> Result<> {
+    for (const Permit& permit : permits_of(own, folder.there))
+      if (!is_allowed(allowed, permit)) return fail(beyond_error(permit));
+    return {};
+  };
+  const auto outcomes =
+      change_as_wanted(host, wanted, wanted.persist ? &folder : nullptr, listener, may_write);
   if (const auto beyond = listener.beyond()) return fail(beyond_error(*beyond));
   if (!outcomes) return fail(outcomes.error());
   return Answer{.json = wire::text_of(wire::to_json(*outcomes)),

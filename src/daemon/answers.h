@@ -13,6 +13,7 @@
 #include "host/host.h"
 #include "plan/request.h"
 #include "policy/judge.h"
+#include "policy/lasting.h"
 #include "policy/rule.h"
 #include "policy/rule_files.h"
 #include "wire/json.h"
@@ -31,8 +32,10 @@ namespace anybind::daemon {
 [[nodiscard]] Result<std::string> explain(const Host& host, const std::string& selector,
                                           const std::string& driver);
 
-/// What `request` would do: "dry_run" of docs/schema/change.schema.json.
-[[nodiscard]] Result<std::string> plan(const Host& host, const Request& request);
+/// What would be done: "dry_run" of docs/schema/change.schema.json. Of functions that are made over
+/// none, the removal. Errors are also those of the rules that it would write.
+[[nodiscard]] Result<std::string> plan(const Host& host, const RuleSource& rules,
+                                       const Wanted& wanted);
 
 /// docs/schema/history.schema.json.
 [[nodiscard]] Result<std::string> history(const Host& host);
@@ -76,8 +79,10 @@ struct Permit {
   friend bool operator==(const Permit&, const Permit&) = default;
 };
 
-/// What `request` does to which device, as it is planned now. Errors: those of plan_change().
-[[nodiscard]] Result<std::vector<Permit>> permits_for(const Host& host, const Request& request);
+/// What is wanted of which device, as it is planned now, and the rules that it writes. Errors:
+/// those of plan_change() and of lasting_rules().
+[[nodiscard]] Result<std::vector<Permit>> permits_for(const Host& host, const RuleSource& rules,
+                                                      const Wanted& wanted);
 /// For each rule that something has to be done for.
 [[nodiscard]] Result<std::vector<Permit>> permits_for(const Host& host, const RuleSource& rules);
 
@@ -104,7 +109,7 @@ struct Waiting {
 /// Does what is asked for, as long as that is no more than `allowed`: the plan is compared again
 /// before the first write, since a group may have a new member. docs/schema/change.schema.json.
 /// kNotPermitted: it is more.
-[[nodiscard]] Result<Answer> change(const Host& host, const Request& request,
+[[nodiscard]] Result<Answer> change(const Host& host, const RuleSource& rules, const Wanted& wanted,
                                     const std::vector<Permit>& allowed, const Waiting& waiting);
 
 /// Makes the rules in `allowed` so, and no other. docs/schema/apply.schema.json.

@@ -30,7 +30,7 @@ Result<std::string> text_answer(const Host& host, const Call& call, const RuleSo
                                 const Since& since) {
   if (call.method == "List") return list_devices(host, call.words);
   if (call.method == "Explain") return explain(host, call.words.at(0), call.text);
-  if (call.method == "Plan") return plan(host, TRY(wire::request_from_json(call.text)));
+  if (call.method == "Plan") return plan(host, rules, TRY(wire::wanted_from_json(call.text)));
   if (call.method == "Status") return status(host, rules, since);
   if (call.method == "Rules") return list_rules(host, rules);
   if (call.method == "ReadRules")
@@ -39,14 +39,16 @@ Result<std::string> text_answer(const Host& host, const Call& call, const RuleSo
   return history(host);
 }
 
-Result<Request> request_of(const Host& host, const Call& call) {
-  if (call.method == "Change") return wire::request_from_json(call.text);
-  if (call.method == "Restore") return request_for(host, Request::Verb::kRestore, call.words);
-  if (call.method == "Unbind") return request_for(host, Request::Verb::kUnbind, call.words);
+Result<Wanted> wanted_of(const Host& host, const Call& call) {
+  if (call.method == "Change") return wire::wanted_from_json(call.text);
+  if (call.method == "Restore")
+    return Wanted{.request = TRY(request_for(host, Request::Verb::kRestore, call.words))};
+  if (call.method == "Unbind")
+    return Wanted{.request = TRY(request_for(host, Request::Verb::kUnbind, call.words))};
   const DriverName driver = TRY(DriverName::parse(call.text));
   Request out = TRY(request_for(host, Request::Verb::kBind, call.words));
   out.driver = driver;
-  return out;
+  return Wanted{.request = std::move(out)};
 }
 
 /// A device is found by such a name afterwards, also by others: it has to be its own.
@@ -65,16 +67,18 @@ Result<> check_names(const Host& host, const Request& request) {
 
 std::string Call::command() const {
   constexpr std::size_t kMost = 8;
-  std::string out = request               ? wire::to_json(*request)["verb"].get<std::string>()
+  const Request* request = wanted ? &wanted->request : nullptr;
+  std::string out = request != nullptr    ? wire::to_json(*request)["verb"].get<std::string>()
                     : method == "Apply"   ? "apply"
                     : writes_rules(*this) ? "write " + printable(file) + ".toml"
                                           : method;
-  if (request) {
+  if (request != nullptr) {
     for (std::size_t i = 0; i < std::min(kMost, request->devices.size()); ++i)
       out += " " + request->devices[i].str();
     if (request->devices.size() > kMost) out += " ...";
     if (request->verb == Request::Verb::kMakeFunctions) out += fmt::format(" {}", request->count);
     if (request->driver) out += " " + request->driver->str();
+    if (wanted->persist) out += ", for good";
   }
   return fmt::format("{} (user {})", out, uid);
 }
@@ -101,17 +105,18 @@ Result<> prepare(const Host& host, Call& call, const RuleSource& rules) {
     call.permits = TRY(permits_for(host, rules, file_of(call), call.expected));
     return {};
   }
-  call.request = TRY(request_of(host, call));
-  TRY(check_names(host, *call.request));
+  call.wanted = TRY(wanted_of(host, call));
+  Request& request = call.wanted->request;
+  TRY(check_names(host, request));
   // While a write waits, nobody else changes anything.
-  if (call.uid != 0 && call.request->patience > kMostPatience) call.request->patience.reset();
-  call.permits = TRY(permits_for(host, *call.request));
+  if (call.uid != 0 && request.patience > kMostPatience) request.patience.reset();
+  call.permits = TRY(permits_for(host, rules, *call.wanted));
   return {};
 }
 
 Result<Answer> carry_out(const Host& host, const Call& call, const RuleSource& rules,
                          const Waiting& waiting) {
-  if (call.request) return change(host, *call.request, call.permits, waiting);
+  if (call.wanted) return change(host, rules, *call.wanted, call.permits, waiting);
   if (writes_rules(call))
     return write_rules(host, rules, file_of(call), call.expected, call.permits);
   return apply(host, rules, call.permits, waiting);

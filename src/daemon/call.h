@@ -26,7 +26,7 @@ struct Call {
   Owned<sd_bus_message> message{};
   uid_t uid = 0;
 
-  std::optional<Request> request{};    ///< of a change of devices
+  std::optional<Wanted> wanted{};      ///< of a change of devices
   std::vector<Permit> permits{};       ///< what has to be allowed
   std::size_t allowed = 0;             ///< so many of them are, or are in `challenged`
   std::vector<Permit> challenged{};    ///< these are, once somebody has typed a password
@@ -47,7 +47,7 @@ struct Call {
 /// Whether it writes a file of rules.
 [[nodiscard]] bool writes_rules(const Call& call);
 
-/// What a change needs to be allowed: fills in `request` and `permits`.
+/// What a change needs to be allowed: fills in `wanted` and `permits`.
 [[nodiscard]] Result<> prepare(const Host& host, Call& call, const RuleSource& rules);
 
 /// The change itself, when all of that is allowed.

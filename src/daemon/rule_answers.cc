@@ -1,7 +1,6 @@
 #include "daemon/rule_answers.h"
 
 #include <algorithm>
-#include <mutex>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -9,6 +8,7 @@
 #include "base/try.h"
 #include "cli/advice.h"
 #include "policy/judge.h"
+#include "policy/lasting.h"
 #include "policy/spec.h"
 #include "wire/policy.h"
 #include "wire/rule_files.h"
@@ -53,8 +53,7 @@ Result<std::vector<Permit>> permits_for(const Host& host, const RuleSource& rule
 
 Result<Answer> write_rules(const Host& host, const RuleSource& rules, const NewRuleFile& file,
                            const std::string& expected, const std::vector<Permit>& allowed) {
-  static std::mutex one_at_a_time;
-  const std::scoped_lock lock(one_at_a_time);
+  const auto lock = lock_rules();
   const auto change = TRY(RuleFileChange::plan(host, rules, file, expected));
   for (const Permit& permit : permits_of(file, change)) {
     if (std::ranges::find(allowed, permit) != allowed.end()) continue;

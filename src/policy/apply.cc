@@ -62,24 +62,6 @@ Request driver_request(const Rule& rule) {
   return out;
 }
 
-/// The number in the journal of the last change that has removed the functions of `pf`.
-std::optional<std::uint64_t> removal_of(const Host& host, const DeviceId& pf) {
-  const auto memory = read_memory(host);
-  if (!memory) return std::nullopt;
-  std::vector<std::uint64_t> ids = memory->journal.closed();
-  std::ranges::sort(ids, std::greater());
-  for (const std::uint64_t id : ids) {
-    const auto entry = memory->journal.read(id);
-    if (!entry || !*entry || (*entry)->boot != memory->journal.boot_id()) continue;
-    if ((*entry)->ending != Ending::kDone) continue;
-    for (const Setting& setting : (*entry)->settings) {
-      if (setting.path != pf.path() + "/sriov_numvfs") continue;
-      return trim_newline(setting.bytes) == "0" ? std::optional(id) : std::nullopt;
-    }
-  }
-  return std::nullopt;
-}
-
 std::optional<unsigned> group_of(const Judgement& judgement, const DeviceId& device) {
   const auto standing = std::ranges::find(judgement.devices, device, &Standing::device);
   return standing == judgement.devices.end() ? std::nullopt : standing->now.iommu_group;
@@ -226,7 +208,7 @@ class Applier {
     const bool is_free = keep(next.rule, none, change(host_, none, listener_));
     if (out_.changes.back().error) return is_free;
     const bool goes_on = keep(next.rule, next.request, change(host_, next.request, listener_));
-    const auto removal = removal_of(host_, next.request.devices.front());
+    const auto removal = last_removal(host_, next.request.devices.front());
     if (!out_.changes.back().error || !removal) return goes_on;
     const Request back{
         .verb = Request::Verb::kUndo, .change = removal, .ignored = next.request.ignored};
@@ -262,6 +244,23 @@ class Applier {
 };
 
 }  // namespace
+
+std::optional<std::uint64_t> last_removal(const Host& host, const DeviceId& pf) {
+  const auto memory = read_memory(host);
+  if (!memory) return std::nullopt;
+  std::vector<std::uint64_t> ids = memory->journal.closed();
+  std::ranges::sort(ids, std::greater());
+  for (const std::uint64_t id : ids) {
+    const auto entry = memory->journal.read(id);
+    if (!entry || !*entry || (*entry)->boot != memory->journal.boot_id()) continue;
+    if ((*entry)->ending != Ending::kDone) continue;
+    for (const Setting& setting : (*entry)->settings) {
+      if (setting.path != pf.path() + "/sriov_numvfs") continue;
+      return trim_newline(setting.bytes) == "0" ? std::optional(id) : std::nullopt;
+    }
+  }
+  return std::nullopt;
+}
 
 std::vector<RuleRequest> next_requests(const Spec& spec, const Judgement& judgement) {
   std::vector<RuleRequest> functions;

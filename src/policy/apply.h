@@ -30,6 +30,10 @@ struct RuleRequest {
 [[nodiscard]] std::vector<Request> split_by_group(const Request& request,
                                                   const Judgement& judgement);
 
+/// The number in the journal of the last change that has removed the functions of `pf`, if that is
+/// the last one of them.
+[[nodiscard]] std::optional<std::uint64_t> last_removal(const Host& host, const DeviceId& pf);
+
 /// A change that ended with this error has written nothing, and parts of it may be possible.
 [[nodiscard]] bool may_be_split(const Error& error);
 

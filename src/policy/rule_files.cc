@@ -56,15 +56,19 @@ bool is_directory(const std::string& path) {
   return std::filesystem::is_directory(path, ignored);
 }
 
+Error nowhere_to_write() {
+  return {.kind = ErrorKind::kUsage,
+          .why = "there is no directory of rules to write to",
+          .advice = "let anybindd have a directory of rules"};
+}
+
 /// The folder where rules are written.
 Result<Folder> own_folder(const Host& host, const RuleSource& source) {
   const auto named = std::ranges::find_if(source.named, is_directory);
   if (named != source.named.end()) return folder_of(*named);
   if (source.named.empty() && !host.rules_dir.empty())
     return Folder{.root = host.files, .path = kRuleFolders[0]};
-  return fail({.kind = ErrorKind::kUsage,
-               .why = "there is no directory of rules to write to",
-               .advice = "let anybindd have a directory of rules"});
+  return fail(nowhere_to_write());
 }
 
 Reply<std::vector<std::string>> names_in(const Folder& folder) {
@@ -250,6 +254,21 @@ std::optional<std::vector<ChangedRule>> rules_in(const std::string& text) {
   return out;
 }
 
+/// What stands there now; nullopt: there is no such file.
+Result<std::optional<std::string>> present_text(const Folder& folder, const std::string& file) {
+  const std::string path = folder.path_of(file);
+  const auto status = folder.root.status(path);
+  if (status && (status->mode & S_IFMT) != S_IFREG)
+    return fail({.kind = ErrorKind::kRefused,
+                 .object = "/" + path,
+                 .why = (status->mode & S_IFMT) == S_IFLNK ? "it is a symbolic link"
+                                                           : "it is no regular file",
+                 .advice = "remove it by hand, or take another name"});
+  return read_trusted(folder.root, path);
+}
+
+}  // namespace
+
 /// Rules in front of the first difference and behind the last one are what they were; whatever
 /// stands between may count for other devices than before.
 std::vector<ChangedRule> changed_rules(const std::string& before, const std::string& after) {
@@ -277,24 +296,16 @@ std::vector<ChangedRule> changed_rules(const std::string& before, const std::str
   return out;
 }
 
-/// What stands there now; nullopt: there is no such file.
-Result<std::optional<std::string>> present_text(const Folder& folder, const std::string& file) {
-  const std::string path = folder.path_of(file);
-  const auto status = folder.root.status(path);
-  if (status && (status->mode & S_IFMT) != S_IFREG)
-    return fail({.kind = ErrorKind::kRefused,
-                 .object = "/" + path,
-                 .why = (status->mode & S_IFMT) == S_IFLNK ? "it is a symbolic link"
-                                                           : "it is no regular file",
-                 .advice = "remove it by hand, or take another name"});
-  return read_trusted(folder.root, path);
-}
-
-}  // namespace
-
 std::string RuleFile::name() const {
   const std::string_view file = file_name(path);
   return std::string(file.substr(0, file.size() - (file.ends_with(kEnding) ? kEnding.size() : 0)));
+}
+
+Result<std::string> named_folder(const RuleSource& source) {
+  if (source.named.empty()) return std::string();
+  const auto named = std::ranges::find_if(source.named, is_directory);
+  if (named == source.named.end()) return fail(nowhere_to_write());
+  return *named;
 }
 
 Result<Spec> read_rules_of(const Host& host, const RuleSource& source) {

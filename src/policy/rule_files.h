@@ -25,6 +25,10 @@ struct RuleSource {
 /// read_rules() and of read_named_specs().
 [[nodiscard]] Result<Spec> read_rules_of(const Host& host, const RuleSource& source);
 
+/// The first of the named paths that is a directory; empty: none is named at all. kUsage: they are
+/// all files.
+[[nodiscard]] Result<std::string> named_folder(const RuleSource& source);
+
 /// One file of rules, as people look at it.
 struct RuleFile {
   enum class From : std::uint8_t {
@@ -83,6 +87,9 @@ struct ChangedRule {
   std::string text{};
   friend bool operator==(const ChangedRule&, const ChangedRule&) = default;
 };
+
+[[nodiscard]] std::vector<ChangedRule> changed_rules(const std::string& before,
+                                                     const std::string& after);
 
 /// A new text for a file that somebody has read before.
 class RuleFileChange {

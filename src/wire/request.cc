@@ -75,13 +75,9 @@ Json to_json(const Request& request) {
           {"patience_ms", or_null(patience)}};
 }
 
-Result<Request> request_from_json(std::string_view text) {
-  const Value value = TRY(parse(text, kMostRequestText, "request"));
-  const Members in =
-      TRY(Members::of(value, "request",
-                      {"verb", "devices", "driver", "names", "instances", "whole_group",
-                       "everything", "mechanism", "no_iommu", "part_of_group", "stays", "owner",
-                       "count", "function_drivers", "change", "ignored", "patience_ms"}));
+namespace {
+
+Result<Request> request_in(const Members& in) {
   Request out{.verb = TRY(in.word("verb", kVerbs))};
   if (in.has("devices")) out.devices = TRY(in.list("devices", device_from));
   out.driver = TRY(in.name_or_null<DriverName>("driver"));
@@ -111,6 +107,38 @@ Result<Request> request_from_json(std::string_view text) {
     out.patience = std::chrono::milliseconds(
         static_cast<std::int64_t>(TRY(in.number("patience_ms", kMostPatience))));
   }
+  return out;
+}
+
+}  // namespace
+
+Result<Request> request_from_json(std::string_view text) {
+  const Value value = TRY(parse(text, kMostRequestText, "request"));
+  const Members in =
+      TRY(Members::of(value, "request",
+                      {"verb", "devices", "driver", "names", "instances", "whole_group",
+                       "everything", "mechanism", "no_iommu", "part_of_group", "stays", "owner",
+                       "count", "function_drivers", "change", "ignored", "patience_ms"}));
+  return request_in(in);
+}
+
+Json to_json(const Wanted& wanted) {
+  Json out = to_json(wanted.request);
+  if (wanted.persist) out["persist"] = true;
+  if (wanted.recreate) out["recreate"] = true;
+  return out;
+}
+
+Result<Wanted> wanted_from_json(std::string_view text) {
+  const Value value = TRY(parse(text, kMostRequestText, "request"));
+  const Members in = TRY(
+      Members::of(value, "request",
+                  {"verb", "devices", "driver", "names", "instances", "whole_group", "everything",
+                   "mechanism", "no_iommu", "part_of_group", "stays", "owner", "count",
+                   "function_drivers", "change", "ignored", "patience_ms", "persist", "recreate"}));
+  Wanted out{.request = TRY(request_in(in))};
+  if (in.has("persist")) out.persist = TRY(in.flag("persist"));
+  if (in.has("recreate")) out.recreate = TRY(in.flag("recreate"));
   return out;
 }
 

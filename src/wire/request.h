@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "plan/request.h"
+#include "policy/lasting.h"
 #include "wire/json.h"
 
 namespace anybind::wire {
@@ -16,5 +17,9 @@ namespace anybind::wire {
 /// that is not known, as what it asks for would not be done. Whether it makes sense, the engine
 /// says.
 [[nodiscard]] Result<Request> request_from_json(std::string_view text);
+
+/// The same with "persist" and "recreate", each where it is wanted.
+[[nodiscard]] Json to_json(const Wanted& wanted);
+[[nodiscard]] Result<Wanted> wanted_from_json(std::string_view text);
 
 }  // namespace anybind::wire

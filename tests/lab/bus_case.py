@@ -76,9 +76,9 @@ class BusCase(LabCase):
         head = SERVICE.format(dir=self.dir, polkit=POLKIT if polkit else "")
         return self.lab(head + script + f"\nkill $daemon; wait $daemon || exit 8\ncat {self.dir}/said", code=code, machine=machine)
 
-    def inside(self, case: str, polkit: bool = False, dies: bool = False) -> str:
+    def inside(self, case: str, polkit: bool = False, dies: bool = False, machine: pathlib.Path | None = None) -> str:
         """What bus_inside.py does in the lab, and the service says meanwhile; unless the service `dies` on the way."""
         script = f"DAEMON=$daemon {sys.executable} {HERE}/bus_inside.py {case} {self.dir}\n" + ("exit 0\n" if dies else "")
-        said = self.served(script, polkit=polkit)
+        said = self.served(script, polkit=polkit, machine=machine)
         self.assertIn(f"{case}: done\n", said)
         return said

@@ -277,6 +277,54 @@ def bind(*devices: str) -> str:
     return BIND % ", ".join(f'{{"bus": "pci", "address": "{device}"}}' for device in devices)
 
 
+def persist() -> None:
+    """A change that lasts needs the permit for its rule too, and leaves nothing when it is not given."""
+    lasting = bind(NIC)[:-1] + ', "persist": true}'
+    name = f"10-pci-{NIC}"
+
+    def nobody(bus: RawBus) -> None:
+        kind, text = refused(bus, "Change", bind(OTHER)[:-1] + ', "persist": true}')
+        assert kind == "NotPermitted", (kind, text)
+        assert files() == {} and driver_of(OTHER) == "igb"
+        error, values = bus.call("Change", lasting)
+        assert not error and not schema.faults(json.loads(values[0]), "change"), (error, values)
+        assert f'device = "{NIC}"' in files()[f"{name}.toml"] and driver_of(NIC) == "vfio-pci", files()
+        assert not bus.call("Plan", lasting)[0]
+        error, values = bus.call("Change", '{"verb": "restore", "devices": [{"bus": "pci", "address": "%s"}], "persist": true}' % NIC)
+        assert not error and files() == {} and driver_of(NIC) == "igb", (error, values)
+        command = [DIR / "anybind", "bind", NIC, "vfio-pci", "--persist"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0 and list(files()) == [f"{name}.toml"] and driver_of(NIC) == "vfio-pci", done
+        done = subprocess.run([DIR / "anybind", "restore", NIC, "--persist"], capture_output=True, text=True)
+        assert done.returncode == 0 and files() == {} and driver_of(NIC) == "igb", done
+        assert refused(bus, "Change", lasting[:-1] + ', "mechanism": "driver_override"}')[0] == "Usage"
+        assert refused(bus, "Change", '{"verb": "undo", "persist": true}')[0] in ("Usage", "NotFound")
+        assert refused(bus, "Change", lasting.replace("true", '"yes"'))[0] == "Usage"
+
+    as_nobody(nobody)
+    # A rule of somebody else in the way: nothing is done, and the text is what it was.
+    (RULES / "00-other.toml").write_text(rule("other", driver="pci-stub"))
+    kind, text = refused(RawBus(), "Change", lasting)
+    assert kind == "Refused" and "00-other.toml" in text and list(files()) == ["00-other.toml"], (kind, text)
+
+
+def recreate() -> None:
+    """Another number of functions, over none; and what was there is made again when that fails."""
+    bus = RawBus()
+    pf = "0000:86:00.0"
+    count = pathlib.Path(f"/sys/bus/pci/devices/{pf}/sriov_numvfs")
+    request = '{"verb": "vfs", "devices": [{"bus": "pci", "address": "%s"}], "count": %d, "driver": "%s"%s}'
+    was = int(count.read_text())
+    assert was and refused(bus, "Change", request % (pf, was + 1, "vfio-pci", ""))[0] == "Refused"
+    error, values = bus.call("Change", request % (pf, 2, "vfio-pci", ', "recreate": true'))
+    assert not error and int(count.read_text()) == 2, (error, values)
+    kind, text = refused(bus, "Change", request % (pf, 1, "nosuch", ', "recreate": true'))
+    assert int(count.read_text()) == 2, (kind, text)
+    as_nobody(lambda nobody: refused(nobody, "Change", request % (pf, 1, "vfio-pci", ', "recreate": true')))
+    assert int(count.read_text()) == 2
+    assert not bus.call("Plan", request % (pf, 1, "vfio-pci", ', "recreate": true'))[0]
+
+
 def progress() -> None:
     """What takes long is told while it goes on; a storm of steps is not."""
     subprocess.run(["anybind", "lab", "set", "probe-time", "vfio-pci", "400"], check=True)

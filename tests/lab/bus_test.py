@@ -201,6 +201,18 @@ cat {self.dir}/signals
         self.assertIn('"member":"DevicesChanged"', said)
 
     @needs("dbus-daemon", "busctl", "setpriv")
+    def test_a_change_that_lasts(self) -> None:
+        (self.dir / "polkit/10-test.rules").write_text("""polkit.addRule(function(action, subject) {
+  if (subject.user != "nobody") return;
+  if (action.id == "org.anybind.change" || action.id == "org.anybind.restore") return polkit.Result.YES;
+  if (action.id == "org.anybind.rules" && action.lookup("file") == "10-pci-%s.toml") return polkit.Result.YES; });""" % NIC)
+        self.assertIn(f"bind {NIC} vfio-pci, for good (user 65534): done", self.inside("persist", polkit=True))
+
+    @needs("dbus-daemon", "busctl", "setpriv")
+    def test_functions_over_none(self) -> None:
+        self.inside("recreate", machine=SERVER)
+
+    @needs("dbus-daemon", "busctl", "setpriv")
     def test_who_waits_is_told_what_is_done(self) -> None:
         self.inside("progress")
 
