@@ -8,7 +8,7 @@ import { buttonOf, changesSomething, requestOf, requestToSend, titleOf, type Wan
 import { BindForm, FunctionsForm, GroupForm } from "./change-form";
 import type { Explanation, Outcome } from "./forms";
 import { nameOf } from "./inventory";
-import { Failed, Running } from "./going-on";
+import { Failed, Running, failedText } from "./going-on";
 import { Outcomes, Words } from "./parts";
 import { GuardsForm, PlanView, guardsOf, useForeseen, type Foreseen, type Guards } from "./preview";
 import { errorOf, type ServiceError } from "./service";
@@ -84,6 +84,7 @@ export function ChangeDialog({ first, onClose }: { first: Want; onClose(): void 
   const shown = guardsOf(foreseen, guards);
   if (shown !== guards) setGuards(shown);
 
+  const name = "device" in want && want.device ? nameOf(want.device) : "";
   const ask = (next: Want) => {
     setWant(next);
     setIgnored([]); // a tick was for what was asked then
@@ -93,14 +94,18 @@ export function ChangeDialog({ first, onClose }: { first: Want; onClose(): void 
     if (!canDo(foreseen)) return;
     store.startProgress();
     setStage({ at: "running" });
+    const title = titleOf(want, name);
     try {
-      setStage({ at: "done", ...(await store.service.change(requestToSend(foreseen.request, foreseen.preview))) });
-    } catch (error) {
-      setStage({ at: "failed", error: errorOf(error, "Change") });
+      const done = await store.service.change(requestToSend(foreseen.request, foreseen.preview));
+      setStage({ at: "done", ...done });
+      store.tell("info", name, `${title}: done`, "");
+    } catch (thrown) {
+      const error = errorOf(thrown, "Change");
+      setStage({ at: "failed", error });
+      store.tell("warning", name, `${title}: ${failedText(error)}`, error.message);
     }
     store.readAgain();
   };
-  const name = "device" in want && want.device ? nameOf(want.device) : "";
   const isEmpty = canDo(foreseen) && !changesSomething(foreseen.preview.predicted ?? []) && foreseen.preview.steps.length === 0;
   const isAsking = stage.at === "asking";
   return (
@@ -110,7 +115,7 @@ export function ChangeDialog({ first, onClose }: { first: Want; onClose(): void 
         <div className="any-stack">
           {isAsking && (
             <Form onSubmit={(event) => event.preventDefault()}>
-              <Questions want={want} explanation={explanation} canPersist={features.has("WriteRules")} onChange={ask} />
+              <Questions want={want} explanation={explanation} canPersist={features.has("persist")} onChange={ask} />
             </Form>
           )}
           {isAsking && (

@@ -15,7 +15,7 @@ function One({ heard, isKnown }: { heard: Heard; isKnown: boolean }) {
         {heard.device && <> · {isKnown ? <DeviceLink name={heard.device} /> : heard.device}</>}
         {heard.rule && ` · rule ${heard.rule}`}
       </div>
-      {heard.next && <Words text={`What to do: ${heard.next}`} />}
+      {heard.next && <Words text={heard.next} />}
     </Alert>
   );
 }

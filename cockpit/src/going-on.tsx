@@ -12,7 +12,8 @@ export function Running() {
   return (
     <div role="status" className="any-stack">
       <p>
-        <Spinner size="md" aria-label="Working" /> Working. It takes as long as the drivers take. It goes on when this is closed.
+        <Spinner size="md" aria-label="Working" /> Working. It takes as long as the drivers take. It goes on when this is closed; what came of it
+        is then told under Events.
       </p>
       {connection.state !== "there" && <p>The connection is lost. Whether it goes on is not known.</p>}
       <ul className="any-list">
@@ -26,6 +27,7 @@ export function Running() {
   );
 }
 
+const UNKNOWN = "What came of it is not known yet";
 const FAILED: Partial<Record<ServiceError["kind"], string>> = {
   refused: "Refused: nothing was changed",
   usage: "Not done: the request was not understood",
@@ -62,7 +64,7 @@ function Since() {
 function NotKnown({ error }: { error: ServiceError }) {
   const { connection, isHistoryFresh } = useKnown();
   return (
-    <Alert variant="warning" isInline title="What came of it is not known yet" role="alert">
+    <Alert variant="warning" isInline title={UNKNOWN} role="alert">
       <Words text={error.message} />
       {connection.state !== "there" && <p>The connection is lost. The change may go on all the same. Everything is read again when the service is back.</p>}
       {connection.state === "there" && isHistoryFresh && <Since />}
@@ -71,7 +73,14 @@ function NotKnown({ error }: { error: ServiceError }) {
   );
 }
 
+function isUnknown(error: ServiceError): boolean {
+  return error.kind === "not_known" || error.kind === "not_understood";
+}
+
+export function failedText(error: ServiceError): string {
+  return isUnknown(error) ? UNKNOWN : (FAILED[error.kind] ?? "Not done");
+}
+
 export function Failed({ error }: { error: ServiceError }) {
-  if (error.kind === "not_known" || error.kind === "not_understood") return <NotKnown error={error} />;
-  return <Problem title={FAILED[error.kind] ?? "Not done"} text={error.message} />;
+  return isUnknown(error) ? <NotKnown error={error} /> : <Problem title={failedText(error)} text={error.message} />;
 }

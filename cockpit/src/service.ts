@@ -189,13 +189,24 @@ export class Service {
       warnings: strings(warnings),
     }));
   }
-  async methods(): Promise<ReadonlySet<string>> {
+  /** What the service can do: its methods, as it describes them, and "persist" when a request may have that member. */
+  async features(): Promise<ReadonlySet<string>> {
     if (!this.client) return new Set();
     try {
       const [xml] = await this.client.call(PATH, "org.freedesktop.DBus.Introspectable", "Introspect", [], { type: "" });
-      return methodsIn(typeof xml === "string" ? xml : "");
+      const methods = methodsIn(typeof xml === "string" ? xml : "");
+      return (await this.knowsPersist()) ? new Set([...methods, "persist"]) : methods;
     } catch {
       return new Set();
+    }
+  }
+  /** By a question about no device, which has no answer: a service that does not know the member says so. */
+  private async knowsPersist(): Promise<boolean> {
+    try {
+      await this.plan({ verb: "unbind", devices: [], persist: true });
+      return true;
+    } catch (error) {
+      return error instanceof ServiceError && error.kind === "usage";
     }
   }
   async version(): Promise<string> {

@@ -34,7 +34,7 @@ export interface Known {
   heard: readonly Heard[];
   /** Lines that the service has told of the change that goes on. */
   progress: readonly string[];
-  /** The methods of the service, as it tells them itself: an older one has fewer. */
+  /** What the service can do: an older one less. */
   features: ReadonlySet<string>;
   /** Counts what has happened to devices: whoever shows one reads it again. */
   deviceReadings: number;
@@ -94,7 +94,7 @@ export class Store implements Listener {
     if (now.state !== "there") return;
     this.set({ stale: null });
     void this.service.version().then((version) => this.set({ version }));
-    void this.service.methods().then((features) => {
+    void this.service.features().then((features) => {
       this.set({ features });
       this.lookSoon();
     });
@@ -124,6 +124,10 @@ export class Store implements Listener {
     const heard = { ...notice, time: Date.now(), number: this.number++ };
     this.set({ heard: [heard, ...this.known.heard].slice(0, MOST_HEARD) });
     this.lookSoon();
+  }
+  /** What came of a change that was asked for here: whoever has closed its dialog finds it among the events. */
+  tell(level: string, device: string, text: string, next: string): void {
+    this.noticed({ level, device, rule: "", text, next });
   }
   progress(values: unknown[]): void {
     const line = values.filter((value) => typeof value === "string" && value !== "").join(": ");
