@@ -15,6 +15,8 @@ const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-ru
   "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"];
 let chrome;
 const pages = [];
+// Cockpit ends a session that no browser is in, and this one cannot be entered again: the last browser stays until another is there.
+const lingering = [];
 let passed = 0;
 let failed = 0;
 
@@ -48,13 +50,15 @@ export async function open({ width = 1280, height = 900, dark = false, expected 
   page.on("pageerror", (error) => page.faults.push(String(error)));
   pages.push(page);
   await page.goto(address + query, { timeout: patience });
+  await page.getByRole("heading", { name: "Devices", level: 1 }).waitFor();
+  for (const old of lingering.splice(0)) await old.close();
   return page;
 }
 
 export async function shut(page) {
   check(page.faults.length === 0, "the page has no error in its console", page.faults.join("; "));
   pages.splice(pages.indexOf(page), 1);
-  await page.context().close();
+  lingering.push(page.context());
 }
 
 export async function shoot(page, name) {
