@@ -57,6 +57,8 @@ sed -n 's/^\([0-9][0-9.]*\) \(trixie.*\)/\1 \2/p' "$list" | while read -r series
   echo "$series ${package#linux-image-}" >>/usr/lib/anybind-case/kernels
 done
 cat /usr/lib/anybind-case/kernels
+# For the case that installs it.
+(cd /usr/lib/anybind-case && apt-get -qq -o APT::Sandbox::User=root download driverctl && mv driverctl_*.deb driverctl.deb)
 rm $without
 rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
 

@@ -1,4 +1,5 @@
-# The packages on a whole Debian: one typed "bind --persist" survives a reboot, an upgrade disturbs no device, a purge leaves nothing.
+# The packages on a whole Debian, beside the real driverctl: one typed "bind --persist" survives a reboot, an upgrade disturbs no device,
+# also with a spec that was broken before, a purge leaves nothing.
 # files: build/dist/*.deb README.md docs/policy.md docs/daemon.md docs/howto/graphics-card.md
 # fixtures: packages
 # devices: -device pcie-root-port,id=port2,addr=12,chassis=2,slot=2 -device pcie-root-port,id=port3,addr=13,chassis=3,slot=3
@@ -33,7 +34,9 @@ files() {
 }
 
 prepare() {
+  check "the real driverctl installs" dpkg -i /usr/lib/anybind-case/driverctl.deb
   files >/root/before
+  echo vfio-pci >"/etc/driverctl.d/pci-$NVME"
   as_former
   run apt-get install -y /root/former/anybind.deb /root/former/anybind-daemon.deb
   check_eq "the former version installs" 0 "$RC"
@@ -47,6 +50,7 @@ boot1() {
   check "the service runs" systemctl is-active anybindd
   # Who has just booted does not type at once; on a busy machine udev still looks at the card's clock.
   udevadm settle --timeout=60
+  check "what driverctl has saved is bound by driverctl" eventually 60 is_bound "$NVME" vfio-pci
   check "one command is typed" anybind bind "$TWIN_A" vfio-pci --persist
   check_eq "the card has its driver" vfio-pci "$(driver_of "$TWIN_A")"
   typed README.md 1
@@ -62,12 +66,10 @@ given_back() {
   check_eq "it is the host's" e1000e "$(driver_of 0000:03:00.0)"
   check_ne "and so is the other" vfio-pci "$(driver_of 0000:03:00.1)"
   typed docs/policy.md 1
-  install -d /etc/driverctl.d
-  echo vfio-pci >"/etc/driverctl.d/pci-$NVME"
+  check "driverctl still has what it had" eventually 60 is_bound "$NVME" vfio-pci
   typed docs/policy.md 2
   check "what driverctl keeps is a rule now" grep -q "$NVME" /etc/anybind.d/30-driverctl.toml
-  rm /etc/anybind.d/30-driverctl.toml
-  rm -r /etc/driverctl.d
+  rm /etc/anybind.d/30-driverctl.toml "/etc/driverctl.d/pci-$NVME"
   typed docs/howto/graphics-card.md 1
   check_eq "the graphics card is given" vfio-pci "$(driver_of 0000:03:00.0)"
   typed docs/howto/graphics-card.md 2
@@ -80,6 +82,7 @@ pci_events() {
 
 upgrade() {
   before=$(systemctl show -P MainPID anybindd)
+  echo 'this is no rule' >/etc/anybind.d/99-broken.toml
   udevadm monitor --kernel --subsystem-match=pci >/root/events &
   watching=$!
   sleep 2
@@ -92,6 +95,10 @@ upgrade() {
   check "the events were watched" grep -q '^KERNEL ' /root/events
   check_eq "and no device of PCI has had one" 0 "$(pci_events || true)"
   check_eq "the card has the driver that it had" vfio-pci "$(driver_of "$TWIN_A")"
+  # shellcheck disable=SC2016  # for that shell
+  check "the spec that was broken before is told of" eventually 20 sh -c 'journalctl -b _PID=$(systemctl show -P MainPID anybindd) | grep -q 99-broken.toml:1'
+  rm /etc/anybind.d/99-broken.toml
+  check "without it the rules count again" eventually 20 anybind rules
 }
 
 purge() {
