@@ -6,6 +6,8 @@
 #include "ansible/rule_file.h"
 #include "base/try.h"
 #include "cli/choose.h"
+#include "cli/session.h"
+#include "inventory/device.h"
 #include "policy/spec.h"
 
 namespace anybind::ansible {
@@ -58,6 +60,8 @@ Result<Answer> run_functions(const Task& task) {
   const DeviceId& pf = chosen.devices.front();
   if (pf.bus.str() != "pci")
     return wrong("device", "it has no virtual functions: it is no PCI one");
+  if (TRY(open_device(task.host().sysfs, pf)) == nullptr)  // a rule may wait for its card
+    return fail({.kind = ErrorKind::kNotFound, .object = pf.str(), .why = "no such device"});
   const Value rules = TRY(rules_of(task, pf.name.str()));
   const std::string text = TRY(rule_file(rules, "rules"));
   const Wanted wanted{.spec = TRY(parse_spec({{.name = kPlace, .text = text}})), .file = kPlace};
