@@ -111,7 +111,7 @@ class Modules(AnsibleCase):
     def test_rules_that_are_broken(self) -> None:
         self.start_labs(["a"])
         for arguments, words in (
-            ('{content: "[[rule]]\\n\\nname = 1"}', "/etc/anybind.d/50-ansible.toml:1:"),
+            ('{content: "[[rule]]\\n\\nname = 1"}', "/etc/anybind.d/50-ansible.toml:3:8"),
             (f"{{rules: [{{name: a, match: {{device: '{NIC}'}}, drivr: vfio-pci}}]}}", "/etc/anybind.d/50-ansible.toml:6:1"),
             ("{rules: [{name: a, match: {device: 0000:06:00.0}, driver: vfio-pci}]}", "rules[0].match.device: it is the number"),
             ("{overrides: {0000:06:00.0: vfio-pci}}", "put an address in quotes"),
