@@ -15,8 +15,8 @@
 #include "base/try.h"
 #include "cli/early.h"
 #include "cli/session.h"
-#include "cli/spec_source.h"
 #include "host/storage.h"
+#include "policy/lasting.h"
 #include "policy/own_rules.h"
 #include "policy/spec.h"
 
@@ -24,7 +24,7 @@ namespace anybind::ansible {
 namespace {
 
 struct File {
-  cli::RuleFolder folder;
+  RuleFolder folder;
   std::string name;    ///< "50-guests.toml"
   std::string place;   ///< "/etc/anybind.d/50-guests.toml"
   std::string before;  ///< empty: it is not there
@@ -68,7 +68,7 @@ Result<File> file_of(const Task& task) {
   out.name = TRY(rule_file_name(name));
   out.text = TRY(wanted_text(arguments));
   const std::string folder = TRY(arguments.text("folder", ""));
-  out.folder = TRY(cli::open_rules(task.context, folder));
+  out.folder = TRY(open_rule_folder(task.host(), folder));
   out.place = out.folder.there.folder + "/" + out.name;
   TRY(out.folder.storage->usable());
   const auto before = out.folder.storage->read(out.name);

@@ -15,7 +15,7 @@ namespace anybind::cli {
 namespace {
 
 /// The options of modprobe that a lab has a use for.
-struct Wanted {
+struct KmodWords {
   bool remove = false;
   bool all = false;
   bool dry = false;
@@ -46,7 +46,7 @@ bool has_value_behind(char letter) {
   return std::string_view("CdSw").contains(letter);
 }
 
-void set(Wanted& wanted, char letter) {
+void set(KmodWords& wanted, char letter) {
   if (letter == 'r') wanted.remove = wanted.all = true;
   if (letter == 'a') wanted.all = true;
   if (letter == 'n') wanted.dry = true;
@@ -58,8 +58,8 @@ void set(Wanted& wanted, char letter) {
 }
 
 /// As getopt_long: letters may stand together, and a value in the same word or the next.
-Wanted parse(const std::vector<std::string>& words) {
-  Wanted out;
+KmodWords parse(const std::vector<std::string>& words) {
+  KmodWords out;
   bool names_only = false;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::string_view word = words[i];
@@ -113,7 +113,7 @@ std::string modules_directory() {
 
 class Modprobe {
  public:
-  Modprobe(Context& context, std::string lab, Wanted wanted)
+  Modprobe(Context& context, std::string lab, KmodWords wanted)
       : context_(context), lab_(std::move(lab)), wanted_(std::move(wanted)) {
     if (wanted_.all || wanted_.names.empty()) return;
     parameters_.assign(wanted_.names.begin() + 1, wanted_.names.end());
@@ -191,7 +191,7 @@ class Modprobe {
 
   Context& context_;
   std::string lab_;
-  Wanted wanted_;
+  KmodWords wanted_;
   std::vector<std::string> parameters_;
 };
 
@@ -201,7 +201,7 @@ std::string name_of_file(const std::string& file) {
   return name.substr(0, name.find(".ko"));
 }
 
-int run_rmmod(Context& context, const std::string& lab, const Wanted& wanted) {
+int run_rmmod(Context& context, const std::string& lab, const KmodWords& wanted) {
   int code = 0;
   for (const std::string& word : wanted.names) {
     const std::string name = name_of_file(word);
@@ -217,7 +217,7 @@ int run_rmmod(Context& context, const std::string& lab, const Wanted& wanted) {
   return code;
 }
 
-int run_insmod(Context& context, const std::string& lab, const Wanted& wanted) {
+int run_insmod(Context& context, const std::string& lab, const KmodWords& wanted) {
   if (wanted.names.empty()) {
     say(context.err, "insmod: ERROR: missing filename.\n");
     return 1;
@@ -242,7 +242,7 @@ int run_insmod(Context& context, const std::string& lab, const Wanted& wanted) {
 
 int run_kmod_program(Context& context, const std::string& lab, const std::string& program,
                      const std::vector<std::string>& words) {
-  Wanted wanted = parse(words);
+  KmodWords wanted = parse(words);
   if (program == "rmmod") return run_rmmod(context, lab, wanted);
   if (program == "insmod") return run_insmod(context, lab, wanted);
   return Modprobe(context, lab, std::move(wanted)).run();

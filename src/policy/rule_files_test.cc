@@ -17,10 +17,10 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using State = RuleFile::State;
+using FileState = RuleFile::State;
 
-std::string rule(const std::string& name, const std::string& device = "0000:00:03.0",
-                 const std::string& driver = "vfio-pci") {
+std::string rule_of(const std::string& name, const std::string& device = "0000:00:03.0",
+                    const std::string& driver = "vfio-pci") {
   return "[[rule]]\nname = \"" + name + "\"\nmatch = { device = \"" + device + "\" }\ndriver = \"" +
          driver + "\"\n";
 }
@@ -86,13 +86,13 @@ TEST_F(RuleFilesTest, EveryFileIsListedWithWhatBecomesOfIt) {
   EXPECT_EQ(files[1].path, "/etc/anybind.d/20-b.toml");
   EXPECT_EQ(files[1].name(), "20-b");
   EXPECT_EQ(files[1].from, RuleFile::From::kAdministrator);
-  EXPECT_EQ(files[1].state, State::kCounts);
+  EXPECT_EQ(files[1].state, FileState::kCounts);
   EXPECT_EQ(files[1].text, "# mine");
-  EXPECT_EQ(files[2].state, State::kMasked);
+  EXPECT_EQ(files[2].state, FileState::kMasked);
   EXPECT_EQ(files[2].text, "# package");
-  EXPECT_EQ(files[3].state, State::kMask);
+  EXPECT_EQ(files[3].state, FileState::kMask);
   EXPECT_EQ(files[3].text, std::nullopt);
-  EXPECT_EQ(files[4].state, State::kMasked);
+  EXPECT_EQ(files[4].state, FileState::kMasked);
 }
 
 TEST_F(RuleFilesTest, WhatOnlyRootMayReadIsShownToRootAlone) {
@@ -115,14 +115,14 @@ TEST_F(RuleFilesTest, NobodyIsShownWhereALinkLeads) {
   ASSERT_EQ(::mkfifo(own("e.toml").c_str(), 0644), 0);
   const auto files = list(Reader::kRoot);
   ASSERT_EQ(files.size(), 4U);
-  EXPECT_EQ(files[0].state, State::kRefused);
+  EXPECT_EQ(files[0].state, FileState::kRefused);
   EXPECT_EQ(files[0].text, std::nullopt);
   EXPECT_THAT(files[0].why, HasSubstr("symbolic link"));
   EXPECT_EQ(files[2].text, std::nullopt);
   EXPECT_EQ(files[3].text, std::nullopt);
   const RuleSource named{.named = {root() + "/etc/anybind.d"}};
   const auto again = *list_rule_files(host_, named, Reader::kRoot);
-  EXPECT_EQ(again[0].state, State::kCounts) << "who names a file vouches for it";
+  EXPECT_EQ(again[0].state, FileState::kCounts) << "who names a file vouches for it";
   EXPECT_EQ(again[0].text, std::nullopt) << "but that is not for everybody to see";
 }
 
@@ -154,39 +154,39 @@ TEST_F(RuleFilesTest, NamedFilesAreListedToo) {
 }
 
 TEST_F(RuleFilesTest, AFileIsWrittenAndRemoved) {
-  ASSERT_TRUE(write("50-guest", rule("a"), ""));
-  EXPECT_EQ(text_in(own("50-guest.toml")), rule("a"));
+  ASSERT_TRUE(write("50-guest", rule_of("a"), ""));
+  EXPECT_EQ(text_in(own("50-guest.toml")), rule_of("a"));
   struct stat found{};
   ASSERT_EQ(::stat(own("50-guest.toml").c_str(), &found), 0);
   EXPECT_EQ(found.st_mode & 0777, 0644U);
-  ASSERT_TRUE(write("50-guest", rule("b"), rule("a")));
-  EXPECT_EQ(text_in(own("50-guest.toml")), rule("b"));
+  ASSERT_TRUE(write("50-guest", rule_of("b"), rule_of("a")));
+  EXPECT_EQ(text_in(own("50-guest.toml")), rule_of("b"));
   EXPECT_THAT(names_there(), ElementsAre("50-guest.toml"));
-  ASSERT_TRUE(write("50-guest", "", rule("b")));
+  ASSERT_TRUE(write("50-guest", "", rule_of("b")));
   EXPECT_THAT(names_there(), IsEmpty());
   EXPECT_TRUE(write("50-guest", "", "")) << "it is so already";
 }
 
 TEST_F(RuleFilesTest, AFileOfRootAloneStaysSo) {
-  file("etc/anybind.d/a.toml", rule("a"), 0600);
+  file("etc/anybind.d/a.toml", rule_of("a"), 0600);
   file("etc/anybind.d/a.toml.new", "left by one that was killed", 0644);
-  ASSERT_TRUE(write("a", rule("b"), rule("a")));
+  ASSERT_TRUE(write("a", rule_of("b"), rule_of("a")));
   struct stat found{};
   ASSERT_EQ(::stat(own("a.toml").c_str(), &found), 0);
   EXPECT_EQ(found.st_mode & 0777, 0600U);
 }
 
 TEST_F(RuleFilesTest, WhoHasReadAnotherTextIsTold) {
-  file("etc/anybind.d/a.toml", rule("a"));
+  file("etc/anybind.d/a.toml", rule_of("a"));
   const auto why = [&](const std::string& name, const std::string& expected) {
-    const auto done = write(name, rule("b"), expected);
+    const auto done = write(name, rule_of("b"), expected);
     EXPECT_EQ(done.error().kind, ErrorKind::kRefused);
     return done.error().why;
   };
-  EXPECT_EQ(why("a", rule("c")), "it holds another text by now");
+  EXPECT_EQ(why("a", rule_of("c")), "it holds another text by now");
   EXPECT_EQ(why("a", ""), "it is there already");
-  EXPECT_EQ(why("b", rule("a")), "it is not there any more");
-  EXPECT_EQ(text_in(own("a.toml")), rule("a"));
+  EXPECT_EQ(why("b", rule_of("a")), "it is not there any more");
+  EXPECT_EQ(text_in(own("a.toml")), rule_of("a"));
 }
 
 TEST_F(RuleFilesTest, NamesThatLeadElsewhereAreRefused) {
@@ -195,33 +195,33 @@ TEST_F(RuleFilesTest, NamesThatLeadElsewhereAreRefused) {
        {std::string(), std::string("../x"), std::string("a/b"), std::string(".a"),
         std::string("a.toml"), std::string("a\nb"), std::string("a\x1b[1m"), std::string("\xff"),
         std::string("a\0b", 3), std::string(201, 'a')}) {
-    const auto done = write(name, rule("a"), "");
+    const auto done = write(name, rule_of("a"), "");
     ASSERT_FALSE(done) << name;
     EXPECT_EQ(done.error().kind, ErrorKind::kUsage) << name;
   }
   EXPECT_THAT(names_there(), IsEmpty());
-  EXPECT_TRUE(write(std::string(200, 'a'), rule("a"), ""));
+  EXPECT_TRUE(write(std::string(200, 'a'), rule_of("a"), ""));
 }
 
 TEST_F(RuleFilesTest, ALinkIsNotWrittenOver) {
   tree_.put("root/target", "");
   file("etc/anybind.d/b.toml", "");
   tree_.link("root/etc/anybind.d/mask.toml", "/dev/null");
-  EXPECT_THAT(write("mask", rule("a"), "").error().why, HasSubstr("symbolic link"));
+  EXPECT_THAT(write("mask", rule_of("a"), "").error().why, HasSubstr("symbolic link"));
   tree_.link("root/etc/anybind.d/a.toml", root() + "/target");
-  EXPECT_THAT(write("a", rule("a"), "").error().why, HasSubstr("symbolic link"));
+  EXPECT_THAT(write("a", rule_of("a"), "").error().why, HasSubstr("symbolic link"));
   EXPECT_EQ(text_in(root() + "/target"), "");
 }
 
 TEST_F(RuleFilesTest, ABrokenTextIsNotWritten) {
-  file("etc/anybind.d/z.toml", rule("z", "0000:00:04.0"));
+  file("etc/anybind.d/z.toml", rule_of("z", "0000:00:04.0"));
   const auto broken =
-      write("a", "[[rule]]\nname = \"x\"\nmach = {}\n" + rule("y") + "oops = 1\n", "");
+      write("a", "[[rule]]\nname = \"x\"\nmach = {}\n" + rule_of("y") + "oops = 1\n", "");
   EXPECT_EQ(broken.error().kind, ErrorKind::kUsage);
   EXPECT_EQ(broken.error().object, "/etc/anybind.d/a.toml:3:1");
   ASSERT_EQ(broken.error().details.size(), 1U);
   EXPECT_THAT(broken.error().details[0].plain(), HasSubstr("a.toml:8:1: oops"));
-  const auto covers = write("a", rule("all", "*"), "");
+  const auto covers = write("a", rule_of("all", "*"), "");
   EXPECT_THAT(covers.error().object, HasSubstr("z.toml")) << "a rule of another file never counts";
   EXPECT_THAT(names_there(), ElementsAre("z.toml"));
 }
@@ -229,25 +229,25 @@ TEST_F(RuleFilesTest, ABrokenTextIsNotWritten) {
 TEST_F(RuleFilesTest, OneOfTwoBrokenFilesCanBeMended) {
   file("etc/anybind.d/a.toml", "oops");
   file("etc/anybind.d/b.toml", "oops");
-  EXPECT_TRUE(write("a", rule("a"), "oops"));
+  EXPECT_TRUE(write("a", rule_of("a"), "oops"));
   EXPECT_TRUE(write("b", "", "oops"));
   EXPECT_THAT(names_there(), ElementsAre("a.toml"));
 }
 
 TEST_F(RuleFilesTest, WhatWasMaskedCountsAgainOnceTheFileIsGone) {
-  file("etc/anybind.d/a.toml", rule("mine"));
-  file("usr/lib/anybind.d/a.toml", rule("package"));
+  file("etc/anybind.d/a.toml", rule_of("mine"));
+  file("usr/lib/anybind.d/a.toml", rule_of("package"));
   const auto name = [&](const std::string& text) {
     return rules_with(host_, machine_, {"a", text})->rules.at(0).name;
   };
-  EXPECT_EQ(name(rule("new")), "new");
+  EXPECT_EQ(name(rule_of("new")), "new");
   EXPECT_EQ(name(""), "package");
 }
 
 TEST_F(RuleFilesTest, EachRuleThatBecomesAnotherOneIsNamed) {
-  const std::string a = rule("a", "0000:00:01.0");
-  const std::string b = rule("b", "0000:00:02.0");
-  const std::string c = rule("c", "0000:00:03.0");
+  const std::string a = rule_of("a", "0000:00:01.0");
+  const std::string b = rule_of("b", "0000:00:02.0");
+  const std::string c = rule_of("c", "0000:00:03.0");
   const auto changed = [&](const std::string& before, const std::string& after) {
     file("etc/anybind.d/f.toml", before);
     std::string out;
@@ -257,10 +257,10 @@ TEST_F(RuleFilesTest, EachRuleThatBecomesAnotherOneIsNamed) {
       out += (out.empty() ? "" : " ") + one.name + (one.text.empty() ? "-" : "");
     return out;
   };
-  EXPECT_EQ(changed(a + b + c, a + rule("b", "0000:00:09.0") + c), "b");
+  EXPECT_EQ(changed(a + b + c, a + rule_of("b", "0000:00:09.0") + c), "b");
   EXPECT_EQ(changed(a + b, a + b + c), "c");
   EXPECT_EQ(changed(a + b + c, a + c), "b-");
-  EXPECT_EQ(changed(a + b + c, a + rule("d", "0000:00:02.0") + c), "d b-")
+  EXPECT_EQ(changed(a + b + c, a + rule_of("d", "0000:00:02.0") + c), "d b-")
       << "a name is a part of a rule";
   EXPECT_EQ(changed(a + b + c, b + a + c), "b a") << "the order is a part of what they say";
   EXPECT_EQ(changed(a + b, ""), "a- b-");
@@ -279,7 +279,7 @@ TEST_F(RuleFilesTest, EveryFaultHasItsPlace) {
   EXPECT_EQ(faults[1].place.line, 1U);
   EXPECT_EQ(faults[2].place.file, "/e/c:1:2.toml");
   EXPECT_EQ(faults[2].place.line, 0U);
-  EXPECT_THAT(faults_of({{.name = "a", .text = rule("a")}}), IsEmpty());
+  EXPECT_THAT(faults_of({{.name = "a", .text = rule_of("a")}}), IsEmpty());
 }
 
 }  // namespace

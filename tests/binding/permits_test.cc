@@ -1,10 +1,10 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "daemon/answers.h"
 #include "engine_fixture.h"
-#include "policy/spec.h"
 #include "wire/history.h"
 
 namespace anybind::daemon {
@@ -35,13 +35,17 @@ class PermitsTest : public EngineTest {
             .overrules = overrules};
   }
   [[nodiscard]] std::vector<Permit> asked(const Request& request) const {
-    auto out = permits_for(host_, request);
+    auto out = permits_for(host_, RuleSource{}, Wanted{.request = request});
     EXPECT_TRUE(out) << out.error().message();
     return out.value_or(std::vector<Permit>{});
   }
 
+  [[nodiscard]] Result<Answer> go(const Request& request, const std::vector<Permit>& allowed) {
+    return change(host_, RuleSource{}, Wanted{.request = request}, allowed, patient_);
+  }
+
   Host host_;
-  const std::function<bool()> never_ = [] { return false; };
+  const Waiting patient_{.stop_requested = [] { return false; }, .tell = [](const Progress&) {}};
 };
 
 TEST_F(PermitsTest, EachDeviceIsAskedAbout) {
@@ -67,7 +71,7 @@ TEST_F(PermitsTest, AWayThatReachesOtherDevicesIsAnotherQuestion) {
 }
 
 TEST_F(PermitsTest, WhatIsAllowedIsDone) {
-  const auto done = change(host_, bind(kNicA), {to_vfio(kNicA)}, never_);
+  const auto done = go(bind(kNicA), {to_vfio(kNicA)});
   ASSERT_TRUE(done) << done.error().message();
   EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci");
   EXPECT_THAT(done->json, HasSubstr("\"address\": \"" + kNicA.name.str() + "\""));
@@ -82,7 +86,7 @@ TEST_F(PermitsTest, WhatIsMoreThanThatIsNot) {
            {bind(kNicA), {}},
            {bind(kNicA), {{.device = kNicA.str(), .driver = "none"}}},
            {bind(kNicA), {to_vfio(kNicA, "mounted")}}}) {
-    const auto done = change(host_, request, allowed, never_);
+    const auto done = go(request, allowed);
     ASSERT_FALSE(done);
     EXPECT_EQ(done.error().kind, ErrorKind::kNotPermitted) << done.error().message();
     EXPECT_EQ(all(), before) << "nothing was touched";
@@ -92,28 +96,26 @@ TEST_F(PermitsTest, WhatIsMoreThanThatIsNot) {
 TEST_F(PermitsTest, ADeviceThatAnybindNeverHadIsNotGivenBackButChanged) {
   const Request back{.verb = Request::Verb::kRestore, .devices = {kNicA}};
   EXPECT_THAT(asked(back), ElementsAre(Permit{.device = kNicA.str(), .driver = "default"}));
-  ASSERT_TRUE(change(host_, bind(kNicA), {to_vfio(kNicA)}, never_));
+  ASSERT_TRUE(go(bind(kNicA), {to_vfio(kNicA)}));
   EXPECT_THAT(
       asked(back),
       ElementsAre(Permit{.action = Action::kGiveBack, .device = kNicA.str(), .driver = "igc"}));
 }
 
 TEST_F(PermitsTest, RulesAreAllowedOneByOne) {
-  const ReadRules rules = [](const Host&) {
-    return parse_spec(
-        {{.name = "a.toml",
-          .text = "[[rule]]\nname = \"one\"\nmatch = { device = \"" + kNicA.name.str() +
-                  "\" }\ndriver = \"vfio-pci\"\n[[rule]]\nname = \"two\"\nmatch = { "
-                  "device = \"" +
-                  kDisk.name.str() + "\" }\ndriver = \"none\"\n"}});
-  };
+  const std::string file = testing::TempDir() + "permits_test.toml";
+  std::ofstream(file) << "[[rule]]\nname = \"one\"\nmatch = { device = \"" + kNicA.name.str() +
+                             "\" }\ndriver = \"vfio-pci\"\n[[rule]]\nname = \"two\"\nmatch = { "
+                             "device = \"" +
+                             kDisk.name.str() + "\" }\ndriver = \"none\"\n";
+  const RuleSource rules{.named = {file}};
   const auto permits = permits_for(host_, rules);
   ASSERT_TRUE(permits);
   const Permit one{.action = Action::kApplyRule, .rule = "one"};
   const Permit two{.action = Action::kApplyRule, .rule = "two"};
   EXPECT_THAT(*permits, ElementsAre(one, two));
   const std::string disk = state_of(kDisk);
-  const auto done = apply(host_, rules, {one}, never_);
+  const auto done = apply(host_, rules, {one}, patient_);
   ASSERT_TRUE(done) << done.error().message();
   EXPECT_EQ(state_of(kNicA), "vfio-pci vfio-pci");
   EXPECT_EQ(state_of(kDisk), disk) << "its rule was not allowed";
@@ -122,7 +124,10 @@ TEST_F(PermitsTest, RulesAreAllowedOneByOne) {
 
 TEST_F(PermitsTest, WhoStopsStops) {
   const auto before = all();
-  const auto done = change(host_, bind(kNicA), {to_vfio(kNicA)}, [] { return true; });
+  Waiting stops = patient_;
+  stops.stop_requested = [] { return true; };
+  const auto done =
+      change(host_, RuleSource{}, Wanted{.request = bind(kNicA)}, {to_vfio(kNicA)}, stops);
   ASSERT_FALSE(done);
   EXPECT_EQ(all(), before);
 }
@@ -130,9 +135,10 @@ TEST_F(PermitsTest, WhoStopsStops) {
 TEST_F(PermitsTest, AnswersAreJson) {
   EXPECT_THAT(list_devices(host_, {kNicA.name.str()}).value(), HasSubstr("\"driver\":\"igc\""));
   EXPECT_THAT(explain(host_, kNicA.name.str(), "vfio-pci").value(), HasSubstr("\"asked\""));
-  EXPECT_THAT(plan(host_, bind(kNicA)).value(), HasSubstr("\"predicted\""));
+  EXPECT_THAT(plan(host_, RuleSource{}, Wanted{.request = bind(kNicA)}).value(),
+              HasSubstr("\"predicted\""));
   EXPECT_EQ(history(host_).value(), "[]\n");
-  ASSERT_TRUE(change(host_, bind(kNicA), {to_vfio(kNicA)}, never_));
+  ASSERT_TRUE(go(bind(kNicA), {to_vfio(kNicA)}));
   const auto told = wire::history_from_json(history(host_).value());
   ASSERT_TRUE(told) << told.error().message();
   ASSERT_EQ(told->size(), 1U);
