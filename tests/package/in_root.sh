@@ -32,7 +32,7 @@ with_version() { # VERSION FOLDER
   mkdir -p "$2"
   for deb in build/dist/*.deb; do
     dpkg-deb -R "$deb" /tmp/deb
-    sed -i -e "s/^Version: .*/Version: $1/" -e "s/(= [^)]*upstream[^)]*)/(= $1)/" /tmp/deb/DEBIAN/control
+    sed -i -e "s/^Version: .*/Version: $1/" -e "s/(\(>*\)= [^)]*upstream[^)]*)/(\1= $1)/g" /tmp/deb/DEBIAN/control
     dpkg-deb --root-owner-group -Zgzip -z1 -b /tmp/deb "$2/$(basename "${deb%%_*}").deb" >/dev/null
     rm -rf /tmp/deb
   done
@@ -95,7 +95,7 @@ check "and another that of DPDK" update-alternatives --install /usr/local/bin/dp
 check "for the same words" sh -c 'driverctl --help | grep -q "This is anybind" && dpdk-devbind.py --help | grep -q "This is anybind"'
 rm /etc/driverctl.d/pci-0000:ff:1f.7
 check "the page of Cockpit" install ./build/dist/cockpit-anybind_*.deb
-check "is known to Cockpit" sh -c "cockpit-bridge --packages | grep -q '^anybind: .*/usr/share/cockpit/anybind'"
+check "is known to Cockpit" sh -c "cockpit-bridge --packages | grep -q '^anybind .*/usr/share/cockpit/anybind'"
 check "bash completes" bash -c '. /usr/share/bash-completion/completions/anybind; compopt() { :; }; COMP_WORDS=(anybind re); COMP_CWORD=1; COMP_LINE="anybind re"; COMP_POINT=10; _anybind; [[ ${COMPREPLY[*]} = *restore* ]]'
 check "zsh and fish can" test -s /usr/share/zsh/vendor-completions/_anybind -a -s /usr/share/fish/vendor_completions.d/anybind.fish
 check "the lab of debian/tests runs" debian/tests/lab
