@@ -44,7 +44,7 @@ Result<> refuse_fractions(const Value& value, const std::string& where) {
   }
   if (value.is_object()) {
     for (const auto& [key, member] : value.items())
-      TRY(refuse_fractions(member, where.empty() ? key : where + "." + key));
+      TRY(refuse_fractions(member, where.empty() ? key : fmt::format("{}.{}", where, key)));
   }
   return {};
 }
@@ -115,7 +115,7 @@ Result<std::string> Arguments::text(const char* key, const std::string& otherwis
 
 Result<std::string> Arguments::word(const char* key,
                                     std::initializer_list<std::string_view> words) const {
-  const std::string out = TRY(text(key, std::string(*words.begin())));
+  std::string out = TRY(text(key, std::string(*words.begin())));
   if (is_one_of(out, words)) return out;
   return wrong(key, fmt::format("no such word: {}", printable(out)),
                "it is " + join_words(std::vector<std::string>(words.begin(), words.end()), "or"));

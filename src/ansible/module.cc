@@ -87,6 +87,7 @@ std::string command_of(const Module& module, const Arguments& arguments) {
 
 Result<const Module*> module_named(const Arguments& arguments) {
   std::vector<std::string> names;
+  names.reserve(std::size(kModules));
   for (const Module& module : kModules) names.emplace_back(module.name);
   const std::string name = TRY(arguments.text("do"));
   const auto* found = std::ranges::find(kModules, name, &Module::name);
@@ -142,11 +143,12 @@ int module(const std::vector<std::string>& words) {
     answer = fail({.why = thrown.what()});
   }
   Answer told;
-  if (answer) told = *std::move(answer);
-  if (!answer)
+  if (answer) {
+    told = *std::move(answer);
+    if (told.error) told.error = with_become(*told.error);
+  } else {
     told.fail_with(with_become(std::move(answer).error()));
-  else if (told.error)
-    told.error = with_become(*told.error);
+  }
   cli::put(stdout, wire::line_of(to_json(told)));
   return told.error ? 1 : 0;
 }

@@ -41,7 +41,7 @@ Result<std::string> value_text(const Value& value, const std::string& where) {
   for (const auto& [key, member] : value.items()) {
     if (member.is_null()) continue;
     out += fmt::format("{}{} = {}", out.empty() ? " " : ", ", key_text(key),
-                       TRY(value_text(member, where + "." + key)));
+                       TRY(value_text(member, fmt::format("{}.{}", where, key))));
   }
   return "{" + out + (out.empty() ? "}" : " }");
 }

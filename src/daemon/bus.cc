@@ -478,7 +478,7 @@ class Bus::Impl {
     });
   }
 
-  void ask(At at, const Permit& permit, Asks asks, std::function<void(Verdict)> then) {
+  void ask(At at, const Permit& permit, Asks asks, const std::function<void(Verdict)>& then) {
     at->question.reset();
     const auto later = [this, then](Verdict verdict) {
       // After this call back: it is the question's own.
