@@ -283,15 +283,21 @@ TEST_F(FunctionsHeld, AFunctionIsNotOfferedBeforeARuleCanKnowIt) {
 }
 
 TEST_F(FunctionsHeld, NorIsItGivenToADriverThatComesJustThen) {
+  ASSERT_EQ(write("bus/pci/drivers/ice/new_id", "8086 1889"), 0);
   ASSERT_TRUE(begin_hold(host_, kPci, warned_));
+  ASSERT_EQ(write(kPf.path() + "/sriov_numvfs", "1"), 0);
+  ASSERT_EQ(state_of(kFirst), "- (unset)");
+  auto state = core_.state();
+  for (auto& [key, device] : state.devices)
+    if (device.name == kFirst.name.str()) device.physfn.clear();
+  core_ = drivercore::DriverCore(std::move(state));
   Greeter greeter(host_, [](const Notice& /*notice*/) {});
   greet_by(greeter, kRule);
-  core_.set_on_step([&](const drivercore::KernelStep& step) {
-    if (step.kind == drivercore::KernelStep::Kind::kAddEvent)
-      greeter.hear(added("vfio-pci", "drivers"));
-  });
-  ASSERT_EQ(write(kPf.path() + "/sriov_numvfs", "1"), 0);
-  EXPECT_EQ(greeter.counts().offered, 0U);
+  greeter.hear(added("ice", "drivers"));
+  EXPECT_EQ(state_of(kFirst), "- (unset)");
+  clock_.sleep(std::chrono::seconds(1));
+  greeter.hear(added("ice", "drivers"));
+  EXPECT_EQ(state_of(kFirst), "ice (unset)") << "it is no function";
 }
 
 TEST_F(FunctionsHeld, WhatStandsThereAndBecomesNoneWaitsLessThanASecond) {
