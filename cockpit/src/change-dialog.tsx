@@ -4,7 +4,7 @@ import { Button } from "@patternfly/react-core/dist/esm/components/Button";
 import { Form } from "@patternfly/react-core/dist/esm/components/Form";
 import { Modal, ModalBody, ModalFooter, ModalHeader } from "@patternfly/react-core/dist/esm/components/Modal";
 import { useEffect, useMemo, useState } from "react";
-import { buttonOf, changesSomething, requestOf, requestToSend, titleOf, type Want } from "./change";
+import { buttonOf, changesSomething, isLasting, requestOf, requestToSend, titleOf, type Want } from "./change";
 import { BindForm, FunctionsForm, GroupForm } from "./change-form";
 import type { Explanation, Outcome } from "./forms";
 import { nameOf } from "./inventory";
@@ -40,15 +40,15 @@ function useExplanation(want: Want): Explanation | null {
 }
 
 function Questions(props: { want: Want; explanation: Explanation | null; canPersist: boolean; onChange(want: Want): void }) {
-  const { want, explanation, onChange } = props;
+  const { want, ...rest } = props;
   switch (want.verb) {
     case "bind":
-      return <BindForm want={want} explanation={explanation} onChange={onChange} canPersist={props.canPersist} />;
+      return <BindForm want={want} {...rest} />;
     case "unbind":
     case "restore":
-      return <GroupForm want={want} explanation={explanation} onChange={onChange} />;
+      return <GroupForm want={want} {...rest} />;
     case "vfs":
-      return <FunctionsForm want={want} onChange={onChange} />;
+      return <FunctionsForm want={want} {...rest} />;
     case "undo":
       return null;
   }
@@ -106,7 +106,7 @@ export function ChangeDialog({ first, onClose }: { first: Want; onClose(): void 
     }
     store.readAgain();
   };
-  const isEmpty = canDo(foreseen) && !changesSomething(foreseen.preview.predicted ?? []) && foreseen.preview.steps.length === 0;
+  const isEmpty = canDo(foreseen) && !isLasting(want) && !changesSomething(foreseen.preview.predicted ?? []) && foreseen.preview.steps.length === 0;
   const isAsking = stage.at === "asking";
   return (
     <Modal isOpen variant="medium" onClose={onClose} aria-labelledby="change-title" aria-describedby="change-body">

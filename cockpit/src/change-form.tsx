@@ -6,7 +6,7 @@ import { Radio } from "@patternfly/react-core/dist/esm/components/Radio";
 import { TextInput } from "@patternfly/react-core/dist/esm/components/TextInput";
 import { useState } from "react";
 import type { Want } from "./change";
-import type { Candidate, Explanation, Member } from "./forms";
+import { driverName, type Candidate, type Explanation, type Member } from "./forms";
 import { nameOf } from "./inventory";
 import { devicesText } from "./texts";
 
@@ -29,11 +29,26 @@ function WholeGroup<W extends { wholeGroup: boolean }>({ want, explanation, onCh
   );
 }
 
-/** Drivers that match, each once; one whose module is not loaded goes by the module's name. */
+function Persist<W extends { persist: boolean }>(props: { want: W; label: string; description: string; can: boolean; onChange(want: W): void }) {
+  if (!props.can) return null;
+  return (
+    <Checkbox
+      id="persist"
+      label={props.label}
+      description={props.description}
+      isChecked={props.want.persist}
+      onChange={(_event, persist) => props.onChange({ ...props.want, persist })}
+    />
+  );
+}
+
+const LASTS = { label: "Also after the next start of the machine", description: "Writes a rule for it." };
+
+/** Drivers that match, each once, by the names by which a change asks for them. */
 function driversOf(candidates: readonly Candidate[]): { driver: string; rule: string; vfio: boolean }[] {
   const out = new Map<string, { driver: string; rule: string; vfio: boolean }>();
   for (const one of candidates) {
-    const driver = one.driver ?? one.module;
+    const driver = driverName(one);
     if (driver && !out.has(driver)) out.set(driver, { driver, rule: one.rule, vfio: one.vfio_variant });
   }
   return [...out.values()];
@@ -42,10 +57,11 @@ function driversOf(candidates: readonly Candidate[]): { driver: string; rule: st
 interface Props<W> {
   want: W;
   explanation: Explanation | null;
+  canPersist: boolean;
   onChange(want: W): void;
 }
 
-export function BindForm({ want, explanation, onChange, canPersist }: Props<Of<"bind">> & { canPersist: boolean }) {
+export function BindForm({ want, explanation, onChange, canPersist }: Props<Of<"bind">>) {
   const [other, setOther] = useState("");
   const drivers = driversOf(explanation?.candidates ?? []);
   const isOther = want.driver === other && !drivers.some((one) => one.driver === want.driver);
@@ -83,15 +99,7 @@ export function BindForm({ want, explanation, onChange, canPersist }: Props<Of<"
         />
       </FormGroup>
       <WholeGroup want={want} explanation={explanation} onChange={onChange} />
-      {canPersist && (
-        <Checkbox
-          id="persist"
-          label="Also after the next start of the machine"
-          description="Writes a rule for it."
-          isChecked={want.persist}
-          onChange={(_event, persist) => onChange({ ...want, persist })}
-        />
-      )}
+      <Persist want={want} {...LASTS} can={canPersist} onChange={onChange} />
       <ExpandableSection toggleText="More choices" isExpanded={more} onToggle={(_event, open) => setMore(open)}>
         <div className="any-stack">
           <FormGroup label="Owner of the group's file in /dev/vfio" fieldId="owner">
@@ -115,11 +123,18 @@ export function BindForm({ want, explanation, onChange, canPersist }: Props<Of<"
   );
 }
 
-export function GroupForm({ want, explanation, onChange }: Props<Of<"unbind"> | Of<"restore">>) {
-  return <WholeGroup want={want} explanation={explanation} onChange={onChange} />;
+const GIVEN_BACK = { label: "And remove its rule", description: "A rule that stays gives it away again." };
+
+export function GroupForm({ want, explanation, canPersist, onChange }: Props<Of<"unbind"> | Of<"restore">>) {
+  return (
+    <>
+      <WholeGroup want={want} explanation={explanation} onChange={onChange} />
+      <Persist want={want} {...(want.verb === "unbind" ? LASTS : GIVEN_BACK)} can={canPersist} onChange={onChange} />
+    </>
+  );
 }
 
-export function FunctionsForm({ want, onChange }: Omit<Props<Of<"vfs">>, "explanation">) {
+export function FunctionsForm({ want, canPersist, onChange }: Omit<Props<Of<"vfs">>, "explanation">) {
   const sriov = want.device.sriov;
   return (
     <>
@@ -145,6 +160,7 @@ export function FunctionsForm({ want, onChange }: Omit<Props<Of<"vfs">>, "explan
           onChange={(_event, driver) => onChange({ ...want, driver: driver.trim() })}
         />
       </FormGroup>
+      <Persist want={want} {...LASTS} can={canPersist} onChange={onChange} />
     </>
   );
 }

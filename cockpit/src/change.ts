@@ -9,10 +9,10 @@ interface Name {
 
 export type Want =
   | { verb: "bind"; device: Device; driver: string; wholeGroup: boolean; persist: boolean; noIommu: boolean; partOfGroup: boolean; owner: string }
-  | { verb: "unbind"; device: Device; wholeGroup: boolean }
-  | { verb: "restore"; device: Device | null; wholeGroup: boolean }
+  | { verb: "unbind"; device: Device; wholeGroup: boolean; persist: boolean }
+  | { verb: "restore"; device: Device | null; wholeGroup: boolean; persist: boolean }
   | { verb: "undo"; change: number }
-  | { verb: "vfs"; device: Device; count: number | null; driver: string };
+  | { verb: "vfs"; device: Device; count: number | null; driver: string; persist: boolean };
 
 export function firstWant(verb: "bind" | "unbind" | "restore" | "vfs", device: Device): Want {
   switch (verb) {
@@ -20,11 +20,14 @@ export function firstWant(verb: "bind" | "unbind" | "restore" | "vfs", device: D
       return { verb, device, driver: "", wholeGroup: false, persist: false, noIommu: false, partOfGroup: false, owner: "" };
     case "unbind":
     case "restore":
-      return { verb, device, wholeGroup: false };
+      return { verb, device, wholeGroup: false, persist: false };
     case "vfs":
-      return { verb, device, count: device.sriov?.enabled ?? 0, driver: "" };
+      return { verb, device, count: device.sriov?.enabled ?? 0, driver: "", persist: false };
   }
 }
+
+/** Rules are written or removed with it: then there is something to do also where no device changes. */
+export const isLasting = (want: Want): boolean => "persist" in want && want.persist;
 
 const name = ({ bus, address }: Name): Name => ({ bus, address });
 
@@ -33,12 +36,12 @@ export function requestOf(want: Want, ignored: readonly string[]): Request | nul
   const out: Request = { verb: want.verb };
   if ("device" in want && want.device) out["devices"] = [name(want.device)];
   if ("wholeGroup" in want && want.wholeGroup) out["whole_group"] = true;
+  if (isLasting(want)) out["persist"] = true;
   if (ignored.length > 0) out.ignored = [...ignored];
   switch (want.verb) {
     case "bind":
       if (want.driver === "") return null;
       out["driver"] = want.driver;
-      if (want.persist) out["persist"] = true;
       if (want.noIommu) out["no_iommu"] = true;
       if (want.partOfGroup) out["part_of_group"] = true;
       if (want.owner) out["owner"] = want.owner;

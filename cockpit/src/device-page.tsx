@@ -12,7 +12,7 @@ import { Spinner } from "@patternfly/react-core/dist/esm/components/Spinner";
 import { Title } from "@patternfly/react-core/dist/esm/components/Title";
 import { useEffect, useState, type ReactNode } from "react";
 import { firstWant, type Want } from "./change";
-import type { Device, Explanation, Member, Standing } from "./forms";
+import { driverName, type Device, type Explanation, type Member, type Standing } from "./forms";
 import { busOf, nameOf } from "./inventory";
 import { DeviceLink, DriverLabel, Problem, StateLabel, Words } from "./parts";
 import { errorOf } from "./service";
@@ -170,7 +170,7 @@ function Why({ device }: { device: Device }) {
   const { explanation, error } = useExplained(nameOf(device), driver);
   if (error) return <Problem title="Why cannot be told" text={error} />;
   if (!explanation) return <Spinner size="lg" aria-label="Asking why" />;
-  const drivers = [...new Set(explanation.candidates.map((one) => one.driver ?? one.module).filter(Boolean))];
+  const drivers = [...new Set(explanation.candidates.map(driverName).filter(Boolean))];
   return (
     <div className="any-stack">
       <Words text={explanation.verdict} />

@@ -37,7 +37,7 @@ export type Device = Value<typeof device>;
 export const devices = list(device);
 
 // explain.schema.json
-const candidate = record({ driver: orNull(text), module: text, rule: text, vfio_variant: flag });
+const candidate = record({ driver: orNull(text), module: text, name: or(text, ""), rule: text, vfio_variant: flag });
 const obstacle = record({ what: text, next: text });
 const groupAnswer = record({
   changes: list(text),
@@ -69,6 +69,8 @@ const explanation = record({
 });
 export type Explanation = Value<typeof explanation>;
 export type Candidate = Value<typeof candidate>;
+/** By which a change asks for it; an older service does not tell it. */
+export const driverName = (one: Candidate): string => one.name || one.driver || one.module;
 export const explanations = list(explanation);
 
 // change.schema.json, plan and outcome

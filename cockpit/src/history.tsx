@@ -51,7 +51,7 @@ export function History({ onWant }: { onWant(want: Want): void }) {
       <div className="any-bar">
         <span className="any-grow">{history.length === 0 ? "Nothing was changed." : history.length === 1 ? "1 change" : `${history.length} changes`}</span>
         <Pager page={at} pages={Math.ceil(history.length / PAGE)} onPage={setPage} />
-        <Button variant="secondary" onClick={() => onWant({ verb: "restore", device: null, wholeGroup: false })}>
+        <Button variant="secondary" onClick={() => onWant({ verb: "restore", device: null, wholeGroup: false, persist: false })}>
           Restore everything…
         </Button>
       </div>

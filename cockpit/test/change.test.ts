@@ -16,7 +16,7 @@ const REFUSED = `0000:18:00.0: in use
 
 test("a question that is not complete asks for nothing", () => {
   assert.equal(requestOf(firstWant("bind", card), []), null);
-  assert.equal(requestOf({ verb: "vfs", device: card, count: null, driver: "" }, []), null);
+  assert.equal(requestOf({ verb: "vfs", device: card, count: null, driver: "", persist: false }, []), null);
 });
 
 test("a request has what was said, and nothing else", () => {
@@ -36,17 +36,20 @@ test("a request has what was said, and nothing else", () => {
   });
   assert.deepEqual(requestOf(firstWant("unbind", card), []), { verb: "unbind", devices });
   assert.deepEqual(requestOf(firstWant("restore", card), []), { verb: "restore", devices });
-  assert.deepEqual(requestOf({ verb: "restore", device: null, wholeGroup: false }, []), { verb: "restore", everything: true });
+  const back = firstWant("restore", card) as Extract<Want, { verb: "restore" }>;
+  assert.deepEqual(requestOf({ ...back, persist: true }, []), { verb: "restore", devices, persist: true });
+  assert.deepEqual(requestOf({ ...back, device: null }, []), { verb: "restore", everything: true });
   assert.deepEqual(requestOf({ verb: "undo", change: 7 }, []), { verb: "undo", change: 7 });
-  assert.deepEqual(requestOf({ verb: "vfs", device: card, count: 0, driver: "" }, []), { verb: "vfs", devices, count: 0 });
-  assert.deepEqual(requestOf({ verb: "vfs", device: card, count: 4, driver: "vfio-pci" }, []), { verb: "vfs", devices, count: 4, driver: "vfio-pci" });
+  const some = firstWant("vfs", card) as Extract<Want, { verb: "vfs" }>;
+  assert.deepEqual(requestOf({ ...some, count: 0 }, []), { verb: "vfs", devices, count: 0 });
+  assert.deepEqual(requestOf({ ...some, count: 4, driver: "vfio-pci" }, []), { verb: "vfs", devices, count: 4, driver: "vfio-pci" });
 });
 
-test("every member that a request can have is one of the schema, but persist of a newer service", () => {
+test("every member that a request can have is one of the schema", () => {
   const schema = JSON.parse(fs.readFileSync(`${process.env["SCHEMAS"] ?? "../docs/schema"}/request.schema.json`, "utf8")) as { properties: Record<string, unknown> };
   const bind: Want = { verb: "bind", device: card, driver: "x", wholeGroup: true, persist: true, noIommu: true, partOfGroup: true, owner: "o" };
-  for (const want of [bind, firstWant("unbind", card), firstWant("vfs", card), { verb: "restore", device: null, wholeGroup: true } as const, { verb: "undo", change: 1 } as const])
-    for (const name of Object.keys(requestOf(want, ["open"]) ?? {})) assert.ok(name === "persist" || name in schema.properties, name);
+  for (const want of [bind, firstWant("unbind", card), firstWant("vfs", card), firstWant("restore", card), { verb: "undo", change: 1 } as const])
+    for (const name of Object.keys(requestOf(want, ["open"]) ?? {})) assert.ok(name in schema.properties, name);
 });
 
 test("a change is for the cards of the plan alone", () => {
@@ -74,5 +77,5 @@ test("guards are those that the service offers to ignore, each once", () => {
 test("the dialog says what it is about", () => {
   assert.equal(titleOf({ verb: "undo", change: 3 }, ""), "Undo change 3");
   assert.equal(titleOf(firstWant("unbind", card), "0000:03:00.0"), "Take 0000:03:00.0 from its driver");
-  assert.equal(buttonOf({ verb: "vfs", device: card, count: 1, driver: "" }), "Make it 1 virtual function");
+  assert.equal(buttonOf({ verb: "vfs", device: card, count: 1, driver: "", persist: false }), "Make it 1 virtual function");
 });

@@ -12,11 +12,10 @@
 #include "cli/spec_source.h"
 #include "inventory/inventory.h"
 #include "inventory/names.h"
-#include "inventory/place.h"
 #include "policy/judge.h"
 #include "policy/promise.h"
 #include "policy/since.h"
-#include "users/guards.h"
+#include "users/listing.h"
 #include "wire/device.h"
 #include "wire/policy.h"
 
@@ -49,17 +48,10 @@ Result<wire::Json> declared(const cli::Context& context, const std::string& fold
 Result<wire::Json> inventory(const cli::Context& context) {
   const Host& host = context.session.host();
   const auto ids = TRY(read_device_ids(host.sysfs, BusName::literal("pci")));
-  const auto devices = TRY(read_inventory(host.sysfs, ids, 1));
-  std::vector<Place> places;
-  std::vector<Asked> asked;
-  for (const Device& device : devices) {
-    places.push_back(read_place(host.sysfs, device));
-    asked.push_back({device.id});
-  }
-  const InUse in_use = find_blockers(host, asked);
+  const unsigned threads = context.session.is_lab() ? 1 : threads_worth(ids.size());
   PciNames names(cli::names_file());
-  return wire::Json::parse(wire::list_text(devices, places, read_users(host.sysfs), &in_use, names,
-                                           host.sysfs_root, cli::text_of));
+  return wire::Json::parse(wire::list_text(TRY(read_listing(host, ids, threads, WithUse::kYes)),
+                                           names, host.sysfs_root, cli::text_of));
 }
 
 }  // namespace

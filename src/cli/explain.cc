@@ -73,9 +73,10 @@ std::string head_text(const Explanation& e, PciNames& names, const std::string& 
 std::string match_text(const Explanation& e) {
   std::string out = "\nWho matches\n";
   for (const Candidate& candidate : e.candidates) {
-    const std::string name = candidate.driver.empty() ? fmt::format("{} (module, not loaded)",
-                                                                    printable(candidate.module))
-                                                      : printable(candidate.driver);
+    const std::string name =
+        candidate.driver.empty()
+            ? fmt::format("{} (module, not loaded)", printable(name_to_ask_for(candidate)))
+            : printable(candidate.driver);
     out += fmt::format("  {:<17} {}\n", name, printable(candidate.rule));
   }
   if (e.candidates.empty()) out += "  no driver that modules.alias knows of\n";

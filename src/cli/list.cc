@@ -2,11 +2,9 @@
 // virtual functions it costs little more than the system calls that nobody can leave out.
 #include <malloc.h>
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <set>
-#include <thread>
 
 #include <fmt/format.h>
 #include <CLI/App.hpp>
@@ -26,14 +24,11 @@
 #include "cli/verb.h"
 #include "inventory/inventory.h"
 #include "inventory/select.h"
+#include "users/listing.h"
 #include "wire/device.h"
 
 namespace anybind::cli {
 namespace {
-
-/// Below this, starting a thread costs more than it saves.
-constexpr std::size_t kWorthThreads = 500;
-constexpr unsigned kMostThreads = 8;
 
 struct ListOptions {
   std::vector<std::string> selectors;
@@ -52,8 +47,7 @@ Result<std::vector<DeviceId>> all_pci_devices(Context& context) {
 unsigned threads_for(const Context& context, std::size_t devices) {
   if (context.session.is_lab()) return 1;
   if (context.threads > 0) return context.threads;
-  if (devices < kWorthThreads) return 1;
-  return std::clamp(std::thread::hardware_concurrency(), 1U, kMostThreads);
+  return threads_worth(devices);
 }
 
 std::vector<DeviceId> ids_of(const std::vector<Device>& devices) {
@@ -61,17 +55,6 @@ std::vector<DeviceId> ids_of(const std::vector<Device>& devices) {
   out.reserve(devices.size());
   for (const Device& device : devices) out.push_back(device.id);
   return out;
-}
-
-std::string as_json(Context& context, const std::vector<Device>& devices, PciNames& names) {
-  std::vector<Place> places;
-  places.reserve(devices.size());
-  for (const Device& device : devices) places.push_back(read_place(context.sysfs, device));
-  const auto in_use = context.verbosity >= 1
-                          ? std::optional(context.session.in_use(ids_of(devices)))
-                          : std::nullopt;
-  return wire::list_text(devices, places, read_users(context.sysfs), in_use ? &*in_use : nullptr,
-                         names, context.sysfs_root, text_of);
 }
 
 /// What a person wants to see beside the devices. Who uses them is asked of every process, and
@@ -143,9 +126,8 @@ void answer_groups(const Context& context, const std::vector<ListedGroup>& group
 }
 
 void print_list(Context& context, const ListOptions& options, const std::vector<Device>& devices,
-                const std::vector<ListedGroup>& groups) {
+                const std::vector<ListedGroup>& groups, PciNames& names) {
   const Look look{.color = context.color, .width = context.width, .header = context.verbosity >= 0};
-  PciNames names(context.names_file);
   const Sink sink = [&](std::string_view text) {
     std::fwrite(text.data(), 1, text.size(), context.out);
   };
@@ -162,16 +144,21 @@ Result<int> run_list(Context& context, const ListOptions& options) {
             32 << 20);  // what a growing vector leaves is used again, not unmapped
   auto meant = TRY(listed(context, options));
   const auto ids = TRY(without(context, std::move(meant), options.except));
-  const auto devices = TRY(read_inventory(context.sysfs, ids, threads_for(context, ids.size())));
+  const unsigned threads = threads_for(context, ids.size());
+  PciNames names(context.names_file);
+  if (context.json && !options.groups) {
+    const auto with_use = context.verbosity >= 1 ? WithUse::kYes : WithUse::kNo;
+    const Listing listing = TRY(read_listing(context.session.host(), ids, threads, with_use));
+    answer_text(context, wire::list_text(listing, names, context.sysfs_root, text_of));
+    return 0;
+  }
+  const auto devices = TRY(read_inventory(context.sysfs, ids, threads));
   const auto groups =
       TRY(options.groups ? groups_of(context, devices) : Result<std::vector<ListedGroup>>());
-  if (!context.json) {
-    print_list(context, options, devices, groups);
-  } else if (options.groups) {
+  if (context.json) {
     answer_groups(context, groups, context.session.host().rule);
   } else {
-    PciNames names(context.names_file);
-    answer_text(context, as_json(context, devices, names));
+    print_list(context, options, devices, groups, names);
   }
   return 0;
 }

@@ -22,14 +22,13 @@
 #include "engine/history.h"
 #include "inventory/inventory.h"
 #include "inventory/names.h"
-#include "inventory/net_interface.h"
 #include "inventory/select.h"
 #include "inventory/vfio_driver.h"
 #include "policy/apply.h"
 #include "policy/judge.h"
 #include "policy/promise.h"
 #include "policy/since.h"
-#include "users/guards.h"
+#include "users/listing.h"
 #include "wire/device.h"
 #include "wire/dry_run.h"
 #include "wire/explain.h"
@@ -233,17 +232,9 @@ wire::Json status_value(const Host& host, const Spec& spec, const Judgement& jud
 Result<std::string> list_devices(const Host& host, const std::vector<std::string>& selectors) {
   const auto ids = TRY(selectors.empty() ? read_device_ids(host.sysfs, BusName::literal("pci"))
                                          : devices_of(host, selectors));
-  const auto devices = TRY(read_inventory(host.sysfs, ids, 1));
-  std::vector<Place> places;
-  std::vector<Asked> asked;
-  for (const Device& device : devices) {
-    places.push_back(read_place(host.sysfs, device));
-    asked.push_back({device.id});
-  }
-  const InUse in_use = find_blockers(host, asked);
+  const Listing listing = TRY(read_listing(host, ids, threads_worth(ids.size()), WithUse::kYes));
   PciNames names(cli::names_file());
-  return wire::list_text(devices, places, read_users(host.sysfs), &in_use, names, host.sysfs_root,
-                         cli::text_of);
+  return wire::list_text(listing, names, host.sysfs_root, cli::text_of);
 }
 
 Result<std::string> explain(const Host& host, const std::string& selector,

@@ -137,6 +137,11 @@ void add_group_obstacles(const Host& host, const Explanation& e, const DriverNam
 
 }  // namespace
 
+std::string name_to_ask_for(const Candidate& candidate) {
+  if (!candidate.driver.empty()) return candidate.driver;
+  return module_key(candidate.module) == "vfio_pci" ? "vfio-pci" : candidate.module;
+}
+
 std::vector<Candidate> match_aliases(std::string_view modules_alias, const std::string& modalias) {
   std::vector<Candidate> out;
   const std::string prefix = modalias.substr(0, modalias.find(':') + 1);

@@ -24,6 +24,11 @@ struct Candidate {
   friend bool operator==(const Candidate&, const Candidate&) = default;
 };
 
+/// By what name a change asks for it. While its module is not loaded a driver is taken to be called
+/// as that, but for vfio_pci, whose driver is vfio-pci (linux drivers/vfio/pci/vfio_pci.c:
+/// vfio_pci_driver).
+[[nodiscard]] std::string name_to_ask_for(const Candidate& candidate);
+
 /// What speaks against a binding, and what to do about it.
 struct Obstacle {
   std::string what;

@@ -61,6 +61,14 @@ TEST(ExplainDevice, ADriverThatAnotherModuleRegisteredIsLoaded) {
   EXPECT_EQ(told->candidates[0].driver, "ftdi_sio");
 }
 
+TEST(NameToAskFor, IsTheDriversOrWhatItIsTakenToBeCalled) {
+  EXPECT_EQ(name_to_ask_for({.module = "usbserial", .driver = "ftdi_sio", .rule = ""}), "ftdi_sio");
+  EXPECT_EQ(name_to_ask_for({.module = "", .driver = "built-in", .rule = ""}), "built-in");
+  EXPECT_EQ(name_to_ask_for({.module = "mlx5_vfio_pci", .driver = "", .rule = ""}),
+            "mlx5_vfio_pci");
+  EXPECT_EQ(name_to_ask_for({.module = "vfio_pci", .driver = "", .rule = ""}), "vfio-pci");
+}
+
 TEST(ObstaclesFor, EachOfTheGroupThatAnotherDriverHasWhereverItsAddressIs) {
   TestTree tree;
   tree.driver("pci", "vfio-pci");

@@ -110,11 +110,11 @@ Json group_object(const std::optional<unsigned>& number, const std::vector<Group
   return {{"group", or_null(number)}, {"viable", viable}, {"members", std::move(rows)}};
 }
 
-std::string list_text(const std::vector<Device>& devices, const std::vector<Place>& places,
-                      const UsersByDevice& users, const InUse* in_use, PciNames& names,
-                      std::string_view sysfs_root, Wording wording) {
+std::string list_text(const Listing& listing, PciNames& names, std::string_view sysfs_root,
+                      Wording wording) {
   Lines lines;
-  const auto uses = in_use == nullptr ? std::map<DeviceId, Json>{} : use_arrays(*in_use, wording);
+  const auto& [devices, places, users, in_use] = listing;
+  const auto uses = in_use ? use_arrays(*in_use, wording) : std::map<DeviceId, Json>{};
   for (std::size_t i = 0; i < devices.size(); ++i) {
     const auto found = users.find(devices[i].id);
     Json object =
@@ -125,7 +125,7 @@ std::string list_text(const std::vector<Device>& devices, const std::vector<Plac
     const FunctionRole& role = places[i].function;
     object["sriov"] =
         role.total == 0 ? Json(nullptr) : Json{{"enabled", role.enabled}, {"total", role.total}};
-    if (in_use != nullptr) object["in_use"] = use_array(uses, devices[i].id);
+    if (in_use) object["in_use"] = use_array(uses, devices[i].id);
     lines.add(object);
   }
   return lines.text();

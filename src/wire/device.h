@@ -9,10 +9,8 @@
 #include "inventory/device.h"
 #include "inventory/group.h"
 #include "inventory/names.h"
-#include "inventory/net_interface.h"
-#include "inventory/place.h"
-#include "inventory/virtual_functions.h"
 #include "users/blocker.h"
+#include "users/listing.h"
 #include "wire/json.h"
 #include "wire/remark.h"
 
@@ -26,11 +24,9 @@ namespace anybind::wire {
 [[nodiscard]] Json group_object(const std::optional<unsigned>& number,
                                 const std::vector<GroupMember>& members, GroupRule rule);
 
-/// The array of `list --json`, an object a line: docs/schema/list.schema.json. `places` has one a
-/// device; without `in_use` its key is left out.
-[[nodiscard]] std::string list_text(const std::vector<Device>& devices,
-                                    const std::vector<Place>& places, const UsersByDevice& users,
-                                    const InUse* in_use, PciNames& names,
+/// The array of `list --json`, an object a line: docs/schema/list.schema.json. Without
+/// Listing::in_use its key is left out.
+[[nodiscard]] std::string list_text(const Listing& listing, PciNames& names,
                                     std::string_view sysfs_root, Wording wording);
 
 /// The array of `show --json`: what `list` says of a device, and what only `show` knows:

@@ -18,6 +18,7 @@ Json role_object(const MemberRole& role) {
 Json to_json(const Candidate& candidate) {
   return {{"driver", or_null(candidate.driver)},
           {"module", candidate.module},
+          {"name", name_to_ask_for(candidate)},
           {"rule", candidate.rule},
           {"vfio_variant", candidate.is_vfio}};
 }

@@ -1,9 +1,11 @@
 #!/bin/sh
-# Makes a whole Debian 13 of a minimal one: systemd, udev, D-Bus, polkit, Cockpit, and the newest kernel of each series of its suites that
-# tests/kernel/kernels.list names. Run inside the root by scripts/fresh_root.sh; says which kernels it took.
-# usage: make_root.sh initramfs-tools|dracut
+# Makes a whole Debian 13 of a minimal one: systemd, udev, D-Bus, polkit, Cockpit, and the newest kernel of each SERIES.
+# Run inside the root by scripts/fresh_root.sh; says which kernels it took.
+# usage: make_root.sh initramfs-tools|dracut SERIES...
 set -eu
 initramfs=$1
+shift
+wanted=" $* "
 here=$(cd "$(dirname "$0")" && pwd)
 list=$here/../kernel/kernels.list
 export DEBIAN_FRONTEND=noninteractive
@@ -47,6 +49,7 @@ install_from trixie cockpit-ws cockpit-bridge
 systemctl disable cockpit.socket
 mkdir -p /usr/lib/anybind-case
 sed -n 's/^\([0-9][0-9.]*\) \(trixie.*\)/\1 \2/p' "$list" | while read -r series suite; do
+  case $wanted in *" $series "*) ;; *) continue ;; esac
   package=$(newest "$series")
   if [ -z "$package" ]; then
     echo "the mirror has no kernel $series in $suite" >&2

@@ -26,6 +26,7 @@ from guest_image import digest, locked  # noqa: E402
 INITRAMFS = ("initramfs-tools", "dracut")
 SERIES = tuple(line.split()[0] for line in (HERE.parent / "kernel/kernels.list").read_text().splitlines()
                if re.match(r"\d\S* trixie", line))
+DEFAULT_SERIES = "6.12"  # of a case that does not say
 # What a system may write beside what is in it, in bytes.
 ROOM = 700 << 20
 
@@ -45,7 +46,17 @@ class Root:
         for line in (self.folder / "usr/lib/anybind-case/kernels").read_text().splitlines():
             if line.split()[0] == series:
                 return line.split()[1]
-        raise CannotError(f"the mirror has no kernel {series} for Debian 13")
+        raise CannotError(f"the mirror has no kernel {series} for Debian 13, or no case has asked for one when the root was made")
+
+
+def series_of(initramfs: str) -> list[str]:
+    """The kernels that some case boots with an initramfs of this maker: a kernel takes a minute of a root's making."""
+    found: set[str] = set()
+    for case in HERE.glob("cases/**/*.sh"):
+        asked = dict(re.findall(r"^# (kernels|initramfs): *(.*)$", case.read_text(), re.MULTILINE))
+        if initramfs in asked.get("initramfs", INITRAMFS[0]).split():
+            found |= set(asked.get("kernels", DEFAULT_SERIES).split())
+    return sorted(found & set(SERIES))
 
 
 def may_make_roots() -> bool:
@@ -59,7 +70,7 @@ def base(initramfs: str) -> Root:
         raise CannotError("making a root needs root and namespaces")
     sources = [HERE / "make_root.sh", HERE / "guest/anybind-case.service", HERE.parent / "kernel/kernels.list"]
     BUILD.mkdir(parents=True, exist_ok=True)
-    kept = BUILD / f"{initramfs}-{digest(initramfs, sources)}"
+    kept = BUILD / f"{initramfs}-{digest(' '.join([initramfs, *series_of(initramfs)]), sources)}"
     root = Root(kept / "root", kept / "root.img")
     with locked(BUILD / f"{initramfs}.lock"):
         if not root.image.exists():
@@ -79,7 +90,7 @@ def make_base(initramfs: str, folder: pathlib.Path) -> None:
         done = subprocess.run([*fresh, "true"], stdout=out, stderr=out, check=False)
         if done.returncode == 0:
             write_sources(folder)
-            done = subprocess.run([*fresh, f"tests/boot/make_root.sh {initramfs}"], stdout=out, stderr=out, check=False)
+            done = subprocess.run([*fresh, f"tests/boot/make_root.sh {initramfs} {' '.join(series_of(initramfs))}"], stdout=out, stderr=out, check=False)
     if done.returncode:
         raise SystemExit(f"{log.read_text(errors='replace')[-3000:]}\nmake_root.sh {initramfs} failed")
     empty(folder / "anybind")

@@ -10,6 +10,7 @@ import pathlib
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -22,9 +23,9 @@ from roots import (BUILD, CLONE, HERE, INITRAMFS, SERIES, CannotError, Root, bas
 from guest import KERNEL_OPTIONS, Guest
 from run import Report, make_disks  # of tests/kernel
 
-DIRECTIVE = re.compile(r"^# (devices|disk|append[1-9]?|files|fixtures|kernels|initramfs|limit|memory|cpus|payload): *(.*)$")
+DIRECTIVE = re.compile(r"^# (devices|disk|append[1-9]?|files|fixtures|forward|kernels|initramfs|limit|memory|outside|cpus|payload): *(.*)$")
 ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[a-zA-Z]|[()][A-Z0-9]|[=>c])|\r")
-DEFAULT_LIMIT = 240  # seconds for each boot, for a busy machine; README.md says what a boot takes
+DEFAULT_LIMIT = 600  # seconds for each boot, for a busy machine; README.md says what a boot takes
 GOES_DOWN = 90
 # A busy machine is no reason for a kernel to call a processor stuck (after twice these seconds), nor for a system to give up a
 # disk or a unit.
@@ -51,6 +52,8 @@ class Case:
     limit: float = DEFAULT_LIMIT
     memory: int = 1024
     cpus: int = 1
+    forward: list[int] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, path: pathlib.Path) -> "Case":
@@ -68,6 +71,10 @@ class Case:
                 self.disks.append(value)
             case "files":
                 self.files += value.split()
+            case "forward":
+                self.forward += map(int, value.split())
+            case "outside":
+                self.outside = shlex.split(value)
             case "limit":
                 self.limit = float(value)
             case "memory":
@@ -96,6 +103,7 @@ class Run:
         self.scratch = BUILD / "scratch" / f"{case.path.stem}-{options.kernel}-{options.initramfs}"
         self.image = self.scratch / "root.img"
         self.cut = False
+        self.ports: dict[int, int] = {}  # of the guest: of this machine
 
     def go(self) -> None:
         shutil.rmtree(self.scratch, ignore_errors=True)
@@ -133,7 +141,10 @@ class Run:
             if not found:
                 raise SystemExit(f"{self.case.path}: there is no {pattern}")
             for path in found:
-                (shutil.copytree if path.is_dir() else shutil.copy)(path, folder / path.name)
+                if path.is_dir():
+                    shutil.copytree(path, folder / path.name, symlinks=True)
+                else:
+                    shutil.copy(path, folder)
         for path in self.options.payload:
             shutil.copy(path, folder / "payload")
         words = {"KERNEL": self.release, "INITRAMFS": self.options.initramfs} | {name: at for name, (at, _) in DEVICES.items()}
@@ -143,7 +154,7 @@ class Run:
         start = time.monotonic()
         folder = self.scratch / "root"
         copy_root(self.root.folder, folder)
-        shutil.copytree(self.scratch / "case", folder / "anybind", dirs_exist_ok=True)
+        shutil.copytree(self.scratch / "case", folder / "anybind", symlinks=True, dirs_exist_ok=True)
         done = run_in_root(folder, self.scratch / "archives", "sh /anybind/prepare.sh", self.case.limit)
         self.report.ended = False
         for line in done.stdout.splitlines():
@@ -163,11 +174,12 @@ class Run:
         start = time.monotonic()
         for name in ("vmlinuz", "initrd.img"):
             take_out(self.image, f"/boot/{name}-{self.release}", self.scratch / name)
+        self.ports = free_ports(self.case.forward)
         command = self.command_line(part)
         self.log.write(shlex.join(command) + "\n")
         qemu_log = self.scratch / "qemu.log"
         self.report.ended = self.cut = False
-        guest = Guest(command, qemu_log)
+        guest = Guest(command, qemu_log, self.outside())
         try:
             why = self.listen(guest, start, part)
             went_down = last or self.cut or not self.report.ended or self.goes_down(guest, start)
@@ -189,7 +201,8 @@ class Run:
                 self.say(f"{part}: {line.split()[2]} was booted in {time.monotonic() - start:.0f} s")
             if channel == "talk" and line == "@cut":
                 self.cut = self.report.ended = True
-            self.report.hear(channel, ESCAPES.sub("", line))
+            # What is said outside is no word of the guest's, so it ends nothing.
+            self.report.hear("talk" if channel == "outside" and not line.startswith("@") else channel, ESCAPES.sub("", line))
             if self.report.ended:
                 break
         if self.report.ended:
@@ -206,6 +219,18 @@ class Run:
             self.report.hear(channel, ESCAPES.sub("", line))
         return time.monotonic() - asked < GOES_DOWN
 
+    def outside(self) -> list[str]:
+        """The case's program on this machine, which gets the ports behind which the guest's are."""
+        ports = [f"FORWARDED_{theirs}={ours}" for theirs, ours in self.ports.items()]
+        return ["env", *ports, str(CLONE / self.case.outside[0]), *self.case.outside[1:]] if self.case.outside else []
+
+    def network(self) -> list[str]:
+        """A card by which this machine reaches the guest's ports, and the guest nothing."""
+        if not self.ports:
+            return []
+        forwards = "".join(f",hostfwd=tcp:127.0.0.1:{ours}-:{theirs}" for theirs, ours in self.ports.items())
+        return ["-netdev", f"user,id=outside,restrict=on{forwards}", "-device", "virtio-net-pci,netdev=outside,addr=0x14,mac=52:54:00:00:00:14"]
+
     def command_line(self, part: str) -> list[str]:
         append = [KERNEL_OPTIONS, "root=LABEL=root ro TERM=dumb", PATIENCE, f"anybind.part={part}",
                   self.case.append.get("append", ""), self.case.append.get(f"append{part[-1]}", "")]
@@ -217,7 +242,8 @@ class Run:
                 "-append", " ".join(word for word in append if word), "-device", "intel-iommu", *self.disks,
                 "-drive", drives[0], "-device", "virtio-blk-pci,drive=root,addr=0x10",
                 "-drive", drives[1], "-device", "virtio-blk-pci,drive=case,addr=0x11",
-                *(word for _, device in DEVICES.values() for word in ("-device", device)), *self.case.devices]
+                *(word for _, device in DEVICES.values() for word in ("-device", device)),
+                *self.network(), *self.case.devices]
 
     def hear(self, start: float, channel: str, line: str) -> None:
         self.log.write(f"{time.monotonic() - start:7.2f} {channel:7} {ESCAPES.sub('', line)}\n")
@@ -226,6 +252,15 @@ class Run:
     def say(self, line: str) -> None:
         self.report.lines.append(line)
         self.log.write(f"{line}\n")
+
+
+def free_ports(wanted: list[int]) -> dict[int, int]:
+    """For each port one of this machine that nobody has, at this moment."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in wanted]
+    ours = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return dict(zip(wanted, ours, strict=True))
 
 
 def arguments() -> argparse.Namespace:

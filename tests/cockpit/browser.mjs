@@ -38,10 +38,15 @@ export async function stop() {
 }
 
 // A browser of its own (another profile) with the page; what the page writes to its console is a fault unless a case expects it.
-export async function open({ width = 1280, height = 900, dark = false, expected = [], query = "" } = {}) {
+// Where somebody has to log in before, `enter` does that.
+export async function open({ width = 1280, height = 900, dark = false, expected = [], query = "", enter = null } = {}) {
   const context = await chrome.newContext({ viewport: { width, height }, colorScheme: dark ? "dark" : "light", reducedMotion: "reduce" });
   context.setDefaultTimeout(patience);
   const page = await context.newPage();
+  if (enter) {
+    await page.goto(address, { timeout: patience });
+    await enter(page);
+  }
   page.faults = [];
   page.on("console", (message) => {
     const text = message.text();

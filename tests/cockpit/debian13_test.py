@@ -6,7 +6,7 @@ cockpit-ws and its bridge run in the Debian 13 that tests/boot has made, within 
 import json
 import sys
 
-import page_case
+import browser
 from page_case import HERE, PageCase, programs
 
 import lab_case
@@ -46,5 +46,5 @@ class Page(PageCase):
 
 
 if __name__ == "__main__":
-    page_case.modules()
+    browser.modules()
     lab_case.main()

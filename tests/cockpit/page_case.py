@@ -3,7 +3,6 @@
 A case is a file cases/NAME.mjs, run by node inside the lab, for the lab has a network of its own. It says "ok - ..." or "not ok - ..."
 for each thing that it looked at; its pictures stay in build/cockpit/pictures."""
 
-import hashlib
 import pathlib
 import re
 import shutil
@@ -14,10 +13,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lab"))
 
 from bus_case import POLKIT, SERVICE, BusCase  # noqa: E402
-from lab_case import ANYBIND, ROOT, needs  # noqa: E402
+from browser import BUILD, PICTURES  # noqa: E402
+from lab_case import ANYBIND, needs  # noqa: E402
 
-BUILD = ROOT / "build/cockpit"
-PICTURES = BUILD / "pictures"
 PAGE = BUILD / "page/dist"
 PORT = 9090
 LIMIT = 400  # seconds for a case, on a busy machine
@@ -39,27 +37,6 @@ mount --rbind /sys/fs {tree}/fs
 mount --rbind {tree} /sys
 """
 BRIDGE = "#!/bin/sh\nexport HOME={dir}/home XDG_RUNTIME_DIR={dir}/runtime\nexec {as_user}cockpit-bridge\n"
-
-
-def modules() -> pathlib.Path:
-    """The tests with their npm modules, which a browser is driven by: fetched once."""
-    folder = BUILD / "tests"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("cases", "run.mjs", "browser.mjs", "machine.mjs", "steps.mjs", "package.json", "package-lock.json", ".npmrc"):
-        source, copy = HERE / name, folder / name
-        if source.is_dir():
-            shutil.rmtree(copy, ignore_errors=True)
-            shutil.copytree(source, copy)
-        else:
-            shutil.copy(source, copy)
-    wanted = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
-    mark = folder / "node_modules/.of"
-    if not mark.exists() or mark.read_text() != wanted:
-        done = subprocess.run(["npm", "ci", "--ignore-scripts", "--prefer-offline"], cwd=folder, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"{done.stderr[-2000:]}\nnpm could not fetch what the browser is driven by; see whether it reaches its registry by: npm ping")
-        mark.write_text(wanted)
-    return folder
 
 
 class PageCase(BusCase):

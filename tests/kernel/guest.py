@@ -1,8 +1,11 @@
 """A guest in QEMU, as three streams of lines: the kernel's console, the case talking, and QEMU's own control."""
 
 import json
+import os
 import pathlib
 import selectors
+import shlex
+import signal
 import socket
 import subprocess
 import time
@@ -29,12 +32,15 @@ def command_line(kernel: pathlib.Path, image: pathlib.Path, append: str, cpus: i
 
 
 class Guest:
-    """Runs QEMU from construction to `close`. The guest asks for things with lines "@qmp JSON" and "@gone ID",
-    which are carried out here, at the moment when they are read."""
+    """Runs QEMU from construction to `close`. The guest asks for things with lines "@qmp JSON", "@gone ID" and
+    "@outside WORDS", which are carried out here, at the moment when they are read. What is asked for by the last is
+    `outside` with these words: a program on this machine, whose lines are a fourth stream, "outside"."""
 
-    def __init__(self, command: list[str], qemu_log: pathlib.Path) -> None:
+    def __init__(self, command: list[str], qemu_log: pathlib.Path, outside: list[str] | None = None) -> None:
         self._selector = selectors.DefaultSelector()
-        self._rest = dict.fromkeys(CHANNELS, b"")
+        self._rest = dict.fromkeys((*CHANNELS, "outside"), b"")
+        self._outside = outside or []
+        self._beside: subprocess.Popen[bytes] | None = None
         self._gone: set[str] = set()
         self._awaited: str | None = None
         theirs = {name: self._open_channel(name) for name in CHANNELS}
@@ -75,6 +81,9 @@ class Guest:
             data = b""
         if not data:
             self._selector.unregister(channel)
+            if name == "outside":
+                channel.close()
+                self._answer_when_done()
         *lines, self._rest[name] = (self._rest[name] + data).split(b"\n")
         if not data and self._rest[name]:
             lines.append(self._rest[name])
@@ -93,6 +102,24 @@ class Guest:
         elif word == "@gone":
             self._awaited = argument
             self._answer_when_gone()
+        elif word == "@outside":
+            self._run_outside(shlex.split(argument))
+
+    def _run_outside(self, words: list[str]) -> None:
+        if not self._outside or self._beside:
+            self._answer("nothing can run outside" if not self._outside else "something runs outside already")
+            return
+        ours, theirs = socket.socketpair()
+        self._beside = subprocess.Popen([*self._outside, *words], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
+                                        start_new_session=True)
+        theirs.close()
+        self._selector.register(ours, selectors.EVENT_READ, "outside")
+
+    def _answer_when_done(self) -> None:
+        if self._beside:
+            status = self._beside.wait()
+            self._beside = None
+            self._answer("ok" if status == 0 else f"the program outside ended with {status}")
 
     def _control_line(self, message: dict[str, Any]) -> None:
         if message.get("event") == "DEVICE_DELETED":
@@ -120,8 +147,13 @@ class Guest:
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
+        if self._beside:
+            os.killpg(self._beside.pid, signal.SIGKILL)
+            self._beside.wait()
         for key in list(self._selector.get_map().values()):
             self._selector.unregister(key.fileobj)
+            if key.data == "outside":
+                key.fileobj.close()
         self._talk.close()
         self._qmp.close()
         self._selector.close()

@@ -63,7 +63,7 @@ class Case:
             case "append":
                 self.append = f"{self.append} {value}".strip()
             case "kernels":
-                self.kernels = tuple(value.split())
+                self.kernels = VERSIONS if value == "ends" else tuple(value.split())
             case "limit":
                 self.limit = float(value)
             case "cpus":

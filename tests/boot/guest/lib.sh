@@ -82,6 +82,17 @@ journal_of() { # UNIT: what it said in this boot
   journalctl -b -o cat -u "$1"
 }
 
+# Runs the case's program on the machine outside, to its end; what it says counts as the case's own.
+outside() { # WORD...
+  ask "outside $*"
+}
+
+# The card behind which the machine outside is, as run.py gives it (`forward`).
+connect_outside() {
+  card=$(basename "$(dirname "$(grep -lx 52:54:00:00:00:14 /sys/class/net/*/address)")")
+  ip link set "$card" up && ip address add 10.0.2.15/24 dev "$card"
+}
+
 # The boot ends here and now, as when the power fails: what was not written to the disk is lost.
 cut_power() {
   echo "@cut"

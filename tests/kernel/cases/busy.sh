@@ -12,7 +12,7 @@ before=$(state_of $nic $edu)
 check_rc "the card goes to vfio-pci" 0 anybind bind $nic vfio-pci
 viable "$(group_of $nic)" $nic 60 >/tmp/holder &
 holder=$!
-eventually 5 test -s /tmp/holder || true
+eventually 30 test -s /tmp/holder || true
 check_rc "the unbind that must wait: exit 4" 4 anybind restore --ignore vfio-user --timeout 1 $nic
 
 # Up to 6.11, and in 6.12 before .114: whether the kernel makes a reader wait is seen, not taken from its number.

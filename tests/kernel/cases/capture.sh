@@ -1,5 +1,6 @@
 #!/bin/sh
 # A captured machine, loaded as a lab, lists what the machine itself lists, and carries nothing private.
+# kernels: ends
 # devices: -netdev user,id=n,restrict=on -device e1000e,addr=3,netdev=n,mac=52:54:00:ab:cd:ef
 # devices: -device nvme,addr=5,serial=SECRETSERIAL -device virtio-rng-pci,addr=0xb
 # devices: -device pcie-pci-bridge,id=br,addr=8 -device edu,bus=br,addr=1 -device edu,bus=br,addr=2

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Many slow devices at once on several processors: they go side by side, one that fails has all put back, and neither a reader
 # that leaves nor a hang-up ends it in the middle.
+# kernels: ends
 # devices: -device edu,addr=3 -device edu,addr=4 -device edu,addr=5 -device edu,addr=6 -device edu,addr=7
 # devices: -device edu,addr=8 -device edu,addr=9 -device edu,addr=a -device edu,addr=b -device edu,addr=c
 # cpus: 4

@@ -18,7 +18,7 @@ load vfio-pci vfio_iommu_type1 pci-stub pci-pf-stub anybind_test
 shared=$(bus_behind 08) pf=$(bus_behind 0a):00 twin=$(bus_behind 0b):00
 status=0
 # shellcheck disable=SC2154  # on the kernel's command line, or not
-/payload/conformance --seed "${anybind_seed:-$(date +%s)}" --operations "${anybind_operations:-5000}" ${anybind_tell:+--tell} \
+/payload/conformance --seed "${anybind_seed:-$(date +%s)}" --operations "${anybind_operations:-2500}" ${anybind_tell:+--tell} \
   --card "$shared:01 edu,id=s1,bus=br,addr=1" --card "$shared:02 edu,id=s2,bus=br,addr=2" \
   --card "$pf nvme,id=pf,bus=p1,subsys=twins,serial=pf,sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4" \
   --card "$twin edu,id=t1,bus=p2,multifunction=on,addr=0.1 edu,id=t0,bus=p2,multifunction=on,addr=0.0" \

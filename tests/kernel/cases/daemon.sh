@@ -39,7 +39,7 @@ tell() { # what it said since the last time
 start
 check "what is declared becomes so" wait_bound "$first" vfio-pci
 check_eq "its twin is the host's" e1000e "$(driver_of "$twin")"
-check "the boot list names the card" eventually 5 grep -q "$first" /etc/anybind.d/boot.list
+check "the boot list names the card" eventually 30 grep -q "$first" /etc/anybind.d/boot.list
 
 # A card comes to the place of a rule; another kind of card; a card of the same type elsewhere.
 check "a card is plugged in" hot_add e1000e nic rp1
@@ -60,7 +60,7 @@ check "to the rule's driver" wait_bound $slot vfio-pci
 newcomers() { # the sum is NUMBER
   [ $(($(count newcomers_kept_total) + $(count races_lost_total))) = "$1" ]
 }
-check "each newcomer was kept in time, or its race was counted" eventually 5 newcomers 2
+check "each newcomer was kept in time, or its race was counted" eventually 30 newcomers 2
 
 # Somebody else takes it.
 take() {
@@ -102,7 +102,7 @@ echo 1 >/sys/bus/pci/devices/$pair.1/remove
 check_rc "one is given away" 0 anybind bind $pair.0 vfio-pci
 viable "$(group_of $pair.0)" $pair.0 10 >/tmp/holder &
 holder=$!
-eventually 5 test -s /tmp/holder || true
+eventually 30 test -s /tmp/holder || true
 check_eq "user space has it" open "$(cat /tmp/holder)"
 echo 1 >/sys/bus/pci/rescan
 check "the other one comes" wait_on $pair.1
@@ -156,7 +156,7 @@ start
 check "after $kills kills the first is as declared" wait_bound "$first" vfio-pci
 check "and the card in the slot" wait_bound $slot vfio-pci
 check_eq "the others are the host's" "e1000e e1000e" "$(driver_of "$twin") $(driver_of $free)"
-check "nothing is left open" eventually 5 sh -c 'anybind recover | grep -q "nothing to recover"'
+check "nothing is left open" eventually 30 sh -c 'anybind recover | grep -q "nothing to recover"'
 check_eq "autoprobe is on" 1 "$(cat /sys/bus/pci/drivers_autoprobe)"
 kill -TERM $daemon
 wait $daemon || true

@@ -1,5 +1,6 @@
 #!/bin/sh
 # An IOMMU group shared by three cards behind a conventional bridge: all of it or nothing, the bridge left alone.
+# kernels: ends
 # devices: -device pcie-pci-bridge,id=br,addr=8
 # devices: -device e1000,bus=br,addr=1 -device e1000,bus=br,addr=2 -device edu,bus=br,addr=3
 . /lib.sh

@@ -77,11 +77,11 @@ check_says "the second" "$nic  default-route"
 umount "/tmp/a b"
 unshare -m sh -c "mount -t ext4 $mounted '/tmp/a b' && sleep 60" &
 away=$!
-eventually 5 grep -q "a b\|a.040b" /proc/$away/mountinfo || true
+eventually 30 grep -q "a b\|a.040b" /proc/$away/mountinfo || true
 refused "a disk mounted in another mount namespace" mounted "for process" $disk
 kill $away
 wait $away || true
-check "when it is free it can go" eventually 5 anybind bind --dry-run $disk vfio-pci
+check "when it is free it can go" eventually 30 anybind bind --dry-run $disk vfio-pci
 
 mkswap "$empty" >/dev/null
 swapon "$empty"
@@ -91,7 +91,7 @@ swapoff "$empty"
 # By another name, in a mount namespace of its own: a command line with an escape sequence is shown, not sent.
 sh -c "mknod /tmp/odd b $(cat /sys/class/block/"$(basename "$empty")"/dev | tr : ' '); exec 5</tmp/odd; rm /tmp/odd; sleep 60; :" "$(printf 'evil\033[31mname\n')" &
 reader=$!
-eventually 5 test -e /proc/$reader/fd/5 || true
+eventually 30 test -e /proc/$reader/fd/5 || true
 sleep 1
 refused "an open block device" open "process $reader of uid 0" $blank
 check_says "the node by its name" "$empty open"
@@ -103,7 +103,7 @@ wait $reader || true
 
 unshare -n -m sh -c "mount -t sysfs none /sys; sleep 60" &
 away=$!
-eventually 5 test -e "/proc/$away/root/sys/class/net/lo" || true
+eventually 30 test -e "/proc/$away/root/sys/class/net/lo" || true
 sleep 1
 ip link set "$second" netns $away
 refused "an interface in another network namespace" interface-away "$second is in another network namespace" $other
@@ -116,7 +116,7 @@ check_rc "with both ignored by name it goes" 0 anybind bind --ignore interface-u
 viable "$(group_of $nic)" >/dev/null 2>&1 || true
 sh -c "exec 5<>/dev/vfio/$(group_of $nic); sleep 60" &
 holder=$!
-eventually 5 test -e /proc/$holder/fd/5 || true
+eventually 30 test -e /proc/$holder/fd/5 || true
 check_rc "a VFIO group that is open: exit 3" 3 anybind restore $nic
 check_says "it names the guard" vfio-user
 check_says "and the process" "process $holder of uid 0"

@@ -11,7 +11,7 @@ before=$(state_of $nic)
 check_rc "the card goes to vfio-pci" 0 anybind bind $nic vfio-pci
 viable "$(group_of $nic)" $nic 8 >/tmp/holder &
 holder=$!
-eventually 5 test -s /tmp/holder || true
+eventually 30 test -s /tmp/holder || true
 check_eq "user space has it open" open "$(cat /tmp/holder)"
 check_rc "a guard finds that user: exit 3" 3 anybind restore --timeout 1 $nic
 check_says "it says so" vfio-user

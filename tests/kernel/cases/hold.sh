@@ -52,13 +52,13 @@ check_eq "the host's driver was not asked once" 0 "$(dmesg | grep -c "e1000e $sl
 check "a card stays" hot_add e1000e stays rp1
 wait_bound $slot vfio-pci
 rounds=0
-while [ $rounds -lt 200 ]; do
+while [ $rounds -lt 80 ]; do
   echo 1 >/sys/bus/pci/devices/$slot/remove
   echo 1 >/sys/bus/pci/rescan
   usleep $((rounds * 7919 % 40000))
   rounds=$((rounds + 1))
 done
-check "and is the rule's after 200 times that it goes and comes" wait_bound $slot vfio-pci
+check "and is the rule's after 80 times that it goes and comes" wait_bound $slot vfio-pci
 check_eq "of which the host's driver was asked in none" 0 "$(dmesg | grep -c "e1000e $slot" || true)"
 swap stays $slot
 check "another card" hot_add e1000e other rp2
@@ -66,7 +66,7 @@ check "is the host's" wait_bound $free e1000e
 was_offered() {
   [ "$(sed -n "s/^anybind_offered_total //p" /run/metrics/metrics.prom)" -gt 0 ]
 }
-check "for which it was offered" eventually 5 was_offered
+check "for which it was offered" eventually 30 was_offered
 swap other $free
 
 # A device comes before its driver.
@@ -105,11 +105,11 @@ check_eq "the flag too" 0 "$(flag)"
 echo 1 >/sys/bus/pci/drivers_autoprobe
 check "a card comes while somebody has switched it on" hot_add e1000e last rp1
 check "it goes to the rule's driver all the same" wait_bound $slot vfio-pci
-check "and the flag is held again" eventually 5 sh -c '[ "$(cat /sys/bus/pci/drivers_autoprobe)" = 0 ]'
+check "and the flag is held again" eventually 30 sh -c '[ "$(cat /sys/bus/pci/drivers_autoprobe)" = 0 ]'
 sed -i '/promise/d' /etc/anybind.d/10-rules.toml
-check "without the promise it is put back" eventually 5 sh -c '[ "$(cat /sys/bus/pci/drivers_autoprobe)" = 1 ]'
+check "without the promise it is put back" eventually 30 sh -c '[ "$(cat /sys/bus/pci/drivers_autoprobe)" = 1 ]'
 echo 'promise = "before-probe"' >>/etc/anybind.d/10-rules.toml
-check "and held with it" eventually 5 sh -c '[ "$(cat /sys/bus/pci/drivers_autoprobe)" = 0 ]'
+check "and held with it" eventually 30 sh -c '[ "$(cat /sys/bus/pci/drivers_autoprobe)" = 0 ]'
 kill -TERM $daemon
 wait $daemon || true
 check_eq "who stops it has the flag back" 1 "$(flag)"

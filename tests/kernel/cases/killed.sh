@@ -1,12 +1,12 @@
 #!/bin/sh
-# kill -9 of the command at any moment of binding and restoring eight cards, 100 times on each kernel, and `recover`
+# kill -9 of the command at any moment of binding and restoring eight cards, 40 times on each kernel (--set anybind_kills=), and `recover`
 # after each: every card is bound as before or as asked, with the override that belongs to it, and nothing is left over.
 # devices: -device edu,addr=3 -device edu,addr=4 -device edu,addr=5 -device edu,addr=6
 # devices: -device edu,addr=7 -device edu,addr=9 -device edu,addr=0xa -device edu,addr=0xb
 # limit: 400
 . /lib.sh
 cards="0000:00:03.0 0000:00:04.0 0000:00:05.0 0000:00:06.0 0000:00:07.0 0000:00:09.0 0000:00:0a.0 0000:00:0b.0"
-kills=${anybind_kills:-100}
+kills=${anybind_kills:-40}
 
 load vfio-pci anybind_test
 # shellcheck disable=SC2086  # a list of words

@@ -1,5 +1,6 @@
 #!/bin/sh
 # `list --json` says what /sys says, read by another route: readlink, cat and sed.
+# kernels: ends
 # devices: -device e1000e,addr=3 -device nvme,addr=5,serial=n5 -device edu,addr=6
 # devices: -device pcie-pci-bridge,id=br,addr=8 -device e1000,bus=br,addr=1 -device edu,bus=br,addr=2
 # devices: -device qemu-xhci,addr=9 -device usb-tablet

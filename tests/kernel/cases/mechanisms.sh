@@ -54,7 +54,7 @@ $twin driver=td0 override=(null)" "$(state_of $card $twin)"
 
   test_parameter remove_delay 1500,0,0 >/dev/null
   anybind bind --mechanism $mechanism $card vfio-pci >/dev/null 2>&1 &
-  check "a kill in the middle of the unbind" eventually 5 is_bound $card none
+  check "a kill in the middle of the unbind" eventually 30 is_bound $card none
   kill -9 $!
   wait $! 2>/dev/null || true
   test_parameter remove_delay 0,0,0 >/dev/null

@@ -1,5 +1,6 @@
 #!/bin/sh
 # A driver whose module is not loaded: bind loads it, says so, and says why it cannot.
+# kernels: ends
 # devices: -device e1000e,addr=3 -device edu,addr=6 -device edu,addr=7
 . /lib.sh
 nic=0000:00:03.0 edu=0000:00:06.0 other=0000:00:07.0

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Without an IOMMU, vfio-pci takes no device: the error says that the IOMMU is off, and what to do. So does --no-iommu.
+# kernels: ends
 # devices: -device e1000e,addr=3
 # iommu: off
 . /lib.sh

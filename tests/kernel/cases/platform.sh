@@ -1,5 +1,6 @@
 #!/bin/sh
 # Platform devices bound to drivers that do not match them.
+# kernels: ends
 . /lib.sh
 device=platform/anybind-test.0 speaker=platform/pcspkr
 

@@ -54,7 +54,7 @@ RULES
 check_rc "the second is the host's" 0 anybind restore "$second"
 anybind monitor --json --for 6 /tmp/rules >/tmp/told 2>&1 &
 monitor=$!
-eventually 5 test -d "/proc/$monitor"
+eventually 30 test -d "/proc/$monitor"
 sleep 1
 check_rc "a bind meanwhile" 0 anybind bind "$second" vfio-pci
 echo "$first" >/sys/bus/pci/drivers/e1000e/unbind

@@ -222,7 +222,7 @@ old=""
 [ "$(uname -r | cut -d . -f 1,2)" != 6.1 ] || old=yes
 viable "$group" $holder ${old:+60}5 >/tmp/holder &
 user=$!
-eventually 5 test -s /tmp/holder || true
+eventually 30 test -s /tmp/holder || true
 check_eq "user space holds the group" open "$(cat /tmp/holder)"
 put $pci/rescan 1
 check "the card comes back meanwhile" wait_on $mate

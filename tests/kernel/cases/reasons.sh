@@ -1,5 +1,6 @@
 #!/bin/sh
 # Why a bind failed: the errno in words, the likely cause, and what the kernel said about the device at that moment.
+# kernels: ends
 # devices: -device e1000e,addr=3 -device edu,addr=6
 # devices: -device pcie-pci-bridge,id=br,addr=8 -device e1000,bus=br,addr=1 -device e1000,bus=br,addr=2
 . /lib.sh
@@ -50,7 +51,7 @@ load vfio_iommu_type1
 group=$(group_of $taken)
 viable "$group" $taken 20 >/tmp/holder &
 holder=$!
-eventually 5 test -s /tmp/holder || true
+eventually 30 test -s /tmp/holder || true
 check_eq "user space has it open" open "$(cat /tmp/holder)"
 check_rc "no host driver gets the other one: exit 1" 1 anybind bind $free e1000
 check_says "it says why" "IOMMU group $group is in use by user space"

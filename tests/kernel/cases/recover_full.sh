@@ -1,5 +1,6 @@
 #!/bin/sh
 # A change is cut off, and the directory of what is remembered is full: recover puts the devices back all the same.
+# kernels: ends
 # devices: -device edu,addr=6 -device edu,addr=7
 # limit: 300
 . /lib.sh

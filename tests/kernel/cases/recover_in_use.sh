@@ -53,7 +53,7 @@ wait $victim || true
 check "the other device's probe ends" eventually 10 test -e /sys/bus/pci/devices/$edu/driver
 sleep 5
 test_parameter probe_delay "0,0,0" >/dev/null
-check "mounted" eventually 5 mount -t ext4 "/dev/$(node_of $disk)" /mnt
+check "mounted" eventually 30 mount -t ext4 "/dev/$(node_of $disk)" /mnt
 check_rc "recover may not take it: exit 4" 4 anybind recover
 check_says "it names the guard" " mounted:"
 check_says "and the device" $disk

@@ -1,6 +1,7 @@
 #!/bin/sh
 # A driver whose probe or remove takes half a minute: the terminal comes back within the timeout, the process that is left
 # waiting is named, other devices can be changed meanwhile, the lists do not wait, and `recover` ends it when it has returned.
+# kernels: ends
 # devices: -device edu,addr=6 -device edu,addr=7
 # limit: 280
 . /lib.sh
@@ -49,7 +50,7 @@ check_eq "all is as it was before" "$before" "$(state_of $card $other)"
 test_parameter probe_delay 20000,0,0
 check_rc "the card is unbound" 0 poke /sys/bus/pci/drivers/td0/unbind $card
 poke /sys/bus/pci/drivers/td0/bind $card &
-eventually 5 is_bound $card td0 || true
+eventually 30 is_bound $card td0 || true
 within 12 "a probe of somebody else is under way: nothing is begun" 1 anybind bind --timeout 1 $card td0
 wait
 test_parameter probe_delay 0,0,0

@@ -1,5 +1,6 @@
 #!/bin/sh
 # The harness itself, without anybind: real drivers bind, hot-plug works, the test module obeys.
+# kernels: ends
 # devices: -device e1000e,addr=3 -device nvme,addr=5,serial=n5 -device edu,addr=6
 # devices: -device pcie-root-port,id=rp1,addr=10,chassis=1,slot=1
 # devices: -device pcie-root-port,id=rp2,addr=11,chassis=2,slot=2

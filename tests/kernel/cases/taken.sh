@@ -1,6 +1,7 @@
 #!/bin/sh
 # What goes away with another device's driver is no member of a plan: refused before anything is written, when it was asked
 # for by name. And the kernel does take it away.
+# kernels: ends
 # devices: -device qemu-xhci,id=xhci,addr=0xa -device usb-kbd,bus=xhci.0 -device virtio-net-pci,addr=0xb
 # devices: -device ide-hd,bus=ide.0,drive=sata
 # disk: sata

@@ -1,5 +1,6 @@
 #!/bin/sh
 # `unbind` leaves a device driverless and keeps it so; `restore` gives back what it had.
+# kernels: ends
 # devices: -device e1000e,addr=3 -device e1000e,addr=4
 . /lib.sh
 nic=0000:00:03.0 twin=0000:00:04.0

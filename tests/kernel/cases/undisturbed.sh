@@ -1,5 +1,6 @@
 #!/bin/sh
 # Binding what is bound already, and a dry run, disturb nothing: the kernel sends no uevent at all.
+# kernels: ends
 # devices: -device e1000e,addr=3 -device e1000e,addr=4 -device edu,addr=6
 . /lib.sh
 nic=0000:00:03.0 twin=0000:00:04.0 edu=0000:00:06.0

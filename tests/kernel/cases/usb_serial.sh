@@ -1,6 +1,7 @@
 #!/bin/sh
 # A USB serial chip: its driver on the usb bus is of the module usbserial, not of the one that has its name, and the kernel
 # shows no id for it. That is no reason to say "no": what cannot be known is tried.
+# kernels: ends
 # devices: -device qemu-xhci,id=xhci,addr=0xa -chardev null,id=line -device usb-serial,bus=xhci.0,chardev=line,always-plugged=on
 . /lib.sh
 

@@ -19,7 +19,7 @@ unchanged() { # WHAT
   done
 }
 
-check "the functions fall asleep" eventually 5 all_asleep
+check "the functions fall asleep" eventually 30 all_asleep
 check_eq "as vfio-pci allows it" auto "$(control_of "$a")"
 check_rc "a dry run" 0 anybind unbind --dry-run "$a"
 check_says "wakes it first" "echo on > /sys/bus/pci/devices/$a/power/control"
@@ -28,13 +28,13 @@ check "and leaves it asleep" is_asleep "$a"
 poke "/sys/bus/pci/drivers/vfio-pci/unbind" "$c" >/dev/null
 plain=$(control_of "$c")
 poke "/sys/bus/pci/drivers/vfio-pci/bind" "$c" >/dev/null
-eventually 5 all_asleep
+eventually 30 all_asleep
 check_rc "unbinding" 0 anybind -v unbind "$a" "$b"
 check_says "wakes them" "echo on > /sys/bus/pci/devices/$b/power/control"
 check_eq "it has no driver" none "$(driver_of "$a")"
 check_eq "and is left as a plain unbind leaves it" "$plain" "$(control_of "$a")"
 check_rc "undo" 0 anybind undo
-eventually 5 all_asleep
+eventually 30 all_asleep
 unchanged "after the undo"
 
 test_parameter probe_result "0,-5,0" >/dev/null
