@@ -94,6 +94,22 @@ std::string text_in_rule(const Remark& remark) {
   return out;
 }
 
+std::string text_elsewhere(const Remark& remark) {
+  std::string out;
+  for (const Advice& part : remark.parts) {
+    const bool is_option = part.action == Action::kIgnore || part.action == Action::kTakeGroup ||
+                           part.action == Action::kAllowNoIommu ||
+                           part.action == Action::kMechanism ||
+                           part.action == Action::kStateDirectory;
+    if (part.action == Action::kTakeGroup) {
+      out += "anybind bind --group ...";
+    } else {
+      out += (is_option ? "anybind bind ... " : "") + text_of(Remark(part.action, part.operands));
+    }
+  }
+  return out;
+}
+
 std::vector<std::string> texts_of(const std::vector<Remark>& remarks) {
   std::vector<std::string> out;
   out.reserve(remarks.size());

@@ -53,6 +53,14 @@ TEST(AdviceTest, WordsStandAsTheyAreBesideActions) {
   EXPECT_THAT(texts_of({"one", Action::kRecover}), ElementsAre("one", "anybind recover"));
 }
 
+TEST(AdviceTest, WhereTheOptionsAreOtherOnesTheCommandIsNamed) {
+  EXPECT_EQ(text_elsewhere("free it (or " + Remark(Action::kIgnore, {"open"}) + ")"),
+            "free it (or anybind bind ... --ignore open)");
+  EXPECT_EQ(text_elsewhere(Remark(Action::kTakeGroup)), "anybind bind --group ...");
+  EXPECT_EQ(text_elsewhere(Remark(Action::kAllowNoIommu)), "anybind bind ... --no-iommu");
+  EXPECT_EQ(text_elsewhere(Remark(Action::kRecover)), "anybind recover");
+}
+
 TEST(AdviceTest, WithoutACommandAnActionIsNamed) {
   EXPECT_EQ((Remark(Action::kShow, {"0000:03:00.0"}) + ", then try again").plain(),
             "show 0000:03:00.0, then try again");

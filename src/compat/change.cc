@@ -21,7 +21,7 @@ class Warnings final : public Listener {
   explicit Warnings(std::string_view program) : program_(program) {}
 
   void on_plan(const Plan& plan) override {
-    for (const Remark& warning : plan.warnings) on_warning(cli::text_of(warning));
+    for (const Remark& warning : plan.warnings) on_warning(cli::text_elsewhere(warning));
   }
   void on_warning(const std::string& text) override {
     cli::say_soon(stderr, "{}: warning: {}\n", program_, printable(text, kLongest));
@@ -81,9 +81,9 @@ Result<std::vector<Outcome>> carry_out(const Host& host, Request request, Guards
 
 void tell_details(const Error& error) {
   for (const Remark& line : error.details)
-    cli::say(stderr, "  {}\n", printable(cli::text_of(line), kLongest));
+    cli::say(stderr, "  {}\n", printable(cli::text_elsewhere(line), kLongest));
   if (!error.advice.empty())
-    cli::say(stderr, "  {}\n", printable(cli::text_of(error.advice), kLongest));
+    cli::say(stderr, "  {}\n", printable(cli::text_elsewhere(error.advice), kLongest));
 }
 
 bool has_no_iommu_mode(const Host& host) {

@@ -89,10 +89,12 @@ class AnsibleCase(LabCase):
 
     # ---- hosts
 
-    def start_labs(self, names: list[str], machine: pathlib.Path = WORKSTATION, daemon: bool = False) -> None:
+    def start_labs(self, names: list[str], machine: pathlib.Path = WORKSTATION, daemon: bool = False, installed: bool = True) -> None:
+        """`installed`: a task finds anybind on its PATH."""
         for name in names:
             words = [str(HERE / "agent.py"), str(self.dir / f"{name}.socket")] + ([str(ANYBINDD), "--rules", RULES] if daemon else [])
-            process = subprocess.Popen([ANYBIND, "lab", "exec", "--name", f"{name}-{os.getpid()}", machine, "--", sys.executable, *words],
+            path = [] if installed else ["env", "PATH=/usr/bin:/bin"]
+            process = subprocess.Popen([ANYBIND, "lab", "exec", "--name", f"{name}-{os.getpid()}", machine, "--", *path, sys.executable, *words],
                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=self.env,
                                        start_new_session=True)
             self.addCleanup(self.end, process)

@@ -169,6 +169,16 @@ class Modules(AnsibleCase):
         self.play(f"- anybind.anybind.device: {{device: '{NIC}', driver: vfio-pci}}\n  async: 60\n  poll: 1")
         self.assertEqual(self.drivers("a", NIC), ["vfio-pci"])
 
+    def test_host_without_the_program(self) -> None:
+        self.start_labs(["bare"], installed=False)
+        task = f"- anybind.anybind.device: {{device: '{NIC}', driver: vfio-pci}}"
+        self.play(task, "-e", "anybind_program=installed", code=2)
+        self.assertIn("anybind is not installed on this host", self.one()["msg"])
+        self.assertEqual(self.drivers("bare", NIC), ["igb"])
+        for changed in (True, False):  # it is sent, each time
+            self.play(task, "-e", "anybind_program=auto")
+            self.assertEqual((self.one()["changed"], self.drivers("bare", NIC)), (changed, ["vfio-pci"]))
+
 
 if __name__ == "__main__":
     check_machine()

@@ -9,7 +9,7 @@ const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const pictures = process.env.PICTURES;
 export const address = process.env.ADDRESS || `http://127.0.0.1:${process.env.PORT}/cockpit/@localhost/anybind/index.html`;
 // A test waits for the page, never for a time. A busy machine is no reason to fail.
-export const patience = 60_000;
+export const patience = Number(process.env.PATIENCE || 60_000);
 
 const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"];

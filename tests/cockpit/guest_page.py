@@ -19,7 +19,8 @@ def main() -> int:
         shutil.rmtree(pictures, ignore_errors=True)
     pictures.mkdir(parents=True, exist_ok=True)
     os.chdir(folder)
-    os.environ |= {"CASE": "reboot", "PICTURES": str(pictures), "WORDS": json.dumps({"part": part, "card": card, "rest": rest}),
+    # An emulated processor beside other work takes its time.
+    os.environ |= {"PATIENCE": "240000", "CASE": "reboot", "PICTURES": str(pictures), "WORDS": json.dumps({"part": part, "card": card, "rest": rest}),
                    "ADDRESS": f"http://127.0.0.1:{os.environ[f'FORWARDED_{port}']}/cockpit/@localhost/anybind/index.html"}
     os.execvp("node", ["node", "run.mjs"])
 

@@ -1,5 +1,5 @@
 # The harness itself, without anybind: a whole Debian comes up, finds its devices, and binds what the kernel binds.
-# kernels: 6.12 7.3
+# kernels: 7.3
 # shellcheck shell=sh
 
 boot1() {

@@ -7,6 +7,7 @@
 # devices: -device pcie-root-port,id=port2,addr=12,chassis=2,slot=2 -device pcie-root-port,id=port3,addr=13,chassis=3,slot=3
 # devices: -device e1000e,bus=port2,addr=0.0,multifunction=on -device intel-hda,bus=port2,addr=0.1
 # devices: -device e1000e,bus=port3,addr=0.0,multifunction=on -device intel-hda,bus=port3,addr=0.1
+# limit: 1500
 # shellcheck shell=sh
 
 GROUP13="0000:02:00.0 0000:02:00.1"

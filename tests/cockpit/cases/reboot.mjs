@@ -28,7 +28,8 @@ async function asDeclared(page) {
 async function give(page, card, rest) {
   await goTo(page, card);
   await page.getByLabel(/Why can a driver have it/).selectOption("vfio-pci");
-  await becomes("the page tells why not: the rest of the group", async () => (await main(page)).includes(rest) && /group/i.test(await main(page)));
+  await becomes("the page tells why not: the rest of the group", async () =>
+    /The group cannot be opened by a guest or a program yet/.test(await main(page)) && (await main(page)).includes(`${rest}: `));
   await shoot(page, "why");
   await askFor(page, card, "vfio-pci", { group: true });
   await lasts(page).check();

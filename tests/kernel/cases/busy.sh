@@ -1,6 +1,7 @@
 #!/bin/sh
 # A device whose lock the kernel holds: on Linux 6.1 reading its driver_override and its uevent waits for that. What only
 # looks comes back all the same, says that the device is busy, and tells of all others.
+# kernels: ends
 # devices: -device e1000e,addr=3 -device edu,addr=6
 # limit: 200
 . /lib.sh

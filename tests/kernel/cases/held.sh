@@ -1,6 +1,7 @@
 #!/bin/sh
 # An unbind that waits for a user of vfio-pci: the terminal comes back within the timeout with the holder's name, nothing else
 # may touch the device meanwhile, and when the user has gone `recover` finishes it.
+# kernels: ends
 # devices: -device e1000e,addr=3
 . /lib.sh
 nic=0000:00:03.0

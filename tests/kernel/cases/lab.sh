@@ -1,5 +1,6 @@
 #!/bin/sh
 # A lab on kernels other than that of the machine that runs the tests: it starts, and root cannot get out of it.
+# kernels: ends
 # limit: 60
 
 # shellcheck source=tests/kernel/guest/lib.sh

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Counterexamples of `anybind race`, forced from outside at the very points: what the kernel does is what the explorer
 # said. Each is a script's writes with the hot-plug between them.
+# kernels: ends
 # devices: -device e1000e,addr=3
 # devices: -device pcie-root-port,id=rp1,addr=10,chassis=1,slot=1
 # devices: -device pcie-root-port,id=rp2,addr=11,chassis=2,slot=2

@@ -1,6 +1,7 @@
 #!/bin/sh
 # A change is cut off, a disk of it is mounted meanwhile, and then the other device's driver refuses it: recover leaves the disk
 # alone, also where it would have to go back, and says who uses it.
+# kernels: ends
 # devices: -device edu,addr=6 -device nvme,addr=4,serial=n4,drive=d0
 # disk: d0 ext4
 # limit: 300

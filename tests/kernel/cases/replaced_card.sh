@@ -1,6 +1,7 @@
 #!/bin/sh
 # A card is unplugged and one of another kind plugged in at the same address between two commands: what anybind
 # remembers of the first must not be done to the second.
+# kernels: ends
 # devices: -device pcie-root-port,id=rp1,addr=10,chassis=1,slot=1
 . /lib.sh
 slot=0000:01:00.0

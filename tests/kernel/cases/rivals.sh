@@ -1,6 +1,7 @@
 #!/bin/sh
 # Two anybinds, and anybind against a shell loop that writes what driverctl writes, on the same cards at the same time:
 # nothing is left open, and whatever the collisions left, the next command puts right. tests/lab/rivals_test.py has more rounds.
+# kernels: ends
 # devices: -device edu,addr=3 -device edu,addr=4
 # cpus: 2
 # limit: 240

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The firmware wants memory mapped one to one for a card (RMRR): vfio-pci takes it, and then nobody can open it. A card
 # without such a region beside it can be had.
+# kernels: ends
 # devices: -device e1000e,addr=3 -device e1000e,addr=4
 # rmrr: 00:03.0
 # limit: 240

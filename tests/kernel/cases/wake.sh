@@ -1,5 +1,6 @@
 #!/bin/sh
 # vfio-pci lets an idle function sleep in D3hot. It is woken before its unbind, and may sleep again when it stays there.
+# kernels: ends
 # devices: -device pcie-root-port,id=rp,slot=1 -device nvme-subsys,id=twins
 # devices: -device nvme,bus=rp,subsys=twins,serial=pf,sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4
 . /lib.sh
