@@ -19,8 +19,9 @@ if [ $# != 0 ]; then
 fi
 cmake --build --preset "$preset" -- --quiet
 status=0
-# Not what compares the explorer's ways with each other: its other tests run the same code, and these take many minutes here.
-ctest --test-dir "build/$preset" -L 'unit|contract' -E '^race\.Reduction\.' -j2 --output-on-failure --no-tests=error \
+# Not what compares the explorer's ways with each other: its other tests run the same code, and these take many minutes here. Nor what looks at
+# the shells' completion and at pages of help, which is mostly others' work.
+ctest --test-dir "build/$preset" -L 'unit|contract' -E '^race\.Reduction\.|^cli\.(complete|usage)$' -j2 --output-on-failure --no-tests=error \
   --test-output-size-passed 1000000 --test-output-size-failed 1000000 --output-junit junit.xml >"build/$preset/ctest.log" 2>&1 || status=1
 [ "$status" = 0 ] || tail -n 200 "build/$preset/ctest.log"
 scripts/summary.py "build/$preset/junit.xml" || status=1
