@@ -102,7 +102,6 @@ class Run:
         self.report = Report()
         self.scratch = BUILD / "scratch" / f"{case.path.stem}-{options.kernel}-{options.initramfs}"
         self.image = self.scratch / "root.img"
-        self.cut = False
         self.ports: dict[int, int] = {}  # of the guest: of this machine
 
     def go(self) -> None:
@@ -178,11 +177,11 @@ class Run:
         command = self.command_line(part)
         self.log.write(shlex.join(command) + "\n")
         qemu_log = self.scratch / "qemu.log"
-        self.report.ended = self.cut = False
+        self.report.ended = False
         guest = Guest(command, qemu_log, self.outside())
         try:
             why = self.listen(guest, start, part)
-            went_down = last or self.cut or not self.report.ended or self.goes_down(guest, start)
+            went_down = last or not self.report.ended or self.goes_down(guest, start)
         finally:
             guest.close()
         said = qemu_log.read_text(errors="replace").splitlines()
@@ -199,8 +198,6 @@ class Run:
             self.hear(start, channel, line)
             if channel == "talk" and line.startswith("@start "):
                 self.say(f"{part}: {line.split()[2]} was booted in {time.monotonic() - start:.0f} s")
-            if channel == "talk" and line == "@cut":
-                self.cut = self.report.ended = True
             # What is said outside is no word of the guest's, so it ends nothing.
             self.report.hear("talk" if channel == "outside" and not line.startswith("@") else channel, ESCAPES.sub("", line))
             if self.report.ended:

@@ -93,12 +93,6 @@ connect_outside() {
   ip link set "$card" up && ip address add 10.0.2.15/24 dev "$card"
 }
 
-# The boot ends here and now, as when the power fails: what was not written to the disk is lost.
-cut_power() {
-  echo "@cut"
-  sleep 1000
-}
-
 # ---- what is another way without busybox
 
 usleep() { # MICROSECONDS
