@@ -2,6 +2,7 @@
 """The page of Cockpit in Chromium, against the real cockpit-ws and anybindd in a lab. usage: page_test.py ANYBIND ANYBINDD [Page.test_NAME]"""
 
 import json
+
 import browser
 from page_case import HERE, PageCase, programs
 

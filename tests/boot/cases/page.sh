@@ -31,6 +31,7 @@ cockpit12() {
   unshare --mount sh -eu -c 'from=/usr/lib/cockpit12/usr
     for path in lib/cockpit share/cockpit bin/cockpit-bridge; do mount --bind $from/$path /usr/$path; done
     exec /usr/lib/cockpit/cockpit-ws --no-tls --port 9012' </dev/null >/run/cockpit12.log 2>&1 &
+  ws12=$!
 }
 
 # Whether a group is where it should be.
@@ -45,7 +46,8 @@ on_the_page() { # PART
   check "$1, with Debian 13's Cockpit" outside 9090 13 "$1" $GROUP13
   # shellcheck disable=SC2086
   check "$1, with Debian 12's Cockpit" outside 9012 12 "$1" $GROUP12
-  check "Debian 12's is another Cockpit" grep -q . /usr/lib/cockpit12/usr/bin/cockpit-bridge
+  check "which is the program of Debian 12" cmp "/proc/$ws12/exe" /usr/lib/cockpit12/usr/lib/cockpit/cockpit-ws
+  check_rc "and another one than Debian 13's" 1 cmp -s "/proc/$ws12/exe" /usr/lib/cockpit/cockpit-ws
   check_eq "no unit has failed" "" "$(failed_units | grep -v 'session-[0-9]*.scope' || true)"
 }
 
